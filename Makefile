@@ -1,0 +1,29 @@
+# Everything a newcomer needs: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-all check benchmark clean
+
+# A virtual environment from nothing. A person who has torch already can skip it: `pip install .`
+.venv/ready: pyproject.toml constraints/cpu.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints/cpu.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/showtell demo
+
+test: .venv/ready
+	$(BIN)/pytest
+
+test-all: .venv/ready
+	$(BIN)/pytest -m 'slow or not slow'
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo runs dist build

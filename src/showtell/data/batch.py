@@ -1,0 +1,45 @@
+"""One frozen value that every system reads: pictures, words, and which belongs to which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`B` pictures and `R` texts. A field that a source does not have is None."""
+
+    pixels: Tensor | None = None
+    """`uint8 [B 3 H W]`, prepared but not normalised."""
+    grid: Tensor | None = None
+    """`[B N D]`, features of a frozen backbone, in place of pixels."""
+    ids: Tensor | None = None
+    """`int64 [R L]`, words, with start and end."""
+    keep: Tensor | None = None
+    """`bool [R L]`, True where a word is real."""
+    owner: Tensor | None = None
+    """`int64 [R]`, the picture that each text describes."""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
+
+
+def pad(sequences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows of different lengths as `ids [R L]` and `keep [R L]`, L the longest of them.
+
+    >>> ids, keep = pad([[5, 6, 7], [8]])
+    >>> ids.tolist(), keep.tolist()
+    ([[5, 6, 7], [8, 0, 0]], [[True, True, True], [True, False, False]])
+    """
+    length = max(map(len, sequences), default=0)
+    ids = torch.full((len(sequences), length), padding, dtype=torch.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.as_tensor(sequence, dtype=torch.int64)
+    lengths = torch.tensor([len(s) for s in sequences], dtype=torch.int64)
+    return ids, torch.arange(length)[None] < lengths[:, None]

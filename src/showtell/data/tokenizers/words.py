@@ -1,0 +1,93 @@
+"""Words as tokens: lower case, no punctuation, a vocabulary learned from training texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unknown>"
+SPECIAL = (PAD, START, END, UNKNOWN)
+SEPARATOR = r"[^\p{L}\p{N}]+"
+
+
+class WordTokenizer:
+    """Text to word ids and back.
+
+    Ids 0 to 3 are padding, start, end and the unknown word; the others run from the most to the
+    least frequent word.
+    """
+
+    pad, start, end, unknown = range(4)
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.words = [
+            w for w, _ in sorted(tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda x: x[1])
+        ]
+
+    @classmethod
+    def train(cls, texts: Iterable[str], max_words: int = 8000, min_count: int = 1) -> WordTokenizer:
+        """Learn the vocabulary. Give it the training split alone: a test word must stay unknown.
+
+        >>> WordTokenizer.train(["A dog runs.", "a DOG!"], min_count=2).words[4:]
+        ['a', 'dog']
+        """
+        tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
+        tokenizer.normalizer = normalizers.Sequence(
+            [
+                normalizers.NFKC(),
+                normalizers.Lowercase(),
+                normalizers.Replace(Regex(r"(?<=\p{L})['’](?=\p{L})"), ""),
+            ]
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SEPARATOR), "removed")
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=max_words + len(SPECIAL),
+            min_frequency=min_count,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    @classmethod
+    def load(cls, path: Path | str) -> WordTokenizer:
+        """Read `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)))
+
+    def to_json(self) -> str:
+        """What `load` reads."""
+        return self._tokenizer.to_str(pretty=False)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def split(self, text: str) -> list[str]:
+        """The words of a text, known or not.
+
+        >>> WordTokenizer.train(["a"]).split("The dog's BALL.")
+        ['the', 'dogs', 'ball']
+        """
+        normal = self._tokenizer.normalizer.normalize_str(text)
+        return [w for w, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+    def id_of(self, word: str) -> int | None:
+        """The id of one word, or None when the vocabulary lacks it."""
+        words = self.split(word)
+        return self._tokenizer.token_to_id(words[0]) if len(words) == 1 else None
+
+    def encode(self, text: str, max_words: int | None = None) -> list[int]:
+        """Ids with start and end around at most `max_words` words."""
+        return [self.start, *self._tokenizer.encode(text).ids[:max_words], self.end]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Words up to the end, without special tokens."""
+        out = []
+        for i in ids:
+            if i == self.end:
+                break
+            if i >= len(SPECIAL):
+                out.append(self.words[i])
+        return " ".join(out)

@@ -1,0 +1,128 @@
+"""What a system can be asked, and the three values that travel between rooms.
+
+Tasks, training, libraries and explanations know systems only through these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from showtell.data.batch import Batch
+
+State = dict[str, "Tensor"]
+"""What a decoder remembers: named tensors that all begin with the same axes."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A picture, a text or a fusion of both, as a tower leaves it."""
+
+    tokens: Tensor
+    """`[B N D]`, one vector a patch, region or word."""
+    pooled: Tensor
+    """`[B D]`, one vector for the whole."""
+    keep: Tensor | None = None
+    """`[B N]`, True where a token is real; None when all are."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one forward pass of training computed."""
+
+    losses: Mapping[str, Tensor]
+    """Scalars by name; the loop weighs and adds them."""
+    carry: Any = None
+    """What `after_step` needs to move a teacher or a queue."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A module that the loop can train.
+
+    `forward` computes and mutates nothing; `after_step` alone changes what gradients do not.
+    """
+
+    loss_weights: Mapping[str, float]
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step: ...
+
+    def after_step(self, step: Step) -> None: ...
+
+
+@runtime_checkable
+class EmbedsImages(Protocol):
+    """Turns pictures into vectors."""
+
+    def embed_image(self, batch: Batch) -> Encoded: ...
+
+
+@runtime_checkable
+class EmbedsText(Protocol):
+    """Turns texts into vectors in the space of the pictures."""
+
+    def embed_text(self, batch: Batch) -> Encoded: ...
+
+
+@runtime_checkable
+class Captions(Protocol):
+    """Says a picture in words, one word at a time.
+
+    `memory` is what a picture costs once (`[B ...]`); a state belongs to a hypothesis (`[B K ...]`).
+    """
+
+    def remember(self, encoded: Encoded) -> State:
+        """Keys and values of each picture, `[B ...]`."""
+        ...
+
+    def begin(self, memory: State) -> State:
+        """The state before the first word, one hypothesis a picture, `[B 1 ...]`."""
+        ...
+
+    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+        """Read one word a hypothesis, `ids [B K]`; return next-word logits `[B K V]` and the new state."""
+        ...
+
+    def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+        """Teacher forcing. Logits `[R L-1 V]` that predict `ids[:, 1:]`.
+
+        `owner [R]` says which picture of `memory` each of the `R` rows of `ids [R L]` describes.
+        """
+        ...
+
+
+@runtime_checkable
+class HasWords(Protocol):
+    """Has a vector for each word of its vocabulary."""
+
+    def word_vectors(self) -> Tensor:
+        """`[V D]`, in the order of the tokenizer's ids."""
+        ...
+
+
+class PictureEncoder(Protocol):
+    """A model as a library sees it: pictures in, vectors out, and a name for who made them."""
+
+    hash: str
+    """Hash of the weights that make the vectors."""
+    preprocessing: str
+    """Version of how pixels are prepared; another version means other vectors."""
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """One decoded picture, `uint8 [H W 3]` of any size, to the size the network takes, `uint8 [S S 3]`."""
+        ...
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
+        """Prepared pictures, `uint8 [S S 3]`, to `Encoded` on the CPU, float32."""
+        ...
+
+    def caption(self, encoded: Encoded) -> list[str]:
+        """The best caption of each encoded picture."""
+        ...
