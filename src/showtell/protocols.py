@@ -91,9 +91,10 @@ class Captions(Protocol):
         ...
 
     def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
-        """Teacher forcing. Logits `[R L-1 V]` that predict `ids[:, 1:]`.
+        """Teacher forcing: logits `[T V]` for the `T` real words of `ids[:, 1:]`, row by row.
 
-        `owner [R]` says which picture of `memory` each of the `R` rows of `ids [R L]` describes.
+        `owner [R]` says which picture of `memory` each of the `R` rows of `ids [R L]` describes;
+        `keep [R L]` which words are real, from the left.
         """
         ...
 
@@ -116,7 +117,7 @@ class PictureEncoder(Protocol):
     """Version of how pixels are prepared; another version means other vectors."""
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded picture, `uint8 [H W 3]` of any size, to the size the network takes, `uint8 [S S 3]`."""
+        """One decoded picture, `uint8 [H W 3]`, to the size the network takes, `uint8 [S S 3]`."""
         ...
 
     def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:

@@ -26,7 +26,9 @@ class SameConv2d(nn.Conv2d):
     def forward(self, grid: Tensor) -> Tensor:
         """`[B C H W]` to `[B C' ceil(H/stride) ceil(W/stride)]`."""
         pads = []
-        for size, kernel, stride in zip(grid.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        for size, kernel, stride in zip(
+            grid.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True
+        ):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(grid, pads))

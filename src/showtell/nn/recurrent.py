@@ -1,0 +1,34 @@
+"""Recurrent networks whose memory is a plain dictionary of tensors, one row a hypothesis."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from showtell.protocols import State
+
+
+class Recurrent(nn.Module):
+    """Stacked LSTM or GRU layers with dropout between them.
+
+    A state holds `h` (and `c` for the LSTM), each `[R depth W]`: rows first, so that beams can be
+    gathered, repeated and cut like any other batch.
+    """
+
+    def __init__(
+        self, cell: Literal["lstm", "gru"], width_in: int, width: int, depth: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        network = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
+        self.layers = network(width_in, width, depth, batch_first=True, dropout=dropout if depth > 1 else 0.0)
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """`[R L width_in]` to outputs `[R L width]` and the state after the last position."""
+        past = None
+        if state is not None:
+            parts = tuple(state[k].transpose(0, 1).contiguous() for k in ("h", "c") if k in state)
+            past = parts if len(parts) == 2 else parts[0]
+        outputs, last = self.layers(inputs, past)
+        last = last if isinstance(last, tuple) else (last,)
+        return outputs, {k: t.transpose(0, 1) for k, t in zip(("h", "c"), last, strict=False)}

@@ -1,0 +1,20 @@
+"""Predict each next word: cross-entropy over the real words of a caption."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def next_words(ids: Tensor, keep: Tensor) -> Tensor:
+    """The words to be predicted, `[T]`: every real one but the first of each row, row by row."""
+    return ids[:, 1:][keep[:, 1:]]
+
+
+def causal_words(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean of `-log p(target)` over words that are not padding; nats.
+
+    `logits [T V]`, `targets [T]`. With `smoothing` e, the target is `1 - e` for the word plus `e / V`
+    for every word (Szegedy et al. 2016, section 7).
+    """
+    return F.cross_entropy(logits, targets, label_smoothing=smoothing)

@@ -1,0 +1,147 @@
+"""Turn next-word probabilities into captions: beam search and nucleus sampling.
+
+Both keep the whole state of every hypothesis, batched over pictures, so hypotheses that end in the same
+word never share a memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from showtell.protocols import Captions, State
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A caption in ids, without start and end."""
+
+    ids: tuple[int, ...]
+    logprob: float
+    """Log-probability of the words and of the end, nats."""
+
+    @property
+    def logprob_per_word(self) -> float:
+        """The mean over the words and the end."""
+        return self.logprob / (len(self.ids) + 1)
+
+
+def _pick(state: State, parent: Tensor) -> State:
+    """The states of the chosen parents: `[B K ...]` by `parent [B J]` to `[B J ...]`."""
+    picture = torch.arange(len(parent), device=parent.device)[:, None]
+    return {name: value[picture, parent] for name, value in state.items()}
+
+
+def _next_logits(
+    system: Captions, memory: State, state: State, words: Tensor, banned: list[int]
+) -> tuple[Tensor, State]:
+    logits, state = system.advance(memory, state, words)
+    return logits.index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf), state
+
+
+@torch.inference_mode()
+def beam_search(
+    system: Captions,
+    memory: State,
+    *,
+    start: int,
+    end: int,
+    beam: int = 5,
+    num: int = 1,
+    max_words: int = 20,
+    length_penalty: float = 1.0,
+    banned: Sequence[int] = (),
+) -> list[list[Hypothesis]]:
+    """The `num` best captions of each picture, of at most `max_words` words, best first.
+
+    Captions rank by `logprob / (words + 1) ** length_penalty`: 0 ranks by probability, which prefers short
+    captions; 1 by the mean. The search stops when no open hypothesis can still enter any picture's best.
+    `beam=1` is greedy decoding. `banned` ids are never said.
+
+    Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
+    section 7, for the length normalisation.
+    """
+    if num > beam:
+        raise ValueError(f"num={num} captions need a beam of at least {num}, not {beam}")
+    state = system.begin(memory)
+    num_pictures, device = len(next(iter(state.values()))), next(iter(state.values())).device
+    words = torch.full((num_pictures, 1), start, device=device)
+    scores = torch.zeros(num_pictures, 1, device=device)
+    history = torch.empty(num_pictures, 1, 0, dtype=torch.int64, device=device)
+    best: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(num_pictures)]
+
+    for length in range(max_words + 1):
+        logits, state = _next_logits(system, memory, state, words, [start, *banned])
+        total = scores[..., None] + logits.log_softmax(-1)
+        ended = total[..., end].tolist()
+        for found, rows, values in zip(best, history.tolist(), ended, strict=True):
+            found += [
+                (value / (length + 1) ** length_penalty, Hypothesis(tuple(ids), value))
+                for ids, value in zip(rows, values, strict=True)
+                if value > -torch.inf
+            ]
+            found.sort(key=lambda pair: pair[0], reverse=True)
+            del found[num:]
+        total[..., end] = -torch.inf
+        scores, flat = total.flatten(1).topk(min(beam, total.shape[1] * total.shape[2]), dim=1)
+        # More words only lower a log-probability: an open hypothesis reaches at best its present one,
+        # spread over the longest caption.
+        reachable = (scores[:, 0] / (max_words + 1) ** length_penalty).tolist()
+        if all(len(found) == num and found[-1][0] >= r for found, r in zip(best, reachable, strict=True)):
+            break
+        parent, words = flat // total.shape[2], flat % total.shape[2]
+        state = _pick(state, parent)
+        history = torch.cat(
+            [history.gather(1, parent[..., None].expand(-1, -1, length)), words[..., None]], 2
+        )
+    return [[hypothesis for _, hypothesis in found] for found in best]
+
+
+@torch.inference_mode()
+def nucleus(
+    system: Captions,
+    memory: State,
+    *,
+    start: int,
+    end: int,
+    generator: torch.Generator,
+    num: int = 1,
+    top_p: float = 0.9,
+    temperature: float = 1.0,
+    max_words: int = 20,
+    banned: Sequence[int] = (),
+) -> list[list[Hypothesis]]:
+    """`num` sampled captions of each picture, the most probable a word first.
+
+    Each word is drawn from the smallest set of words whose probability reaches `top_p`. The reported
+    log-probabilities are the model's own, not those of the cut distribution.
+
+    Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
+    """
+    state = system.begin(memory)
+    num_pictures, device = len(next(iter(state.values()))), next(iter(state.values())).device
+    state = _pick(state, torch.zeros(num_pictures, num, dtype=torch.int64, device=device))
+    words = torch.full((num_pictures, num), start, device=device)
+    history = torch.empty(num_pictures, num, 0, dtype=torch.int64, device=device)
+    logprob = torch.zeros(num_pictures, num, device=device)
+    ended = torch.zeros(num_pictures, num, dtype=torch.bool, device=device)
+    for length in range(max_words + 1):
+        logits, state = _next_logits(system, memory, state, words, [start, *banned])
+        probs, order = (logits / temperature).softmax(-1).sort(-1, descending=True)
+        probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
+        drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(num_pictures, num, 1)
+        words = order.gather(-1, drawn).squeeze(-1).masked_fill(ended | (length == max_words), end)
+        step = logits.log_softmax(-1).gather(-1, words[..., None]).squeeze(-1)
+        logprob = logprob + step.masked_fill(ended, 0.0)
+        history = torch.cat([history, words[..., None]], -1)
+        ended = ended | (words == end)
+        if ended.all():
+            break
+    found = [
+        [Hypothesis(tuple(ids[: ids.index(end)]), value) for ids, value in zip(rows, values, strict=True)]
+        for rows, values in zip(history.tolist(), logprob.tolist(), strict=True)
+    ]
+    return [sorted(row, key=lambda h: h.logprob_per_word, reverse=True) for row in found]
