@@ -1,0 +1,94 @@
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from showtell.errors import UsageError
+from showtell.hub import backbones
+from showtell.hub.backbones import FromPixels, load_backbone
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone()
+
+
+@pytest.fixture(scope="module")
+def reference() -> FromPixels:
+    """Eager torch, the definition of what the backbone computes."""
+    return FromPixels(backbones.efficientnet_lite0(backbones._weights_file()))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    import skimage
+
+    files = [
+        Path(skimage.__file__).parent / "data" / name for name in ("chelsea.png", "coffee.png", "rocket.jpg")
+    ]
+    real = [np.asarray(Image.open(f).convert("RGB").resize((224, 224))) for f in files if f.is_file()]
+    rng = np.random.default_rng(0)
+    made = [rng.integers(0, 256, (224, 224, 3), np.uint8), np.zeros((224, 224, 3), np.uint8)]
+    return np.stack([*real, *made])
+
+
+def test_equals_eager_torch_on_every_picture(backbone, reference, pictures) -> None:
+    expected = reference(torch.from_numpy(pictures))
+    grid = backbone(pictures)
+    assert grid.shape == expected.shape == (len(pictures), backbone.num_tokens, backbone.width)
+    assert grid.dtype == torch.float32
+    assert torch.cosine_similarity(grid, expected, dim=-1).min() >= 0.9999
+    torch.testing.assert_close(grid, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_torch_for_a_gpu_equals_it_too(reference, pictures) -> None:
+    run = backbones._Torch(backbones._weights_file(), "cpu")
+    torch.testing.assert_close(run(pictures), reference(torch.from_numpy(pictures)), atol=1e-4, rtol=1e-4)
+
+
+def test_knows_a_cat_and_a_coffee(reference, pictures) -> None:
+    """Wrong weights, channel order or normalisation would still give finite numbers."""
+    labels = reference.net.classifier(reference(torch.from_numpy(pictures[:2])).mean(1)).topk(5).indices
+    assert set(labels[0].tolist()) & {281, 282, 283, 284, 285}  # tabby ... Egyptian cat
+    assert set(labels[1].tolist()) & {967, 504, 968}  # espresso, coffee mug, cup
+
+
+def test_any_number_of_pictures(backbone, pictures) -> None:
+    assert backbone(pictures[:0]).shape == (0, 49, 1280)
+    one_by_one = torch.cat([backbone(p[None]) for p in pictures])
+    torch.testing.assert_close(backbone(pictures), one_by_one)
+
+
+def test_refuses_other_shapes(backbone, pictures) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        backbone(pictures.astype(np.float32))
+    with pytest.raises(ValueError, match=re.escape("[B 224 224 3]")):
+        backbone(pictures[:, :100])
+
+
+def test_names_every_tensor_of_the_reference() -> None:
+    reference = torch.load(backbones._weights_file(), weights_only=True)
+    ours = backbones.EfficientNetLite0().state_dict()
+    assert {backbones.rename(name) for name in reference} == set(ours)
+
+
+def test_hash_and_unknown_name(backbone) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", backbone.hash)
+    with pytest.raises(UsageError, match="efficientnet_lite0"):
+        load_backbone("resnet50")
+
+
+def test_threads_may_share_it(backbone, pictures) -> None:
+    expected = backbone(pictures)
+    with ThreadPoolExecutor(4) as pool:
+        for grid in pool.map(backbone, [pictures] * 8):
+            torch.testing.assert_close(grid, expected)
+
+
+def test_an_unknown_layer_is_not_skipped() -> None:
+    with pytest.raises(TypeError, match="GELU"):
+        backbones._emit(torch.nn.Sequential(torch.nn.GELU()), None)
