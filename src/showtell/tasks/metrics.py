@@ -1,0 +1,176 @@
+"""How good captions and searches are, in the figures that papers report.
+
+Sentences are lists of words, split and lower-cased by one tokenizer on both sides. `hypotheses` holds one
+sentence a picture, `references` one or several a picture. Scores run from 0 to 1, CIDEr's from 0 to 10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+Sentence = Sequence[str]
+NGRAM_ORDER = 4
+ROUGE_BETA = 1.2
+CIDER_SIGMA = 6.0
+
+
+def bleu(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> list[float]:
+    """Share of 1 to n words in a row that a reference has too: BLEU-1 to BLEU-4 of the corpus.
+
+    Precisions are summed over the corpus, not smoothed, and each length is held against the closest
+    reference. Source: Papineni et al. 2002, "BLEU".
+
+    >>> a, b = "a dog runs on grass".split(), "a dog runs on the grass".split()
+    >>> [round(score, 3) for score in bleu([a], [[b]])]
+    [0.819, 0.709, 0.65, 0.579]
+    """
+    from sacrebleu.metrics import BLEU
+
+    _check(hypotheses, references)
+    # sacrebleu wants as many references of each picture: the last said again changes nothing.
+    streams = max(map(len, references))
+    total = BLEU(tokenize="none", smooth_method="none", force=True).corpus_score(
+        [" ".join(words) for words in hypotheses],
+        [[" ".join(refs[min(i, len(refs) - 1)]) for refs in references] for i in range(streams)],
+    )
+    orders = range(1, NGRAM_ORDER + 1)
+    lengths = total.sys_len, total.ref_len
+    scores = [
+        BLEU.compute_bleu(total.counts[:n], total.totals[:n], *lengths, max_ngram_order=n) for n in orders
+    ]
+    # exp(mean(log(100 %))) is 100.00000000000004.
+    return [min(score.score / 100, 1.0) for score in scores]
+
+
+def rouge_l(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> float:
+    """Mean F-score of the longest word sequence shared with a reference, gaps allowed.
+
+    The best precision and the best recall over the references enter, beta 1.2, as in COCO's evaluation.
+    Source: Lin 2004, "ROUGE", section 3.
+
+    >>> rouge_l(["a dog runs".split()], [["a dog runs".split(), "a cat".split()]])
+    1.0
+    """
+    _check(hypotheses, references)
+    scores = []
+    for words, refs in zip(hypotheses, references, strict=True):
+        shared = [_longest_common(words, ref) for ref in refs]
+        precision = max(shared) / max(len(words), 1)
+        recall = max(s / max(len(ref), 1) for s, ref in zip(shared, refs, strict=True))
+        weighted = recall + ROUGE_BETA**2 * precision
+        scores.append((1 + ROUGE_BETA**2) * precision * recall / weighted if weighted else 0.0)
+    return sum(scores) / len(scores)
+
+
+def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> float:
+    """Mean agreement with the references, rare word sequences counting more, 0 to 10.
+
+        CIDEr = 10 / 4 sum_n mean_refs exp(-(l_h - l_r)^2 / 2 sigma^2) min(h_n, r_n) . r_n / |h_n| |r_n|
+
+    where `h_n`, `r_n` are tf-idf vectors of n-grams and document frequencies are counted over the pictures
+    of `references`. This is what captioning papers call CIDEr and the paper's appendix CIDEr-D with
+    sigma 6, without stemming, as in COCO's evaluation. Rarity cannot be told from a single picture, which
+    scores 0. Source: Vedantam et al. 2015, "CIDEr", equations 2 to 4 and section 6.
+
+    >>> captions = ["a dog runs on grass".split(), "two men eat red soup".split()]
+    >>> round(cider(captions, [[words] for words in captions]), 6)
+    10.0
+    """
+    _check(hypotheses, references)
+    log_pictures = math.log(len(references))
+    total = 0.0
+    for order in range(1, NGRAM_ORDER + 1):
+        counts = [[_ngrams(ref, order) for ref in refs] for refs in references]
+        frequency = Counter(gram for refs in counts for gram in set().union(*refs))
+        idf = {gram: log_pictures - math.log(n) for gram, n in frequency.items()}
+        for words, refs, ref_counts in zip(hypotheses, references, counts, strict=True):
+            said = {gram: n * idf.get(gram, log_pictures) for gram, n in _ngrams(words, order).items()}
+            said_norm = _norm(said)
+            for ref, grams in zip(refs, ref_counts, strict=True):
+                meant = {gram: n * idf[gram] for gram, n in grams.items()}
+                norms = said_norm * _norm(meant)
+                if norms:
+                    dot = sum(
+                        min(said[gram], meant[gram]) * meant[gram] for gram in said.keys() & meant.keys()
+                    )
+                    distance = (len(words) - len(ref)) ** 2
+                    total += dot / norms * math.exp(-distance / (2 * CIDER_SIGMA**2)) / len(refs)
+    return 10 * total / NGRAM_ORDER / len(hypotheses)
+
+
+def ranks(scores: np.ndarray, targets: Sequence[int]) -> np.ndarray:
+    """Place of each query's own picture among all, 1 for the best, `int64 [Q]`.
+
+    `scores [Q N]`, higher is better; `targets [Q]` the own picture's column. Ties count against the
+    searcher: who scores all pictures alike, or not a number, ranks last.
+
+    >>> ranks(np.array([[0.9, 0.1, 0.5], [0.3, 0.3, 0.3]]), [2, 0]).tolist()
+    [2, 3]
+    """
+    scores = np.asarray(scores)
+    own = scores[np.arange(len(scores)), np.asarray(targets)]
+    return scores.shape[1] - (scores < own[:, None]).sum(1)
+
+
+def recall(ranks: Sequence[int] | np.ndarray, at: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
+    """R@k: share of queries whose own picture is among the first k, by k.
+
+    >>> recall([1, 3, 50, 8])
+    {1: 0.25, 5: 0.5, 10: 0.75}
+    """
+    return {k: float(np.mean(np.asarray(ranks) <= k)) for k in at}
+
+
+def median_rank(ranks: Sequence[int] | np.ndarray) -> float:
+    """The place that half of the queries' own pictures reach.
+
+    >>> median_rank([1, 3, 50, 8])
+    5.5
+    """
+    return float(np.median(np.asarray(ranks)))
+
+
+def perplexity(logprob: float, predictions: int) -> float:
+    """Among how many words the model hesitates, on geometric average: `exp(-logprob / predictions)`.
+
+    `logprob` is the log-probability of all texts together, nats; `predictions` the number of words and
+    ends that it covers.
+
+    >>> round(perplexity(4 * math.log(1 / 50), 4), 6)
+    50.0
+    """
+    return math.exp(-logprob / predictions)
+
+
+def _check(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> None:
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} hypotheses for the references of {len(references)} pictures")
+    if not references or not all(references):
+        raise ValueError("every picture needs at least one reference, and there must be a picture")
+
+
+def _ngrams(words: Sentence, order: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[start:] for start in range(order)), strict=False))
+
+
+def _norm(vector: Mapping[tuple[str, ...], float]) -> float:
+    return math.sqrt(sum(weight * weight for weight in vector.values()))
+
+
+def _longest_common(a: Sentence, b: Sentence) -> int:
+    """Length of the longest common subsequence; a bit a word of `a`, so a row of the table is one integer.
+
+    Source: Hyyrö 2004, "Bit-parallel LCS-length computation revisited", figure 3.
+    """
+    positions: dict[str, int] = {}
+    for place, word in enumerate(a):
+        positions[word] = positions.get(word, 0) | 1 << place
+    row = (1 << len(a)) - 1
+    for word in b:
+        matches = row & positions.get(word, 0)
+        row = (row + matches) | (row - matches)
+    return len(a) - (row & (1 << len(a)) - 1).bit_count()
