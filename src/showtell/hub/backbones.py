@@ -112,7 +112,7 @@ class FromPixels(nn.Module):
         self.net = net
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """`uint8 [B S S 3]` to `float32 [B N D]`; the bytes as they lie are channels-last, the fastest layout."""
+        """`uint8 [B S S 3]` to `float32 [B N D]`; a picture's bytes are channels-last, the fastest layout."""
         return self.net((pixels.permute(0, 3, 1, 2).float() - 127) / 128)
 
 
