@@ -1,0 +1,163 @@
+"""The grids of a frozen backbone, computed once a picture and kept on disk."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from showtell.data.content import read_content
+from showtell.data.image import ImageError, decode_image
+from showtell.data.prefetch import prefetch
+from showtell.data.transforms import squash
+
+DIGEST_BYTES = 32
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Where the features of some pictures are."""
+
+    rows: np.ndarray
+    """`int64 [M]`, the row of each picture in the cache, -1 where it was skipped."""
+    skipped: dict[Path, str] = field(default_factory=dict)
+    """Pictures that could not be read, and why."""
+
+
+class FeatureCache:
+    """Features by content: the same bytes are never computed twice, wherever the file lies.
+
+    Two files that only grow: `features.f16`, one `float16 [N D]` a row, and `index.sha256`, the digest
+    of each row's picture. A digest is written after its row is on disk, so a process killed at any
+    moment leaves at most a tail that no digest owns; the next one writes over it.
+
+    Example::
+
+        cache = FeatureCache(folder, backbone.hash, backbone.preprocessing, backbone, (49, 1280))
+        found = cache.add(paths)
+        grid = cache.grid(found.rows[:64])
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        backbone_hash: str,
+        preprocessing: str,
+        compute: Callable[[np.ndarray], Tensor],
+        shape: tuple[int, int],
+        size: int = 224,
+    ) -> None:
+        """Open or begin the cache of one backbone and one way to prepare pixels.
+
+        `compute` takes `uint8 [B S S 3]` and gives `[B N D]`; `shape` is `(N, D)`, `size` is `S`.
+        """
+        self.shape = shape
+        self._compute, self._size = compute, size
+        made_by = hashlib.sha256(f"{backbone_hash} {preprocessing} {shape} {size}".encode()).hexdigest()
+        self.folder = Path(folder) / made_by[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._data, self._index = self.folder / "features.f16", self.folder / "index.sha256"
+        self._row_bytes = 2 * shape[0] * shape[1]
+        self._row_of: dict[bytes, int] = {}
+        self._load()
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    @property
+    def array(self) -> np.ndarray:
+        """All features, memory-mapped, `float16 [M N D]`."""
+        return self._array
+
+    def grid(self, rows: np.ndarray | Sequence[int]) -> Tensor:
+        """The features of some rows, `float32 [B N D]`."""
+        rows = np.asarray(rows)
+        if rows.size and rows.min() < 0:
+            raise IndexError("a skipped picture (row -1) has no features")
+        return torch.from_numpy(self._array[rows]).float()
+
+    def add(self, paths: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> FeatureRows:
+        """Find the pictures' rows and compute those that are missing.
+
+        `progress(done, total)` counts the pictures that are on disk or skipped. Another process that
+        adds at the same time is waited for.
+        """
+        skipped: dict[Path, str] = {}
+        digests: list[bytes | None] = []
+        waiting: dict[bytes, np.ndarray] = {}
+        with self._alone():
+            for path, digest, outcome in prefetch(self._read, paths):
+                if isinstance(outcome, str):
+                    skipped[path] = outcome
+                elif outcome is not None and digest not in self._row_of:
+                    waiting[digest] = outcome
+                digests.append(None if isinstance(outcome, str) else digest)
+                if len(waiting) == BATCH:
+                    self._append(waiting)
+                    waiting = {}
+                if progress and not waiting:
+                    progress(len(digests), len(paths))
+            if waiting:
+                self._append(waiting)
+                if progress:
+                    progress(len(digests), len(paths))
+        self._load()
+        rows = [-1 if d is None else self._row_of[d] for d in digests]
+        return FeatureRows(np.array(rows, np.int64), skipped)
+
+    def _read(self, path: Path) -> tuple[Path, bytes, np.ndarray | str | None]:
+        """A picture's digest, and its pixels, or why there are none, or None when its row is there."""
+        try:
+            data, digest = read_content(path)
+            if digest in self._row_of:
+                return path, digest, None
+            pixels = decode_image(data, path, at_least=self._size)
+        except ImageError as error:
+            return path, b"", error.reason
+        return path, digest, squash(pixels, self._size)
+
+    def _append(self, pictures: dict[bytes, np.ndarray]) -> None:
+        grid = self._compute(np.stack(list(pictures.values())))
+        if tuple(grid.shape) != (len(pictures), *self.shape):
+            raise ValueError(f"the backbone gave {tuple(grid.shape)}, not {(len(pictures), *self.shape)}")
+        _write(self._data, len(self._row_of) * self._row_bytes, grid.half().numpy().tobytes())
+        _write(self._index, len(self._row_of) * DIGEST_BYTES, b"".join(pictures))
+        for digest in pictures:
+            self._row_of[digest] = len(self._row_of)
+
+    def _load(self) -> None:
+        """Read which rows are there. A row without its digest, or a digest without its row, is not."""
+        self._index.touch()
+        self._data.touch()
+        index = self._index.read_bytes()
+        rows = min(len(index) // DIGEST_BYTES, self._data.stat().st_size // self._row_bytes)
+        digests = [index[i : i + DIGEST_BYTES] for i in range(0, rows * DIGEST_BYTES, DIGEST_BYTES)]
+        self._row_of = {digest: row for row, digest in enumerate(digests)}
+        shape = (rows, *self.shape)
+        self._array = np.memmap(self._data, np.float16, "r", shape=shape) if rows else np.empty(shape, "f2")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._index.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._load()
+            yield
+
+
+def _write(file: Path, offset: int, data: bytes) -> None:
+    """Put bytes at an offset, over an unfinished tail, and onto the disk."""
+    with file.open("r+b") as out:
+        out.truncate(offset)
+        out.seek(offset)
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
