@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 64) -> Iterator[Result]:
+def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 64) -> Generator[Result]:
     """`map` in threads, in order, at most `ahead` results waiting: reading overlaps with the net.
 
     >>> list(prefetch(str.upper, "abc"))

@@ -1,0 +1,47 @@
+"""Which items make up which batch: a shuffle whose only state is the step."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+
+@lru_cache(maxsize=4)
+def _order(num_items: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(num_items)
+
+
+class Sampler:
+    """Batches of indices, a fresh permutation each epoch, each item once an epoch.
+
+    The epochs are laid end to end and cut into batches of equal size: the last batch of an epoch takes
+    its remaining items and goes on with the next epoch's first ones, so no batch is short and nothing is
+    dropped. The same item can therefore meet itself in a batch that crosses the border.
+
+    >>> sampler = Sampler(num_items=5, batch_size=2, seed=0)
+    >>> sorted(i for step in range(5) for i in sampler(step))
+    [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    >>> sampler(3) == Sampler(num_items=5, batch_size=2, seed=0)(3)
+    True
+    """
+
+    def __init__(self, num_items: int, batch_size: int, seed: int = 0) -> None:
+        if num_items < 1 or batch_size < 1:
+            raise ValueError(f"a sampler needs items and a batch size, not {num_items} and {batch_size}")
+        self.num_items, self.batch_size, self.seed = num_items, batch_size, seed
+
+    def __call__(self, step: int) -> list[int]:
+        """The items of batch `step`, counted from 0. A pure function: threads may call it in any order."""
+        position, end = step * self.batch_size, (step + 1) * self.batch_size
+        items: list[int] = []
+        while position < end:
+            epoch, start = divmod(position, self.num_items)
+            order = _order(self.num_items, self.seed, epoch)
+            items += order[start : start + end - position].tolist()
+            position = step * self.batch_size + len(items)
+        return items
+
+    def epoch(self, step: int) -> int:
+        """The epoch that the first item of batch `step` belongs to, counted from 0."""
+        return step * self.batch_size // self.num_items

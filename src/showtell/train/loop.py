@@ -1,0 +1,180 @@
+"""The training loop: any system, any batches, resumable to the bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from showtell.data.batch import Batch
+from showtell.data.prefetch import prefetch
+from showtell.errors import UsageError
+from showtell.train.config import TrainConfig
+from showtell.train.folder import standing, writing
+from showtell.train.log import Display, Metrics
+from showtell.train.signals import Interrupted, Signals, StopRequest
+from showtell.train.state import TrainState
+from showtell.train.update import Update
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a run ended."""
+
+    step: int
+    best: float | None
+    """The deciding figure of the weights that were kept; None without validation."""
+    best_step: int
+
+
+def train(
+    system: nn.Module,
+    load_batch: Callable[[int], Batch],
+    config: TrainConfig,
+    output: Path,
+    *,
+    finish: Callable[[Path], object],
+    validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    describe: Callable[[int], str] | None = None,
+    record: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+) -> Trained:
+    """Train a system (a module that is `Trainable`) and keep its best weights in `output/model`.
+
+    `load_batch(i)` makes batch `i` and must depend on `i` alone: it runs in threads. An update reads
+    batches `step * accumulate` onwards. `finish(folder)` writes the checkpoint of the system as it then
+    is. `validate(system)` returns figures, `config.metric` among them; without it the last weights are
+    kept. `describe(i)` names the items of batch `i` for error messages. `record` is whatever else the run
+    depends on (the recipe, the hash of the data): a resumed run must have the same.
+
+    Beside `model` stand `state` (what `resume` continues from) and `metrics.jsonl`. On a CPU in float32 a
+    resumed run is bit-identical to one that never stopped.
+
+    Raises `UsageError` for an output or a resumption that does not fit, `Interrupted` after SIGINT or
+    SIGTERM, `UserError` when the disk is full or a loss is not finite.
+    """
+    torch.set_flush_denormal(True)
+    device = torch.device(device)
+    state = TrainState(system.to(device), config, record or {})
+    _claim(output, resume)
+    if resume:
+        state.load(output / "state")
+    else:
+        state.save(output / "state")  # an unwritable or full disk is found now, not after an hour
+    step = state.progress.step
+    metrics = Metrics(output / "metrics.jsonl", step)
+    following = range(step * config.accumulate, config.steps * config.accumulate)
+    batches = prefetch(load_batch, following, config.prefetch)
+    update = Update(state, config, batches, describe, device)
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        closing(metrics),
+        closing(batches),
+        Signals() as signals,
+        Display(config.steps, step) as display,
+    ):
+        return _Run(state, config, output, finish, validate, metrics, display, signals).until_done(update)
+
+
+def _claim(output: Path, resume: bool) -> None:
+    """Make the output folder, and never write over another run."""
+    if resume and not standing(output / "state").exists():
+        raise UsageError(f"{output} holds no run to resume; leave out --resume, or name the run's folder")
+    if not resume and any(standing(output / name).exists() for name in ("state", "model", "metrics.jsonl")):
+        raise UsageError(
+            f"{output} already holds a run; continue it with --resume, or choose another output folder"
+        )
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass
+class _Run:
+    """A run under way: when to update, to validate, to save and to stop."""
+
+    state: TrainState
+    config: TrainConfig
+    output: Path
+    finish: Callable[[Path], object]
+    validate: Callable[[nn.Module], Mapping[str, float]] | None
+    metrics: Metrics
+    display: Display
+    signals: Signals
+
+    def until_done(self, update: Update) -> Trained:
+        config, progress = self.config, self.state.progress
+        saved = -1
+        try:
+            while True:
+                if self.validate and progress.validated < progress.step and self._due(config.validate_every):
+                    self._evaluate(self.validate)
+                done = progress.step >= config.steps or 0 < config.patience <= progress.worse
+                if done or (saved < progress.step and self._due(config.checkpoint_every)):
+                    self._save()
+                    saved = progress.step
+                if done:
+                    return Trained(progress.step, progress.best, progress.best_step)
+                self.signals.check()
+                began = time.monotonic()
+                line = update(self.signals)
+                speed = config.batch_size * config.accumulate / (time.monotonic() - began)
+                self.metrics.write({**line, "items_per_second": round(speed, 1)})
+                self.display.step(progress.step, line["loss"], line["learning_rate"], speed)
+        except StopRequest:
+            self._save()
+            raise Interrupted(
+                f"stopped at step {progress.step} of {config.steps}; its state is saved: "
+                f"continue {self.output} with --resume",
+                self.signals.received,
+            ) from None
+
+    def _due(self, every: int) -> bool:
+        step = self.state.progress.step
+        return step == self.config.steps or (every > 0 and step > 0 and step % every == 0)
+
+    def _save(self) -> None:
+        """The model before the state: a resumed run may write a model twice, but never misses one."""
+        if self.state.progress.best is None:
+            self._keep()
+        self.metrics.sync()
+        self.state.save(self.output / "state")
+
+    def _keep(self) -> None:
+        self.state.system.eval()
+        with self._averaged():
+            self.finish(self.output / "model")
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self.state.average.worn() if self.state.average else nullcontext()
+
+    def _evaluate(self, validate: Callable[[nn.Module], Mapping[str, float]]) -> None:
+        """Validate the weights, and keep them if they are the best so far."""
+        config, progress = self.config, self.state.progress
+        self.state.system.eval()
+        with self._averaged():
+            with torch.no_grad(), self.signals.at_once():
+                figures = dict(validate(self.state.system))
+            if config.metric not in figures:
+                raise UsageError(
+                    f"train.metric={config.metric} is not measured; choose one of {', '.join(figures)}"
+                )
+            value = figures[config.metric]
+            sign = 1 if config.higher_is_better else -1
+            better = not math.isnan(value) and (progress.best is None or sign * value > sign * progress.best)
+            if better:
+                self.finish(self.output / "model")
+                progress.best, progress.best_step, progress.worse = value, progress.step, 0
+            else:
+                progress.worse += 1
+        progress.validated = progress.step
+        self.metrics.write({"step": progress.step, "validation": figures, "best": better})
+        shown = "  ".join(f"{name} {figure:.4g}" for name, figure in figures.items())
+        self.display.say(f"step {progress.step}  validation  {shown}{'  (best)' if better else ''}")

@@ -1,0 +1,53 @@
+"""The tensors of a system in a safetensors file, and errors that name what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from showtell.errors import UserError
+
+
+def named_tensors(system: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers by name; one that a system shares between two names appears under the first."""
+    names: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in system.state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), (name, tensor.detach()))
+    return dict(names.values())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file, the same bytes for the same tensors."""
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+@torch.no_grad()
+def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
+    """Copy a safetensors file into tensors of the same names and shapes, converting their type.
+
+    Raises `UserError` that names each missing, unknown or misshapen tensor; nothing is copied then.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read {path}: {error}. Copy or download it again.") from error
+    faults = [f"{name} is missing" for name in into.keys() - found.keys()]
+    faults += [f"{name} is unknown" for name in found.keys() - into.keys()]
+    faults += [
+        f"{name} is {list(found[name].shape)} instead of {list(into[name].shape)}"
+        for name in into.keys() & found.keys()
+        if found[name].shape != into[name].shape
+    ]
+    if faults:
+        raise UserError(
+            f"{path} does not fit its system: {', '.join(sorted(faults))}. Its files come from "
+            "different models or versions; copy or download the whole folder again."
+        )
+    for name, tensor in into.items():
+        tensor.copy_(found[name])
