@@ -156,7 +156,7 @@ def test_likelihood_is_the_mean_log_probability():
     system = make("attend")
     encoded = encode(system, 5)
     ids = [START, 4, 5, END]
-    scores = likelihood(system, ids, encoded, chunk=2)
+    scores = likelihood(system, ids, system.remember(encoded), chunk=2)
     for picture in range(5):
         one = Encoded(encoded.tokens[picture : picture + 1], encoded.pooled[picture : picture + 1])
         memory = system.remember(one)

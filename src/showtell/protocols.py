@@ -52,23 +52,31 @@ class Trainable(Protocol):
 
     loss_weights: Mapping[str, float]
 
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step: ...
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The losses of one batch, by name."""
+        ...
 
-    def after_step(self, step: Step) -> None: ...
+    def after_step(self, step: Step) -> None:
+        """Move what gradients do not: a teacher, a queue."""
+        ...
 
 
 @runtime_checkable
 class EmbedsImages(Protocol):
     """Turns pictures into vectors."""
 
-    def embed_image(self, batch: Batch) -> Encoded: ...
+    def embed_image(self, batch: Batch) -> Encoded:
+        """Encode the `B` pictures of the batch."""
+        ...
 
 
 @runtime_checkable
 class EmbedsText(Protocol):
     """Turns texts into vectors in the space of the pictures."""
 
-    def embed_text(self, batch: Batch) -> Encoded: ...
+    def embed_text(self, batch: Batch) -> Encoded:
+        """Encode the `R` texts of the batch."""
+        ...
 
 
 @runtime_checkable

@@ -78,10 +78,19 @@ class ShowAttendAndTell(nn.Module):
         """One hypothesis a picture: `h, c [B 1 width]`."""
         return {"h": memory["h"][:, None], "c": memory["c"][:, None]}
 
-    def _look(self, h: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The gated context `[... token_width]` and where it came from `[... N]`."""
-        context, weights = self.attention(h, keys, values)
-        return self.gate(h).sigmoid() * context, weights
+    def _turn(self, words: Tensor, memory: State, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        """Look, then read: words `[B K word_width]` and states `[B K width]` to the next state.
+
+        Returns `h`, `c`, the gated context `[B K token_width]` and where it came from `[B K N]`.
+        """
+        context, weights = self.attention(h, memory["keys"][:, None], memory["values"])
+        context = self.gate(h).sigmoid() * context
+        inputs = torch.cat([words, context], -1)
+        h, c = (
+            state.unflatten(0, words.shape[:2])
+            for state in self.cell(inputs.flatten(0, 1), (h.flatten(0, 1), c.flatten(0, 1)))
+        )
+        return h, c, context, weights
 
     def _logits(self, words: Tensor, h: Tensor, context: Tensor) -> Tensor:
         mixed = words + self.from_state(h) + self.from_picture(context)
@@ -90,13 +99,8 @@ class ShowAttendAndTell(nn.Module):
 
     def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
-        words, shape = self.words(ids), ids.shape
-        context, _ = self._look(state["h"], memory["keys"][:, None], memory["values"])
-        h, c = self.cell(
-            torch.cat([words, context], -1).flatten(0, 1),
-            (state["h"].flatten(0, 1), state["c"].flatten(0, 1)),
-        )
-        h, c = h.unflatten(0, shape), c.unflatten(0, shape)
+        words = self.words(ids)
+        h, c, context, _ = self._turn(words, memory, state["h"], state["c"])
         return self._logits(words, h, context), {"h": h, "c": c}
 
     def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
@@ -106,38 +110,30 @@ class ShowAttendAndTell(nn.Module):
     def _say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[T V]` and the attention that each token received, `[R N]`.
 
-        The captions of one picture stand side by side, `[B K ...]`, so that they share its keys and
-        values; all words share one vocabulary projection.
+        The captions of one picture stand side by side, `[B K ...]`, and share its keys and values. They
+        stand from long to short, so that whole columns `K` leave the loop early; all words share one
+        vocabulary projection.
         """
-        pictures, length = len(memory["h"]), ids.shape[1] - 1
-        count = torch.bincount(owner, minlength=pictures)
-        place = torch.empty_like(owner)
-        place[owner.argsort(stable=True)] = torch.arange(len(owner), device=owner.device)
-        place = place - (count.cumsum(0) - count)[owner]
-        shape = (pictures, int(count.max()))
-        words = F.dropout(self.words(ids[:, :-1]), self.config.dropout, self.training)
-        # The words' share of the gates needs no recurrence: one product for all positions.
-        w_word, w_context = self.cell.weight_ih.split([self.config.word_width, self.config.token_width], 1)
-        from_words = words.new_zeros(*shape, length, 4 * self.config.width)
-        from_words = from_words.index_put(
-            (owner, place), F.linear(words, w_word, self.cell.bias_ih + self.cell.bias_hh)
-        )
-        weight = torch.cat([w_context, self.cell.weight_hh], 1)
-        keys, values = memory["keys"][:, None], memory["values"]
-        h, c = (memory[name][:, None].expand(*shape, -1) for name in "hc")
-        states, contexts, attention = [], [], []
-        for gates in from_words.unbind(2):
-            context, weights = self._look(h, keys, values)
-            i, f, g, o = (gates + F.linear(torch.cat([context, h], -1), weight)).chunk(4, -1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
-            states.append(h)
-            contexts.append(context)
-            attention.append(weights)
         real = keep[:, 1:]
-        h, context, alpha = (torch.stack(x, 2)[owner, place] for x in (states, contexts, attention))
-        coverage = (alpha * real[..., None]).sum(1)
-        return self._logits(words[real], h[real], context[real]), coverage
+        lengths = real.sum(1)
+        order = (owner * (lengths.max() + 1) - lengths).argsort(stable=True)
+        count = torch.bincount(owner, minlength=len(memory["h"]))
+        place = torch.empty_like(owner)
+        place[order] = torch.arange(len(owner), device=owner.device)
+        place = place - (count.cumsum(0) - count)[owner]
+        columns = int(count.max())
+        longest = lengths.new_zeros(columns).scatter_reduce(0, place, lengths, "amax")
+
+        words = F.dropout(self.words(ids[:, :-1]), self.config.dropout, self.training)
+        spread = words.new_zeros(len(count), columns, *words.shape[1:]).index_put((owner, place), words)
+        h, c = (memory[name][:, None].expand(-1, columns, -1) for name in "hc")
+        turns = []
+        for t in range(words.shape[1]):
+            k = int((longest > t).sum())
+            h, c, context, weights = self._turn(spread[:, :k, t], memory, h[:, :k], c[:, :k])
+            turns.append([F.pad(x, (0, 0, 0, columns - k)) for x in (h, context, weights)])
+        h, context, alpha = (torch.stack(x, 2)[owner, place] for x in zip(*turns, strict=True))
+        return self._logits(words[real], h[real], context[real]), (alpha * real[..., None]).sum(1)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next word, and equal attention to all of the picture."""

@@ -8,23 +8,26 @@ import torch
 from torch import Tensor
 
 from showtell.objectives.causal_words import next_words
-from showtell.protocols import Captions, Encoded
+from showtell.protocols import Captions, State
 
 
 @torch.inference_mode()
-def likelihood(system: Captions, ids: Sequence[int], encoded: Encoded, chunk: int = 256) -> Tensor:
-    """Log-probability a word of the query for each picture, `[B]`, nats.
+def likelihood(system: Captions, ids: Sequence[int], memory: State, chunk: int = 256) -> Tensor:
+    """Log-probability a word of the query for each remembered picture, `[B]`, nats.
 
-    `ids` are the query's words between start and end. One query against a great many pictures: teacher
-    forcing in chunks of pictures. Source: Vinyals et al. 2015, section 4.3.6 (ranking by `p(S|I)`).
+    `ids` are the query's words between start and end, `memory` what `system.remember` made of the
+    pictures, once for any number of queries. Teacher forcing, `chunk` pictures at a time.
+    Source: Vinyals et al. 2015, section 4.3.6 (ranking by `p(S|I)`).
     """
-    scores = []
-    for tokens, pooled in zip(encoded.tokens.split(chunk), encoded.pooled.split(chunk), strict=True):
-        size = len(pooled)
-        memory = system.remember(Encoded(tokens, pooled))
-        words = torch.tensor(ids, device=pooled.device).expand(size, -1)
+    pictures = len(next(iter(memory.values())))
+    scores = [torch.empty(0)]
+    for first in range(0, pictures, chunk):
+        some = {name: value[first : first + chunk] for name, value in memory.items()}
+        size = min(chunk, pictures - first)
+        device = next(iter(some.values())).device
+        words = torch.tensor(ids, device=device).expand(size, -1)
         keep = torch.ones_like(words, dtype=torch.bool)
-        logits = system.say(memory, torch.arange(size, device=pooled.device), words, keep)
+        logits = system.say(some, torch.arange(size, device=device), words, keep)
         logprobs = logits.log_softmax(-1).gather(1, next_words(words, keep)[:, None])
-        scores.append(logprobs.view(size, -1).mean(1))
+        scores.append(logprobs.view(size, -1).mean(1).cpu())
     return torch.cat(scores)

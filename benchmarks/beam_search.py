@@ -1,0 +1,117 @@
+"""Batched beam search against a loop over hypotheses: same captions, how much sooner.
+
+    python benchmarks/beam_search.py [--pictures 32] [--beam 5] [--rounds 5]
+
+Both search the same encoded pictures (crops of photographs that installed packages carry) in turn, round
+by round; the ratio is of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+
+import numpy as np
+import torch
+
+from showtell.data.image import load_image
+from showtell.data.samples import sample_photographs
+from showtell.protocols import Captions, Encoded
+from showtell.recipes.model import load_model
+from showtell.tasks.decoding import Hypothesis, beam_search
+
+
+def crops(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Random crops, each at least half of its photograph."""
+    rng = np.random.default_rng(seed)
+    photographs = [load_image(path) for path in sample_photographs()]
+    out = []
+    for number in range(count):
+        pixels = photographs[number % len(photographs)]
+        height, width = (int(side * rng.uniform(0.5, 1)) for side in pixels.shape[:2])
+        top, left = (
+            int(rng.integers(0, whole - part + 1)) for whole, part in zip(pixels.shape, (height, width))
+        )
+        out.append(pixels[top : top + height, left : left + width])
+    return out
+
+
+@torch.inference_mode()
+def loop_over_hypotheses(
+    system: Captions,
+    encoded: Encoded,
+    *,
+    start: int,
+    end: int,
+    beam: int,
+    banned: list[int],
+    max_words: int = 20,
+) -> list[Hypothesis]:
+    """The textbook search: one hypothesis of one picture at a time, lists and sorting."""
+    best = []
+    for picture in range(len(encoded.pooled)):
+        memory = system.remember(
+            Encoded(encoded.tokens[picture : picture + 1], encoded.pooled[picture : picture + 1])
+        )
+        open_, finished = [(0.0, (), system.begin(memory))], []
+        for length in range(max_words + 1):
+            longer = []
+            for score, ids, state in open_:
+                word = torch.tensor([[ids[-1] if ids else start]])
+                logits, after = system.advance(memory, state, word)
+                logits[..., [start, *banned]] = -torch.inf
+                logprobs = logits.log_softmax(-1)[0, 0]
+                finished.append((score + logprobs[end].item(), ids))
+                logprobs[end] = -torch.inf
+                values, words = logprobs.topk(beam)
+                longer += [
+                    (score + v, (*ids, w), after)
+                    for v, w in zip(values.tolist(), words.tolist(), strict=True)
+                ]
+            open_ = sorted(longer, key=lambda x: -x[0])[:beam]
+            finished = sorted(finished, key=lambda x: -x[0] / (len(x[1]) + 1))[:1]
+            if finished[0][0] / (len(finished[0][1]) + 1) >= open_[0][0] / (max_words + 1):
+                break
+        best.append(Hypothesis(finished[0][1], finished[0][0]))
+    return best
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--beam", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
+    options = parser.parse_args()
+    model = load_model(options.model)
+    encoded = model.encode([model.prepare(pixels) for pixels in crops(options.pictures)])
+    words = {"start": model.tokenizer.start, "end": model.tokenizer.end, "beam": options.beam}
+    banned = [model.tokenizer.pad, model.tokenizer.unknown]
+    times: dict[str, list[float]] = {"batched": [], "loop": []}
+    for _ in range(options.rounds):
+        started = time.perf_counter()
+        batched = [
+            row[0]
+            for row in beam_search(model.system, model.system.remember(encoded), banned=banned, **words)
+        ]
+        times["batched"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        looped = loop_over_hypotheses(model.system, encoded, banned=banned, **words)
+        times["loop"].append(time.perf_counter() - started)
+    same = sum(a.ids == b.ids for a, b in zip(batched, looped, strict=True))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"$ python {' '.join(sys.argv)}")
+    print("| search | ms a picture | ratio | same captions |")
+    print("|---|---|---|---|")
+    print(f"| loop over hypotheses | {1000 * medians['loop'] / options.pictures:.1f} | 1.0 | |")
+    print(
+        f"| batched | {1000 * medians['batched'] / options.pictures:.1f} | "
+        f"{medians['loop'] / medians['batched']:.1f} | {same} of {options.pictures} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

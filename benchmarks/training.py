@@ -1,0 +1,110 @@
+"""A training step of the captioners: share of what this machine's matrix product reaches.
+
+    python benchmarks/training.py [--steps 20]
+
+Batches hold random features and captions of the lengths people write (mean 11, at most 25 words). The
+operations counted are those of the words that are learned from (no padding): multiply-adds of every
+weight matrix a word or picture passes, twice for forward, four times for backward. The peak is a float32
+product of 2048 x 2048, taken in the same run, in turn with the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from showtell.data.batch import Batch, pad
+from showtell.recipes.captioning import SYSTEMS
+from showtell.recipes.show_and_tell import show_and_tell
+from showtell.recipes.show_attend_and_tell import show_attend_and_tell
+
+TOKENS, PER_PICTURE, VOCABULARY = 49, 5, 3478
+
+
+def make_batch(pictures: int, feature_width: int, seed: int) -> Batch:
+    """Captions of about 11 words, five a picture."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = (
+        (torch.randn(pictures * PER_PICTURE, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int()
+    )
+    ids, keep = pad([[1, *[4 + (7 * i) % 3000 for i in range(n)], 2] for n in lengths.tolist()])
+    grid = torch.rand(pictures, TOKENS, feature_width, generator=generator)
+    return Batch(grid=grid, ids=ids, keep=keep, owner=torch.arange(pictures).repeat_interleave(PER_PICTURE))
+
+
+def operations(system: nn.Module, batch: Batch) -> float:
+    """Floating-point operations of one step, counted from the weight matrices."""
+    assert batch.keep is not None
+    words = int(batch.keep[:, 1:].sum())
+    pictures = len(batch.grid)
+    total = 0
+    for name, weight in system.named_parameters():
+        if weight.ndim != 2 or (name == "words.weight" and hasattr(system, "output")):
+            continue  # biases; an embedding that is only looked up
+        if name.startswith(("picture", "attention.key")):
+            total += weight.numel() * pictures * (TOKENS if hasattr(system, "attention") else 1)
+        elif name.startswith("first"):
+            total += weight.numel() * pictures
+        else:
+            total += weight.numel() * words
+    return 6.0 * total
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=20)
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    a, b = torch.rand(2, 2048, 2048)
+    print(f"$ python {' '.join(sys.argv)}    # {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        "| recipe | pictures a step | ms a step | GFLOP/s | product's GFLOP/s | share | min a default run on 6,000 pictures |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for build in (show_and_tell, show_attend_and_tell):
+        recipe = build(6000)
+        config = type(recipe.system)(**{**vars(recipe.system), "vocab_size": VOCABULARY})
+        system = SYSTEMS[type(config)](config)
+        optimiser = torch.optim.AdamW(system.parameters(), fused=True)
+        batches = [
+            make_batch(recipe.train.batch_size, config.feature_width, seed) for seed in range(options.steps)
+        ]
+
+        def step(batch: Batch, system=system, optimiser=optimiser) -> None:
+            losses = system(batch).losses
+            optimiser.zero_grad()
+            sum(system.loss_weights[name] * value for name, value in losses.items()).backward()
+            nn.utils.clip_grad_norm_(system.parameters(), 2.0)
+            optimiser.step()
+
+        for batch in batches[:2]:
+            step(batch)
+        taken, peak = [], []
+        for batch in batches:
+            taken.append(seconds(lambda batch=batch: step(batch)))
+            peak.append(2 * 2048**3 / seconds(lambda: a @ b) / 1e9)
+        work = statistics.mean(operations(system, batch) for batch in batches)
+        step_seconds, best = statistics.median(taken), statistics.median(peak)
+        rate = work / step_seconds / 1e9
+        print(
+            f"| {build.__name__} | {recipe.train.batch_size} | {1000 * step_seconds:.0f} | {rate:.0f} | {best:.0f} | "
+            f"{rate / best:.0%} | {recipe.train.steps * step_seconds / 60:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

