@@ -27,7 +27,6 @@ def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     model = TSNE(
         perplexity=min(PERPLEXITY, (count - 1) / 3),
         init=_principal(vectors, np.random.default_rng(seed)),
-        random_state=seed,
     )
     # Threads add up in any order, and t-SNE turns the last bit into another map.
     with threadpool_limits(1):
