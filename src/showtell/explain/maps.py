@@ -32,7 +32,7 @@ def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     with threadpool_limits(1):
         points = model.fit_transform(vectors.astype(np.float32)).astype(np.float64)
     low, high = points.min(0), points.max(0)
-    return (points - (low + high) / 2) / np.maximum(high - low, 1e-12) + 0.5
+    return ((points - (low + high) / 2) / np.maximum(high - low, 1e-12) + 0.5).clip(0, 1)
 
 
 def _principal(vectors: np.ndarray, generator: np.random.Generator) -> np.ndarray:
