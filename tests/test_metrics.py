@@ -68,7 +68,7 @@ def test_bleu_agrees_with_coco_wherever_it_is_defined(corpus):
     hypotheses, references = zip(*corpus, strict=True)
     theirs, _, _ = coco(hypotheses, references)
     for ours, blue in zip(bleu(hypotheses, references), theirs, strict=True):
-        assert ours == pytest.approx(blue, abs=1e-3) if ours else blue < 0.01
+        assert ours == pytest.approx(blue, abs=1e-3) if ours else blue < 0.032  # 1e-6 ** (1 / 4)
 
 
 @settings(deadline=None, max_examples=40)
