@@ -210,7 +210,7 @@ def _to_srgb(picture: Image.Image) -> Image.Image:
     transform = _profile_transform(profile, flat.mode) if profile else None
     if transform is not None:
         flat = ImageCms.applyTransform(flat, transform) or flat
-    return flat.convert("RGB")
+    return flat if flat.mode == "RGB" else flat.convert("RGB")  # `convert` would copy
 
 
 def _scaled(picture: Image.Image) -> Image.Image:

@@ -1,0 +1,114 @@
+"""Find what is wrong with a data set before a long run does, and say how to mend it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from showtell.data.content import read_content
+from showtell.data.image import ImageError, decode_image, is_image_name
+from showtell.data.prefetch import prefetch
+from showtell.data.sources.detect import read
+from showtell.data.sources.entry import Entry, Problem
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a data set holds and what is wrong with it."""
+
+    path: Path
+    format: str
+    pictures: int
+    captions: int
+    captions_per_picture: dict[int, int]
+    """How many pictures have so many captions."""
+    splits: dict[str | None, int]
+    """How many pictures are in each split; None counts those that the data puts in none."""
+    problems: list[Problem]
+
+
+def check(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
+    """Read every row and decode every picture of a data set.
+
+    `progress(done, total)` counts pictures. Raises `UserError` where `read` does: when there is
+    nothing to check.
+
+    Example::
+
+        for problem in check("photos").problems:
+            print(problem)
+    """
+    source = read(path, format)
+    entries = source.entries
+    counts = Counter(len(entry.captions) for entry in entries)
+    problems = [*source.problems, *_without_captions(Path(path), entries), *_unlisted(entries)]
+    by_content: dict[bytes, list[Entry]] = defaultdict(list)
+    for done, (entry, outcome) in enumerate(prefetch(_decode, entries), 1):
+        if isinstance(outcome, ImageError):
+            fix = "replace the file, or delete it and its captions"
+            problems.append(Problem(entry.path, None, outcome.reason, fix))
+        else:
+            by_content[outcome].append(entry)
+        if progress:
+            progress(done, len(entries))
+    problems += _copies(by_content.values())
+    return CheckReport(
+        path=Path(path),
+        format=source.format,
+        pictures=len(entries),
+        captions=sum(len(entry.captions) for entry in entries),
+        captions_per_picture=dict(sorted(counts.items())),
+        splits=dict(Counter(entry.split for entry in entries).most_common()),
+        problems=problems,
+    )
+
+
+def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
+    """The digest of a picture's bytes, or why it cannot be decoded."""
+    try:
+        data, digest = read_content(entry.path)
+        decode_image(data, entry.path, at_least=1)  # an eighth of a JPEG tells as well that it is whole
+    except ImageError as error:
+        return entry, error
+    return entry, digest
+
+
+def _without_captions(root: Path, entries: list[Entry]) -> list[Problem]:
+    """Pictures that have none where others do; one problem where nobody has."""
+    bare = [entry.path for entry in entries if not entry.captions]
+    if len(bare) == len(entries):
+        fix = "write them to captions.txt (image,caption) to train; to index, nothing is missing"
+        return [Problem(root, None, "no picture has a caption", fix)]
+    return [Problem(file, None, "has no caption", "write one or delete the picture") for file in bare]
+
+
+def _unlisted(entries: list[Entry]) -> list[Problem]:
+    """Pictures beside the listed ones that no row names, one problem a folder."""
+    listed = {entry.path for entry in entries}
+    problems = []
+    for folder in sorted({path.parent for path in listed}):
+        missed = sorted(
+            path.name for path in folder.iterdir() if is_image_name(path.name) and path not in listed
+        )
+        if missed:
+            what = f"{len(missed)} pictures have no row: {', '.join(missed[:3])}{', ...' * (len(missed) > 3)}"
+            problems.append(Problem(folder, None, what, "caption them, or they are not used"))
+    return problems
+
+
+def _copies(groups: Iterable[list[Entry]]) -> list[Problem]:
+    """The same picture under several names: in two splits it leaks, in one it counts twice."""
+    problems = []
+    for first, *others in groups:
+        for entry in others:
+            what = f"is the same picture as {first.path}"
+            fix = "delete one of them"
+            if entry.split != first.split:
+                what += f", and leaks from the split {first.split!r} to {entry.split!r}"
+                fix = "delete the one in train: what is measured must not be learned"
+            problems.append(Problem(entry.path, None, what, fix))
+    return problems
