@@ -1,0 +1,109 @@
+"""Bring a library into step with a folder: read what is new, keep what is known, drop what is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from showtell.data.image import MAX_PIXELS
+from showtell.errors import UserError
+from showtell.library.rows import File
+from showtell.library.run import Progress, Run, read_rows
+from showtell.library.scan import file_at, find_files, printable
+from showtell.library.search import Library
+from showtell.library.store import Manifest, Store, replacing, table_name, table_prefix
+from showtell.protocols import PictureEncoder
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What became of the pictures found: `total = added + updated + unchanged + skipped`."""
+
+    added: int
+    updated: int
+    removed: int
+    """Rows of files that are gone, or that can no longer be read; not part of the total."""
+    unchanged: int
+    skipped: int
+    total: int
+    seconds: float
+
+
+def index(
+    folder: Path | str,
+    library_dir: Path | str,
+    encoder: PictureEncoder,
+    *,
+    captions: bool = True,
+    own_captions: Mapping[Path, Sequence[str]] | None = None,
+    progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
+    rebuild: bool = False,
+) -> IndexReport:
+    """Make a library of a folder's pictures, or bring it up to date.
+
+    A picture whose path, size and time are the library's is not read. One whose content is known under
+    another path keeps its vectors. Pictures of other folders stay, unless their file was moved into
+    this one. Another model's vectors, or `rebuild`, are made beside the present ones, which answer
+    until the new are complete. What could not be read is listed in `skipped.jsonl` in the library.
+
+    `captions` has the model caption every picture; `own_captions` are what the folder itself says;
+    `progress(done, total)` counts the pictures that are safe on disk, unchanged or skipped.
+
+    Raises `UserError`: no such folder, not a library, another process is writing.
+    """
+    started = time.monotonic()
+    folder, library_dir = Path(folder).resolve(), Path(library_dir).resolve()
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    with Store.writing(library_dir) as store:
+        present = store.manifest()
+        target = _target(store, present, encoder, rebuild)
+        store.drop_all_but(target.table, *([present.table] if present else []))
+        if present is None:
+            store.publish(target)  # a first library answers while it grows
+        files = find_files(folder, library_dir, own_captions or {})
+        if present not in (None, target):
+            files += _elsewhere(store, present, folder)
+        run = Run(store, target, encoder, captions, progress, max_pixels)
+        run.add(files)
+        run.remove(folder)
+        if run.table is not None:
+            store.tidy(run.table)
+        store.publish(target)
+        with replacing(library_dir / "skipped.jsonl") as file:
+            for path, reason in run.skipped.items():
+                file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
+        Library.open(library_dir)  # derives what searches read, so that the first need not wait
+    return IndexReport(
+        added=len(run.added),
+        updated=len(run.updated),
+        removed=run.removed,
+        unchanged=len(run.unchanged),
+        skipped=len(run.skipped),
+        total=len(files),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _target(store: Store, present: Manifest | None, encoder: PictureEncoder, rebuild: bool) -> Manifest:
+    """The table to write: the present one, one that was begun for this encoder, or a new one."""
+    maker = (encoder.hash, encoder.preprocessing)
+    begun = [name for name in store.names() if name.startswith(table_prefix(*maker))]
+    if present and (present.model, present.preprocessing) == maker:
+        begun = [present.table]
+    name = begun[0] if begun and not rebuild else table_name(*maker)
+    return Manifest(name, *maker)
+
+
+def _elsewhere(store: Store, present: Manifest, folder: Path) -> list[File]:
+    """The library's pictures of other folders, which a new table must hold too."""
+    try:
+        rows = read_rows(store.table(present.table))
+    except UserError:  # a table too damaged to read is why one rebuilds
+        return []
+    others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
+    return [file_at(path, own) for path, own in others.items() if path.is_file()]

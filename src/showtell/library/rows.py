@@ -1,0 +1,129 @@
+"""The columns of a library's table, and the way between them and what a model says of a picture."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from showtell.protocols import Encoded
+
+
+def schema(width: int) -> pa.Schema:
+    """The columns of a table whose vectors have `width` numbers. One row is one picture file."""
+    return pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),  # random, and never given again
+            pa.field("path", pa.string(), nullable=False),  # absolute
+            pa.field("size", pa.int64(), nullable=False),  # bytes
+            pa.field("mtime_ns", pa.int64(), nullable=False),
+            pa.field("hash", pa.binary(), nullable=False),  # SHA-256 of the file
+            pa.field("width", pa.int32(), nullable=False),  # pixels, upright
+            pa.field("height", pa.int32(), nullable=False),
+            pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
+            pa.field("captions", pa.list_(pa.string()), nullable=False),  # the person's own
+            pa.field("caption", pa.string()),  # the model's, null until it was asked
+            pa.field("text", pa.string(), nullable=False),  # all captions, for full-text search
+            pa.field("vector", pa.list_(pa.float32(), width), nullable=False),  # as the model gave it
+            pa.field("num_tokens", pa.int32(), nullable=False),
+            pa.field("tokens", pa.binary()),  # float16 [N D], null when the vector says it all
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("preprocessing", pa.string(), nullable=False),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class File:
+    """A picture file as the folder shows it, unread."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    captions: tuple[str, ...] = ()
+    """The person's own."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was read from a file."""
+
+    digest: bytes
+    prepared: np.ndarray
+    """`uint8 [S S 3]`."""
+    thumbnail: bytes
+    width: int
+    height: int
+
+
+def new_rows(
+    files: Sequence[File],
+    contents: Sequence[Content],
+    encoded: Encoded,
+    said: Sequence[str | None],
+    **maker: str,
+) -> pa.Table:
+    """Rows of pictures just encoded, one a file; `maker` names the model and the preprocessing."""
+    pooled = encoded.pooled.numpy().astype(np.float32)
+    tokens = encoded.tokens.numpy().astype(np.float16)
+    num_tokens = tokens.shape[1]
+    columns = {
+        **_file_columns(files, said),
+        "hash": [c.digest for c in contents],
+        "width": [c.width for c in contents],
+        "height": [c.height for c in contents],
+        "thumbnail": [c.thumbnail for c in contents],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(pooled.reshape(-1)), pooled.shape[1]),
+        "num_tokens": [num_tokens] * len(files),
+        "tokens": [t.tobytes() if num_tokens > 1 else None for t in tokens],
+        **{name: [value] * len(files) for name, value in maker.items()},
+    }
+    fields = schema(pooled.shape[1])
+    return pa.table({name: columns[name] for name in fields.names}, schema=fields)
+
+
+def moved_rows(rows: pa.Table, files: Sequence[File], said: Sequence[str | None]) -> pa.Table:
+    """Rows of pictures already encoded, for files that hold the same: `rows[i]` becomes `files[i]`'s."""
+    for name, values in _file_columns(files, said).items():
+        field = rows.schema.field(name)
+        rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(values, field.type))
+    return rows
+
+
+def encoded_of(rows: pa.Table) -> Encoded:
+    """What the model said of the pictures, `tokens [B N D]` and `pooled [B D]`, float32."""
+    pooled = torch.from_numpy(vectors_of(rows).copy())
+    if not len(rows) or rows["tokens"].null_count:
+        return Encoded(pooled[:, None], pooled)
+    tokens = np.frombuffer(b"".join(rows["tokens"].to_pylist()), np.float16)
+    shape = (len(rows), rows["num_tokens"][0].as_py(), -1)
+    return Encoded(torch.from_numpy(tokens.reshape(shape).astype(np.float32)), pooled)
+
+
+def vectors_of(rows: pa.Table) -> np.ndarray:
+    """`float32 [M D]`."""
+    column = rows["vector"].combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), column.type.list_size)
+
+
+def where_id(ids: Iterable[int]) -> str:
+    """The condition that picks rows by id."""
+    return f"id IN ({', '.join(map(str, ids))})"
+
+
+def _file_columns(files: Sequence[File], said: Sequence[str | None]) -> dict[str, list[Any]]:
+    return {
+        "id": [secrets.randbits(63) for _ in files],
+        "path": [str(f.path) for f in files],
+        "size": [f.size for f in files],
+        "mtime_ns": [f.mtime_ns for f in files],
+        "captions": [list(f.captions) for f in files],
+        "caption": list(said),
+        "text": ["\n".join([*f.captions, *([s] if s else [])]) for f, s in zip(files, said, strict=True)],
+    }

@@ -1,0 +1,216 @@
+"""One run of an index over one table: rows are only added until all are there; then the outdated go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from showtell.data.image import ImageError
+from showtell.data.prefetch import prefetch
+from showtell.errors import UserError
+from showtell.library.rows import Content, File, encoded_of, moved_rows, new_rows, where_id
+from showtell.library.scan import Reader
+from showtell.library.store import Manifest, Store
+from showtell.protocols import Encoded, PictureEncoder
+
+Progress = Callable[[int, int], None]
+
+BATCH = 32
+# Every commit makes a version and a file, so rows wait for company, but not for long.
+COMMIT_ROWS, COMMIT_SECONDS = 256, 5.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the table says of a file, without its vectors."""
+
+    id: int
+    file: File
+    digest: bytes
+    caption: str | None
+
+
+def read_rows(table: Any) -> list[Row]:
+    """All rows in the order they were added; none of a table that was not begun."""
+    if table is None:
+        return []
+    names = ["id", "path", "size", "mtime_ns", "captions", "hash", "caption"]
+    columns = table.search().select(names).to_arrow()
+    return [
+        Row(id, File(Path(path), size, mtime_ns, tuple(captions)), digest, caption)
+        for id, path, size, mtime_ns, captions, digest, caption in zip(
+            *(columns[name].to_pylist() for name in names), strict=True
+        )
+    ]
+
+
+class Run:
+    """Gives each file of a folder its row. A process killed at any moment loses no row committed."""
+
+    def __init__(
+        self,
+        store: Store,
+        target: Manifest,
+        encoder: PictureEncoder,
+        captions: bool,
+        progress: Progress | None,
+        max_pixels: int,
+    ) -> None:
+        self.table = store.table(target.table)
+        self.skipped: dict[Path, str] = {}
+        self.added: set[Path] = set()
+        self.updated: set[Path] = set()
+        self.unchanged: set[Path] = set()
+        self.removed = 0
+        self._store, self._target, self._encoder = store, target, encoder
+        self._captions, self._progress, self._max_pixels = captions, progress, max_pixels
+        self._old = read_rows(self.table)
+        self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later is the newer
+        self._id_of = {row.digest: row.id for row in self._old}
+        self._written: dict[Path, bytes] = {}
+        self._pending: list[pa.Table] = []
+        self._total = 0
+        self._committed_at = time.monotonic()
+
+    def add(self, files: Sequence[File]) -> None:
+        """Give every file a row, or a reason why not."""
+        self._total = len(files)
+        unread: list[File] = []
+        known: list[tuple[File, bytes]] = []
+        for file in files:
+            row = self._row_of.get(file.path)
+            if row is None or (row.file.size, row.file.mtime_ns) != (file.size, file.mtime_ns):
+                unread.append(file)
+            elif row.file.captions != file.captions or (self._captions and row.caption is None):
+                known.append((file, row.digest))
+            else:
+                self.unchanged.add(file.path)
+        known += self._add_unread(unread)
+        # When every content has a row, and before `remove` takes the rows of the files that moved.
+        for start in range(0, len(known), BATCH):
+            self._add_known(known[start : start + BATCH])
+        self._commit()
+
+    def remove(self, folder: Path) -> None:
+        """Drop the rows of files that are gone, were moved, cannot be read, or have a newer row."""
+        digests = {self._row_of[path].digest for path in self.unchanged - self._written.keys()}
+        digests |= set(self._written.values())
+        outdated: list[int] = []
+        for row in self._old:
+            path = row.file.path
+            if path in self._written or (path in self.unchanged and self._row_of[path] is not row):
+                outdated.append(row.id)
+            elif path not in self.unchanged and (
+                path in self.skipped
+                or folder in path.parents
+                or (row.digest in digests and not path.exists())
+            ):
+                outdated.append(row.id)
+                self.removed += self._row_of[path] is row
+        for start in range(0, len(outdated), 1000):
+            self.table.delete(where_id(outdated[start : start + 1000]))
+
+    def _add_unread(self, files: Sequence[File]) -> list[tuple[File, bytes]]:
+        """Read files and encode the contents that are new; return the files whose content is known."""
+        known: list[tuple[File, bytes]] = []
+        fresh: dict[bytes, Content] = {}
+        owners: list[tuple[File, bytes]] = []
+        read = Reader(self._encoder, self._id_of, self._max_pixels)
+
+        def attempt(file: File) -> tuple[File, bytes | Content | ImageError]:
+            try:
+                return file, read(file.path)
+            except ImageError as error:
+                return file, error
+
+        for file, content in prefetch(attempt, files):
+            if isinstance(content, ImageError):
+                self.skipped[file.path] = content.reason
+            elif isinstance(content, bytes):
+                known.append((file, content))
+            elif content.digest in self._id_of:  # another file's, encoded since this one was read
+                known.append((file, content.digest))
+            else:
+                fresh[content.digest] = content
+                owners.append((file, content.digest))
+            if len(fresh) == BATCH:
+                self._add_fresh(fresh, owners)
+                fresh, owners = {}, []
+        if fresh:
+            self._add_fresh(fresh, owners)
+        return known
+
+    def _add_fresh(self, fresh: dict[bytes, Content], owners: Sequence[tuple[File, bytes]]) -> None:
+        encoded = self._encoder.encode([content.prepared for content in fresh.values()])
+        said = self._encoder.caption(encoded) if self._captions else [None] * len(fresh)
+        place = {digest: i for i, digest in enumerate(fresh)}
+        finite = encoded.pooled.isfinite().all(1) & encoded.tokens.half().isfinite().all(2).all(1)
+        for file, digest in owners:
+            if not finite[place[digest]]:
+                self.skipped[file.path] = "the model gave no finite vector"
+        owners = [owner for owner in owners if owner[0].path not in self.skipped]
+        which = [place[digest] for _, digest in owners]
+        rows = new_rows(
+            [file for file, _ in owners],
+            [fresh[digest] for _, digest in owners],
+            Encoded(encoded.tokens[which], encoded.pooled[which]),
+            [said[i] for i in which],
+            model=self._target.model,
+            preprocessing=self._target.preprocessing,
+        )
+        self._id_of.update(zip(rows["hash"].to_pylist(), rows["id"].to_pylist(), strict=True))
+        self._write(rows, owners)
+
+    def _add_known(self, known: Sequence[tuple[File, bytes]]) -> None:
+        """Rows of files whose content has a row already: its vectors, and its caption if it has one."""
+        if self._pending:
+            self._commit()
+        ids = [self._id_of[digest] for _, digest in known]
+        found = self.table.search().where(where_id(set(ids))).to_arrow()
+        place = {id: i for i, id in enumerate(found["id"].to_pylist())}
+        rows = found.take([place[id] for id in ids])
+        said = rows["caption"].to_pylist()
+        silent = [i for i, caption in enumerate(said) if caption is None] if self._captions else []
+        if silent:
+            for i, caption in zip(silent, self._encoder.caption(encoded_of(rows.take(silent))), strict=True):
+                said[i] = caption
+        self._write(moved_rows(rows, [file for file, _ in known], said), known)
+
+    def _write(self, rows: pa.Table, owners: Sequence[tuple[File, bytes]]) -> None:
+        said = rows["caption"].to_pylist()
+        for (file, digest), caption in zip(owners, said, strict=True):
+            old = self._row_of.get(file.path)
+            if old is None:
+                self.added.add(file.path)
+            elif (old.digest, old.file.captions, old.caption) != (digest, file.captions, caption):
+                self.updated.add(file.path)
+            else:
+                self.unchanged.add(file.path)  # only its time is new
+            self._written[file.path] = digest
+        self._pending.append(rows)
+        waiting = sum(map(len, self._pending))
+        if waiting >= COMMIT_ROWS or time.monotonic() - self._committed_at > COMMIT_SECONDS:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Put the rows that wait on disk; from here on nothing can lose them."""
+        if any(map(len, self._pending)):
+            rows = pa.concat_tables(self._pending)
+            try:
+                if self.table is None:
+                    self.table = self._store.begin(
+                        self._target.table, rows.schema.field("vector").type.list_size
+                    )
+                self.table.add(rows)
+            except Exception as error:  # what a full disk raises in there is not documented
+                raise UserError(f"cannot write the library {self._store.folder}: {error}") from error
+            self._pending = []
+        self._committed_at = time.monotonic()
+        if self._progress:
+            done = len(self.added) + len(self.updated) + len(self.unchanged) + len(self.skipped)
+            self._progress(done, self._total)

@@ -1,0 +1,230 @@
+"""Ask a library: pictures like a vector, captions with these words, what the model said of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from showtell.errors import UserError
+from showtell.library.rows import encoded_of, schema, vectors_of, where_id
+from showtell.library.store import Manifest, Store, damaged, replacing
+from showtell.protocols import Encoded, PictureEncoder
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a library."""
+
+    path: Path
+    hash: str
+    """SHA-256 of the file, in hexadecimal."""
+    width: int
+    height: int
+    caption: str | None
+    """The model's."""
+    captions: tuple[str, ...]
+    """The person's own."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A picture that answers a question; the higher the score the better."""
+
+    row: int
+    path: Path
+    score: float
+
+
+class Library:
+    """The pictures of a library as they are when it is opened, in the order of their paths.
+
+    A `row` is a picture's place in that order: in `rows()`, in `vectors()`, in every answer.
+    """
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self.folder = store.folder
+        self.model, self.preprocessing = manifest.model, manifest.preprocessing
+        self._table = store.table(manifest.table)
+        self._columns = _columns(self._table)
+        self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
+        self._vectors = self._derive_vectors(manifest.table)
+
+    @classmethod
+    def open(cls, folder: Path | str, encoder: PictureEncoder | None = None) -> Library:
+        """Open a library for reading; with `encoder`, only if that made its vectors.
+
+        Raises:
+            UserError: not a library, a damaged one, or one that another model made.
+        """
+        store = Store.open(folder)
+
+        def attempt() -> Library:
+            manifest = store.manifest()
+            if manifest is None:
+                raise UserError(f"{folder} is not a library")
+            if encoder is not None:
+                require(folder, manifest, encoder)
+            return cls(store, manifest)
+
+        return _patiently(store.folder, attempt)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def rows(self) -> list[Picture]:
+        """All pictures."""
+        names = ("path", "hash", "width", "height", "caption", "captions")
+        columns = (self._columns[name].to_pylist() for name in names)
+        return [
+            Picture(Path(path), digest.hex(), width, height, caption, tuple(captions))
+            for path, digest, width, height, caption, captions in zip(*columns, strict=True)
+        ]
+
+    def vectors(self) -> np.ndarray:
+        """Unit vectors, `float32 [M D]`, memory-mapped; zeros where the model's was zero."""
+        return self._vectors
+
+    def path(self, row: int) -> Path:
+        """Where a picture is."""
+        return Path(self._columns["path"][row].as_py())
+
+    def encoded(self, rows: Sequence[int]) -> Encoded:
+        """What the model said of some pictures, as `PictureEncoder.encode` gave it (tokens to float16)."""
+        return encoded_of(self._fetch(rows, ["vector", "num_tokens", "tokens"]))
+
+    def tokens(self, rows: Sequence[int]) -> Tensor:
+        """The grids of some pictures, `float32 [B N D]`."""
+        return self.encoded(rows).tokens
+
+    def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
+        """JPEG files, the longer side 128 pixels at most."""
+        return self._fetch(rows, ["thumbnail"])["thumbnail"].to_pylist()
+
+    def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Match]:
+        """The pictures nearest a vector `[D]` by cosine, nearest first. Exact."""
+        query = np.asarray(vector, np.float32)
+        if not len(self):
+            return []
+        if query.shape != self._vectors.shape[1:]:
+            raise ValueError(f"the library's vectors are {self._vectors.shape[1:]}, not {query.shape}")
+        scores = self._vectors @ (query / max(float(np.linalg.norm(query)), 1e-12))
+        return [Match(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
+
+    def full_text(self, query: str, top: int = 10) -> list[Match]:
+        """The pictures whose captions have the query's words, by BM25."""
+        if not len(self):
+            return []
+
+        def attempt() -> list[dict[str, Any]]:
+            self._table.checkout_latest()
+            if not self._table.list_indices():  # the first indexing was killed, or is still at work
+                return []
+            found = self._table.search(query, query_type="fts").select(["id", "_score"])
+            return found.limit(2 * top).to_list()
+
+        found = _patiently(self.folder, attempt)
+        rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]
+        return [Match(row, self.path(row), score) for row, score in rows if row is not None][:top]
+
+    def _fetch(self, rows: Sequence[int], names: list[str]) -> pa.Table:
+        """Heavy columns of some rows, in the order asked."""
+        if self._table is None:
+            raise IndexError("the library is empty")
+        ids = self._columns["id"].take(pa.array(rows, pa.int64())).to_pylist()
+
+        def attempt() -> pa.Table:
+            self._table.checkout_latest()
+            wanted = self._table.search().where(where_id(set(ids)) if ids else "false")
+            return wanted.select(["id", *names]).to_arrow()
+
+        found = _patiently(self.folder, attempt)
+        place = {id: i for i, id in enumerate(found["id"].to_pylist())}
+        if len(place) < len(set(ids)):
+            raise UserError(f"the library {self.folder} was indexed again meanwhile; ask again")
+        return found.take(pa.array([place[id] for id in ids], pa.int64()))
+
+    def _derive_vectors(self, name: str) -> np.ndarray:
+        """Unit vectors of this version of the table, from the file that keeps them, or made now."""
+        if self._table is None:
+            return np.empty((0, 0), np.float32)
+        file = self.folder / f"{name}.vectors-{self._table.version}.npy"
+        try:
+            return np.load(file, mmap_mode="r")
+        except (OSError, ValueError):
+            pass  # not made yet
+        vectors = _unit_vectors(self._table, self._row_of)
+        try:
+            with replacing(file) as new:
+                np.save(new, vectors)
+            for old in self.folder.glob(f"{name}.vectors-*.npy"):
+                if old != file:
+                    old.unlink(missing_ok=True)
+            return np.load(file, mmap_mode="r")
+        except OSError:
+            return vectors  # a library on a read-only disk
+
+
+def largest(scores: np.ndarray, top: int) -> list[int]:
+    """Where the `top` largest scores `[M]` are, largest first, equal ones in order.
+
+    >>> largest(np.array([0.1, 0.9, 0.5, 0.9]), 3)
+    [1, 3, 2]
+    """
+    rows = (
+        np.argpartition(-scores, top)[:top] if 0 < top < len(scores) else np.arange(len(scores) if top else 0)
+    )
+    return rows[np.lexsort((rows, -scores[rows]))].tolist()
+
+
+def require(folder: Path | str, manifest: Manifest, encoder: PictureEncoder) -> None:
+    """Refuse a model whose vectors are not the library's. Raises `UserError`."""
+    if manifest.model != encoder.hash:
+        what = f"another model ({manifest.model[:12]}, this is {encoder.hash[:12]})"
+    elif manifest.preprocessing != encoder.preprocessing:
+        what = f"other preprocessing ({manifest.preprocessing}, this is {encoder.preprocessing})"
+    else:
+        return
+    raise UserError(
+        f"the vectors of {folder} were made by {what}; index it again with this model, or ask with that one"
+    )
+
+
+def _patiently(folder: Path, attempt: Callable[[], Answer]) -> Answer:
+    """Try again where an indexing process has just tidied away the version of the table being read."""
+    for _ in range(4):
+        try:
+            return attempt()
+        except UserError:
+            raise
+        except Exception as error:  # what the table raises then is not documented
+            failure = error
+    raise damaged(folder, failure) from failure
+
+
+def _columns(table: Any) -> pa.Table:
+    """The light columns, by path; where a killed process left two rows of a path, the later."""
+    names = ["id", "path", "hash", "width", "height", "caption", "captions"]
+    if table is None:
+        return schema(1).empty_table().select(names)
+    columns = table.search().select(names).to_arrow()
+    last = {path: place for place, path in enumerate(columns["path"].to_pylist())}
+    return columns.take(pa.array([last[path] for path in sorted(last)], pa.int64()))
+
+
+def _unit_vectors(table: Any, row_of: dict[int, int]) -> np.ndarray:
+    vectors = np.empty((len(row_of), table.schema.field("vector").type.list_size), np.float32)
+    for batch in table.search().select(["id", "vector"]).to_batches():
+        values = np.nan_to_num(vectors_of(pa.Table.from_batches([batch])), posinf=0, neginf=0)
+        values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+        places = [row_of.get(id, -1) for id in batch["id"].to_pylist()]
+        kept = [place >= 0 for place in places]
+        vectors[[place for place in places if place >= 0]] = values[kept]
+    return vectors

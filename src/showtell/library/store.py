@@ -1,0 +1,180 @@
+"""The folder of a library: its manifest, its table, its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import lancedb
+from lancedb.index import FTS
+
+from showtell.errors import UserError
+from showtell.library.rows import schema
+
+FORMAT = 1
+MANIFEST = "library.json"
+LOCK = "lock"
+
+# Compaction rewrites what it joins, so it waits until there is something to gain.
+MAX_FRAGMENTS = 16
+MAX_VERSIONS = 48
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Which table holds the pictures, and who made its vectors."""
+
+    table: str
+    model: str
+    preprocessing: str
+    format: int = FORMAT
+
+
+class Store:
+    """The files of one library.
+
+    A table holds the vectors of one model. Another model's table is built beside it and becomes the
+    library's when `publish` replaces the manifest, in one step.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._tables = lancedb.connect(str(self.folder))
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Store:
+        """An existing library. Raises `UserError` when the folder is not one."""
+        if not (Path(folder) / MANIFEST).is_file():
+            raise UserError(
+                f"{folder} is not a library; make one with: showtell index PICTURES --library {folder}"
+            )
+        return cls(folder)
+
+    @classmethod
+    @contextmanager
+    def writing(cls, folder: Path | str) -> Iterator[Store]:
+        """A library for one writer alone, made if need be.
+
+        Raises:
+            UserError: another process is writing, or the folder holds something else.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = {p.name for p in folder.iterdir()}
+            strangers = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
+            if strangers and MANIFEST not in names:
+                raise UserError(f"{folder} holds other files and is not a library; name a new folder")
+            lock = (folder / LOCK).open("a")
+        except OSError as error:
+            raise UserError(f"cannot write the library {folder}: {error.strerror or error}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    f"another process is indexing into {folder}; wait for it, or stop it, and run this again"
+                ) from None
+            yield cls(folder)
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, or None before the first index. Raises `UserError` when it cannot be used."""
+        try:
+            read = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            if read["format"] > FORMAT:
+                raise UserError(f"{self.folder} was made by a newer showtell; update this one")
+            return Manifest(**read)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{self.folder / MANIFEST} is damaged ({error}); delete the folder and index again"
+            ) from None
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make a table the library's, at once and for good."""
+        with replacing(self.folder / MANIFEST) as file:
+            file.write(json.dumps(asdict(manifest), indent=1).encode())
+
+    def names(self) -> list[str]:
+        """All tables, the unfinished ones included."""
+        return sorted(
+            {version.parents[1].stem for version in self.folder.glob("pictures-*.lance/_versions/*")}
+        )
+
+    def table(self, name: str) -> Any:
+        """A table at its latest version, or None when it has not been begun."""
+        if name not in self.names():
+            return None
+        try:
+            return self._tables.open_table(name)
+        except Exception as error:  # what a damaged table raises is not documented
+            raise damaged(self.folder, error) from None
+
+    def begin(self, name: str, width: int) -> Any:
+        """A new empty table for vectors of `width` numbers."""
+        shutil.rmtree(
+            self.folder / f"{name}.lance", ignore_errors=True
+        )  # begun, but not to its first version
+        return self._tables.create_table(name, schema=schema(width))
+
+    def drop_all_but(self, *keep: str) -> None:
+        """Free the room of tables, and vectors derived from them, that were replaced or given up."""
+        for path in self.folder.glob("pictures-*"):
+            if not path.name.startswith(keep):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def tidy(self, table: Any) -> None:
+        """Index the captions; join small files and forget old versions, once there are enough of them."""
+        if not table.list_indices():
+            table.create_index("text", config=FTS(with_position=False, stem=True, remove_stop_words=False))
+        fragments = table.stats()["fragment_stats"]["num_fragments"]
+        versions = sum(1 for _ in (self.folder / f"{table.name}.lance" / "_versions").iterdir())
+        if fragments > MAX_FRAGMENTS or versions > MAX_VERSIONS:
+            with warnings.catch_warnings():
+                # It warns of readers of old versions: ours turn to the latest (`Library.open`).
+                warnings.simplefilter("ignore", UserWarning)
+                table.optimize(cleanup_older_than=timedelta(0))
+
+
+def table_name(model: str, preprocessing: str) -> str:
+    """A new name that begins with `table_prefix`."""
+    return table_prefix(model, preprocessing) + secrets.token_hex(4)
+
+
+def table_prefix(model: str, preprocessing: str) -> str:
+    """How the names of all tables with this model's vectors begin."""
+    return f"pictures-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
+
+
+def damaged(folder: Path, error: Exception) -> UserError:
+    """The error of a library whose files do not make sense."""
+    first_line = str(error).partition("\n")[0]
+    return UserError(
+        f"the library {folder} is damaged ({first_line}); mend it with: showtell index --rebuild"
+    )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file anew so that a reader, or a power cut, finds the old one or the new one whole."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with new.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,357 @@
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from showtell.errors import UserError
+from showtell.library.index import IndexReport, index
+from showtell.library.search import Library
+from showtell.library.verify import verify
+from showtell.protocols import Encoded
+
+SIZE = 8
+
+
+class FakeEncoder:
+    """Colours of a picture as its vector, its rows as its grid; remembers what it was asked."""
+
+    def __init__(self, hash: str = "model-a", grid: bool = True) -> None:
+        self.hash, self.preprocessing = hash, "fake8-v1"
+        self.grid = grid
+        self.encoded: int = 0
+        self.captioned: int = 0
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(pixels).resize((SIZE, SIZE)))
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
+        self.encoded += len(pictures)
+        pixels = torch.from_numpy(np.stack(pictures)).float() / 255
+        pooled = pixels.mean((1, 2)) + 0.01
+        return Encoded(pixels.mean(2) if self.grid else pooled[:, None], pooled)
+
+    def caption(self, encoded: Encoded) -> list[str]:
+        self.captioned += len(encoded.pooled)
+        names = ("red", "green", "blue")
+        return [f"something {names[i]} on a table" for i in encoded.pooled.argmax(1).tolist()]
+
+
+def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def check(report: IndexReport, **expected: int) -> None:
+    """The counts that are not named are 0, and they add up."""
+    counts = {name: getattr(report, name) for name in ("added", "updated", "removed", "unchanged", "skipped")}
+    assert counts == dict.fromkeys(counts, 0) | expected
+    assert report.total == report.added + report.updated + report.unchanged + report.skipped
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    draw(folder / "red.png", (250, 10, 10))
+    draw(folder / "green.PNG", (10, 250, 10))
+    draw(folder / "子 folder" / "蓝 100%.png", (10, 10, 250), size=(30, 60))
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path) -> Path:
+    return tmp_path / "library"
+
+
+def test_a_new_library_holds_what_was_found(photos, library) -> None:
+    seen = []
+    report = index(photos, library, FakeEncoder(), progress=lambda done, total: seen.append((done, total)))
+    check(report, added=3)
+    assert seen[-1] == (3, 3)
+    opened = Library.open(library)
+    assert [p.path for p in opened.rows()] == sorted(p for p in photos.rglob("*.*"))
+    blue = opened.rows()[-1]
+    assert (blue.width, blue.height) == (30, 60)
+    assert blue.caption == "something blue on a table"
+    assert verify(library) == []
+
+
+def test_unchanged_pictures_are_not_read(photos, library, monkeypatch) -> None:
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    monkeypatch.setattr("showtell.library.scan.read_content", lambda path: pytest.fail(f"read {path}"))
+    check(index(photos, library, encoder), unchanged=3)
+    assert encoder.encoded == 3
+
+
+def test_each_kind_of_change(photos, library) -> None:
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    before = Library.open(library)
+    red = before.vectors()[[p.path.name for p in before.rows()].index("red.png")]
+
+    (photos / "red.png").rename(photos / "moved.png")
+    draw(photos / "green.PNG", (10, 10, 240))
+    os.utime(photos / "子 folder" / "蓝 100%.png")
+    shutil.copy(photos / "moved.png", photos / "copy.png")
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xffnot really")
+    report = index(photos, library, encoder)
+    check(report, added=2, updated=1, removed=1, unchanged=1, skipped=1)
+    assert encoder.encoded == 4, "only the changed picture needs the net"
+
+    after = Library.open(library)
+    names = [p.path.name for p in after.rows()]
+    assert names == ["copy.png", "green.PNG", "moved.png", "蓝 100%.png"]
+    for name in ("copy.png", "moved.png"):
+        np.testing.assert_array_equal(after.vectors()[names.index(name)], red)
+    assert after.rows()[names.index("green.PNG")].caption == "something blue on a table"
+    (skip,) = [json.loads(line) for line in (library / "skipped.jsonl").read_text().splitlines()]
+    assert skip["path"] == str(photos / "broken.jpg")
+    assert skip["reason"]
+    assert verify(library) == []
+    check(index(photos, library, encoder), unchanged=4, skipped=1)
+
+
+def test_contents_that_swap_their_files(photos, library) -> None:
+    """The row that holds a content may be the very one that is replaced."""
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    red, green = (photos / "red.png").read_bytes(), (photos / "green.PNG").read_bytes()
+    (photos / "red.png").write_bytes(green + b"")
+    (photos / "green.PNG").write_bytes(red)
+    for name in ("red.png", "green.PNG"):
+        os.utime(photos / name, ns=(1, 1))
+    check(index(photos, library, encoder), updated=2, unchanged=1)
+    assert encoder.encoded == 3
+    captions = {p.path.name: p.caption for p in Library.open(library).rows()}
+    assert captions["red.png"] == "something green on a table"
+    assert captions["green.PNG"] == "something red on a table"
+    assert verify(library) == []
+
+
+def test_copies_in_one_run_share_the_computation(tmp_path, library) -> None:
+    first = draw(tmp_path / "photos" / "0.png", (9, 90, 9))
+    for i in range(1, 100):
+        shutil.copy(first, first.with_name(f"{i}.png"))
+    encoder = FakeEncoder()
+    check(index(tmp_path / "photos", library, encoder), added=100)
+    assert encoder.encoded == 1
+    assert len(Library.open(library)) == 100
+    assert verify(library) == []
+
+
+def test_a_picture_that_breaks_leaves(photos, library) -> None:
+    index(photos, library, FakeEncoder())
+    (photos / "red.png").write_bytes(b"")
+    check(index(photos, library, FakeEncoder()), unchanged=2, removed=1, skipped=1)
+    assert "red.png" not in [p.path.name for p in Library.open(library).rows()]
+
+
+def test_another_folder_adds_and_a_renamed_folder_moves(photos, library, tmp_path) -> None:
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    draw(tmp_path / "more" / "grey.png", (90, 90, 90))
+    check(index(tmp_path / "more", library, encoder), added=1)
+    assert len(Library.open(library)) == 4
+    renamed = photos.rename(tmp_path / "renamed")
+    check(index(renamed, library, encoder), added=3, removed=3)
+    assert len(Library.open(library)) == 4
+    assert encoder.encoded == 4
+    assert verify(library) == []
+
+
+def test_own_captions_are_kept_and_followed(photos, library) -> None:
+    encoder = FakeEncoder()
+    own = {photos / "red.png": ["a poppy", "a flower"]}
+    index(photos, library, encoder, own_captions=own)
+    opened = Library.open(library)
+    assert {p.path.name: p.captions for p in opened.rows()}["red.png"] == ("a poppy", "a flower")
+    assert opened.full_text("poppy")[0].path.name == "red.png"
+    check(index(photos, library, encoder, own_captions=own), unchanged=3)
+    own[photos / "green.PNG"] = ["grass"]
+    check(index(photos, library, encoder, own_captions=own), unchanged=2, updated=1)
+    assert [m.path.name for m in Library.open(library).full_text("grass")] == ["green.PNG"]
+    assert encoder.encoded == encoder.captioned == 3
+
+
+@pytest.mark.parametrize("grid", [True, False])
+def test_captions_can_come_later_without_the_pictures(photos, library, grid, monkeypatch) -> None:
+    encoder = FakeEncoder(grid=grid)
+    index(photos, library, encoder, captions=False)
+    assert [p.caption for p in Library.open(library).rows()] == [None] * 3
+    assert encoder.captioned == 0
+    monkeypatch.setattr("showtell.library.scan.read_content", lambda path: pytest.fail(f"read {path}"))
+    check(index(photos, library, encoder), updated=3)
+    assert "something blue on a table" in [p.caption for p in Library.open(library).rows()]
+    assert encoder.encoded == 3
+    check(index(photos, library, encoder, captions=False), unchanged=3)
+
+
+def test_another_model_replaces_the_vectors_at_once(photos, library) -> None:
+    old = FakeEncoder()
+    index(photos, library, old)
+    reader = Library.open(library, old)
+    answers: list[str] = []
+
+    class NewEncoder(FakeEncoder):
+        def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
+            answers.append(Library.open(library, old).model)  # while the new vectors are made
+            with pytest.raises(UserError, match="index it again"):
+                Library.open(library, self)
+            return super().encode(pictures)
+
+    new = NewEncoder("model-b", grid=False)
+    check(index(photos, library, new), added=3)
+    assert answers == ["model-a"]
+    assert Library.open(library, new).model == "model-b"
+    assert reader.tokens([0]).shape == (1, SIZE, 3), "a reader that was open keeps its vectors"
+    with pytest.raises(UserError, match="index it again"):
+        Library.open(library, old)
+    index(photos, library, new)
+    assert len(list(library.glob("*.lance"))) == 1
+    assert verify(library) == []
+
+
+def test_a_new_model_also_serves_the_other_folders(photos, library, tmp_path) -> None:
+    index(photos, library, FakeEncoder())
+    draw(tmp_path / "more" / "grey.png", (90, 90, 90))
+    check(index(tmp_path / "more", library, FakeEncoder("model-b")), added=4)
+    assert len(Library.open(library)) == 4
+
+
+def test_rebuild_computes_everything_again(photos, library) -> None:
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    check(index(photos, library, encoder, rebuild=True), added=3)
+    assert encoder.encoded == 6
+    assert verify(library) == []
+
+
+def test_rebuild_mends_a_table_that_cannot_be_read(photos, library) -> None:
+    encoder = FakeEncoder()
+    index(photos, library, encoder)
+    for file in library.rglob("*.lance/**/*"):
+        if file.is_file():
+            file.write_bytes(b"noise")
+    with pytest.raises(UserError, match="--rebuild"):
+        Library.open(library)
+    with pytest.raises(UserError, match="--rebuild"):
+        verify(library)
+    with pytest.raises(UserError, match="--rebuild"):
+        index(photos, library, encoder)
+    check(index(photos, library, encoder, rebuild=True), added=3)
+    assert len(Library.open(library)) == 3
+    assert verify(library) == []
+
+
+def test_the_library_may_lie_in_the_folder(photos) -> None:
+    library = photos / "library"
+    index(photos, library, FakeEncoder())
+    draw(library / "stray.png", (1, 2, 3))
+    check(index(photos, library, FakeEncoder()), unchanged=3)
+
+
+def test_an_empty_folder_makes_an_empty_library(tmp_path, library) -> None:
+    (tmp_path / "photos").mkdir()
+    check(index(tmp_path / "photos", library, FakeEncoder()))
+    opened = Library.open(library)
+    assert (len(opened), opened.rows(), opened.full_text("a")) == (0, [], [])
+    assert opened.similar(np.zeros(3, np.float32)) == []
+    draw(tmp_path / "photos" / "a.png", (1, 2, 3))
+    check(index(tmp_path / "photos", library, FakeEncoder()), added=1)
+    (tmp_path / "photos" / "a.png").unlink()
+    check(index(tmp_path / "photos", library, FakeEncoder()), removed=1)
+    assert Library.open(library).rows() == []
+
+
+def test_mistakes_are_told(photos, tmp_path, library) -> None:
+    with pytest.raises(UserError, match="no folder"):
+        index(tmp_path / "absent", library, FakeEncoder())
+    with pytest.raises(UserError, match="not a library"):
+        index(photos, photos, FakeEncoder())
+    with pytest.raises(UserError, match="not a library"):
+        Library.open(photos)
+    with pytest.raises(UserError, match="not a library"):
+        verify(tmp_path / "absent")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        index(photos, tmp_path / "file" / "library", FakeEncoder())
+    index(photos, library, FakeEncoder())
+    (library / "library.json").write_text('{"table": ')
+    with pytest.raises(UserError, match="damaged"):
+        Library.open(library)
+
+
+def test_verify_names_what_is_wrong(photos, library) -> None:
+    index(photos, library, FakeEncoder())
+    (photos / "red.png").unlink()
+    draw(photos / "green.PNG", (1, 1, 1))
+    problems = {problem.path.name: problem.what for problem in verify(library)}
+    assert problems.keys() == {"red.png", "green.PNG"}
+    assert "does not exist" in problems["red.png"]
+    assert "changed" in problems["green.PNG"]
+
+
+def test_a_vector_of_nothing_is_skipped(photos, library) -> None:
+    class BrokenEncoder(FakeEncoder):
+        def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
+            encoded = super().encode(pictures)
+            encoded.pooled[0] = torch.nan
+            encoded.tokens[1] = 1e6  # more than float16 holds
+            return encoded
+
+    check(index(photos, library, BrokenEncoder()), added=1, skipped=2)
+    assert len(Library.open(library)) == 1
+    assert "finite" in (library / "skipped.jsonl").read_text()
+    check(index(photos, library, FakeEncoder()), added=2, unchanged=1)
+
+
+def test_vectors_spoilt_on_disk_are_found_and_do_no_harm(photos, library) -> None:
+    index(photos, library, FakeEncoder())
+    table = lancedb.connect(library).open_table(json.loads((library / "library.json").read_text())["table"])
+    rows = table.to_arrow()
+    table.delete("true")
+    vectors = pa.array([[np.inf, 0, 0], [1, 2, 3], [0, 0, 0]], rows.schema.field("vector").type)
+    table.add(rows.set_column(rows.schema.get_field_index("vector"), rows.schema.field("vector"), vectors))
+    table.add(rows.slice(1, 1))
+    assert {p.what for p in verify(library)} == {"its vector is not finite", "has 2 rows"}
+    opened = Library.open(library)
+    assert len(opened) == 3, "of two rows of one file the later counts"
+    matches = opened.similar(np.ones(3, np.float32))
+    assert all(np.isfinite(match.score) for match in matches)
+    check(index(photos, library, FakeEncoder(), rebuild=True), added=3)
+    assert verify(library) == []
+
+
+def test_large_jpegs_keep_their_size_and_rotation(tmp_path, library) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (2000, 1500), (200, 0, 0)).save(tmp_path / "photos" / "turned.jpg", exif=exif)
+    index(tmp_path / "photos", library, FakeEncoder())
+    (picture,) = Library.open(library).rows()
+    assert (picture.width, picture.height) == (1500, 2000)
+
+
+def test_hostile_folder(tmp_path, library) -> None:
+    hostile = pytest.importorskip("hostile")
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    hostile.build(folder)
+    report = index(folder, library, FakeEncoder())
+    assert report.total == report.added + report.skipped
+    assert report.added > 0
+    assert report.skipped > 0
+    skipped = [json.loads(line) for line in (library / "skipped.jsonl").read_text().splitlines()]
+    assert len(skipped) == report.skipped
+    assert all(skip["path"] and skip["reason"] for skip in skipped)
+    assert len(Library.open(library)) == report.added
+    assert verify(library) == []
