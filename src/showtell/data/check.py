@@ -92,7 +92,9 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
     problems = []
     for folder in sorted({path.parent for path in listed}):
         missed = sorted(
-            path.name for path in folder.iterdir() if is_image_name(path.name) and path not in listed
+            path.name
+            for path in folder.iterdir()
+            if is_image_name(path.name) and path not in listed and not path.is_dir()
         )
         if missed:
             what = f"{len(missed)} pictures have no row: {', '.join(missed[:3])}{', ...' * (len(missed) > 3)}"

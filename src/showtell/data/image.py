@@ -86,7 +86,9 @@ def load_image(path: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | N
 
     Upright by its EXIF, converted to sRGB by its colour profile, 16 bits scaled to 8, transparency on
     white, the first frame of an animation. With `at_least`, a JPEG may be decoded at a half, a
-    quarter or an eighth of its size, as long as neither side falls under so many pixels.
+    quarter or an eighth of its size, as long as neither side falls under so many pixels. Twice the
+    side that the picture is resized to afterwards changes nothing to be seen (44 dB or better,
+    once that side 35 dB), and reads 12 megapixels four times as fast.
 
     Returns `uint8 [H W 3]`. Raises `ImageError` for anything that is not a readable picture of at most
     `max_pixels`, which is found from the header, before decoding.
@@ -169,7 +171,7 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
     except MemoryError:
         raise ImageError(name, "needs more memory than there is") from None
     except Exception as error:  # what a broken file may raise is not documented, and differs by format
-        cut = isinstance(error, EOFError) or "truncated" in str(error)
+        cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
         reason = "is cut short: the end of the file is missing" if cut else f"is damaged: {error}"
         raise ImageError(name, reason) from None
 
