@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from showtell.data.image import ImageError, load_image
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
 from showtell.errors import UserError
-from showtell.library.bm25 import BM25
+from showtell.library.text import caption_scores
 from showtell.protocols import Encoded
 from showtell.recipes.captioning import split_of
 from showtell.tasks import metrics
@@ -158,7 +158,7 @@ def search_figures(
 
 def _scores(
     model: Model, encoded: Encoded, said: Sequence[str], engine: str, texts: Sequence[str], tell: Progress
-):
+) -> Iterator[np.ndarray]:
     """A row of scores a query, each `[N]`, higher is better."""
     ids = [model.tokenizer.encode(text) for text in texts]
     if engine == "likelihood":
@@ -174,9 +174,7 @@ def _scores(
                 yield nearest(inversion, encoded.pooled, prior).numpy()
             tell("searching by inversion", min(first + BATCH, len(ids)), len(ids))
     else:
-        index = BM25([[text] for text in said])
-        for text in texts:
-            yield index.scores(text)
+        yield from caption_scores(said, texts)
 
 
 def word_figures(model: Model, folder: Path) -> dict[str, Any]:

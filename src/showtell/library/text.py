@@ -1,0 +1,27 @@
+"""Full-text search over captions, apart from any library: what the engine `captions` ranks by."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import lancedb
+import numpy as np
+from lancedb.index import FTS
+
+CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
+"""Words count by their stems and by how rare they are (BM25); their order does not."""
+
+
+def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[np.ndarray]:
+    """How well each caption answers each query, `float64 [N]` a query; 0 where no word is shared."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [{"id": place, "text": text} for place, text in enumerate(captions)]
+        table = lancedb.connect(folder).create_table("captions", rows)
+        table.create_index("text", config=CAPTION_INDEX)
+        for query in queries:
+            scores = np.zeros(len(captions))
+            found = table.search(query, query_type="fts").select(["id", "_score"]).limit(len(captions))
+            for hit in found.to_list():
+                scores[hit["id"]] = hit["_score"]
+            yield scores

@@ -1,0 +1,134 @@
+"""The complete run: coloured pictures with captions in, a checkpoint that knows its colours out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from showtell.data.sources.entry import Entry
+from showtell.data.tokenizers.words import WordTokenizer
+from showtell.errors import UsageError, UserError
+from showtell.recipes import captioning, training
+from showtell.recipes.evaluate import evaluate
+from showtell.recipes.model import load_model
+from showtell.recipes.show_and_tell import show_and_tell
+from showtell.recipes.show_attend_and_tell import show_attend_and_tell
+from showtell.train.checkpoint import load_checkpoint
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Noisy squares of four colours, in the imagefolder convention with splits."""
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(40):
+        name, colour = list(COLOURS.items())[number % 4]
+        split = "val" if number >= 32 else "train"
+        (folder / split).mkdir(exist_ok=True)
+        pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (96, 80, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / split / f"{number}.png")
+        captions = [f"a {name} square", f"this square is {name}"]
+        if split == "val":
+            captions.append("an ineffable thing")
+        rows.append((split, {"file_name": f"{number}.png", "captions": captions}))
+    for split in ("train", "val"):
+        lines = [json.dumps(row) for s, row in rows if s == split]
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+SETTINGS = ["train.steps=60", "train.warmup_steps=5", "train.learning_rate=0.01", "train.validate_every=30"]
+
+
+@pytest.fixture(scope="module")
+def trained(pictures, tmp_path_factory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        output = tmp_path_factory.mktemp("run") / "attend"
+        small = ["system.width=64", "system.token_width=32", "system.word_width=32", "vocabulary.min_count=1"]
+        result = training.run(
+            "show_attend_and_tell", pictures, output, [*SETTINGS, *small, "train.ema=0"], device="cpu"
+        )
+    assert result["steps"] == 60
+    return output / "model"
+
+
+def test_it_tells_colours_it_has_not_seen_the_pictures_of(trained, pictures):
+    figures = evaluate(load_model(trained), pictures, "val", engines=("likelihood", "captions"))
+    assert figures["pictures"] == 8
+    assert figures["captions"]["bleu1"] > 0.9
+    # Two pictures have each colour, so the own one is first or second.
+    assert figures["search"]["likelihood"]["recall5"] == 1.0
+    assert figures["search"]["likelihood"]["median_rank"] <= 2
+    assert figures["search"]["captions"]["median_rank"] <= 2
+
+
+def test_words_of_the_validation_split_stay_unknown(trained):
+    tokenizer = load_model(trained).tokenizer
+    assert tokenizer.id_of("square") is not None
+    assert tokenizer.id_of("ineffable") is None
+
+
+def test_the_checkpoint_says_what_made_it(trained):
+    record = load_checkpoint(trained).record
+    assert record["recipe"] == "show_attend_and_tell"
+    assert record["data"]["train"] == 32
+    assert record["settings"]["train"]["steps"] == 60
+    assert "EfficientNet-Lite0" in (trained / "README.md").read_text()
+
+
+def test_the_same_seed_makes_the_same_weights(pictures, tmp_path):
+    small = ["train.steps=6", "train.warmup_steps=2", "system.width=16", "system.depth=1"]
+    for name, workers in (("a", 0), ("b", 2)):
+        training.run(
+            "show_and_tell", pictures, tmp_path / name, [*small, f"train.workers={workers}"], device="cpu"
+        )
+    a, b = (load_checkpoint(tmp_path / name / "model").system.state_dict() for name in "ab")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_mistakes_are_named(pictures, tmp_path):
+    with pytest.raises(UsageError, match="did you mean show_and_tell"):
+        training.run("show_an_tell", pictures, tmp_path, [])
+    with pytest.raises(UsageError, match="learning_rate"):
+        training.run("show_and_tell", pictures, tmp_path, ["train.learning_rat=1"])
+    with pytest.raises(UsageError, match="cannot be used"):
+        training.run("show_and_tell", pictures, tmp_path, [], device="tpu")
+
+
+def test_a_split_without_pictures_is_named(pictures, tmp_path):
+    only = [Entry(pictures / "train" / "0.png", ("a red square",), "train")]
+    with pytest.raises(UserError, match="'val'"):
+        captioning.run(show_and_tell(1), "show_and_tell", only, tmp_path)
+
+
+def test_pictures_without_a_split_are_divided_by_name():
+    entries = [Entry(Path(f"{n}.jpg"), ("x",), None) for n in range(1000)]
+    share = sum(captioning.split_of(e) == "val" for e in entries) / 1000
+    assert 0.07 < share < 0.14
+    moved = replace(entries[3], path=Path("elsewhere") / "3.jpg")
+    assert captioning.split_of(moved) == captioning.split_of(entries[3])
+
+
+@pytest.mark.parametrize("build", [show_and_tell, show_attend_and_tell])
+def test_recipes_read_few_pictures_more_often(build):
+    assert build(10).train.steps == 600
+    assert build(60_000).train.steps == 10 * build(6000).train.steps
+
+
+def test_the_vocabulary_is_cut_by_count():
+    tokenizer = WordTokenizer.train(["a a b", "b c"], min_count=2)
+    assert tokenizer.words[4:] == ["a", "b"]
+    assert tokenizer.decode(tokenizer.encode("A c, b!")) == "a b"
