@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -92,3 +95,19 @@ def test_threads_may_share_it(backbone, pictures) -> None:
 def test_an_unknown_layer_is_not_skipped() -> None:
     with pytest.raises(TypeError, match="GELU"):
         backbones._emit(torch.nn.Sequential(torch.nn.GELU()), None)
+
+
+def test_nothing_is_reported_over_the_network(tmp_path) -> None:
+    """OpenVINO would send an event on import, and keep an identity of the person in their home."""
+    script = (
+        "import multiprocessing.process, socket\n"
+        "def refuse(*args, **kwargs): raise SystemExit('left the process')\n"
+        "socket.socket.connect = multiprocessing.process.BaseProcess.start = refuse\n"
+        "import numpy as np\n"
+        "from showtell.hub.backbones import load_backbone\n"
+        "load_backbone()(np.zeros((1, 224, 224, 3), np.uint8))\n"
+        "import sys; assert not [m for m in sys.modules if m.startswith('openvino_telemetry.')]\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

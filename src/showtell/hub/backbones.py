@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -142,6 +143,8 @@ class _OpenVINO:
     """
 
     def __init__(self, weights: Path) -> None:
+        # Importing OpenVINO tells its makers over the network, from a forked process. Hidden, it does not.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
@@ -166,8 +169,7 @@ def _keep(request: Any, row: np.ndarray) -> None:
 def _openvino_model(net: EfficientNetLite0) -> Any:
     """`FromPixels` for one picture as OpenVINO's graph, written layer by layer.
 
-    The general converters would do, but take seconds, warn about torch's deprecated tracer, and report
-    their use to their makers over the network.
+    The general converters would do, but take seconds and stand on torch's deprecated tracer.
     """
     import openvino
     from openvino import opset13 as ops
