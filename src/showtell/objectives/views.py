@@ -1,0 +1,42 @@
+"""Two views of one picture belong together: the losses of SimCLR, BYOL and SimSiam."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
+    """Find the other view of the same picture among all other views; nats, averaged over the `2B` views.
+
+        l(i, j) = -log exp(cos(z_i, z_j) / tau) / sum_{k != i} exp(cos(z_i, z_k) / tau)
+
+    `first`, `second [B D]`, of any length. Views that are all alike cost `log(2B - 1)`.
+
+    Source: Chen et al. 2020, "SimCLR", equation 1 and algorithm 1.
+    """
+    views = F.normalize(torch.cat([first, second]), dim=1)
+    logits = views @ views.T / temperature
+    logits = logits.masked_fill(torch.eye(len(views), dtype=torch.bool, device=views.device), -torch.inf)
+    return F.cross_entropy(logits, torch.arange(len(views), device=views.device).roll(len(first)))
+
+
+def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of the two directions, `2 - 2 cos(q, z')`, averaged over the batch.
+
+    `prediction`, `target [B D]`; no gradient reaches the target.
+
+    Source: Grill et al. 2020, "Bootstrap your own latent", equation 2.
+    """
+    return 2 + 2 * simsiam_loss(prediction, target)
+
+
+def simsiam_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Negative cosine, `-cos(p, stopgrad(z))`, averaged over the batch; -1 at best.
+
+    `prediction`, `target [B D]`; no gradient reaches the target.
+
+    Source: Chen & He 2021, "Exploring simple siamese representation learning", equations 1 and 3.
+    """
+    return -F.cosine_similarity(prediction, target.detach(), dim=1).mean()
