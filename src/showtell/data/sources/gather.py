@@ -16,7 +16,7 @@ class Gather:
         self.problems: list[Problem] = []
         self._captions: dict[Path, list[str]] = {}
         self._splits: dict[Path, str | None] = {}
-        self._missing: set[str] = set()
+        self._missing: set[tuple[Path, str]] = set()
         self._strange_splits: set[str] = set()
 
     def add_named(
@@ -35,8 +35,8 @@ class Gather:
         path = locate(name.strip())
         if path is not None:
             self.add(file, line, path, captions, split)
-        elif name not in self._missing:
-            self._missing.add(name)
+        elif (file, name) not in self._missing:
+            self._missing.add((file, name))
             places = ", ".join(str(folder) for folder in locate.folders[:3])
             fix = f"put the picture there or delete the row (looked in {places})"
             self.problem(file, line, f"picture {name!r} is missing", fix)

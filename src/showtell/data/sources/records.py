@@ -115,15 +115,16 @@ def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
 def _row(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
     """The cells of the row that begins at a line, and how many lines it spans; 0 for an open quote."""
     window = lines[at : at + _LONGEST_FIELD] if lines[at].count('"') % 2 else [lines[at]]
-    reader = csv.reader([line + "\n" for line in window], delimiter=delimiter)
+    reader = csv.reader([*(line + "\n" for line in window), "end"], delimiter=delimiter)
     try:
         row = next(reader)
     except csv.Error:
         return [], 0
-    # A quote left open swallows the rows below it, up to the next quote.
+    # A quote left open swallows the rows below it: to the end, or to the next quote.
     swallowed = lines[at + 1 : at + reader.line_num]
-    unclosed = reader.line_num > 1 and row[-1].endswith("\n")
-    if unclosed or any(is_image_name(line.split(delimiter)[0].strip()) for line in swallowed):
+    if reader.line_num > len(window) or any(
+        is_image_name(line.split(delimiter)[0].strip()) for line in swallowed
+    ):
         return [], 0
     return [cell.strip() for cell in row], reader.line_num
 
