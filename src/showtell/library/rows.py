@@ -106,6 +106,13 @@ def encoded_of(rows: pa.Table) -> Encoded:
     return Encoded(torch.from_numpy(tokens.reshape(shape).astype(np.float32)), pooled)
 
 
+def finite_rows(encoded: Encoded) -> np.ndarray:
+    """Which pictures can be stored: `bool [B]`, False where a number is none, or too large for its column."""
+    # In NumPy: torch's threads would wait for one another while others decode.
+    pooled, tokens = encoded.pooled.numpy(), encoded.tokens.numpy()
+    return np.isfinite(pooled).all(1) & (np.abs(tokens) < np.finfo(np.float16).max).all((1, 2))
+
+
 def vectors_of(rows: pa.Table) -> np.ndarray:
     """`float32 [M D]`."""
     column = rows["vector"].combine_chunks()

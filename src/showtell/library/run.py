@@ -13,7 +13,7 @@ import pyarrow as pa
 from showtell.data.image import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
-from showtell.library.rows import Content, File, encoded_of, moved_rows, new_rows, where_id
+from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader
 from showtell.library.store import Manifest, Store
 from showtell.protocols import Encoded, PictureEncoder
@@ -149,7 +149,7 @@ class Run:
         encoded = self._encoder.encode([content.prepared for content in fresh.values()])
         said = self._encoder.caption(encoded) if self._captions else [None] * len(fresh)
         place = {digest: i for i, digest in enumerate(fresh)}
-        finite = encoded.pooled.isfinite().all(1) & encoded.tokens.half().isfinite().all(2).all(1)
+        finite = finite_rows(encoded)
         for file, digest in owners:
             if not finite[place[digest]]:
                 self.skipped[file.path] = "the model gave no finite vector"
