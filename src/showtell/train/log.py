@@ -62,7 +62,7 @@ class Display:
     """A bar on a terminal, a line every ten seconds elsewhere; both on stderr."""
 
     def __init__(self, steps: int, done: int, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stderr, soft_wrap=True, highlight=False)
+        self.console = console or Console(file=sys.stderr, soft_wrap=True)
         self.steps, self.first, self.begun = steps, done, time.monotonic()
         self.said = self.begun
         self.bar: Progress | None = None
@@ -86,7 +86,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, highlight=False)
 
     def step(self, step: int, loss: float, rate: float, items_per_second: float) -> None:
         """Show one step, counted from 1."""

@@ -1,0 +1,47 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from showtell.data.sampler import Sampler
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63))
+def test_every_item_once_an_epoch(num_items: int, batch_size: int, seed: int) -> None:
+    sampler = Sampler(num_items, batch_size, seed)
+    stream = [i for step in range(3 * num_items // batch_size + 3) for i in sampler(step)]
+    for epoch in range(3):
+        assert sorted(stream[epoch * num_items : (epoch + 1) * num_items]) == list(range(num_items))
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 99))
+def test_batches_are_full(num_items: int, batch_size: int, step: int) -> None:
+    assert len(Sampler(num_items, batch_size)(step)) == batch_size
+
+
+def test_each_epoch_and_each_seed_has_its_own_order() -> None:
+    sampler, other = Sampler(100, 100, seed=1), Sampler(100, 100, seed=2)
+    assert sampler(0) != sampler(1)
+    assert sampler(0) != other(0)
+    assert sampler(0) != list(range(100))
+    assert [sampler.epoch(s) for s in (0, 1, 5)] == [0, 1, 5]
+
+
+def test_the_first_place_is_uniform() -> None:
+    counts = Counter(Sampler(10, 10, seed)(0)[0] for seed in range(2000))
+    # 5 standard deviations of a binomial with p = 0.1.
+    assert all(abs(counts[i] - 200) < 5 * (2000 * 0.1 * 0.9) ** 0.5 for i in range(10))
+
+
+def test_threads_in_any_order_see_the_same_batches() -> None:
+    sampler = Sampler(50, 7, seed=3)
+    expected = [sampler(step) for step in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(sampler, reversed(range(100)))) == expected[::-1]
+
+
+def test_nothing_to_sample_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 and 4"):
+        Sampler(0, 4)
