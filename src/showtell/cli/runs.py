@@ -1,0 +1,124 @@
+"""The verbs for data and training: train, evaluate, data check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from showtell.cli.options import Device, Engine, Json, Seed
+from showtell.cli.output import emit, pairs, progress, say, table, text
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="How the captions are written; without it, recognised.", show_default=False
+    ),
+]
+Data = Annotated[
+    Path, typer.Option("--data", "-d", help="Pictures with captions: a folder or a caption file.")
+]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="show_and_tell or show_attend_and_tell.")],
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change a setting, such as train.steps=200; repeat for more.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Train a captioner on pictures with captions.
+
+    Ctrl-C saves the run and stops; --resume goes on to the very same result.
+    """
+    from showtell.recipes.training import run
+
+    reached = run(recipe, data, output, settings or [], resume=resume, seed=seed, device=device)
+    if json:
+        emit(reached)
+    else:
+        text(reached["model"])
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A checkpoint, or the folder of a training run.")],
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which pictures of the data.")] = "val",
+    format: Format = None,
+    engine: Annotated[
+        list[Engine] | None,
+        typer.Option(help="Measure this engine alone; repeat for more.", show_default=False),
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="How many descriptions to search for.")] = 1000,
+    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by beam search.")] = 5,
+    words: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with questions-words.txt or wordsim353.tsv, to score words too.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure a captioner: its captions, its searches, its words."""
+    from showtell.recipes.evaluate import ENGINES, evaluate
+    from showtell.recipes.model import load_model
+
+    loaded = load_model(model, "cpu")
+    with progress("evaluating") as tell:
+        figures = evaluate(
+            loaded,
+            data,
+            split,
+            format=format,
+            engines=engine or ENGINES,
+            queries=queries,
+            beam=beam,
+            words=words,
+            progress=lambda _, done, total: tell(done, total),
+        )
+    if json:
+        emit(figures)
+    else:
+        table(["figure", "value"], [(name, _shown(value)) for name, value in pairs(figures)])
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="Pictures with captions: a folder or a caption file.")],
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Say what a data set holds, what is wrong, where, and how to mend it; exit status 1 if anything is."""
+    from showtell.data.check import check
+
+    with progress(f"checking {folder}") as tell:
+        report = check(folder, format, progress=tell)
+    splits = {name or "unnamed": count for name, count in report.splits.items()}
+    if json:
+        emit({**vars(report), "splits": splits})
+    else:
+        text(f"{report.path}: {report.format}, {report.pictures} pictures, {report.captions} captions")
+        for count, pictures in report.captions_per_picture.items():
+            text(f"  {pictures} pictures have {count} captions")
+        for name, pictures in splits.items():
+            text(f"  {pictures} pictures in the split {name}")
+        for problem in report.problems:
+            text(str(problem))
+    if report.problems:
+        say(f"{len(report.problems)} problems")
+        raise typer.Exit(1)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)

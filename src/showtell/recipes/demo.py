@@ -1,0 +1,168 @@
+"""Everything a captioner can do, once, on one folder of pictures, told and shown in one report."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from showtell.data.samples import sample_photographs
+from showtell.errors import UserError
+from showtell.library.search import Library
+from showtell.recipes import report, words
+from showtell.recipes.library import index
+from showtell.recipes.map import picture_map, pictures_of, word_map
+from showtell.recipes.model import Model, load_model
+from showtell.recipes.search import ENGINES, Searcher
+from showtell.tasks.caption import Caption
+
+QUERIES = ("a woman smiling", "a man with a camera", "a motorcycle", "a dog running through the grass")
+WORDS = ("boy", "two", "red", "running")
+ANALOGIES = (("man", "men", "woman"), ("riding", "sitting", "walking"), ("grass", "green", "sky"))
+MAPPED_WORDS, MAPPED_PICTURES, TOLD = 400, 1000, 200
+"""Beyond these the report would take minutes to make, or to open."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demonstration left behind."""
+
+    report: str
+    library: str
+    pictures: int
+    skipped: int
+    seconds: float
+
+
+def demo(
+    folder: Path | str | None = None,
+    output: Path | str = "demo",
+    model: Model | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Shown:
+    """Index a folder, caption, search, compare words, draw both maps; write `output/report.html`.
+
+    Without a folder, the photographs that installed packages carry, copied to `output/photographs`;
+    without a model, the shipped one. `tell` is called with a line of progress at a time.
+    """
+    started = time.monotonic()
+    output = Path(output)
+    model = model or load_model()
+    pictures = _samples(output / "photographs") if folder is None else Path(folder)
+    tell(f"model {model.name}; pictures in {pictures}")
+    # One library a folder: another folder's pictures would stay in it.
+    place = (
+        output
+        / f"library-{hashlib.sha256(str(pictures.resolve()).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    )
+    indexed = index(pictures, place, model)
+    if not indexed.total - indexed.skipped:
+        raise UserError(f"no picture in {pictures} can be read; {place / 'skipped.jsonl'} says why")
+    tell(
+        f"{indexed.total - indexed.skipped} pictures in the library, {indexed.skipped} skipped "
+        f"({indexed.seconds:.1f} s)"
+    )
+    searcher = Searcher(place, model)
+    library = searcher.library
+    told = _told(library, model, tell)
+    searches = _searches(searcher, tell)
+    alike = _alike(library)
+    near, analogies = _words(model, tell)
+    tell("drawing the maps")
+    path = output / "report.html"
+    report.write_report(
+        path,
+        title="One network, four uses",
+        model=model.name,
+        pictures=told,
+        searches=searches,
+        similar_pictures=alike,
+        words=near,
+        analogies=analogies,
+        word_map=word_map(model, MAPPED_WORDS),
+        picture_map=picture_map(library, MAPPED_PICTURES),
+        seconds=time.monotonic() - started,
+    )
+    seconds = round(time.monotonic() - started, 1)
+    tell(f"done in {seconds} s")
+    return Shown(str(path), str(place), len(library), indexed.skipped, seconds)
+
+
+def _samples(folder: Path) -> Path:
+    """Copies of the sample photographs, so that the report names files that a person can find."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for photograph in sample_photographs():
+            shutil.copyfile(photograph, folder / photograph.name)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; name another --output") from error
+    return folder
+
+
+def _spaced(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` places, evenly spaced."""
+    return np.linspace(0, count - 1, min(wanted, count)).astype(int).tolist()
+
+
+def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[report.Told]:
+    rows = _spaced(len(library), TOLD)
+    said: list[list[Caption]] = []
+    for first in range(0, len(rows), 32):
+        said += model.tell(library.encoded(rows[first : first + 32]), num=3)
+    told = [report.Told(p, c) for p, c in zip(pictures_of(library, rows), said, strict=True)]
+    for one in told[:5]:
+        best = one.captions[0]
+        tell(f"  {Path(one.picture.path).name}: {best.text} ({math.exp(best.logprob_per_word):.0%} a word)")
+    return told
+
+
+def _searches(searcher: Searcher, tell: Callable[[str], None]) -> list[report.Search]:
+    searches = []
+    for query in _known(searcher.model, QUERIES):
+        for engine in ENGINES:
+            started = time.perf_counter()
+            hits = searcher.search(query, engine, top=5).hits
+            seconds = time.perf_counter() - started
+            pictures = pictures_of(searcher.library, [hit.row for hit in hits])
+            found = [report.Found(p, hit.score) for p, hit in zip(pictures, hits, strict=True)]
+            searches.append(report.Search(query, engine, seconds, found))
+            if hits:
+                tell(f'  "{query}", {engine}: {Path(hits[0].path).name} ({1000 * seconds:.0f} ms)')
+    return searches
+
+
+def _alike(library: Library) -> list[report.Alike]:
+    alike = []
+    for row in _spaced(len(library), 4):
+        matches = [m for m in library.similar(library.vectors()[row], 6) if m.row != row][:5]
+        asked, *near = pictures_of(library, [row, *(m.row for m in matches)])
+        alike.append(
+            report.Alike(asked, [report.Found(p, m.score) for p, m in zip(near, matches, strict=True)])
+        )
+    return alike
+
+
+def _words(
+    model: Model, tell: Callable[[str], None]
+) -> tuple[list[report.SimilarWords], list[report.Analogy]]:
+    near = [report.SimilarWords(w, words.similar(w, model, 8)) for w in _known(model, WORDS)]
+    for one in near:
+        tell(f"  {one.word}: {', '.join(found.word for found in one.found)}")
+    asked = [abc for abc in ANALOGIES if len(_known(model, abc)) == 3]
+    analogies = [report.Analogy(*abc, words.analogy(*abc, model, 5)) for abc in asked]
+    for question in analogies:
+        found = ", ".join(one.word for one in question.found)
+        tell(f"  {question.a} : {question.b} :: {question.c} : {found}")
+    return near, analogies
+
+
+def _known(model: Model, texts: tuple[str, ...]) -> list[str]:
+    """The texts of which the model knows every word: a person's own model may know others."""
+    split, id_of = model.tokenizer.split, model.tokenizer.id_of
+    return [text for text in texts if all(id_of(word) is not None for word in split(text))]

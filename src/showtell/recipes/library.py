@@ -1,0 +1,52 @@
+"""Make a library of a folder of pictures, and keep it in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from showtell.data.image import MAX_PIXELS
+from showtell.data.sources.detect import read
+from showtell.errors import UserError
+from showtell.library.index import IndexReport
+from showtell.library.index import index as index_pictures
+from showtell.recipes.model import Model, load_model
+
+
+def index(
+    folder: Path | str,
+    library: Path | str,
+    model: Model | None = None,
+    *,
+    captions: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    rebuild: bool = False,
+) -> IndexReport:
+    """Bring a library into step with a folder, captions that lie beside the pictures included.
+
+    Unchanged pictures are not read again. `captions=False` leaves out the model's captions, the
+    slowest part. Skipped pictures are listed with their reasons in `skipped.jsonl` in the library.
+    Without a model, the shipped one.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"there is no folder {folder}")
+    return index_pictures(
+        folder,
+        library,
+        model or load_model(),
+        captions=captions,
+        own_captions=_own_captions(Path(folder)),
+        progress=progress,
+        max_pixels=max_pixels,
+        rebuild=rebuild,
+    )
+
+
+def _own_captions(folder: Path) -> dict[Path, tuple[str, ...]]:
+    """What the folder itself says of its pictures, in whatever format; nothing is no mistake here."""
+    try:
+        entries = read(folder).entries
+    except UserError:
+        return {}
+    return {entry.path: entry.captions for entry in entries if entry.captions}

@@ -1,0 +1,173 @@
+"""Find pictures in a library: by description, with three engines, and by picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from showtell.data.image import load_image
+from showtell.errors import UsageError
+from showtell.library.search import Library, largest
+from showtell.protocols import Encoded, State
+from showtell.recipes.model import Model, load_model
+from showtell.tasks.invert import Prior, invert, nearest
+from showtell.tasks.retrieve import likelihood
+
+ENGINES = ("likelihood", "inversion", "captions")
+CHUNK = 512
+REMEMBERED_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A picture found. Scores compare the pictures of one search with each other."""
+
+    query: str
+    rank: int
+    """From 1."""
+    path: str
+    score: float
+    row: int
+    """The picture's place in the library."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search by description found."""
+
+    hits: list[Hit]
+    unknown: tuple[str, ...] = ()
+    """Words of the query that the model does not know and left out."""
+    loss_curve: tuple[float, ...] | None = None
+    """Of the inversion engine: nats a word, one value a step of the descent."""
+
+
+def search(
+    query: str,
+    library: Path | str,
+    model: Model | None = None,
+    engine: str = "likelihood",
+    top: int = 10,
+    seed: int = 0,
+) -> Answer:
+    """Pictures of a library that fit a description, best first; without a model, the shipped one.
+
+    `likelihood` scores a picture by the log-probability a word of the query; `inversion` imagines a
+    picture of which the model would say the query and scores by cosine to it; `captions` matches words
+    with the stored captions. For many queries make one `Searcher`.
+
+    Raises `UsageError` for an unknown engine, or a query without a single known word.
+    """
+    _require_engine(engine)
+    if model is None and engine != "captions":
+        model = load_model()
+    return Searcher(library, model).search(query, engine, top, seed)
+
+
+def similar(picture: Path | str, library: Path | str, model: Model | None = None, top: int = 10) -> list[Hit]:
+    """Pictures of a library by their cosine to a picture file, nearest first, that file itself left out.
+
+    Raises `ImageError` when the picture cannot be read.
+    """
+    model = model or load_model()
+    opened = Library.open(library, model)
+    encoded = model.encode([model.prepare(load_image(picture, at_least=model.backbone.size))])
+    itself = Path(picture).resolve()
+    matches = opened.similar(encoded.pooled[0], top + 1)
+    others = [match for match in matches if match.path.resolve() != itself][:top]
+    return [Hit(str(picture), rank, str(m.path), m.score, m.row) for rank, m in enumerate(others, 1)]
+
+
+class Searcher:
+    """An open library and what its model remembers of its pictures, for any number of queries.
+
+    Without a model only the `captions` engine answers.
+    """
+
+    def __init__(self, library: Path | str, model: Model | None = None) -> None:
+        """Raises `UserError` for no library, or one that another model made."""
+        self.library = Library.open(library, model)
+        self._model = model
+        self._remembered: dict[int, State] = {}
+
+    def search(self, query: str, engine: str = "likelihood", top: int = 10, seed: int = 0) -> Answer:
+        """As the function `search`."""
+        _require_engine(engine)
+        if not query.strip():
+            raise UsageError("the query is empty; describe a picture in a few words")
+        if engine == "captions":
+            matches = self.library.full_text(query, top)
+            return Answer([Hit(query, i, str(m.path), m.score, m.row) for i, m in enumerate(matches, 1)])
+        ids, unknown = self._ids(query)
+        if not len(self.library):
+            return Answer([], unknown)
+        if engine == "likelihood":
+            scores, curve = self._likelihood(ids), None
+        else:
+            scores, curve = self._inversion(ids, seed)
+        rows = largest(scores.numpy(), top)
+        hits = [
+            Hit(query, rank, str(self.library.path(row)), scores[row].item(), row)
+            for rank, row in enumerate(rows, 1)
+        ]
+        return Answer(hits, unknown, curve)
+
+    @property
+    def model(self) -> Model:
+        """The model that this searcher was given."""
+        assert self._model is not None, "this searcher was made for the captions engine"
+        return self._model
+
+    def _ids(self, query: str) -> tuple[list[int], tuple[str, ...]]:
+        tokenizer = self.model.tokenizer
+        words = tokenizer.split(query)
+        unknown = tuple(word for word in words if tokenizer.id_of(word) is None)
+        ids = [i for i in tokenizer.encode(query) if i != tokenizer.unknown]
+        if len(ids) <= 2:
+            raise UsageError(
+                f"the model knows no word of {query!r}; it was trained on English captions of everyday "
+                "pictures. `showtell words similar WORD` names words spelled alike"
+            )
+        return ids, unknown
+
+    def _likelihood(self, ids: list[int]) -> torch.Tensor:
+        return torch.cat([likelihood(self.model.system, ids, memory) for memory in self._memories()])
+
+    def _inversion(self, ids: list[int], seed: int) -> tuple[torch.Tensor, tuple[float, ...]]:
+        pooled, prior = self._pooled, self._prior
+        (found,) = invert(self.model.system, [ids], prior, seed=seed)
+        return nearest(found, pooled, prior).cpu(), tuple(found.losses)
+
+    def _memories(self) -> Iterator[State]:
+        """What the model keeps of every picture, chunk by chunk; kept between queries while it is small."""
+        for chunk in range(0, len(self.library), CHUNK):
+            memory = self._remembered.get(chunk)
+            if memory is None:
+                with torch.inference_mode():
+                    memory = self.model.system.remember(self._encoded(chunk))
+                size = sum(t.nbytes for t in memory.values())
+                if size * (len(self._remembered) + 1) <= REMEMBERED_BYTES:
+                    self._remembered[chunk] = memory
+            yield memory
+
+    @cached_property
+    def _pooled(self) -> torch.Tensor:
+        chunks = range(0, len(self.library), CHUNK)
+        return torch.cat([self._encoded(chunk).pooled for chunk in chunks])
+
+    @cached_property
+    def _prior(self) -> Prior:
+        return Prior.of(self._pooled)
+
+    def _encoded(self, chunk: int) -> Encoded:
+        rows = range(chunk, min(chunk + CHUNK, len(self.library)))
+        return self.model.place(self.library.encoded(rows))
+
+
+def _require_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise UsageError(f"no engine is called {engine!r}; there are {', '.join(ENGINES)}")
