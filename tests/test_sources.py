@@ -82,8 +82,9 @@ def test_imagefolder(folder, kind: str) -> None:
 
 
 def test_imagefolder_with_many_captions_and_bad_rows(folder) -> None:
-    root = folder("a.jpg", "b.jpg")
+    root = folder("a.jpg", "b.jpg", "deeper/c.jpg")
     lines = [
+        '{"file_name": "c.jpg", "text": "elsewhere"}',
         '{"file_name": "a.jpg", "captions": ["one", "two", "two", 3, null]}',
         '{"file_name": "b.jpg", "captions": ["three"], }',
         '["b.jpg", "four"]',
@@ -97,8 +98,8 @@ def test_imagefolder_with_many_captions_and_bad_rows(folder) -> None:
     (root / "metadata.jsonl").write_text("\n".join(lines))
     source = read(root)
     assert rows(source) == {"a.jpg": ("one", "two", "two"), "b.jpg": ("five",)}
-    assert [line for _, line, _ in complaints(source)] == [1, 1, 2, 3, 5, 6, 7, 8, 9]
-    assert "not valid JSON at column" in source.problems[2].what
+    assert [line for _, line, _ in complaints(source)] == [1, 2, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert "not valid JSON at column" in source.problems[3].what
 
 
 def test_flickr8k_captions(folder) -> None:
@@ -138,7 +139,7 @@ def test_flickr8k_tokens_and_split_lists(folder) -> None:
 
 
 def test_karpathy(folder) -> None:
-    root = folder("images/a.jpg", "images/b.jpg", "val2014/c.jpg")
+    root = folder("images/a.jpg", "images/b.jpg", "train2014/c.jpg", "val2014/c.jpg")
     images = [
         {"filename": "a.jpg", "split": "train", "sentences": [{"raw": " A\ncat. "}, {"raw": "A cat."}]},
         {"filename": "b.jpg", "split": "restval", "sentences": [{"raw": "A dog."}, {"tokens": []}, "plain"]},
@@ -151,6 +152,7 @@ def test_karpathy(folder) -> None:
     assert source.format == "karpathy"
     assert rows(source) == {"a.jpg": ("A cat.", "A cat."), "b.jpg": ("A dog.", "plain"), "c.jpg": ()}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "train", "c.jpg": "holiday"}
+    assert source.entries[2].path.parent.name == "val2014"
     found = " | ".join(problem.what for problem in source.problems)
     for what in ("'b.jpg' is empty", "split 'holiday'", "picture 'gone.jpg' is missing", "images[4]"):
         assert what in found
