@@ -71,7 +71,7 @@ def test_the_reason_survives_another_process() -> None:
 
 
 def test_nothing_is_written_to_stderr(folder) -> None:
-    """Even where warnings are asked for. (libtiff alone, under Pillow, prints a line for broken compression.)"""
+    """Even where warnings are asked for; libtiff alone would print a line, for broken compression."""
     root, _ = folder
     tiff = hostile.encoded(hostile.photograph(1), "TIFF")
     (root / "cut.tif").write_bytes(tiff[:-400])
