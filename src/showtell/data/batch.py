@@ -17,6 +17,8 @@ class Batch:
     """`uint8 [B 3 H W]`, prepared but not normalised."""
     grid: Tensor | None = None
     """`[B N D]`, features of a frozen backbone, in place of pixels."""
+    views: Tensor | None = None
+    """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each picture, not normalised."""
     ids: Tensor | None = None
     """`int64 [R L]`, words, with start and end."""
     keep: Tensor | None = None

@@ -1,0 +1,88 @@
+"""BYOL: from one view, predict what a slow copy of the network makes of the other.
+
+    student:  y = f(v),   z  = g(y),    q(z)        backbone, projector, predictor
+    teacher:  y' = f'(v'), z' = g'(y')              moved by averaging alone, xi <- tau xi + (1 - tau) theta
+    loss = |q(z)/|q(z)| - z'/|z'||^2, and the same with the views exchanged
+
+Source: Grill et al. 2020, "Bootstrap your own latent", section 3 and appendix C.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch
+from showtell.nn.mlp import mlp
+from showtell.nn.momentum import Teacher, cosine_momentum
+from showtell.nn.resnet import Stem
+from showtell.nn.tower import PictureTower, each_view
+from showtell.objectives.views import byol_loss
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class BYOLConfig:
+    """The paper's numbers for ImageNet; `total_steps` is 1,000 epochs of 1,281,167 pictures by 4,096."""
+
+    backbone: str = "resnet50"
+    stem: Stem = "imagenet"
+    hidden_width: int = 4096
+    projection_width: int = 256
+    momentum: float = 0.996
+    """The teacher's at the start (tau); it rises to 1."""
+    total_steps: int = 312_783
+    """Updates after which the teacher rests; set it to those of the run."""
+    joint_statistics: bool = False
+    """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
+
+
+class BYOL(nn.Module):
+    """Learning of pictures without labels and without negatives, from a slow teacher."""
+
+    Config: ClassVar = BYOLConfig
+    loss_weights: ClassVar = {"byol": 1.0}
+
+    def __init__(self, config: BYOLConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tower = PictureTower(config.backbone, config.stem)
+        hidden, width = config.hidden_width, config.projection_width
+        self.projector = mlp(self.tower.width, hidden, width)
+        self.predictor = mlp(width, hidden, width)
+        self.teacher = Teacher(self._student())
+        self.updates: Tensor
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def _student(self) -> nn.Module:
+        """What the teacher is the average of: all but the predictor."""
+        return nn.Sequential(OrderedDict(tower=self.tower, projector=self.projector))
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The student's grid `[B N D]` of `batch.pixels`, and its mean."""
+        assert batch.pixels is not None
+        return self.tower.encode(batch.pixels)
+
+    def _predict(self, pixels: Tensor) -> Tensor:
+        return self.predictor(self.projector(self.tower(pixels)))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The loss of predicting each view of `batch.views` from the other, added up."""
+        assert batch.views is not None
+        joint = self.config.joint_statistics
+        predictions = each_view(self._predict, batch.views, joint)
+        targets = each_view(self.teacher, batch.views, joint)
+        both = byol_loss(predictions[0], targets[1]) + byol_loss(predictions[1], targets[0])
+        return Step({"byol": both})
+
+    def after_step(self, step: Step) -> None:
+        """Move the teacher towards the student."""
+        config = self.config
+        self.teacher.follow(
+            self._student(), cosine_momentum(int(self.updates), config.total_steps, config.momentum)
+        )
+        self.updates += 1

@@ -1,0 +1,70 @@
+"""SimCLR: two views of one picture attract, all other pictures of the batch repel.
+
+    x~_1, x~_2 = two augmentations of x
+    h = f(x~)  (backbone, mean over the grid: what is kept)      z = g(h)  (projector: thrown away)
+    loss = NT-Xent of all z, temperature tau
+
+Source: Chen et al. 2020, "A simple framework for contrastive learning of visual representations",
+section 2 and appendix B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch
+from showtell.nn.mlp import mlp
+from showtell.nn.resnet import Stem
+from showtell.nn.tower import PictureTower, each_view
+from showtell.objectives.views import nt_xent
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class SimCLRConfig:
+    """The paper's numbers for ImageNet; for CIFAR-10, `stem="cifar"` and a temperature of 0.5."""
+
+    backbone: str = "resnet50"
+    stem: Stem = "imagenet"
+    hidden_width: int = 2048
+    projection_width: int = 128
+    temperature: float = 0.1
+    joint_statistics: bool = True
+    """Batch norm sees both views at once, as in the authors' program; False: each view alone."""
+
+
+class SimCLR(nn.Module):
+    """Contrastive learning of pictures without labels."""
+
+    Config: ClassVar = SimCLRConfig
+    loss_weights: ClassVar = {"nt_xent": 1.0}
+
+    def __init__(self, config: SimCLRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tower = PictureTower(config.backbone, config.stem)
+        width = config.projection_width
+        self.projector = nn.Sequential(
+            *mlp(self.tower.width, config.hidden_width, width), nn.BatchNorm1d(width)
+        )
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
+        assert batch.pixels is not None
+        return self.tower.encode(batch.pixels)
+
+    def _project(self, pixels: Tensor) -> Tensor:
+        return self.projector(self.tower(pixels))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """NT-Xent of the two `batch.views`."""
+        assert batch.views is not None
+        first, second = each_view(self._project, batch.views, self.config.joint_statistics)
+        return Step({"nt_xent": nt_xent(first, second, self.config.temperature)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""

@@ -1,0 +1,74 @@
+"""SimSiam: BYOL without a teacher; a gradient that is stopped is enough.
+
+    z = f(x)  (backbone and projector)      p = h(z)  (predictor)
+    loss = D(p_1, stopgrad(z_2)) / 2 + D(p_2, stopgrad(z_1)) / 2,   D = negative cosine
+
+Source: Chen & He 2021, "Exploring simple siamese representation learning", section 3 and appendix D.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch
+from showtell.nn.mlp import mlp
+from showtell.nn.resnet import Stem
+from showtell.nn.tower import PictureTower, each_view
+from showtell.objectives.views import simsiam_loss
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class SimSiamConfig:
+    """The paper's numbers for ImageNet; for CIFAR-10, `stem="cifar"` and two projector layers."""
+
+    backbone: str = "resnet50"
+    stem: Stem = "imagenet"
+    projection_width: int = 2048
+    projector_layers: int = 3
+    bottleneck_width: int = 512
+    """The predictor's hidden layer."""
+    joint_statistics: bool = False
+    """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
+
+
+class SimSiam(nn.Module):
+    """Learning of pictures without labels, negatives or a teacher."""
+
+    Config: ClassVar = SimSiamConfig
+    loss_weights: ClassVar = {"simsiam": 1.0}
+
+    def __init__(self, config: SimSiamConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tower = PictureTower(config.backbone, config.stem)
+        width = config.projection_width
+        # The last batch norm has no gain and no shift: the loss reads directions alone.
+        self.projector = nn.Sequential(
+            *mlp(self.tower.width, *[width] * config.projector_layers), nn.BatchNorm1d(width, affine=False)
+        )
+        self.predictor = mlp(width, config.bottleneck_width, width, bias=True)
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
+        assert batch.pixels is not None
+        return self.tower.encode(batch.pixels)
+
+    def _project(self, pixels: Tensor) -> Tensor:
+        return self.projector(self.tower(pixels))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The loss of predicting each view of `batch.views` from the other, averaged."""
+        assert batch.views is not None
+        joint = self.config.joint_statistics
+        targets = each_view(self._project, batch.views, joint)
+        predictions = each_view(self.predictor, targets, joint)
+        both = simsiam_loss(predictions[0], targets[1]) + simsiam_loss(predictions[1], targets[0])
+        return Step({"simsiam": both / 2})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
