@@ -134,8 +134,27 @@ def test_a_read_only_library_answers(folder, tmp_path, monkeypatch) -> None:
     def refuse(path: object) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr("showtell.library.search.replacing", refuse)
+    monkeypatch.setattr("showtell.library.vectors.replacing", refuse)
     assert len(Library.open(tmp_path / "library").similar(np.ones(3))) == 10
+
+
+def test_a_large_library_is_searched_by_its_index(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("showtell.library.store.APPROXIMATE_FROM", 50)
+    index(folder / "photos", tmp_path / "library", FakeEncoder())
+    opened = Library.open(tmp_path / "library")
+    query = np.array([0.9, 0.1, 0.4])
+    found = opened.similar(query, 10)
+    monkeypatch.setattr("showtell.library.store.APPROXIMATE_FROM", 1000)
+    exact = opened.similar(query, 10)
+    assert len(found) == 10
+    assert len({m.row for m in found} & {m.row for m in exact}) >= 9
+    both = {m.row: m.score for m in exact}
+    assert all(m.score == pytest.approx(both[m.row], abs=1e-5) for m in found if m.row in both)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("showtell.library.search.largest", None)
+        patched.setattr("showtell.library.store.APPROXIMATE_FROM", 50)
+        assert opened.similar(query, 10) == found, "the exact product was used"
 
 
 def test_many_small_additions_leave_few_files(tmp_path) -> None:

@@ -12,8 +12,10 @@ import pyarrow as pa
 from torch import Tensor
 
 from showtell.errors import UserError
-from showtell.library.rows import encoded_of, schema, vectors_of, where_id
-from showtell.library.store import Manifest, Store, damaged, replacing
+from showtell.library import store
+from showtell.library.rows import encoded_of, schema, where_id
+from showtell.library.store import Manifest, Store, damaged
+from showtell.library.vectors import derived_vectors
 from showtell.protocols import Encoded, PictureEncoder
 
 Answer = TypeVar("Answer")
@@ -49,13 +51,13 @@ class Library:
     A `row` is a picture's place in that order: in `rows()`, in `vectors()`, in every answer.
     """
 
-    def __init__(self, store: Store, manifest: Manifest) -> None:
-        self.folder = store.folder
+    def __init__(self, opened: Store, manifest: Manifest) -> None:
+        self.folder = opened.folder
         self.model, self.preprocessing = manifest.model, manifest.preprocessing
-        self._table = store.table(manifest.table)
+        self._table = opened.table(manifest.table)
         self._columns = _columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
-        self._vectors = self._derive_vectors(manifest.table)
+        self._vectors = derived_vectors(self.folder, manifest.table, self._table, self._row_of)
 
     @classmethod
     def open(cls, folder: Path | str, encoder: PictureEncoder | None = None) -> Library:
@@ -64,17 +66,17 @@ class Library:
         Raises:
             UserError: not a library, a damaged one, or one that another model made.
         """
-        store = Store.open(folder)
+        opened = Store.open(folder)
 
         def attempt() -> Library:
-            manifest = store.manifest()
+            manifest = opened.manifest()
             if manifest is None:
                 raise UserError(f"{folder} is not a library")
             if encoder is not None:
                 require(folder, manifest, encoder)
-            return cls(store, manifest)
+            return cls(opened, manifest)
 
-        return _patiently(store.folder, attempt)
+        return _patiently(opened.folder, attempt)
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -109,14 +111,33 @@ class Library:
         return self._fetch(rows, ["thumbnail"])["thumbnail"].to_pylist()
 
     def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Match]:
-        """The pictures nearest a vector `[D]` by cosine, nearest first. Exact."""
+        """The pictures nearest a vector `[D]` by cosine, nearest first.
+
+        Exact in a library of fewer than `store.APPROXIMATE_FROM` pictures; beyond, nearly.
+        """
         query = np.asarray(vector, np.float32)
         if not len(self):
             return []
         if query.shape != self._vectors.shape[1:]:
             raise ValueError(f"the library's vectors are {self._vectors.shape[1:]}, not {query.shape}")
+        if len(self) >= store.APPROXIMATE_FROM and (matches := self._nearly(query, top)):
+            return matches
         scores = self._vectors @ (query / max(float(np.linalg.norm(query)), 1e-12))
         return [Match(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
+
+    def _nearly(self, query: np.ndarray, top: int) -> list[Match]:
+        """What the table's own index finds; nothing when it was not made."""
+
+        def attempt() -> list[dict[str, Any]]:
+            self._table.checkout_latest()
+            if "vector" not in store.indexed_columns(self._table):
+                return []
+            found = self._table.search(query, vector_column_name="vector").distance_type("cosine")
+            return found.refine_factor(4).select(["id", "_distance"]).limit(top).to_list()
+
+        found = _patiently(self.folder, attempt)
+        rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
+        return [Match(row, self.path(row), score) for row, score in rows if row is not None]
 
     def full_text(self, query: str, top: int = 10) -> list[Match]:
         """The pictures whose captions have the query's words, by BM25."""
@@ -125,7 +146,9 @@ class Library:
 
         def attempt() -> list[dict[str, Any]]:
             self._table.checkout_latest()
-            if not self._table.list_indices():  # the first indexing was killed, or is still at work
+            if "text" not in store.indexed_columns(
+                self._table
+            ):  # the first indexing was killed, or is still at work
                 return []
             found = self._table.search(query, query_type="fts").select(["id", "_score"])
             return found.limit(2 * top).to_list()
@@ -150,26 +173,6 @@ class Library:
         if len(place) < len(set(ids)):
             raise UserError(f"the library {self.folder} was indexed again meanwhile; ask again")
         return found.take(pa.array([place[id] for id in ids], pa.int64()))
-
-    def _derive_vectors(self, name: str) -> np.ndarray:
-        """Unit vectors of this version of the table, from the file that keeps them, or made now."""
-        if self._table is None:
-            return np.empty((0, 0), np.float32)
-        file = self.folder / f"{name}.vectors-{self._table.version}.npy"
-        try:
-            return np.load(file, mmap_mode="r")
-        except (OSError, ValueError):
-            pass  # not made yet
-        vectors = _unit_vectors(self._table, self._row_of)
-        try:
-            with replacing(file) as new:
-                np.save(new, vectors)
-            for old in self.folder.glob(f"{name}.vectors-*.npy"):
-                if old != file:
-                    old.unlink(missing_ok=True)
-            return np.load(file, mmap_mode="r")
-        except OSError:
-            return vectors  # a library on a read-only disk
 
 
 def largest(scores: np.ndarray, top: int) -> list[int]:
@@ -217,14 +220,3 @@ def _columns(table: Any) -> pa.Table:
     columns = table.search().select(names).to_arrow()
     last = {path: place for place, path in enumerate(columns["path"].to_pylist())}
     return columns.take(pa.array([last[path] for path in sorted(last)], pa.int64()))
-
-
-def _unit_vectors(table: Any, row_of: dict[int, int]) -> np.ndarray:
-    vectors = np.empty((len(row_of), table.schema.field("vector").type.list_size), np.float32)
-    for batch in table.search().select(["id", "vector"]).to_batches():
-        values = np.nan_to_num(vectors_of(pa.Table.from_batches([batch])), posinf=0, neginf=0)
-        values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-        places = [row_of.get(id, -1) for id in batch["id"].to_pylist()]
-        kept = [place >= 0 for place in places]
-        vectors[[place for place in places if place >= 0]] = values[kept]
-    return vectors
