@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -21,6 +20,7 @@ from showtell.data.samples import sample_photographs
 from showtell.protocols import Captions, Encoded
 from showtell.recipes.model import load_model
 from showtell.tasks.decoding import Hypothesis, beam_search
+from table import command, table
 
 
 def crops(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -32,7 +32,8 @@ def crops(count: int, seed: int = 0) -> list[np.ndarray]:
         pixels = photographs[number % len(photographs)]
         height, width = (int(side * rng.uniform(0.5, 1)) for side in pixels.shape[:2])
         top, left = (
-            int(rng.integers(0, whole - part + 1)) for whole, part in zip(pixels.shape, (height, width))
+            int(rng.integers(0, whole - part + 1))
+            for whole, part in zip(pixels.shape[:2], (height, width), strict=True)
         )
         out.append(pixels[top : top + height, left : left + width])
     return out
@@ -56,7 +57,7 @@ def loop_over_hypotheses(
             Encoded(encoded.tokens[picture : picture + 1], encoded.pooled[picture : picture + 1])
         )
         open_, finished = [(0.0, (), system.begin(memory))], []
-        for length in range(max_words + 1):
+        for _ in range(max_words + 1):
             longer = []
             for score, ids, state in open_:
                 word = torch.tensor([[ids[-1] if ids else start]])
@@ -103,13 +104,15 @@ def main() -> None:
         times["loop"].append(time.perf_counter() - started)
     same = sum(a.ids == b.ids for a, b in zip(batched, looped, strict=True))
     medians = {name: statistics.median(values) for name, values in times.items()}
-    print(f"$ python {' '.join(sys.argv)}")
-    print("| search | ms a picture | ratio | same captions |")
-    print("|---|---|---|---|")
-    print(f"| loop over hypotheses | {1000 * medians['loop'] / options.pictures:.1f} | 1.0 | |")
-    print(
-        f"| batched | {1000 * medians['batched'] / options.pictures:.1f} | "
-        f"{medians['loop'] / medians['batched']:.1f} | {same} of {options.pictures} |"
+    command()
+    each = {name: 1000 * seconds / options.pictures for name, seconds in medians.items()}
+    table(
+        ["search", "ms a picture", "ratio", "same captions"],
+        [
+            ["loop over hypotheses", f"{each['loop']:.1f}", "1.0", ""],
+            ["batched", f"{each['batched']:.1f}", f"{each['loop'] / each['batched']:.1f}"]
+            + [f"{same} of {options.pictures}"],
+        ],
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from showtell.recipes.evaluate import ENGINES, evaluate
 from showtell.recipes.model import load_model
 from showtell.tasks.words import similar
+from table import command, table
 
 NEIGHBOURS = {
     "boy": {"kid", "child", "girl"},
@@ -49,31 +50,28 @@ def main() -> None:
         words=options.words,
         progress=tell,
     )
-    print(f"$ python {' '.join(sys.argv)}")
+    command()
     print(f"Model `{model.hash[:12]}`, {figures['pictures']} pictures of `{options.split}`.\n")
-    print("| captions, beam 5 | BLEU-1 | BLEU-2 | BLEU-3 | BLEU-4 | ROUGE-L | CIDEr | perplexity |")
-    print("|---|---|---|---|---|---|---|---|")
-    print(
-        f"| | {' | '.join(f'{v:.3f}' for v in figures['captions'].values())} | {figures['perplexity']:.2f} |\n"
+    said = figures["captions"]
+    table(
+        ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "perplexity"],
+        [[*(f"{value:.3f}" for value in said.values()), f"{figures['perplexity']:.2f}"]],
     )
-    print("| search by | R@1 | R@5 | R@10 | median rank | queries | pictures | ms a query |")
-    print("|---|---|---|---|---|---|---|---|")
-    for engine, f in figures["search"].items():
-        print(
-            f"| {engine} | {f['recall1']:.3f} | {f['recall5']:.3f} | {f['recall10']:.3f} | {f['median_rank']:.0f} | "
-            f"{f['queries']} | {f['pictures']} | {f['milliseconds']:.0f} |"
-        )
-    print("\n| word | among its 10 nearest | wanted one of |")
-    print("|---|---|---|")
-    vectors = model.system.word_vectors()
+    table(
+        ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "pictures", "ms a query"],
+        [
+            [engine, *(f"{f[f'recall{k}']:.3f}" for k in (1, 5, 10)), f"{f['median_rank']:.0f}"]
+            + [f["queries"], f["pictures"], f"{f['milliseconds']:.0f}"]
+            for engine, f in figures["search"].items()
+        ],
+    )
+    rows = []
     for word, wanted in NEIGHBOURS.items():
-        near = [w.word for w in similar(vectors, model.tokenizer, word)]
-        found = ", ".join(w for w in near if w in wanted) or "none"
-        print(f"| {word} | {found} | {', '.join(sorted(wanted))} |")
+        near = [w.word for w in similar(model.system.word_vectors(), model.tokenizer, word)]
+        rows.append([word, ", ".join(w for w in near if w in wanted) or "none", ", ".join(sorted(wanted))])
+    table(["word", "among its 10 nearest", "wanted one of"], rows)
     for test, score in figures.get("words", {}).items():
-        print(
-            f"\n{test}: {', '.join(f'{k} {v:.3f}' if isinstance(v, float) else f'{k} {v}' for k, v in score.items())}"
-        )
+        table([test, *score], [["", *(f"{v:.3f}" if isinstance(v, float) else v for v in score.values())]])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

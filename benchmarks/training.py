@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -20,9 +19,10 @@ import torch
 from torch import nn
 
 from showtell.data.batch import Batch, pad
-from showtell.recipes.captioning import SYSTEMS
+from showtell.recipes.captioning import build as build_system
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
+from table import command, table
 
 TOKENS, PER_PICTURE, VOCABULARY = 49, 5, 3478
 
@@ -70,15 +70,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     a, b = torch.rand(2, 2048, 2048)
-    print(f"$ python {' '.join(sys.argv)}    # {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(
-        "| recipe | pictures a step | ms a step | GFLOP/s | product's GFLOP/s | share | min a default run on 6,000 pictures |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    rows = []
     for build in (show_and_tell, show_attend_and_tell):
         recipe = build(6000)
         config = type(recipe.system)(**{**vars(recipe.system), "vocab_size": VOCABULARY})
-        system = SYSTEMS[type(config)](config)
+        system = build_system(config)
         optimiser = torch.optim.AdamW(system.parameters(), fused=True)
         batches = [
             make_batch(recipe.train.batch_size, config.feature_width, seed) for seed in range(options.steps)
@@ -100,10 +96,27 @@ def main() -> None:
         work = statistics.mean(operations(system, batch) for batch in batches)
         step_seconds, best = statistics.median(taken), statistics.median(peak)
         rate = work / step_seconds / 1e9
-        print(
-            f"| {build.__name__} | {recipe.train.batch_size} | {1000 * step_seconds:.0f} | {rate:.0f} | {best:.0f} | "
-            f"{rate / best:.0%} | {recipe.train.steps * step_seconds / 60:.0f} |"
+        minutes = recipe.train.steps * step_seconds / 60
+        rows.append(
+            [build.__name__, recipe.train.batch_size, f"{1000 * step_seconds:.0f}", f"{rate:.0f}"]
+            + [f"{best:.0f}", f"{rate / best:.0%}", f"{minutes:.0f}"]
         )
+    command()
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}; a default run reads 6,000 pictures\n"
+    )
+    table(
+        [
+            "recipe",
+            "pictures a step",
+            "ms a step",
+            "GFLOP/s",
+            "product's GFLOP/s",
+            "share",
+            "min a default run",
+        ],
+        rows,
+    )
 
 
 if __name__ == "__main__":

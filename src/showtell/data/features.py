@@ -120,7 +120,7 @@ class FeatureCache:
             data, digest = read_content(path)
             if digest in self._row_of:
                 return path, digest, None
-            pixels = decode_image(data, path, at_least=self._size)
+            pixels = decode_image(data, path, at_least=2 * self._size)
         except ImageError as error:
             return path, b"", error.reason
         return path, digest, squash(pixels, self._size)

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
-from torch import nn
 
 from showtell.data.batch import Batch, pad
 from showtell.data.features import FeatureCache
@@ -33,10 +32,7 @@ from showtell.train.checkpoint import save_checkpoint
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
 
-SYSTEMS: dict[type, type[nn.Module]] = {
-    ShowAndTellConfig: ShowAndTell,
-    ShowAttendAndTellConfig: ShowAttendAndTell,
-}
+Captioner = ShowAndTell | ShowAttendAndTell
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,12 @@ def split_of(entry: Entry) -> str:
     return "val" if hashlib.sha256(entry.path.name.encode()).digest()[0] < 26 else "train"
 
 
-def validate(system: nn.Module, split: Split, batch_size: int = 50) -> dict[str, float]:
+def build(config: ShowAndTellConfig | ShowAttendAndTellConfig) -> Captioner:
+    """The captioner that a configuration describes, untrained."""
+    return ShowAndTell(config) if isinstance(config, ShowAndTellConfig) else ShowAttendAndTell(config)
+
+
+def validate(system: Captioner, split: Split, batch_size: int = 50) -> dict[str, float]:
     """Teacher-forced nats a word over a split, and e to that power."""
     total, words = 0.0, 0
     with torch.inference_mode():
@@ -163,7 +164,7 @@ def run(
     tokenizer, splits = load_splits(entries, recipe.vocabulary, cache)
     recipe = replace(recipe, system=replace(recipe.system, vocab_size=len(tokenizer)))
     torch.manual_seed(recipe.train.seed)
-    system = SYSTEMS[type(recipe.system)](recipe.system)
+    system = build(recipe.system)
     training, validation = splits["train"], splits["val"]
     sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed)
     data_hash = _data_hash(splits)
@@ -196,7 +197,7 @@ def run(
         recipe.train,
         output,
         finish=finish,
-        validate=lambda module: validate(module, validation),
+        validate=lambda module: validate(cast(Captioner, module), validation),
         describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
         record=facts,
         resume=resume,
@@ -232,9 +233,9 @@ def _data_hash(splits: dict[str, Split]) -> str:
     return digest.hexdigest()
 
 
-def read_entries(data: Path) -> list[Entry]:
+def read_entries(data: Path, format: str | None = None) -> list[Entry]:
     """The pictures and captions of a folder or file, with what is wrong said on standard error."""
-    source = read(data)
+    source = read(data, format)
     print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
     if source.problems:
         print(

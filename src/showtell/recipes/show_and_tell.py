@@ -15,12 +15,13 @@ def show_and_tell(num_pictures: int) -> CaptionRecipe:
     return CaptionRecipe(
         system=ShowAndTellConfig(),
         train=TrainConfig(
-            steps=epochs(15, num_pictures, batch_size),
+            steps=epochs(10, num_pictures, batch_size),
             batch_size=batch_size,
             learning_rate=1e-3,
             warmup_steps=200,
             weight_decay=0.02,
             clip_norm=2.0,
+            ema=0.999,
             validate_every=per_epoch,
             checkpoint_every=per_epoch,
         ),

@@ -22,6 +22,7 @@ def run(
     resume: bool = False,
     seed: int = 0,
     device: str = "auto",
+    format: str | None = None,
 ) -> dict[str, Any]:
     """Train `recipe` on the pictures and captions of `data`; the checkpoint stands in `output/model`.
 
@@ -36,7 +37,7 @@ def run(
     device = choose_device(device)
     build = getattr(importlib.import_module(f"showtell.recipes.{recipe}"), recipe)
     apply(build(1), settings)  # a misspelt field is found before the data is read
-    entries = captioning.read_entries(data)
+    entries = captioning.read_entries(data, format)
     num_pictures = sum(captioning.split_of(e) == "train" and bool(e.captions) for e in entries)
     chosen = apply(build(num_pictures), [f"train.seed={seed}", *settings])
     return captioning.run(chosen, recipe, entries, output, resume=resume, device=device)
