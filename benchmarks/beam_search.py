@@ -110,8 +110,12 @@ def main() -> None:
         ["search", "ms a picture", "ratio", "same captions"],
         [
             ["loop over hypotheses", f"{each['loop']:.1f}", "1.0", ""],
-            ["batched", f"{each['batched']:.1f}", f"{each['loop'] / each['batched']:.1f}"]
-            + [f"{same} of {options.pictures}"],
+            [
+                "batched",
+                f"{each['batched']:.1f}",
+                f"{each['loop'] / each['batched']:.1f}",
+                f"{same} of {options.pictures}",
+            ],
         ],
     )
 

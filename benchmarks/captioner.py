@@ -60,8 +60,14 @@ def main() -> None:
     table(
         ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "pictures", "ms a query"],
         [
-            [engine, *(f"{f[f'recall{k}']:.3f}" for k in (1, 5, 10)), f"{f['median_rank']:.0f}"]
-            + [f["queries"], f["pictures"], f"{f['milliseconds']:.0f}"]
+            [
+                engine,
+                *(f"{f[f'recall{k}']:.3f}" for k in (1, 5, 10)),
+                f"{f['median_rank']:.0f}",
+                f["queries"],
+                f["pictures"],
+                f"{f['milliseconds']:.0f}",
+            ]
             for engine, f in figures["search"].items()
         ],
     )

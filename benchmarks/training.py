@@ -98,8 +98,15 @@ def main() -> None:
         rate = work / step_seconds / 1e9
         minutes = recipe.train.steps * step_seconds / 60
         rows.append(
-            [build.__name__, recipe.train.batch_size, f"{1000 * step_seconds:.0f}", f"{rate:.0f}"]
-            + [f"{best:.0f}", f"{rate / best:.0%}", f"{minutes:.0f}"]
+            [
+                build.__name__,
+                recipe.train.batch_size,
+                f"{1000 * step_seconds:.0f}",
+                f"{rate:.0f}",
+                f"{best:.0f}",
+                f"{rate / best:.0%}",
+                f"{minutes:.0f}",
+            ]
         )
     command()
     print(
