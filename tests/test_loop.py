@@ -93,8 +93,9 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
     torch.testing.assert_close(halves.linear.weight, wholes.linear.weight)
     assert halves.updates == 20
     assert wholes.updates == 10
-    rows_a, rows_b = ([r["loss"] for r in lines(tmp_path / x) if "loss" in r] for x in "ab")
-    assert rows_a == pytest.approx(rows_b, rel=1e-4)
+    for figure in ("loss", "gradient_norm"):
+        a, b = ([r[figure] for r in lines(tmp_path / x) if figure in r] for x in "ab")
+        assert a == pytest.approx(b, rel=1e-4)
 
 
 def test_the_average_is_validated_and_kept_but_not_trained(tmp_path: Path) -> None:
@@ -145,6 +146,17 @@ def test_which_way_is_better(tmp_path: Path, higher: bool, best: float) -> None:
     figures = iter([5.0, 9.0, 1.0, 4.0, 5.0])
     config = replace(CONFIG, higher_is_better=higher)
     assert fit(tmp_path, config, validate=lambda system: {"error": next(figures)}).best == best
+
+
+def test_a_figure_that_is_no_number_is_never_best(tmp_path: Path) -> None:
+    figures = iter([math.nan, 4.0, 5.0, math.nan, 6.0])
+    assert fit(tmp_path / "a", validate=lambda system: {"error": next(figures)}).best_step == 14
+    system = Line()
+    assert (
+        fit(tmp_path / "b", replace(CONFIG, ema=0.0), system, validate=lambda s: {"error": math.nan}).best
+        is None
+    )
+    assert torch.equal(kept(tmp_path / "b")["linear.weight"], system.linear.weight)
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path: Path) -> None:
@@ -337,7 +349,7 @@ def test_a_full_disk_names_the_path_and_leaves_the_last_state(tmp_path: Path) ->
     """A process that may write only small files meets what a full disk is, through the same system call."""
     ended = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path / "run"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,
