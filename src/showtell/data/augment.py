@@ -1,0 +1,166 @@
+"""Two views of each picture: the augmentations of SimCLR, BYOL and SimSiam, a whole batch at once.
+
+Every picture draws its own parameters from a generator, on the generator's device; the same seed gives
+the same views. One picture of another size goes as a batch of one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from showtell.data import colour
+
+Filter = Literal["bilinear", "bicubic"]
+TRIES = 10
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a view, in this order. The defaults are SimCLR's on ImageNet, strength 1.
+
+    Source: Chen et al. 2020, "SimCLR", appendix A.
+    """
+
+    size: int = 224
+    """The side of a view in pixels."""
+    area: tuple[float, float] = (0.08, 1.0)
+    """Smallest and largest share of the picture that a crop may keep."""
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Narrowest and widest crop, width by height."""
+    filter: Filter = "bicubic"
+    flip: float = 0.5
+    """Probability, as are `jitter`, `grey`, `blur` and `solarise`."""
+    jitter: float = 0.8
+    """The four changes of colour below, in an order that is drawn too."""
+    brightness: float = 0.8
+    """A factor of `1 - x .. 1 + x`, as of `contrast` and `saturation`."""
+    contrast: float = 0.8
+    saturation: float = 0.8
+    hue: float = 0.2
+    """A turn of `-x .. x`."""
+    grey: float = 0.2
+    blur: float = 0.5
+    sigma: tuple[float, float] = (0.1, 2.0)
+    """Pixels."""
+    solarise: float = 0.0
+
+
+Pair = tuple[Augmentation, Augmentation]
+
+SIMCLR: Pair = (Augmentation(), Augmentation())
+# Strength 0.5 and no blur. Source: Chen et al. 2020, appendix B.9.
+_SIMCLR_CIFAR = Augmentation(32, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, blur=0.0)
+SIMCLR_CIFAR: Pair = (_SIMCLR_CIFAR, _SIMCLR_CIFAR)
+# Source: Grill et al. 2020, "Bootstrap your own latent", appendix B, table 6.
+_BYOL = Augmentation(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
+BYOL: Pair = (replace(_BYOL, blur=1.0), replace(_BYOL, blur=0.1, solarise=0.2))
+# Source: Chen & He 2021, "Exploring simple siamese representation learning", section 3, appendices A and D.
+_SIMSIAM = Augmentation(
+    area=(0.2, 1.0), filter="bilinear", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
+)
+SIMSIAM: Pair = (_SIMSIAM, _SIMSIAM)
+_SIMSIAM_CIFAR = replace(_SIMSIAM, size=32, blur=0.0)
+SIMSIAM_CIFAR: Pair = (_SIMSIAM_CIFAR, _SIMSIAM_CIFAR)
+
+
+def two_views(pixels: Tensor, pair: Pair, generator: torch.Generator) -> Tensor:
+    """`uint8 [B 3 H W]` to two views of each picture, `float32 [2 B 3 S S]` in 0..1."""
+    return torch.stack([augment(pixels, one, generator) for one in pair])
+
+
+def augment(pixels: Tensor, to: Augmentation, generator: torch.Generator) -> Tensor:
+    """`uint8 [B 3 H W]` to one view of each picture, `float32 [B 3 S S]` in 0..1.
+
+    >>> pixels = torch.zeros(4, 3, 40, 60, dtype=torch.uint8)
+    >>> augment(pixels, SIMSIAM_CIFAR[0], torch.Generator().manual_seed(0)).shape
+    torch.Size([4, 3, 32, 32])
+    """
+    count, _, height, width = pixels.shape
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
+
+    def chosen(probability: float) -> Tensor:
+        return (uniform(0, 1) < probability).nonzero()[:, 0]
+
+    tops, lefts, heights, widths = crops(count, height, width, to, generator)
+    rows = resampling(tops, heights, height, to.size, to.filter)
+    columns = resampling(lefts, widths, width, to.size, to.filter)
+    mirrored = uniform(0, 1) < to.flip
+    columns = torch.where(mirrored.view(-1, 1, 1), columns.flip(1), columns)
+    views = colour.along(pixels.float() / 255, rows, columns).clamp_(0, 1)
+
+    jittered = uniform(0, 1) < to.jitter
+    changes: list[tuple[Callable[[Tensor, Tensor], Tensor], Tensor]] = [
+        (colour.brightness, uniform(max(0.0, 1 - to.brightness), 1 + to.brightness)),
+        (colour.contrast, uniform(max(0.0, 1 - to.contrast), 1 + to.contrast)),
+        (colour.saturation, uniform(max(0.0, 1 - to.saturation), 1 + to.saturation)),
+        (colour.hue, uniform(-to.hue, to.hue)),
+    ]
+    order = torch.rand(count, len(changes), generator=generator, device=generator.device).argsort(1)
+    for turn in range(len(changes)):
+        for which, (change, amount) in enumerate(changes):
+            some = (jittered & (order[:, turn] == which)).nonzero()[:, 0]
+            views[some] = change(views[some], amount[some])
+
+    some = chosen(to.grey)
+    views[some] = colour.grey(views[some]).expand(-1, 3, -1, -1)
+    sigma, some = uniform(*to.sigma), chosen(to.blur)
+    views[some] = colour.blur(views[some], sigma[some], to.sigma[1])
+    some = chosen(to.solarise)
+    views[some] = colour.solarise(views[some])
+    return views
+
+
+def crops(
+    count: int, height: int, width: int, to: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Boxes of a random share of the picture and a random shape: tops, lefts, heights, widths, `[B]`.
+
+    Of ten boxes the first that fits; if none does, the largest in the middle whose shape is allowed.
+    Source: Szegedy et al. 2015, "Going deeper with convolutions", section 6.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
+
+    area = height * width * uniform(*to.area, count, TRIES)
+    ratio = uniform(math.log(to.ratio[0]), math.log(to.ratio[1]), count, TRIES).exp()
+    widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (widths >= 1) & (heights >= 1) & (widths <= width) & (heights <= height)
+    first = fits.int().argmax(1, keepdim=True)
+    shape = min(max(width / height, to.ratio[0]), to.ratio[1])
+    widest, highest = min(width, round(height * shape)), min(height, round(width / shape))
+    any_fits = fits.any(1)
+    widths = torch.where(any_fits, widths.gather(1, first)[:, 0], float(widest))
+    heights = torch.where(any_fits, heights.gather(1, first)[:, 0], float(highest))
+    corner = torch.where(any_fits, uniform(0, 1, 2, count), 0.5)
+    tops = (corner[0] * (height - heights + 1)).floor()
+    lefts = (corner[1] * (width - widths + 1)).floor()
+    return tops, lefts, heights, widths
+
+
+def resampling(start: Tensor, length: Tensor, size_in: int, size_out: int, filter: Filter) -> Tensor:
+    """The matrices `[B size_out size_in]` that cut `length` pixels from `start` and resize them.
+
+    Shrinking, the filter covers as much as a new pixel does, so nothing aliases: `PIL.Image.resize`.
+    """
+    device = start.device
+    start, length = start.view(-1, 1, 1), length.view(-1, 1, 1)
+    scale = length / size_out
+    centre = start + (torch.arange(size_out, device=device)[:, None] + 0.5) * scale
+    pixel = torch.arange(size_in, device=device) + 0.5
+    x = ((pixel - centre) / scale.clamp(min=1)).abs()
+    if filter == "bilinear":
+        weights = (1 - x).clamp_(min=0)
+    else:  # Source: Keys 1981, with a = -1/2
+        near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+        weights = torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    weights = weights * ((pixel > start) & (pixel < start + length))
+    return weights / weights.sum(-1, keepdim=True)
