@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -183,10 +183,12 @@ def similar(
     _show(str(picture), similar(picture, library, load_model(model, device), top), json)
 
 
-def _show(query: str, hits: Iterable[Hit], json: bool) -> None:
+def _show(query: str, hits: Sequence[Hit], json: bool) -> None:
     if json:
         for hit in hits:
             emit({"query": hit.query, "rank": hit.rank, "path": hit.path, "score": hit.score})
+    elif not hits:
+        text(f"{query}: nothing found")
     else:
         text(query)
         table(["rank", "score", "path"], [(hit.rank, hit.score, hit.path) for hit in hits])

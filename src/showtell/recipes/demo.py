@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -57,10 +58,8 @@ def demo(
     pictures = _samples(output / "photographs") if folder is None else Path(folder)
     tell(f"model {model.name}; pictures in {pictures}")
     # One library a folder: another folder's pictures would stay in it.
-    place = (
-        output
-        / f"library-{hashlib.sha256(str(pictures.resolve()).encode(errors='surrogateescape')).hexdigest()[:8]}"
-    )
+    digest = hashlib.sha256(os.fsencode(pictures.resolve())).hexdigest()
+    place = output / f"library-{digest[:8]}"
     indexed = index(pictures, place, model)
     if not indexed.total - indexed.skipped:
         raise UserError(f"no picture in {pictures} can be read; {place / 'skipped.jsonl'} says why")

@@ -129,8 +129,7 @@ class Searcher:
         ids = [i for i in tokenizer.encode(query) if i != tokenizer.unknown]
         if len(ids) <= 2:
             raise UsageError(
-                f"the model knows no word of {query!r}; it was trained on English captions of everyday "
-                "pictures. `showtell words similar WORD` names words spelled alike"
+                f"the model knows no word of {query!r}; say in other words what the picture shows"
             )
         return ids, unknown
 
