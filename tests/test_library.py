@@ -138,13 +138,16 @@ def test_contents_that_swap_their_files(photos, library) -> None:
 
 
 def test_copies_in_one_run_share_the_computation(tmp_path, library) -> None:
-    first = draw(tmp_path / "photos" / "0.png", (9, 90, 9))
-    for i in range(1, 100):
-        shutil.copy(first, first.with_name(f"{i}.png"))
+    """In the same batch of the net, in the next, and when the first was already written."""
+    folder = tmp_path / "photos"
+    first = draw(folder / "0.png", (9, 90, 9))
+    for i in range(100):
+        draw(folder / f"{i:03} own.png", (i, 2 * i, 200))
+        shutil.copy(first, folder / f"{i:03} copy.png")
     encoder = FakeEncoder()
-    check(index(tmp_path / "photos", library, encoder), added=100)
-    assert encoder.encoded == 1
-    assert len(Library.open(library)) == 100
+    check(index(folder, library, encoder), added=201)
+    assert encoder.encoded == encoder.captioned == 101
+    assert len(Library.open(library)) == 201
     assert verify(library) == []
 
 

@@ -31,9 +31,9 @@ LOCK = "lock"
 MAX_FRAGMENTS = 16
 MAX_VERSIONS = 48
 
-# Pictures from which LanceDB's index answers in place of the exact product. The index is the faster from
-# about 100,000 on, but finds 97 of 100; until here the product takes less than a person notices, 0.1 s
-# (`benchmarks/library_search.py`).
+# Pictures from which LanceDB's index answers in place of the exact product. At 100,000 it takes 0.7 of the
+# product's time, and minutes to make; the product, exact, stays under 0.1 s until about here
+# (`benchmarks/library_search.py --index`).
 APPROXIMATE_FROM = 500_000
 
 

@@ -1,0 +1,59 @@
+"""Photographs through the real backbone: a copy at another size and quality is the nearest picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from showtell.data.image import load_image
+from showtell.data.samples import sample_photographs
+from showtell.data.transforms import squash
+from showtell.hub.backbones import load_backbone
+from showtell.library.index import index
+from showtell.library.search import Library
+from showtell.library.verify import verify
+from showtell.protocols import Encoded
+
+
+class MeanPool:
+    def __init__(self) -> None:
+        self.backbone = load_backbone()
+        self.hash, self.preprocessing = self.backbone.hash, self.backbone.preprocessing
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return squash(pixels, self.backbone.size)
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
+        grid = self.backbone(np.stack(pictures))
+        return Encoded(grid, grid.mean(1))
+
+    def caption(self, encoded: Encoded) -> list[str]:
+        return ["a picture"] * len(encoded.pooled)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for path in sample_photographs()[:8]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_smaller_worse_copy_finds_its_original(photographs, tmp_path) -> None:
+    encoder = MeanPool()
+    report = index(photographs, tmp_path / "library", encoder)
+    assert report.added == report.total == len(list(photographs.iterdir())) >= 4
+    assert verify(tmp_path / "library") == []
+    library = Library.open(tmp_path / "library", encoder)
+    assert library.tokens([0]).shape == (1, 49, 1280)
+    for picture in library.rows():
+        copy = tmp_path / "copy.jpg"
+        pixels = Image.fromarray(load_image(picture.path))
+        assert pixels.size == (picture.width, picture.height)
+        pixels.resize((pixels.width * 2 // 3, pixels.height * 2 // 3)).save(copy, quality=40)
+        encoded = encoder.encode([encoder.prepare(load_image(copy))])
+        first, second = library.similar(encoded.pooled[0], 2)
+        assert first.path == picture.path
+        assert first.score > second.score + 0.05
