@@ -20,6 +20,7 @@ import torch
 from showtell.data.batch import Batch
 from showtell.errors import UsageError, UserError
 from showtell.train.config import TrainConfig
+from showtell.train.folder import standing
 from showtell.train.loop import train
 from showtell.train.signals import Interrupted
 from showtell.train.state import TrainState
@@ -279,7 +280,13 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[
     They are forked from a process without threads: so a child lives for milliseconds, not for an import.
     """
     script = SCRIPT + (
+        "import shutil\n"
+        "def slow(call):\n"  # a slow disk: most kills fall between two of its calls
+        "    return lambda *a, **k: (time.sleep(0.001), call(*a, **k))[1]\n"
+        "for owner, name in [(os, 'fsync'), (os, 'unlink'), (Path, 'rename'), (shutil, 'rmtree')]:\n"
+        "    setattr(owner, name, slow(getattr(owner, name)))\n"
         "output = Path(sys.argv[1])\n"
+        "once(output.with_name('first'), 0, 100)\n"  # what torch imports late is imported now
         "for line in sys.stdin:\n"
         "    child = os.fork()\n"
         "    if child == 0:\n"
@@ -291,7 +298,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[
     )
     draw = random.Random(0)
     output = tmp_path / "run"
-    killed = whole = 0
+    killed = begun = 0
     with subprocess.Popen(
         [sys.executable, "-c", script, output],
         env=ENVIRONMENT,
@@ -301,16 +308,17 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        while killed < 40:
-            print(draw.uniform(0.01, 0.25), file=process.stdin, flush=True)
+        while killed < 25:
+            print(draw.uniform(0.01, 0.4), file=process.stdin, flush=True)
             status = int(process.stdout.readline())
             assert status in (0, signal.SIGKILL)
             if status == signal.SIGKILL:
                 killed += 1
+                begun += standing(output / "state").exists()
             else:
                 assert everything(output) == uninterrupted
-                whole += 1
                 shutil.rmtree(output)
         print(0, file=process.stdin, flush=True)
         assert int(process.stdout.readline()) == 0
+    assert begun > 18  # or the children were killed before they did anything
     assert everything(output) == uninterrupted
