@@ -67,8 +67,12 @@ class BYOL(nn.Module):
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)
 
+    def project(self, pixels: Tensor) -> Tensor:
+        """`[B 3 H W]` to the student's `[B projection_width]`: what may collapse."""
+        return self.projector(self.tower(pixels))
+
     def _predict(self, pixels: Tensor) -> Tensor:
-        return self.predictor(self.projector(self.tower(pixels)))
+        return self.predictor(self.project(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The loss of predicting each view of `batch.views` from the other, added up."""

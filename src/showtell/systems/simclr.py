@@ -57,13 +57,14 @@ class SimCLR(nn.Module):
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)
 
-    def _project(self, pixels: Tensor) -> Tensor:
+    def project(self, pixels: Tensor) -> Tensor:
+        """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """NT-Xent of the two `batch.views`."""
         assert batch.views is not None
-        first, second = each_view(self._project, batch.views, self.config.joint_statistics)
+        first, second = each_view(self.project, batch.views, self.config.joint_statistics)
         return Step({"nt_xent": nt_xent(first, second, self.config.temperature)})
 
     def after_step(self, step: Step) -> None:

@@ -58,14 +58,15 @@ class SimSiam(nn.Module):
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)
 
-    def _project(self, pixels: Tensor) -> Tensor:
+    def project(self, pixels: Tensor) -> Tensor:
+        """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The loss of predicting each view of `batch.views` from the other, averaged."""
         assert batch.views is not None
         joint = self.config.joint_statistics
-        targets = each_view(self._project, batch.views, joint)
+        targets = each_view(self.project, batch.views, joint)
         predictions = each_view(self.predictor, targets, joint)
         both = simsiam_loss(predictions[0], targets[1]) + simsiam_loss(predictions[1], targets[0])
         return Step({"simsiam": both / 2})
