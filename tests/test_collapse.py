@@ -40,6 +40,10 @@ def test_known_ranks() -> None:
     assert effective_rank(torch.ones(9, 4)) == pytest.approx(1, abs=1e-3)
     assert effective_rank(draw(9, 1) @ draw(1, 6)) == pytest.approx(1, abs=1e-6)
     assert effective_rank(draw(2000, 16)) == pytest.approx(16, rel=0.02)
+    entropy = sum(-share * math.log(share) for share in (4 / 6, 1 / 6, 1 / 6))  # squares of 2, 1, 1
+    assert effective_rank(torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 1]])) == pytest.approx(
+        math.exp(entropy)
+    )
 
 
 def test_even_directions_and_one_direction() -> None:
@@ -55,7 +59,7 @@ def test_the_alarm_waits_for_a_second_reading_and_can_end() -> None:
     for step, (features, collapsed) in enumerate(
         [(good, False), (alike, False), (good, False), (alike, False), (alike, True), (good, False)]
     ):
-        monitor.read(step, features, features)
+        assert monitor.read(step, features, features) == monitor.history[step][1]
         assert monitor.collapsed is collapsed
         assert ("has collapsed" in monitor.verdict()) is collapsed
     assert [step for step, _ in monitor.history] == [*range(6)]

@@ -1,0 +1,75 @@
+"""What frozen features know: classify them by their neighbours, or by one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from showtell.errors import UsageError
+
+CHUNK = 1024
+
+
+def knn(
+    features: Tensor, labels: Tensor, queries: Tensor, neighbours: int = 200, temperature: float = 0.07
+) -> Tensor:
+    """The class of each query, `[M]`, by a vote of its nearest neighbours by cosine.
+
+    A neighbour's vote weighs `exp(cos / temperature)`. `features [N D]`, `labels int64 [N]` from 0,
+    `queries [M D]`; of fewer features than `neighbours` all vote.
+
+    Source: Wu et al. 2018, "Unsupervised feature learning via non-parametric instance discrimination",
+    section 3.4.
+
+    >>> features = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> knn(features, torch.tensor([3, 5]), torch.tensor([[9.0, 1.0], [-1.0, 1.0]]), neighbours=1).tolist()
+    [3, 5]
+    """
+    features, count = F.normalize(features, dim=1), int(labels.max()) + 1
+    answers = []
+    for chunk in F.normalize(queries, dim=1).split(CHUNK):
+        similarity, nearest = (chunk @ features.T).topk(min(neighbours, len(features)), dim=1)
+        votes = torch.zeros(len(chunk), count, dtype=similarity.dtype, device=similarity.device)
+        votes.scatter_add_(1, labels[nearest], (similarity / temperature).exp())
+        answers.append(votes.argmax(1))
+    return torch.cat(answers)
+
+
+def linear_probe(
+    features: Tensor, labels: Tensor, queries: Tensor, penalty: float = 1e-3, max_iterations: int = 1000
+) -> Tensor:
+    """The class of each query, `[M]`, by multinomial logistic regression on standardised features.
+
+    `features [N D]`, `labels int64 [N]`, `queries [M D]`. It minimises the mean cross-entropy plus
+    `penalty / 2 |W|^2`, by L-BFGS.
+
+    Raises `UsageError` when there are not two classes.
+    """
+    if len(labels.unique()) < 2:
+        raise UsageError("a linear probe needs pictures of two classes at least; name a folder with more")
+    from sklearn.linear_model import LogisticRegression
+
+    mean, std = features.mean(0), features.std(0).clamp(min=1e-6)
+    known, asked = (((x - mean) / std).cpu().numpy() for x in (features, queries))
+    # scikit-learn adds up the cross-entropy where we take its mean.
+    probe = LogisticRegression(C=1 / (penalty * len(known)), max_iter=max_iterations)
+    probe.fit(known, labels.cpu().numpy())
+    return torch.from_numpy(probe.predict(asked)).to(labels.device)
+
+
+def few_labels(labels: Tensor, per_class: int, seed: int = 0) -> Tensor:
+    """Places of `per_class` items of each class, drawn without replacement, in the order of `labels`.
+
+    Raises `UsageError` naming a class that has fewer.
+    """
+    generator, kept = torch.Generator().manual_seed(seed), []
+    for label in labels.unique().tolist():
+        members = (labels == label).nonzero()[:, 0]
+        if len(members) < per_class:
+            raise UsageError(
+                f"class {label} has {len(members)} pictures, fewer than labels_per_class={per_class}"
+            )
+        order = torch.randperm(len(members), generator=generator)[:per_class]
+        kept.append(members[order.to(members.device)])
+    return torch.cat(kept).sort().values
