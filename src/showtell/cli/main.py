@@ -100,6 +100,9 @@ def _fail(error: Exception, message: str, status: int) -> int:
 
 def main() -> None:
     """The `showtell` command."""
+    # Threads that spin while they wait for each other cost a search by inversion ten times its time on a
+    # machine that also does other work. Read once, when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         # A name that is not UTF-8 prints as `\udc..`, which in JSON is its own escape.
         if isinstance(stream, TextIOWrapper):
