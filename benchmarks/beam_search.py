@@ -49,6 +49,7 @@ def loop_over_hypotheses(
     beam: int,
     banned: list[int],
     max_words: int = 20,
+    penalty: float = 0.7,
 ) -> list[Hypothesis]:
     """The textbook search: one hypothesis of one picture at a time, lists and sorting."""
     best = []
@@ -72,8 +73,11 @@ def loop_over_hypotheses(
                     for v, w in zip(values.tolist(), words.tolist(), strict=True)
                 ]
             open_ = sorted(longer, key=lambda x: -x[0])[:beam]
-            finished = sorted(finished, key=lambda x: -x[0] / (len(x[1]) + 1))[:1]
-            if finished[0][0] / (len(finished[0][1]) + 1) >= open_[0][0] / (max_words + 1):
+            finished = sorted(finished, key=lambda x: -x[0] / (len(x[1]) + 1) ** penalty)[:1]
+            if (
+                finished[0][0] / (len(finished[0][1]) + 1) ** penalty
+                >= open_[0][0] / (max_words + 1) ** penalty
+            ):
                 break
         best.append(Hypothesis(finished[0][1], finished[0][0]))
     return best

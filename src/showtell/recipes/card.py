@@ -19,7 +19,7 @@ BACKBONES = {
 
 
 def captioner_card(
-    name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float], notice: str = ""
+    name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]
 ) -> str:
     """Markdown for the README.md of a captioner's folder."""
     settings = facts["settings"]
@@ -42,7 +42,6 @@ pictures, finds them by description, and knows which words are alike.
 ## Where it comes from
 
 Backbone: {BACKBONES[settings["backbone"]]}
-{notice}
 ## What it cannot do
 
 It knows the words of its training captions alone, and says something of every picture, also of one unlike

@@ -52,14 +52,14 @@ def beam_search(
     beam: int = 5,
     num: int = 1,
     max_words: int = 20,
-    length_penalty: float = 1.0,
+    length_penalty: float = 0.7,
     banned: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
     """The `num` best captions of each picture, of at most `max_words` words, best first.
 
     Captions rank by `logprob / (words + 1) ** length_penalty`: 0 ranks by probability, which prefers short
-    captions; 1 by the mean. The search stops when no open hypothesis can still enter any picture's best.
-    `beam=1` is greedy decoding. `banned` ids are never said.
+    captions; 1 by the mean, which prefers long ones. The search stops when no open hypothesis can still
+    enter any picture's best. `beam=1` is greedy decoding. `banned` ids are never said.
 
     Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
     section 7, for the length normalisation.
