@@ -1,0 +1,40 @@
+"""Hide patches of a picture and predict their pixels: the corruption and its loss."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def mask_patches(
+    count: int, rows: int, columns: int, generator: torch.Generator, ratio: float = 0.6, unit: int = 1
+) -> Tensor:
+    """Which patches are hidden, `bool [count rows*columns]`: the same number in each picture.
+
+    Squares of `unit` by `unit` patches are hidden as one, `ceil(ratio * squares)` of them; `unit` must
+    divide `rows` and `columns`. The paper's squares are 32 pixels wide, so `unit` is 2 for patches of 16.
+
+    Source: Xie et al. 2022, "SimMIM", section 3.2.
+
+    >>> mask_patches(5, 6, 6, torch.Generator().manual_seed(0)).sum(1).tolist()
+    [22, 22, 22, 22, 22]
+    """
+    if rows % unit or columns % unit:
+        raise ValueError(f"squares of {unit} patches do not tile {rows} by {columns} patches")
+    high, wide = rows // unit, columns // unit
+    hidden = math.ceil(ratio * high * wide)
+    order = torch.rand(count, high * wide, generator=generator, device=generator.device).argsort(1)
+    squares = (order < hidden).view(count, high, wide)
+    return squares.repeat_interleave(unit, 1).repeat_interleave(unit, 2).flatten(1)
+
+
+def masked_pixels(prediction: Tensor, target: Tensor, masked: Tensor) -> Tensor:
+    """Mean absolute error over the values of the hidden patches; the others do not count.
+
+    `prediction`, `target [B N P]` with `P` values a patch, `masked bool [B N]`, at least one True.
+
+    Source: Xie et al. 2022, "SimMIM", equation 1.
+    """
+    return (prediction - target)[masked].abs().mean()
