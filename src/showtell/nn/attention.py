@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.protocols import State
 
 _watcher: ContextVar[list[Tensor] | None] = ContextVar("watcher", default=None)
 
@@ -57,3 +61,61 @@ class AdditiveAttention(nn.Module):
         if (maps := _watcher.get()) is not None:
             maps.append(weights.detach())
         return weights @ values, weights
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each over its own slice of the width.
+
+    `softmax(Q K^T / sqrt(D / H)) V`, one matrix product for all of Q, K and V. Fused attention runs, unless
+    somebody watches: then the weights are computed one by one, `[B H Q N]`.
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+    """
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"a width of {width} cannot be divided among {num_heads} heads")
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[B N D]` to `[B N D]`; `mask` broadcasts to `bool [B H N N]`, True = may attend.
+
+        A token that may attend to none receives zero.
+        """
+        queries, keys, values = self._heads(tokens)
+        return self._attend(queries, keys, values, mask)
+
+    def advance(self, tokens: Tensor, past: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+        """The next tokens `[B Q D]`, after those whose `keys` and `values [B H N D/H]` are remembered.
+
+        Returns their outputs and what to remember next; `mask` broadcasts to `bool [B H Q N+Q]`.
+        """
+        queries, keys, values = self._heads(tokens)
+        keys, values = torch.cat([past["keys"], keys], 2), torch.cat([past["values"], values], 2)
+        return self._attend(queries, keys, values, mask), {"keys": keys, "values": values}
+
+    def nothing(self, batch: int) -> State:
+        """What is remembered before the first token."""
+        weight = self.qkv.weight
+        empty = weight.new_empty(batch, self.num_heads, 0, weight.shape[1] // self.num_heads)
+        return {"keys": empty, "values": empty}
+
+    def _heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values, each `[B H N D/H]`."""
+        return self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        if (maps := _watcher.get()) is None:
+            out = F.scaled_dot_product_attention(queries, keys, values, mask)
+        else:
+            scores = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
+            if mask is None:
+                weights = scores.softmax(-1)
+            else:
+                # The lowest number instead of minus infinity, so that an empty row is zero and not NaN.
+                weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
+            maps.append(weights.detach())
+            out = weights @ values
+        return self.output(out.transpose(1, 2).flatten(2))

@@ -1,0 +1,42 @@
+"""The one rule of who may look at whom."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def attention_mask(
+    keep: Tensor | None,
+    *,
+    queries: int,
+    offset: int = 0,
+    causal: bool = False,
+    prefix: int = 0,
+    segments: Tensor | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor | None:
+    """Which keys each query may attend to, `bool [B 1 Q N]`, True = may attend; None when all may.
+
+    A query may attend to a key that is real (`keep [B N]`), of its own sequence (`segments [B N]`, for
+    texts packed into one row) and, in a causal block, not later than itself or among the first `prefix`
+    keys. The first of the `queries` stands at position `offset` of the keys: those before it are cached.
+    Without `keep` and `segments` there are `offset + queries` keys, and `device` says where.
+
+    >>> attention_mask(torch.tensor([[True, True, False]]), queries=3, causal=True).int().tolist()
+    [[[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]]
+    >>> attention_mask(None, queries=3, causal=True, prefix=2).int().tolist()
+    [[[[1, 1, 0], [1, 1, 0], [1, 1, 1]]]]
+    """
+    known = keep if keep is not None else segments
+    mask = None if keep is None else keep[:, None, None]
+    if segments is not None:
+        together = (segments[:, offset : offset + queries, None] == segments[:, None])[:, None]
+        mask = together if mask is None else mask & together
+    # The last query may look at all that came before it, so one word at a time needs no causal mask.
+    if causal and queries > 1:
+        size = offset + queries if known is None else known.shape[1]
+        keys = torch.arange(size, device=device if known is None else known.device)
+        earlier = (keys <= keys[offset : offset + queries, None]) | (keys < prefix)
+        mask = earlier[None, None] if mask is None else mask & earlier
+    return mask
