@@ -1,0 +1,14 @@
+"""Does the second sentence follow the first?"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def next_sentence(logits: Tensor, follows: Tensor) -> Tensor:
+    """Cross-entropy of `logits [R 2]`, whose first column says yes, and `follows`, `bool [R]`; nats.
+
+    Source: Devlin et al. 2019, section 3.1, task 2.
+    """
+    return F.cross_entropy(logits, (~follows).long())
