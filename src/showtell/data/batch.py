@@ -25,6 +25,14 @@ class Batch:
     """`bool [R L]`, True where a word is real."""
     owner: Tensor | None = None
     """`int64 [R]`, the picture that each text describes."""
+    segments: Tensor | None = None
+    """`int64 [R L]`, 0 for the words of a first sentence, 1 for those of a second."""
+    groups: Tensor | None = None
+    """`int64 [R L]`, the same number for the pieces of one word, counted from 0 in each row."""
+    follows: Tensor | None = None
+    """`bool [R]`, True where the second sentence follows the first."""
+    labels: Tensor | None = None
+    """`int64 [B]`, the class of each picture."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

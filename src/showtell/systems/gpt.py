@@ -1,0 +1,125 @@
+"""GPT-2: say the next word, again and again.
+
+    words -> word + position -> transformer (pre-norm, causal) -> norm -> logits = E t, E the word embedding
+
+Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; the smallest
+of its sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.errors import UserError
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.mask import attention_mask
+from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.objectives.causal_words import causal_words, next_words
+from showtell.protocols import Encoded, State, Step
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """GPT-2 small, 124 million weights."""
+
+    vocab_size: int = 50257
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    max_length: int = 1024
+    activation: Activation = "gelu_tanh"
+    eps: float = 1e-5
+    dropout: float = 0.0
+
+
+class GPT(nn.Module):
+    """Causal language model."""
+
+    Config: ClassVar = GPTConfig
+    loss_weights: ClassVar = {"words": 1.0}
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.embed = TextEmbedding(c.vocab_size, c.width, c.max_length)
+        self.transformer = Transformer(
+            c.width,
+            c.depth,
+            c.num_heads,
+            c.mlp_dim,
+            norm="pre",
+            activation=c.activation,
+            eps=c.eps,
+            dropout=c.dropout,
+        )
+        self.apply(initialise)
+        # Each block adds to the residual stream twice; so its variance does not grow with depth.
+        for name, weight in self.named_parameters():
+            if name.endswith(("attention.output.weight", "mlp.narrow.weight")):
+                nn.init.normal_(weight, std=0.02 * (2 * c.depth) ** -0.5)
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """Each text as `tokens [R L D]`, pooled as its last real token, which has seen all others."""
+        assert batch.ids is not None
+        assert batch.keep is not None
+        tokens = F.dropout(self.embed(batch.ids), self.config.dropout, self.training)
+        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], causal=True)
+        tokens = self.transformer(tokens, mask)
+        last = batch.keep.sum(1) - 1
+        return Encoded(tokens, tokens[torch.arange(len(tokens), device=last.device), last], batch.keep)
+
+    def word_vectors(self) -> Tensor:
+        """`[V D]`."""
+        return self.embed.words.weight.detach()
+
+    def next_word(self, tokens: Tensor) -> Tensor:
+        """Logits `[... V]` of the word after each of `tokens [... D]`."""
+        return F.linear(tokens, self.embed.words.weight)
+
+    def nothing(self, batch: int) -> State:
+        """What is remembered before the first word of `batch` texts, `[B ...]`."""
+        keep = self.embed.words.weight.new_zeros(batch, 0, dtype=torch.bool)
+        return self.transformer.nothing(batch) | {"keep": keep}
+
+    def read(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
+        """Read on: `ids [B L]` to tokens `[B L D]` and the state after them; `keep [B L]`, from the left.
+
+        Raises `UserError` when the text grows longer than the model can read.
+        """
+        offset = state["keep"].shape[1]
+        all_keep = torch.cat([state["keep"], keep], 1)
+        positions = (all_keep.long().cumsum(1) - 1)[:, offset:].clamp(min=0)
+        if int(positions.max()) >= self.config.max_length:
+            raise UserError(f"the text grew longer than the {self.config.max_length} tokens the model reads")
+        mask = attention_mask(all_keep, queries=ids.shape[1], offset=offset, causal=True)
+        tokens, now = self.transformer.advance(self.embed(ids, positions), state, mask)
+        return tokens, now | {"keep": all_keep}
+
+    def begin(self, memory: State) -> State:
+        """One hypothesis a text, `[B 1 ...]`, of what `read` remembers."""
+        return {k: t[:, None] for k, t in memory.items()}
+
+    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+        """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
+        shape = ids.shape
+        flat = {k: t.flatten(0, 1) for k, t in state.items()}
+        tokens, flat = self.read(flat, ids.reshape(-1, 1), torch.ones_like(ids, dtype=torch.bool).view(-1, 1))
+        logits = self.next_word(tokens[:, 0])
+        return logits.unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of each next word."""
+        assert batch.ids is not None
+        assert batch.keep is not None
+        tokens = self.embed_text(batch).tokens[:, :-1][batch.keep[:, 1:]]
+        return Step({"words": causal_words(self.next_word(tokens), next_words(batch.ids, batch.keep))})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""

@@ -1,0 +1,115 @@
+"""RoBERTa: BERT, trained on hidden words alone, hidden anew each time, over full sentences.
+
+    <s> full sentences </s> -> word + position -> norm -> transformer (post-norm)
+    hidden words: softmax(E g(W t_i) + b) over the masked positions i, E the word embedding
+
+Source: Liu et al. 2019, "RoBERTa", section 4: dynamic masking, no next-sentence loss, byte-level BPE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.heads import MaskedWordHead
+from showtell.nn.mask import attention_mask
+from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.objectives.masked_words import mask_words, masked_words
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class RoBERTaConfig:
+    """RoBERTa-base. `special` are the ids that are never hidden: <s> <pad> </s> <unk> <mask>.
+
+    `max_length` counts the words that can be read; the table of positions has `first_position` rows more,
+    which the released weights carry though no word stands there.
+    """
+
+    vocab_size: int = 50265
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    max_length: int = 512
+    first_position: int = 2
+    num_segments: int = 1
+    activation: Activation = "gelu"
+    eps: float = 1e-5
+    dropout: float = 0.0
+    mask_id: int = 50264
+    special: tuple[int, ...] = (0, 1, 2, 3, 50264)
+    mask_rate: float = 0.15
+
+
+class RoBERTa(nn.Module):
+    """Bidirectional encoder of texts, pretrained on masked words."""
+
+    Config: ClassVar = RoBERTaConfig
+    loss_weights: ClassVar = {"words": 1.0}
+
+    def __init__(self, config: RoBERTaConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.embed = TextEmbedding(
+            c.vocab_size,
+            c.width,
+            c.max_length,
+            first_position=c.first_position,
+            num_segments=c.num_segments,
+            eps=c.eps,
+        )
+        self.transformer = Transformer(
+            c.width,
+            c.depth,
+            c.num_heads,
+            c.mlp_dim,
+            norm="post",
+            activation=c.activation,
+            eps=c.eps,
+            dropout=c.dropout,
+        )
+        self.words = MaskedWordHead(c.width, c.vocab_size, c.eps, c.activation)
+        self.apply(initialise)
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """Each text as `tokens [R L D]`, pooled as its first token, <s>."""
+        assert batch.ids is not None
+        tokens = F.dropout(self.embed(batch.ids), self.config.dropout, self.training)
+        tokens = self.transformer(tokens, attention_mask(batch.keep, queries=batch.ids.shape[1]))
+        return Encoded(tokens, tokens[:, 0], batch.keep)
+
+    def word_vectors(self) -> Tensor:
+        """`[V D]`."""
+        return self.embed.words.weight.detach()
+
+    def guess(self, tokens: Tensor) -> Tensor:
+        """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
+        return self.words(tokens, self.embed.words.weight)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the hidden words; `groups` hides whole words."""
+        assert batch.ids is not None
+        assert batch.keep is not None
+        c = self.config
+        ids, masked = mask_words(
+            batch.ids,
+            batch.keep,
+            mask_id=c.mask_id,
+            vocab_size=c.vocab_size,
+            special=c.special,
+            rate=c.mask_rate,
+            groups=batch.groups,
+            generator=generator,
+        )
+        tokens = self.embed_text(Batch(ids=ids, keep=batch.keep)).tokens
+        return Step({"words": masked_words(self.guess(tokens[masked]), batch.ids[masked])})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
