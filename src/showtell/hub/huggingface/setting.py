@@ -1,0 +1,54 @@
+"""The settings of a reference's `config.json` that have one name in all its families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from showtell.nn.transformer import Activation
+
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+}
+
+
+def activation(name: str) -> Activation:
+    """Ours, from theirs. Raises `ValueError` for one that no block of ours has."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation {name!r} is none of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def expect(theirs: Mapping[str, Any], **values: Any) -> None:
+    """Raise `ValueError` when a setting that we have no counterpart for is not at its default."""
+    for name, value in values.items():
+        if theirs.get(name, value) != value:
+            raise ValueError(f"{name} {theirs[name]!r} is not supported, only {value!r}")
+
+
+def sizes_from(theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Width, depth, heads, MLP, activation and epsilon."""
+    return {
+        "width": theirs["hidden_size"],
+        "depth": theirs["num_hidden_layers"],
+        "num_heads": theirs["num_attention_heads"],
+        "mlp_dim": theirs["intermediate_size"],
+        "activation": activation(theirs["hidden_act"]),
+        "eps": theirs["layer_norm_eps"],
+    }
+
+
+def sizes_to(ours: Any) -> dict[str, Any]:
+    """The same, under their names."""
+    return {
+        "hidden_size": ours.width,
+        "num_hidden_layers": ours.depth,
+        "num_attention_heads": ours.num_heads,
+        "intermediate_size": ours.mlp_dim,
+        "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(ours.activation, ours.activation),
+        "layer_norm_eps": ours.eps,
+    }

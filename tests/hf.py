@@ -1,0 +1,30 @@
+"""Tiny random models of the reference library, and whether ours equals them."""
+
+import torch
+
+from showtell.hub.huggingface.folder import import_folder
+from showtell.hub.huggingface.rename import write_out
+
+
+def imported(reference, folder):
+    """Random weights everywhere (norms and biases too), through a folder, into our system."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    reference.eval().save_pretrained(folder)
+    return import_folder(folder)
+
+
+def same_gradients(ours, reference, table, skip=()):
+    """Every gradient of ours is that of the reference, under its name."""
+    grads = {n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in ours.named_parameters()}
+    theirs = dict(reference.named_parameters())
+    compared = 0
+    for name, grad in write_out(grads, table).items():
+        if name not in skip:
+            torch.testing.assert_close(
+                grad, theirs[name].grad, atol=1e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
+            compared += 1
+    assert compared > 10
