@@ -121,6 +121,12 @@ def test_blur_is_gaussian(photographs, pixels, sigma) -> None:
         assert difference(ours, photograph.filter(ImageFilter.GaussianBlur(sigma))).mean() < 1.0
 
 
+def test_no_weight_of_the_bell_is_denormal() -> None:
+    weights = colour._bell(96, torch.linspace(0.1, 2.0, 20), 8)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(20, 96))
+    assert ((weights == 0) | (weights > torch.finfo(torch.float32).tiny)).all()
+
+
 BOXES = [(0, 0, 96, 72), (5, 7, 45, 67), (60, 2, 92, 34), (10, 10, 18, 40), (95, 71, 96, 72), (0, 3, 96, 13)]
 
 

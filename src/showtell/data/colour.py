@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in brightness. Source: ITU-R BT.601, as Pillow's `convert("L")`."""
@@ -93,7 +94,8 @@ def _bell(size: int, sigma: Tensor, radius: int) -> Tensor:
     """`[B size size]`: each row a Gaussian about its pixel, what falls outside given to the edge."""
     here = torch.arange(size, device=sigma.device)[:, None]
     there = torch.arange(-radius, size + radius, device=sigma.device)
-    weights = torch.exp(-0.5 * ((there - here) / sigma.view(-1, 1, 1)).square())
+    # The far tail is zero, not denormal: a product with denormals is five times slower.
+    weights = F.threshold(torch.exp(-0.5 * ((there - here) / sigma.view(-1, 1, 1)).square()), 1e-12, 0.0)
     inside = weights[..., radius:-radius].clone()
     inside[..., 0] += weights[..., :radius].sum(-1)
     inside[..., -1] += weights[..., -radius:].sum(-1)

@@ -1,0 +1,122 @@
+"""Two views of a batch of pictures: batched operations against the same recipe in Pillow.
+
+    python benchmarks/two_views.py [--pictures 64] [--rounds 5]
+
+CPU time on one thread, both in turn, round by round; the ratio is of the medians. Photographs are crops of
+those that installed packages carry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import statistics
+import time
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from showtell.data.augment import BYOL, SIMCLR, SIMCLR_CIFAR, SIMSIAM, SIMSIAM_CIFAR, Augmentation, two_views
+from showtell.data.image import load_image
+from showtell.data.samples import sample_photographs
+from table import command, table
+
+RECIPES = {
+    "SimCLR, 224 px": (SIMCLR, 256),
+    "BYOL, 224 px": (BYOL, 256),
+    "SimSiam, 224 px": (SIMSIAM, 256),
+    "SimCLR, 32 px": (SIMCLR_CIFAR, 32),
+    "SimSiam, 32 px": (SIMSIAM_CIFAR, 32),
+}
+
+
+def photographs(count: int, side: int, seed: int = 0) -> np.ndarray:
+    """`uint8 [count side side 3]`: random squares of at least `side` pixels, resized."""
+    rng, found = random.Random(seed), [load_image(path) for path in sample_photographs()]
+    out = []
+    for number in range(count):
+        pixels = found[number % len(found)]
+        length = rng.randint(min(side, *pixels.shape[:2]), min(pixels.shape[:2]))
+        top, left = (rng.randint(0, whole - length) for whole in pixels.shape[:2])
+        square = Image.fromarray(pixels[top : top + length, left : left + length])
+        out.append(np.asarray(square.resize((side, side))))
+    return np.stack(out)
+
+
+def with_pillow(picture: Image.Image, to: Augmentation, rng: random.Random) -> torch.Tensor:
+    """One view of one picture, step by step as most programs do."""
+    width, height = picture.size
+    for _ in range(10):
+        area = width * height * rng.uniform(*to.area)
+        ratio = math.exp(rng.uniform(math.log(to.ratio[0]), math.log(to.ratio[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            break
+    else:
+        w, h = width, height
+    x, y = rng.randint(0, width - w), rng.randint(0, height - h)
+    view = picture.resize((to.size, to.size), Image.Resampling[to.filter.upper()], (x, y, x + w, y + h))
+    if rng.random() < to.flip:
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if rng.random() < to.jitter:
+        view = jittered(view, to, rng)
+    if rng.random() < to.grey:
+        view = view.convert("L").convert("RGB")
+    if rng.random() < to.blur:
+        view = view.filter(ImageFilter.GaussianBlur(rng.uniform(*to.sigma)))
+    if rng.random() < to.solarise:
+        view = ImageOps.solarize(view)
+    return torch.from_numpy(np.array(view)).permute(2, 0, 1).float() / 255
+
+
+def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.Image:
+    """Brightness, contrast, saturation and hue in an order that is drawn."""
+    enhancers = (
+        (ImageEnhance.Brightness, to.brightness),
+        (ImageEnhance.Contrast, to.contrast),
+        (ImageEnhance.Color, to.saturation),
+        (None, to.hue),
+    )
+    for enhancer, strength in rng.sample(enhancers, 4):
+        if enhancer is not None:
+            view = enhancer(view).enhance(rng.uniform(max(0.0, 1 - strength), 1 + strength))
+        else:
+            hue, saturation, value = view.convert("HSV").split()
+            turn = round(255 * rng.uniform(-strength, strength)) % 256
+            turned = Image.fromarray(np.asarray(hue) + np.uint8(turn))
+            view = Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    return view
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rng, generator = random.Random(0), torch.Generator().manual_seed(0)
+    rows = []
+    for name, (pair, side) in RECIPES.items():
+        arrays = photographs(options.pictures, side)
+        batch = torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
+        pictures = [Image.fromarray(array) for array in arrays]
+        times: dict[str, list[float]] = {"batched": [], "pillow": []}
+        for _ in range(options.rounds + 1):
+            started = time.process_time()
+            two_views(batch, pair, generator)
+            times["batched"].append(time.process_time() - started)
+            started = time.process_time()
+            torch.stack([torch.stack([with_pillow(p, to, rng) for p in pictures]) for to in pair])
+            times["pillow"].append(time.process_time() - started)
+        ours, theirs = (statistics.median(values[1:]) for values in times.values())  # the first one warms up
+        speeds = [f"{options.pictures / seconds:,.0f}" for seconds in (theirs, ours)]
+        rows.append([name, *speeds, f"{theirs / ours:.2f}"])
+    command()
+    table(["recipe", "Pillow, pictures a second a core", "batched", "ratio"], rows)
+
+
+if __name__ == "__main__":
+    main()
