@@ -1,0 +1,93 @@
+"""ViT: an image is worth 16 x 16 words.
+
+    224 x 224 x 3 -> 196 patches of 16 x 16 x 3 -> 196 x 768, a [class] token before them: 197 x 768
+    + learned positions -> transformer (pre-norm) -> norm -> [class] -> linear -> classes
+
+Source: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", figure 1, equations 1 to 4; ViT-B/16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.embed import PatchEmbedding, normalise
+from showtell.nn.positions import resized
+from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """ViT-B/16 with the classes of ImageNet. Pixels are normalised by `mean` and `std`, of 0..1."""
+
+    image_size: int = 224
+    patch_size: int = 16
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    num_classes: int = 1000
+    activation: Activation = "gelu"
+    eps: float = 1e-12
+    dropout: float = 0.0
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+
+class ViT(nn.Module):
+    """A transformer over patches, trained to classify."""
+
+    Config: ClassVar = ViTConfig
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.patches = PatchEmbedding(c.patch_size, c.width)
+        self.class_token = nn.Parameter(torch.zeros(c.width))
+        positions = torch.empty((c.image_size // c.patch_size) ** 2 + 1, c.width)
+        self.positions = nn.Parameter(nn.init.normal_(positions, std=0.02))
+        self.transformer = Transformer(
+            c.width,
+            c.depth,
+            c.num_heads,
+            c.mlp_dim,
+            norm="pre",
+            activation=c.activation,
+            eps=c.eps,
+            dropout=c.dropout,
+        )
+        self.classifier = nn.Linear(c.width, c.num_classes)
+        self.apply(initialise)
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first.
+
+        Pictures of another size than the trained one get resized positions.
+        """
+        assert batch.pixels is not None
+        c = self.config
+        pixels = normalise(batch.pixels, c.mean, c.std, self.positions.dtype)
+        rows, columns = (side // c.patch_size for side in pixels.shape[2:])
+        places = torch.cat([self.positions[:1], resized(self.positions[1:], rows, columns)])
+        tokens = torch.cat([self.class_token.expand(len(pixels), 1, -1), self.patches(pixels)], 1) + places
+        tokens = self.transformer(F.dropout(tokens, c.dropout, self.training))
+        return Encoded(tokens, tokens[:, 0])
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the pictures' classes."""
+        assert batch.labels is not None
+        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits `[B num_classes]`."""
+        return self.classifier(self.embed_image(batch).pooled)
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""

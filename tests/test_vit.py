@@ -1,0 +1,97 @@
+"""ViT equals the reference library at any size of picture, and learns."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hf import imported
+from showtell.data.batch import Batch
+from showtell.hub.huggingface.families.vit import table
+from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.hub.huggingface.rename import write_out
+from showtell.protocols import EmbedsImages, Trainable
+from showtell.systems.vit import ViT, ViTConfig
+
+SMALL = ViTConfig(12, 4, 12, 2, 3, 20, 5)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (4, 3, 12, 12), dtype=torch.uint8, generator=generator)
+    return Batch(pixels=pixels, labels=torch.tensor([0, 4, 2, 2]))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=12,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=21,
+        image_size=12,
+        patch_size=4,
+        num_labels=5,
+    )
+    folder = tmp_path_factory.mktemp("vit")
+    reference = transformers.ViTForImageClassification(config)
+    return reference, imported(reference, folder), folder
+
+
+@pytest.mark.parametrize("size", [(12, 12), (20, 12), (17, 30)])
+def test_forward_and_every_gradient(pair, size):
+    reference, ours, folder = pair
+    pixels = torch.randint(256, (2, 3, *size), dtype=torch.uint8)
+    labels = torch.tensor([1, 4])
+    theirs = reference(
+        pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True, output_hidden_states=True
+    )
+    torch.testing.assert_close(ours.classify(Batch(pixels=pixels)), theirs.logits, atol=1e-5, rtol=1e-5)
+    ours.zero_grad()
+    reference.zero_grad()
+    ours(Batch(pixels=pixels, labels=labels)).losses["classes"].backward()
+    torch.nn.functional.cross_entropy(theirs.logits, labels).backward()
+    # The library names its tensors one way in memory and another on disk; so does it here for gradients.
+    grads = write_out({n: p.grad for n, p in ours.named_parameters()}, table(ours.config))
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight.copy_(weight.grad)
+    reference.save_pretrained(folder / "gradients")
+    expected = load_file(folder / "gradients" / "model.safetensors")
+    restored = type(reference).from_pretrained(folder)
+    reference.load_state_dict(restored.state_dict())
+    assert grads.keys() == expected.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(grad, expected[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+    _, ours, folder = pair
+    export_folder(ours, tmp_path)
+    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert import_folder(tmp_path).config == ours.config
+
+
+def test_it_learns_one_batch_with_every_weight(batch):
+    torch.manual_seed(0)
+    system = ViT(SMALL)
+    assert isinstance(system, Trainable)
+    assert isinstance(system, EmbedsImages)
+    optimiser = torch.optim.Adam(system.parameters(), 0.01)
+    for _ in range(60):
+        loss = system(batch).losses["classes"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1
+    assert [n for n, p in system.named_parameters() if not p.grad.any()] == []
+
+
+def test_the_papers_sizes_are_the_defaults():
+    with torch.device("meta"):
+        system = ViT(ViTConfig())
+    assert system.positions.shape == (197, 768)
+    assert sum(p.numel() for p in system.parameters()) == 86_567_656
