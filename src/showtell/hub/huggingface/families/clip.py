@@ -1,0 +1,90 @@
+"""CLIP under the names of `CLIPModel`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from showtell.hub.huggingface.rename import Rename, linear, rename
+from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
+
+SYSTEM = CLIP
+
+
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
+    """Our configuration; the texts' last word is taken for the end that the reference looks for."""
+    image, text = theirs["vision_config"], theirs["text_config"]
+    expect(image, num_channels=3)
+    return CLIPConfig(
+        image=TowerConfig(**sizes_from(image)),
+        text=TowerConfig(**sizes_from(text)),
+        image_size=image["image_size"],
+        patch_size=image["patch_size"],
+        vocab_size=text["vocab_size"],
+        max_length=text["max_position_embeddings"],
+        width=theirs["projection_dim"],
+        temperature=math.exp(-theirs["logit_scale_init_value"]),
+    )
+
+
+def config_to(ours: CLIPConfig) -> dict[str, Any]:
+    """Their `config.json`."""
+    image = {"model_type": "clip_vision_model", "projection_dim": ours.width, **sizes_to(ours.image)}
+    text = {"model_type": "clip_text_model", "projection_dim": ours.width, **sizes_to(ours.text)}
+    return {
+        "model_type": "clip",
+        "architectures": ["CLIPModel"],
+        "projection_dim": ours.width,
+        "logit_scale_init_value": -math.log(ours.temperature),
+        "vision_config": image | {"image_size": ours.image_size, "patch_size": ours.patch_size},
+        "text_config": text | {"vocab_size": ours.vocab_size, "max_position_embeddings": ours.max_length},
+    }
+
+
+def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the counters that older versions wrote."""
+    return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
+
+
+def table(ours: CLIPConfig) -> list[Rename]:
+    """Every tensor; their patches are a convolution's."""
+    size, vision = ours.patch_size, "vision_model.embeddings"
+    return [
+        rename("log_scale", "logit_scale"),
+        rename("image.class_token", f"{vision}.class_embedding"),
+        rename("image.positions", f"{vision}.position_embedding.weight"),
+        rename(
+            "image.patches.project.weight",
+            f"{vision}.patch_embedding.weight",
+            shape=(ours.image.width, 3, size, size),
+        ),
+        *linear("image.norm", "vision_model.pre_layrnorm"),
+        *linear("image.transformer.norm", "vision_model.post_layernorm"),
+        *_blocks("image.transformer", "vision_model", ours.image.depth),
+        rename("embed.words.weight", "text_model.embeddings.token_embedding.weight"),
+        rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
+        *linear("text.norm", "text_model.final_layer_norm"),
+        *_blocks("text", "text_model", ours.text.depth),
+        rename("project_image.weight", "visual_projection.weight"),
+        rename("project_text.weight", "text_projection.weight"),
+    ]
+
+
+def _blocks(mine: str, theirs: str, depth: int) -> list[Rename]:
+    out = []
+    for i in range(depth):
+        block, layer = f"{mine}.blocks.{i}", f"{theirs}.encoder.layers.{i}"
+        qkv = (f"{layer}.self_attn.{name}_proj" for name in "qkv")
+        out += [
+            *linear(f"{block}.attention.qkv", *qkv),
+            *linear(f"{block}.attention.output", f"{layer}.self_attn.out_proj"),
+            *linear(f"{block}.attention_norm", f"{layer}.layer_norm1"),
+            *linear(f"{block}.mlp.widen", f"{layer}.mlp.fc1"),
+            *linear(f"{block}.mlp.narrow", f"{layer}.mlp.fc2"),
+            *linear(f"{block}.mlp_norm", f"{layer}.layer_norm2"),
+        ]
+    return out

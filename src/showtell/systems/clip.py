@@ -1,0 +1,144 @@
+"""CLIP: two towers, and the pairs lie on the diagonal.
+
+    picture -> patches, [class] + positions -> norm -> transformer -> norm -> [class] -> linear -> u / |u|
+    text    -> words + positions -> transformer (causal) -> norm -> last word -> linear -> v / |v|
+    loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
+
+Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", figures
+1 and 3, section 2.4; ViT-B/32.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.embed import PatchEmbedding, TextEmbedding, normalise
+from showtell.nn.mask import attention_mask
+from showtell.nn.positions import resized
+from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.objectives.contrastive import symmetric_info_nce
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """One of the two transformers."""
+
+    width: int
+    num_heads: int
+    mlp_dim: int
+    depth: int = 12
+    activation: Activation = "quick_gelu"
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class CLIPConfig:
+    """CLIP ViT-B/32. Pixels are normalised by `mean` and `std`, of 0..1."""
+
+    image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072))
+    text: TowerConfig = field(default_factory=lambda: TowerConfig(512, 8, 2048))
+    image_size: int = 224
+    patch_size: int = 32
+    vocab_size: int = 49408
+    max_length: int = 77
+    width: int = 512
+    temperature: float = 0.07
+    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+
+
+def _transformer(config: TowerConfig) -> Transformer:
+    return Transformer(
+        config.width,
+        config.depth,
+        config.num_heads,
+        config.mlp_dim,
+        norm="pre",
+        activation=config.activation,
+        eps=config.eps,
+    )
+
+
+class ImageTower(nn.Module):
+    """A ViT whose tokens are normalised before the first block too."""
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__()
+        width = config.image.width
+        self.patches = PatchEmbedding(config.patch_size, width, bias=False)
+        self.class_token = nn.Parameter(nn.init.normal_(torch.empty(width), std=width**-0.5))
+        positions = torch.empty((config.image_size // config.patch_size) ** 2 + 1, width)
+        self.positions = nn.Parameter(nn.init.normal_(positions, std=width**-0.5))
+        self.norm = nn.LayerNorm(width, config.image.eps)
+        self.transformer = _transformer(config.image)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`[B 3 H W]`, normalised, to `[B 1+N D]`; other sizes than the trained get resized positions."""
+        rows, columns = (side // self.patches.patch_size for side in pixels.shape[2:])
+        places = torch.cat([self.positions[:1], resized(self.positions[1:], rows, columns)])
+        tokens = torch.cat([self.class_token.expand(len(pixels), 1, -1), self.patches(pixels)], 1)
+        return self.transformer(self.norm(tokens + places))
+
+
+class CLIP(nn.Module):
+    """Pictures and texts in one space."""
+
+    Config: ClassVar = CLIPConfig
+    loss_weights: ClassVar = {"contrast": 1.0}
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.image = ImageTower(c)
+        self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
+        self.text = _transformer(c.text)
+        self.project_image = nn.Linear(c.image.width, c.width, bias=False)
+        self.project_text = nn.Linear(c.text.width, c.width, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+        self.apply(initialise)
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The pictures' patches `[B 1+N D]`, pooled to length 1, `[B width]`."""
+        assert batch.pixels is not None
+        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_scale.dtype)
+        tokens = self.image(pixels)
+        return Encoded(tokens, F.normalize(self.project_image(tokens[:, 0]), dim=-1))
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """The texts' words `[R L D]`, pooled from the last real one to length 1, `[R width]`.
+
+        Columns that are padding in every row are cut off first: the tower is causal, so that changes nothing.
+        """
+        assert batch.ids is not None
+        assert batch.keep is not None
+        lengths = batch.keep.sum(1)
+        longest = int(lengths.max())
+        ids, keep = batch.ids[:, :longest], batch.keep[:, :longest]
+        mask = attention_mask(keep, queries=longest, causal=True)
+        tokens = self.text(self.embed(ids), mask)
+        last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
+        return Encoded(tokens, F.normalize(self.project_text(last), dim=-1), keep)
+
+    def word_vectors(self) -> Tensor:
+        """`[V D]`."""
+        return self.embed.words.weight.detach()
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """InfoNCE both ways over the batch's texts, each with its picture; no picture may come twice."""
+        assert batch.owner is not None
+        images = self.embed_image(batch).pooled[batch.owner]
+        texts = self.embed_text(batch).pooled
+        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp())})
+
+    @torch.no_grad()
+    def after_step(self, step: Step) -> None:
+        """The scale never exceeds 100, as in section 2.5."""
+        self.log_scale.clamp_(max=math.log(100))
