@@ -22,7 +22,7 @@ def within(count, total, rate):
 
 def test_words_are_hidden_at_the_papers_rates():
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(10, 1000, (200, 100), generator=generator)
+    ids = torch.randint(10, 1000, (1000, 100), generator=generator)
     keep = torch.arange(100) < 90
     keep = keep.expand_as(ids)
     ids[:, 0] = 2
@@ -30,7 +30,7 @@ def test_words_are_hidden_at_the_papers_rates():
     assert not masked[:, 0].any()
     assert not masked[:, 90:].any()
     assert torch.equal(out[~masked], ids[~masked])
-    total, hidden = 200 * 89, int(masked.sum())
+    total, hidden = 1000 * 89, int(masked.sum())
     assert within(hidden, total, 0.15)
     became, was = out[masked], ids[masked]
     assert within(int((became == 4).sum()), hidden, 0.8 + 0.1 / 1000)

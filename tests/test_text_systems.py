@@ -104,13 +104,13 @@ def test_no_word_of_gpt_sees_the_future(batch):
     assert not torch.allclose(before[4:], after[4:])
 
 
-def test_a_word_at_a_time_says_what_the_whole_says(batch):
+def test_a_few_words_at_a_time_say_what_the_whole_says(batch):
     system = build("gpt")
     whole = system.embed_text(batch).tokens
     tokens, state = system.read(system.nothing(3), batch.ids[:, :2], batch.keep[:, :2])
     parts = [tokens]
-    for t in range(2, batch.ids.shape[1]):
-        tokens, state = system.read(state, batch.ids[:, t : t + 1], batch.keep[:, t : t + 1])
+    for t in range(2, batch.ids.shape[1], 2):
+        tokens, state = system.read(state, batch.ids[:, t : t + 2], batch.keep[:, t : t + 2])
         parts.append(tokens)
     torch.testing.assert_close(torch.cat(parts, 1)[batch.keep], whole[batch.keep], atol=1e-5, rtol=1e-5)
 
