@@ -197,7 +197,7 @@ def test_the_imagined_picture_is_nearest_to_itself():
     prior = Prior.of(encoded.pooled)
     (inversion,) = invert(system, [[START, 4, END]], prior, starts=1, steps=5)
     pictures = torch.cat([encoded.pooled, inversion.vectors])
-    scores = nearest(inversion, pictures, prior)
+    scores = nearest(inversion, pictures)
     assert scores.argmax() == 40
     assert scores[40].item() == pytest.approx(1.0, abs=1e-5)
 

@@ -171,7 +171,7 @@ def _scores(
         prior = Prior.of(encoded.pooled)
         for first in range(0, len(ids), BATCH):
             for inversion in invert(model.system, ids[first : first + BATCH], prior):
-                yield nearest(inversion, encoded.pooled, prior).numpy()
+                yield nearest(inversion, encoded.pooled).numpy()
             tell("searching by inversion", min(first + BATCH, len(ids)), len(ids))
     else:
         yield from caption_scores(said, texts)

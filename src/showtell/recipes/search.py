@@ -137,9 +137,8 @@ class Searcher:
         return torch.cat([likelihood(self.model.system, ids, memory) for memory in self._memories()])
 
     def _inversion(self, ids: list[int], seed: int) -> tuple[torch.Tensor, tuple[float, ...]]:
-        pooled, prior = self._pooled, self._prior
-        (found,) = invert(self.model.system, [ids], prior, seed=seed)
-        return nearest(found, pooled, prior).cpu(), tuple(found.losses)
+        (found,) = invert(self.model.system, [ids], self._prior, seed=seed)
+        return nearest(found, self._pooled).cpu(), tuple(found.losses)
 
     def _memories(self) -> Iterator[State]:
         """What the model keeps of every picture, chunk by chunk; kept between queries while it is small."""

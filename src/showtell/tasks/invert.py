@@ -60,10 +60,10 @@ def invert(
     queries: Sequence[Sequence[int]],
     prior: Prior,
     *,
-    starts: int = 8,
-    steps: int = 100,
+    starts: int = 4,
+    steps: int = 50,
     learning_rate: float = 0.1,
-    weight: float = 0.01,
+    weight: float = 0.03,
     tolerance: float = 1e-3,
     threshold: float = 0.0,
     seed: int = 0,
@@ -104,7 +104,6 @@ def invert(
     return [Inversion(vectors[q], losses[q].mean(0).tolist(), losses[q, :, -1]) for q in range(len(queries))]
 
 
-def nearest(inversion: Inversion, pooled: Tensor, prior: Prior) -> Tensor:
-    """Cosine between each picture `[B D]` and what was imagined, both seen from the mean picture, `[B]`."""
-    imagined = (inversion.vectors - prior.mean).mean(0)
-    return F.cosine_similarity(pooled - prior.mean, imagined[None], dim=1)
+def nearest(inversion: Inversion, pooled: Tensor) -> Tensor:
+    """Cosine between each picture `[B D]` and the mean of what was imagined, `[B]`."""
+    return F.cosine_similarity(pooled, inversion.vectors.mean(0, keepdim=True), dim=1)
