@@ -45,7 +45,7 @@ def test_captions_are_those_of_beam_search_in_the_models_words(model: Model) -> 
     said = model.tell(encoded, num=3)
     assert model.caption(encoded) == [row[0].text for row in said]
     for row in said:
-        assert [c.logprob_per_word for c in row] == sorted((c.logprob_per_word for c in row), reverse=True)
+        assert len({c.text for c in row}) == 3
         assert set(row[0].text.split()) <= set(model.tokenizer.words)
 
 
