@@ -31,6 +31,7 @@ def train(
             "--set", help="Change a setting, such as train.steps=200; repeat for more.", metavar="NAME=VALUE"
         ),
     ] = None,
+    format: Format = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -42,7 +43,7 @@ def train(
     """
     from showtell.recipes.training import run
 
-    reached = run(recipe, data, output, settings or [], resume=resume, seed=seed, device=device)
+    reached = run(recipe, data, output, settings or [], resume, seed, device, format)
     if json:
         emit(reached)
     else:
@@ -50,8 +51,14 @@ def train(
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint, or the folder of a training run.")],
     data: Data,
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A checkpoint, or the folder of a training run; without it, the shipped model.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="Which pictures of the data.")] = "val",
     format: Format = None,
     engine: Annotated[

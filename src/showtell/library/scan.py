@@ -58,7 +58,7 @@ class Reader:
         """`known` is keyed by the digests of contents that need no decoding; it may grow meanwhile."""
         self._encoder, self._known, self._max_pixels = encoder, known, max_pixels
         # A JPEG is decoded no larger than the network and the thumbnail need.
-        self._at_least = max(encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0], THUMBNAIL)
+        self._at_least = 2 * max(encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0], THUMBNAIL)
 
     def __call__(self, path: Path) -> bytes | Content:
         """The content, or its digest alone when it is known. Raises `ImageError`."""

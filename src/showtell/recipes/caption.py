@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from showtell.data.image import MAX_PIXELS, ImageError, find_images, load_image
+from showtell.data.image import MAX_PIXELS, ImageError, find_images
 from showtell.data.prefetch import prefetch
 from showtell.recipes.model import Model, load_model
 from showtell.tasks.caption import Caption
@@ -55,7 +55,7 @@ def caption(
 
     def read(path: Path) -> tuple[Path, np.ndarray | ImageError]:
         try:
-            return path, model.prepare(load_image(path, max_pixels, at_least=model.backbone.size))
+            return path, model.read(path, max_pixels)
         except ImageError as error:
             return path, error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from showtell.data.image import ImageError, load_image
+from showtell.data.image import ImageError
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
 from showtell.errors import UserError
@@ -86,7 +86,7 @@ def encode_entries(
         pictures = []
         for entry in entries[first : first + BATCH]:
             try:
-                pictures.append(model.prepare(load_image(entry.path, at_least=model.backbone.size)))
+                pictures.append(model.read(entry.path))
                 readable.append(entry)
             except ImageError as error:
                 unreadable.append(f"{entry.path}: {error.reason}")

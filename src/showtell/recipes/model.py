@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from showtell.data.batch import Batch
+from showtell.data.image import MAX_PIXELS, load_image
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.data.transforms import squash
 from showtell.errors import UserError
@@ -43,6 +44,11 @@ class Model:
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded picture, `uint8 [H W 3]`, squashed to `uint8 [S S 3]` as the training pictures were."""
         return squash(pixels, self.backbone.size)
+
+    def read(self, path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """A picture file, prepared. Raises `ImageError` when it cannot be read."""
+        # A JPEG decoded at twice the size it is shrunk to looks as one decoded whole, and is sooner there.
+        return self.prepare(load_image(path, max_pixels, at_least=2 * self.backbone.size))
 
     @torch.no_grad()
     def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
@@ -83,7 +89,7 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
     Example::
 
         model = load_model()
-        model.caption(model.encode([model.prepare(load_image("cat.jpg"))]))
+        model.caption(model.encode([model.read("cat.jpg")]))
     """
     torch.set_flush_denormal(True)  # denormals make a matrix product 200 times slower
     device = choose_device(device)

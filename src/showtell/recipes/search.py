@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from showtell.data.image import load_image
 from showtell.errors import UsageError
 from showtell.library.search import Library, largest
 from showtell.protocols import Encoded, State
@@ -75,7 +74,7 @@ def similar(picture: Path | str, library: Path | str, model: Model | None = None
     """
     model = model or load_model()
     opened = Library.open(library, model)
-    encoded = model.encode([model.prepare(load_image(picture, at_least=model.backbone.size))])
+    encoded = model.encode([model.read(picture)])
     itself = Path(picture).resolve()
     matches = opened.similar(encoded.pooled[0], top + 1)
     others = [match for match in matches if match.path.resolve() != itself][:top]
