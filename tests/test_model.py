@@ -10,9 +10,10 @@ import torch
 
 import showtell
 from conftest import tiny_checkpoint
+from showtell.data.image import load_image
 from showtell.data.samples import sample_photographs
 from showtell.errors import UsageError, UserError
-from showtell.recipes.model import Model, load_model
+from showtell.recipes.model import SHIPPED, Model, load_model
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +149,27 @@ def test_sampling_follows_its_seed_picture_by_picture(model: Model) -> None:
 
     assert sampled(3) == sampled(3)
     assert sampled(3) != sampled(4)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Model:
+    return load_model(device="cpu")
+
+
+def test_the_shipped_model_captions_by_beam_search(shipped: Model) -> None:
+    photographs = [shipped.prepare(load_image(path)) for path in sample_photographs()]
+    encoded = shipped.encode(photographs)
+    best, greedy = ([row[0].text for row in shipped.tell(encoded, beam=beam)] for beam in (5, 1))
+    assert shipped.caption(encoded) == best
+    assert best != greedy
+    assert len(set(best)) > len(best) / 2  # it looks at the pictures
+
+
+def test_the_shipped_model_knows_words_and_is_small(shipped: Model) -> None:
+    def near(word: str) -> set[str]:
+        return {found.word for found in showtell.words.similar(word, shipped)}
+
+    assert near("boy") & {"kid", "child", "girl"}
+    assert "three" in near("two")
+    assert near("red") & {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white"}
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 16e6
