@@ -77,6 +77,20 @@ def test_anyone_can_read_it(tmp_path: Path) -> None:
             pickle.load(file)
 
 
+def test_the_umask_decides_who_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        folder = save(tmp_path / "a")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o640}
+
+
+def test_the_present_folder_can_be_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(save(tmp_path / "a"))
+    assert same(load_checkpoint(Path()), small())
+
+
 def test_half_size_comes_back_as_float32(tmp_path: Path) -> None:
     system = small()
     whole, half = save(tmp_path / "a", system), save(tmp_path / "b", system, dtype=torch.float16)

@@ -69,8 +69,10 @@ def replace_folder(folder: Path, write: Callable[[Path], None], marker: str) -> 
 
 def standing(folder: Path) -> Path:
     """`folder`, or the one before it if the process was killed between two renames."""
+    if folder.exists():  # `.` has no name to put another beside
+        return folder
     previous = folder.with_name(f".{folder.name}.previous")
-    return previous if not folder.exists() and previous.exists() else folder
+    return previous if previous.exists() else folder
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -22,8 +22,11 @@ def named_tensors(system: nn.Module) -> dict[str, Tensor]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """A safetensors file, the same bytes for the same tensors."""
+    """A safetensors file, the same bytes for the same tensors, readable by whom the umask lets read."""
+    path.touch()
+    mode = path.stat().st_mode
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    path.chmod(mode)  # the library writes a temporary file, which is its owner's alone, and renames it
 
 
 @torch.no_grad()
