@@ -184,6 +184,12 @@ def test_inversion_descends_and_leaves_the_network_alone(kind):
     assert torch.equal(found[0].vectors, again[0].vectors)
 
 
+def test_the_prior_stays_on_the_device_of_the_pictures():
+    prior = Prior.of(torch.empty(5, 8, device="meta"))
+    assert prior.basis.shape == (8, 5)
+    assert prior.mean.device.type == prior.basis.device.type == "meta"
+
+
 def test_inversion_stops_when_nothing_is_gained_or_enough_is():
     system = make("lstm")
     prior = Prior.of(encode(system, 40).pooled)

@@ -31,16 +31,14 @@ class Prior:
     mean: Tensor
     """`[D]`."""
     basis: Tensor
-    """`[D D]`, columns are principal directions times the standard deviation along them."""
+    """`[D min(B, D)]`, columns are principal directions times the standard deviation along them."""
 
     @classmethod
     def of(cls, pooled: Tensor) -> Prior:
         """Measured on the pictures `[B D]` that will be searched."""
         mean = pooled.mean(0)
         _, singular, directions = torch.linalg.svd(pooled - mean, full_matrices=False)
-        deviation = torch.zeros(pooled.shape[1])
-        deviation[: len(singular)] = singular / max(len(pooled) - 1, 1) ** 0.5
-        return cls(mean, directions.T * deviation[: len(singular)])
+        return cls(mean, directions.T * (singular / max(len(pooled) - 1, 1) ** 0.5))
 
 
 @dataclass(frozen=True)
