@@ -140,6 +140,30 @@ def test_damaged_folders_are_refused(pair, tmp_path):
         import_folder(tmp_path)
 
 
+def test_an_export_that_is_cut_short_mixes_no_models(pair, tmp_path, monkeypatch):
+    _, _, _, ours, _ = pair
+    export_folder(ours, tmp_path)
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("showtell.hub.huggingface.folder.os.fsync", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            export_folder(ours, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(tmp_path), "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_folder(ours, tmp_path)
+    with pytest.raises(UserError, match=r"lacks config\.json"):
+        import_folder(tmp_path)
+
+
 def test_a_system_without_counterpart_says_so(tmp_path):
     with pytest.raises(UsageError, match="ShowAndTell has no counterpart"):
         export_folder(ShowAndTell(replace(ShowAndTellConfig(), vocab_size=9, width=4)), tmp_path)

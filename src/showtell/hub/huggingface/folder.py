@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from showtell.errors import UsageError, UserError
@@ -76,16 +78,39 @@ def import_folder(folder: Path | str) -> nn.Module:
 def export_folder(system: nn.Module, folder: Path | str) -> None:
     """Write a system so that `from_pretrained` of `transformers` reads it.
 
-    Raises `UsageError` when the reference has no such model.
+    Other files of the folder stay. Killed at any moment, it holds the older model, the newer one, or none:
+    never the settings of one with the weights of another.
+
+    Raises `UsageError` when the reference has no such model, `UserError` when the folder cannot be written.
     """
     folder = Path(folder)
     family = _family_of(system)
     config = cast(Any, system.config)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = write_out(system.state_dict(), family.table(config))
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     text = json.dumps(family.config_to(config), indent=2, ensure_ascii=False)
-    (folder / "config.json").write_text(text + "\n", "utf-8")
+    weights, described = folder / "model.safetensors", folder / "config.json"
+    written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(written[weights], save(tensors, metadata={"format": "pt"}))
+        _write(written[described], (text + "\n").encode())
+        described.unlink(missing_ok=True)
+        for path, new in written.items():
+            new.replace(path)
+    except OSError as error:
+        for new in written.values():
+            with suppress(OSError):
+                new.unlink()
+        reason = error.strerror or error
+        raise UserError(f"cannot write {folder}: {reason}; free space there or name another") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Onto the disk, so that a rename does not outrun what it names."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _names() -> list[str]:
