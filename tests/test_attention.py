@@ -22,7 +22,7 @@ def test_the_mask_rule_is_what_it_says(data):
     segments = data.draw(st.none() | st.lists(st.integers(0, 2), min_size=size, max_size=size))
     causal, prefix = data.draw(st.booleans()), data.draw(st.integers(0, size))
     queries = data.draw(st.integers(1, size))
-    offset = size - queries
+    offset = data.draw(st.integers(0, size - queries)) if keep or segments else size - queries
     mask = attention_mask(
         None if keep is None else torch.tensor([keep]),
         queries=queries,

@@ -33,9 +33,9 @@ def attention_mask(
     if segments is not None:
         together = (segments[:, offset : offset + queries, None] == segments[:, None])[:, None]
         mask = together if mask is None else mask & together
-    # The last query may look at all that came before it, so one word at a time needs no causal mask.
-    if causal and queries > 1:
-        size = offset + queries if known is None else known.shape[1]
+    size = offset + queries if known is None else known.shape[1]
+    # The last token may look at all that came before it, so one word at a time needs no causal mask.
+    if causal and offset + 1 < size:
         keys = torch.arange(size, device=device if known is None else known.device)
         earlier = (keys <= keys[offset : offset + queries, None]) | (keys < prefix)
         mask = earlier[None, None] if mask is None else mask & earlier
