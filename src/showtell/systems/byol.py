@@ -35,7 +35,7 @@ class BYOLConfig:
     projection_width: int = 256
     momentum: float = 0.996
     """The teacher's at the start (tau); it rises to 1."""
-    total_steps: int = 312_783
+    total_steps: int = 312_785
     """Updates after which the teacher rests; set it to those of the run."""
     joint_statistics: bool = False
     """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
