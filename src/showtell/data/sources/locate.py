@@ -38,7 +38,10 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(is_image_name(path.name) for path in folder.iterdir())
+    try:
+        return any(is_image_name(path.name) for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _spellings(name: str) -> list[str]:
