@@ -75,6 +75,25 @@ def test_it_tells_colours_it_has_not_seen_the_pictures_of(trained, pictures):
     assert figures["search"]["captions"]["median_rank"] <= 2
 
 
+def test_the_network_reads_only_what_was_put_on_its_device(trained, pictures, monkeypatch):
+    model = load_model(trained)
+    place, remember = model.place, model.system.remember
+    placed = []
+
+    def place_and_note(encoded):
+        placed.append(place(encoded))
+        return placed[-1]
+
+    def remember_what_was_placed(encoded):
+        assert any(encoded is one for one in placed)
+        return remember(encoded)
+
+    monkeypatch.setattr(model, "place", place_and_note)
+    monkeypatch.setattr(model.system, "remember", remember_what_was_placed)
+    evaluate(model, pictures, "val", engines=("likelihood",), queries=2, beam=1)
+    assert len(placed) >= 3
+
+
 def test_words_of_the_validation_split_stay_unknown(trained):
     tokenizer = load_model(trained).tokenizer
     assert tokenizer.id_of("square") is not None

@@ -18,7 +18,6 @@ from showtell.library.text import caption_scores
 from showtell.protocols import Encoded
 from showtell.recipes.captioning import split_of
 from showtell.tasks import metrics
-from showtell.tasks.caption import caption
 from showtell.tasks.invert import Prior, invert, nearest
 from showtell.tasks.perplexity import nats
 from showtell.tasks.retrieve import likelihood
@@ -106,7 +105,7 @@ def caption_figures(
     said: list[str] = []
     for first in range(0, len(entries), BATCH):
         some = Encoded(encoded.tokens[first : first + BATCH], encoded.pooled[first : first + BATCH])
-        said += [row[0].text for row in caption(model.system, model.tokenizer, some, beam=beam)]
+        said += [best.text for best, *_ in model.tell(some, beam=beam)]
         tell("captioning", len(said), len(entries))
     hypotheses = [text.split() for text in said]
     references = [[model.tokenizer.split(text) for text in entry.captions] for entry in entries]
@@ -127,7 +126,7 @@ def caption_perplexity(model: Model, entries: Sequence[Entry], encoded: Encoded)
             [model.tokenizer.encode(text) for text in entry.captions]
             for entry in entries[first : first + BATCH]
         ]
-        total, count = nats(model.system, some, captions)
+        total, count = nats(model.system, model.place(some), captions)
         surprise, predictions = surprise + total, predictions + count
     return metrics.perplexity(-surprise, predictions)
 
@@ -161,6 +160,7 @@ def _scores(
 ) -> Iterator[np.ndarray]:
     """A row of scores a query, each `[N]`, higher is better."""
     ids = [model.tokenizer.encode(text) for text in texts]
+    encoded = model.place(encoded)
     if engine == "likelihood":
         with torch.inference_mode():
             memory = model.system.remember(encoded)
@@ -171,7 +171,7 @@ def _scores(
         prior = Prior.of(encoded.pooled)
         for first in range(0, len(ids), BATCH):
             for inversion in invert(model.system, ids[first : first + BATCH], prior):
-                yield nearest(inversion, encoded.pooled).numpy()
+                yield nearest(inversion, encoded.pooled).cpu().numpy()
             tell("searching by inversion", min(first + BATCH, len(ids)), len(ids))
     else:
         yield from caption_scores(said, texts)
@@ -182,10 +182,10 @@ def word_figures(model: Model, folder: Path) -> dict[str, Any]:
     vectors, figures = model.system.word_vectors(), {}
     questions, pairs = folder / "questions-words.txt", folder / "wordsim353.tsv"
     if questions.is_file():
-        score = score_analogies(vectors, model.tokenizer, questions.read_text().splitlines())["all"]
+        score = score_analogies(vectors, model.tokenizer, questions.read_text("utf-8").splitlines())["all"]
         figures["analogies"] = {"accuracy": score.accuracy, "covered": score.covered, "total": score.total}
     if pairs.is_file():
-        similarity = score_similarity(vectors, model.tokenizer, pairs.read_text().splitlines())
+        similarity = score_similarity(vectors, model.tokenizer, pairs.read_text("utf-8").splitlines())
         figures["wordsim353"] = {
             "spearman": similarity.spearman,
             "covered": similarity.covered,
