@@ -72,9 +72,9 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
         CIDEr = 10 / 4 sum_n mean_refs exp(-(l_h - l_r)^2 / 2 sigma^2) min(h_n, r_n) . r_n / |h_n| |r_n|
 
     where `h_n`, `r_n` are tf-idf vectors of n-grams and document frequencies are counted over the pictures
-    of `references`. This is what captioning papers call CIDEr and the paper's appendix CIDEr-D with
-    sigma 6, without stemming, as in COCO's evaluation. Rarity cannot be told from a single picture, which
-    scores 0. Source: Vedantam et al. 2015, "CIDEr", equations 2 to 4 and section 6.
+    of `references`. This is what captioning papers call CIDEr and the paper itself CIDEr-D, with sigma 6,
+    without stemming, as in COCO's evaluation. Rarity cannot be told from a single picture, which scores 0.
+    Source: Vedantam et al. 2015, "CIDEr", section 4 and that on gameability.
 
     >>> captions = ["a dog runs on grass".split(), "two men eat red soup".split()]
     >>> round(cider(captions, [[words] for words in captions]), 6)

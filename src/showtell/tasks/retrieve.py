@@ -17,7 +17,7 @@ def likelihood(system: Captions, ids: Sequence[int], memory: State, chunk: int =
 
     `ids` are the query's words between start and end, `memory` what `system.remember` made of the
     pictures, once for any number of queries. Teacher forcing, `chunk` pictures at a time.
-    Source: Vinyals et al. 2015, section 4.3.6 (ranking by `p(S|I)`).
+    Source: Vinyals et al. 2015, section 4.3.5 (ranking by `p(S|I)`).
     """
     pictures = len(next(iter(memory.values())))
     scores = [torch.empty(0)]
