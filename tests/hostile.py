@@ -81,6 +81,20 @@ def build(folder: Path) -> dict[str, str]:
     }
 
 
+def build_unnameable(folder: Path) -> list[Path]:
+    """Good pictures whose names are not UTF-8; none where the file system refuses such names."""
+    made = []
+    for seed, name in enumerate((b"caf\xe9.jpg", b"alb\xfcm/inside.jpg"), 16):
+        path = folder / os.fsdecode(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(photograph(seed), "JPEG"))
+        except OSError:
+            continue
+        made.append(path)
+    return made
+
+
 def grey16() -> Image.Image:
     """A ramp over all 16 bits, from black on the left to white on the right."""
     return Image.fromarray(np.tile(np.linspace(0, 65535, 96).astype(np.uint16), (64, 1)))

@@ -349,6 +349,7 @@ def test_hostile_folder(tmp_path, library) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
     hostile.build(folder)
+    unnameable = hostile.build_unnameable(folder)
     report = index(folder, library, FakeEncoder())
     assert report.total == report.added + report.skipped
     assert report.added > 0
@@ -356,5 +357,6 @@ def test_hostile_folder(tmp_path, library) -> None:
     skipped = [json.loads(line) for line in (library / "skipped.jsonl").read_text().splitlines()]
     assert len(skipped) == report.skipped
     assert all(skip["path"] and skip["reason"] for skip in skipped)
+    assert [s["reason"] for s in skipped].count("its name is not valid UTF-8; rename it") == len(unnameable)
     assert len(Library.open(library)) == report.added
     assert verify(library) == []

@@ -14,7 +14,7 @@ from showtell.data.image import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
-from showtell.library.scan import Reader
+from showtell.library.scan import Reader, is_text
 from showtell.library.store import Manifest, Store
 from showtell.protocols import Encoded, PictureEncoder
 
@@ -84,7 +84,9 @@ class Run:
         known: list[tuple[File, bytes]] = []
         for file in files:
             row = self._row_of.get(file.path)
-            if row is None or (row.file.size, row.file.mtime_ns) != (file.size, file.mtime_ns):
+            if not is_text(file.path):
+                self.skipped[file.path] = "its name is not valid UTF-8; rename it"
+            elif row is None or (row.file.size, row.file.mtime_ns) != (file.size, file.mtime_ns):
                 unread.append(file)
             elif row.file.captions != file.captions or (self._captions and row.caption is None):
                 known.append((file, row.digest))

@@ -46,6 +46,15 @@ def _resolved(folder: Path) -> Path:
     return folder.resolve()
 
 
+def is_text(path: Path) -> bool:
+    """Whether a table can hold the path: on Linux a name may be any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(path: Path) -> str:
     """A path as text that can be written anywhere, though its name be not valid UTF-8."""
     return os.fsencode(path).decode(errors="replace")
