@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from showtell.errors import UserError
 from showtell.library.index import index
 from showtell.library.search import Library, largest
+from showtell.library.text import caption_scores
 from test_library import SIZE, FakeEncoder, draw
 
 
@@ -95,8 +96,17 @@ def test_full_text_finds_words_and_bears_any_query(library) -> None:
     blue = library.full_text("blue", 100)
     assert {m.row for m in blue} == {r for r, p in enumerate(library.rows()) if "blue" in (p.caption or "")}
     assert len(library.full_text("something", 5)) == 5
-    for query in ("", "  ", '"', "a:b AND (", "狗", "*", "'; DROP TABLE"):
+    assert library.full_text('"the dog"') == library.full_text("the dog") != []
+    assert len(library.full_text("blue", 10**12)) == len(blue)
+    for query in ("", "  ", '"', '"a b"', "a:b AND (", "狗", "*", "'; DROP TABLE"):
         library.full_text(query)
+
+
+def test_caption_scores_read_a_quoted_query_as_words() -> None:
+    captions = ["a small boy runs", "a red boat"]
+    (plain,), (quoted,) = caption_scores(captions, ["a boy"]), caption_scores(captions, ['"a boy"'])
+    assert quoted.tolist() == plain.tolist()
+    assert plain[0] > plain[1]
 
 
 def test_additions_are_found_at_once(folder, tmp_path) -> None:
@@ -147,6 +157,10 @@ def test_a_large_library_is_searched_by_its_index(folder, tmp_path, monkeypatch)
     monkeypatch.setattr("showtell.library.store.APPROXIMATE_FROM", 1000)
     exact = opened.similar(query, 10)
     assert len(found) == 10
+    with monkeypatch.context() as patched:
+        patched.setattr("showtell.library.store.APPROXIMATE_FROM", 50)
+        patched.setattr("showtell.library.search.largest", None)
+        assert len(opened.similar(query, 10**12)) == 60
     assert len({m.row for m in found} & {m.row for m in exact}) >= 9
     both = {m.row: m.score for m in exact}
     assert all(m.score == pytest.approx(both[m.row], abs=1e-5) for m in found if m.row in both)

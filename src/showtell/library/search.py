@@ -15,6 +15,7 @@ from showtell.errors import UserError
 from showtell.library import store
 from showtell.library.rows import encoded_of, schema, where_id
 from showtell.library.store import Manifest, Store, damaged
+from showtell.library.text import words
 from showtell.library.vectors import derived_vectors
 from showtell.protocols import Encoded, PictureEncoder
 
@@ -133,7 +134,7 @@ class Library:
             if "vector" not in store.indexed_columns(self._table):
                 return []
             found = self._table.search(query, vector_column_name="vector").distance_type("cosine")
-            return found.refine_factor(4).select(["id", "_distance"]).limit(top).to_list()
+            return found.refine_factor(4).select(["id", "_distance"]).limit(min(top, len(self))).to_list()
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
@@ -150,8 +151,8 @@ class Library:
                 self._table
             ):  # the first indexing was killed, or is still at work
                 return []
-            found = self._table.search(query, query_type="fts").select(["id", "_score"])
-            return found.limit(2 * top).to_list()
+            found = self._table.search(words(query), query_type="fts").select(["id", "_score"])
+            return found.limit(min(2 * top, max(len(self), 1))).to_list()
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]

@@ -8,9 +8,15 @@ from collections.abc import Iterator, Sequence
 import lancedb
 import numpy as np
 from lancedb.index import FTS
+from lancedb.query import MatchQuery
 
 CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
 """Words count by their stems and by how rare they are (BM25); their order does not."""
+
+
+def words(query: str) -> MatchQuery:
+    """A query for any of its words; as a bare string, one in quotation marks would ask for a phrase."""
+    return MatchQuery(query, "text")
 
 
 def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[np.ndarray]:
@@ -21,7 +27,7 @@ def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[
         table.create_index("text", config=CAPTION_INDEX)
         for query in queries:
             scores = np.zeros(len(captions))
-            found = table.search(query, query_type="fts").select(["id", "_score"]).limit(len(captions))
-            for hit in found.to_list():
+            found = table.search(words(query), query_type="fts").select(["id", "_score"])
+            for hit in found.limit(len(captions)).to_list():
                 scores[hit["id"]] = hit["_score"]
             yield scores
