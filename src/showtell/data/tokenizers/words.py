@@ -22,6 +22,7 @@ class WordTokenizer:
     pad, start, end, unknown = range(4)
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.encode_special_tokens = True  # "<end>" in a text is the word "end"
         self._tokenizer = tokenizer
         self.words = [
             w for w, _ in sorted(tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda x: x[1])
@@ -49,7 +50,7 @@ class WordTokenizer:
             special_tokens=list(SPECIAL),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.train_from_iterator(map(_clean, texts), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -70,7 +71,7 @@ class WordTokenizer:
         >>> WordTokenizer.train(["a"]).split("The dog's BALL.")
         ['the', 'dogs', 'ball']
         """
-        normal = self._tokenizer.normalizer.normalize_str(text)
+        normal = self._tokenizer.normalizer.normalize_str(_clean(text))
         return [w for w, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
     def id_of(self, word: str) -> int | None:
@@ -80,7 +81,7 @@ class WordTokenizer:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Ids with start and end around at most `max_words` words."""
-        return [self.start, *self._tokenizer.encode(text).ids[:max_words], self.end]
+        return [self.start, *self._tokenizer.encode(_clean(text)).ids[:max_words], self.end]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Words up to the end, without special tokens."""
@@ -91,3 +92,8 @@ class WordTokenizer:
             if i >= len(SPECIAL):
                 out.append(self.words[i])
         return " ".join(out)
+
+
+def _clean(text: str) -> str:
+    """The text with `?` for each lone surrogate: bytes that were no UTF-8, which the tokenizer refuses."""
+    return text.encode("utf-8", "replace").decode()
