@@ -13,6 +13,7 @@ import pytest
 from conftest import tiny_checkpoint
 from showtell.cli.main import run
 from showtell.data.samples import sample_photographs
+from showtell.errors import UserError
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
 
@@ -266,6 +267,24 @@ def test_many_queries_one_model_and_a_bad_one_between(ask, library: Path) -> Non
     assert status == 1
     assert [line["query"] for line in lines] == ["a dog", "the sky"]
     assert "zebra" in err
+
+
+def test_a_query_that_fails_does_not_end_the_stream(ask, library: Path, monkeypatch) -> None:
+    from showtell.recipes.search import Searcher
+
+    search = Searcher.search
+
+    def fail_once(self: Searcher, query: str, *rest: object):
+        if query == "bad":
+            raise UserError("the library is being written")
+        return search(self, query, *rest)
+
+    monkeypatch.setattr(Searcher, "search", fail_once)
+    arguments = ["--library", library]
+    status, lines, err = ask("search", "-", *arguments, stdin="bad\na dog\n")
+    assert (status, err) == (1, "showtell: the library is being written\n")
+    assert lines
+    assert ask("search", "bad", *arguments)[0] == 1
 
 
 def test_a_library_of_another_model_is_refused(ask, library: Path, tmp_path: Path) -> None:

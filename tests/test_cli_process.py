@@ -93,3 +93,39 @@ def test_a_name_that_is_not_utf8_can_be_read_back_from_the_json(checkpoint: Path
         check=True,
     )
     assert os.fsencode(json.loads(done.stdout)["path"]) == name
+
+
+@pytest.mark.parametrize("engine", ["likelihood", "captions"])
+def test_bytes_that_are_not_utf8_ask_no_less_than_others(
+    checkpoint: Path, tmp_path: Path, engine: str
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    hostile.photograph(1).save(tmp_path / "pictures" / "one.png")
+    options = ["--library", str(tmp_path / "library"), "--model", str(checkpoint), "--json"]
+    assert run(["index", str(tmp_path / "pictures"), *options]) == 0
+    search = [*SHOWTELL, "search", *options, "--engine", engine]
+    done = subprocess.run([*search, b"a dog caf\xe9"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    asked = b"a dog caf\xe9\n\xff\na dog\n"
+    done = subprocess.run([*search, "-"], input=asked, capture_output=True, check=False)
+    assert b"internal error" not in done.stderr
+    assert done.returncode == (1 if engine == "likelihood" else 0)  # of the lone \xff it knows no word
+    if engine == "likelihood":
+        assert [json.loads(line)["query"] for line in done.stdout.splitlines()] == [
+            "a dog caf\udce9",
+            "a dog",
+        ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_path_on_standard_input_keeps_its_bytes(checkpoint: Path, tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    hostile.photograph(1).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(os.fsdecode(name))
+    done = subprocess.run(
+        [*SHOWTELL, "caption", "-", "--model", checkpoint, "--json"],
+        input=name + b"\n",
+        capture_output=True,
+        check=True,
+    )
+    assert os.fsencode(json.loads(done.stdout)["path"]) == name

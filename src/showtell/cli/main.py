@@ -107,6 +107,8 @@ def main() -> None:
         # A name that is not UTF-8 prints as `\udc..`, which in JSON is its own escape.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # as arguments are read: a path keeps its bytes
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us as quietly as any other command
     sys.exit(run(sys.argv[1:]))

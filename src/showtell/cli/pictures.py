@@ -23,7 +23,7 @@ from showtell.cli.options import (
     Top,
 )
 from showtell.cli.output import complain, emit, progress, say, table, text
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from showtell.recipes.search import Hit
@@ -108,10 +108,12 @@ def index(
             max_pixels=max_pixels,
             rebuild=rebuild,
         )
+    counts = asdict(report)
+    if lost := counts.pop("lost"):
+        complain(lost)
     if json:
-        emit(report)
+        emit(counts)
     else:
-        counts = asdict(report)
         seconds = counts.pop("seconds")
         text(f"{', '.join(f'{name} {count}' for name, count in counts.items())} in {seconds:.1f} s")
     if report.skipped:
@@ -149,7 +151,7 @@ def search(
     for asked in _lines() if query == "-" else [query]:
         try:
             answer = searcher.search(asked, engine, top, seed)
-        except UsageError as error:
+        except UserError as error:
             if query != "-":
                 raise
             complain(error)
