@@ -255,6 +255,34 @@ def test_rebuild_mends_a_table_that_cannot_be_read(photos, library) -> None:
     assert verify(library) == []
 
 
+def test_rebuild_mends_a_table_that_was_cut_short(photos, library, tmp_path) -> None:
+    """Its version can be opened, its rows cannot be read."""
+    index(photos, library, FakeEncoder())
+    draw(tmp_path / "more" / "grey.png", (90, 90, 90))
+    assert index(tmp_path / "more", library, FakeEncoder()).lost is None
+    for file in library.glob("pictures-*.lance/data/*.lance"):
+        file.write_bytes(file.read_bytes()[:300])
+    command = f"showtell index FOLDER --library {library} --rebuild"
+    for ask in (
+        lambda: index(photos, library, FakeEncoder()),
+        lambda: index(photos, library, FakeEncoder("model-b")),
+        lambda: Library.open(library),
+        lambda: verify(library),
+    ):
+        with pytest.raises(UserError) as told:
+            ask()
+        assert str(told.value).endswith(command)
+    report = index(photos, library, FakeEncoder(), rebuild=True)
+    check(report, added=3)
+    assert report.lost is not None
+    assert "index any other folder again" in report.lost
+    assert verify(library) == []
+    report = index(tmp_path / "more", library, FakeEncoder())
+    check(report, added=1)
+    assert report.lost is None
+    assert len(Library.open(library)) == 4
+
+
 def test_the_library_may_lie_in_the_folder(photos) -> None:
     library = photos / "library"
     index(photos, library, FakeEncoder())

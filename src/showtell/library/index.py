@@ -17,6 +17,8 @@ from showtell.library.search import Library
 from showtell.library.store import Manifest, Store, replacing, table_name, table_prefix
 from showtell.protocols import PictureEncoder
 
+LOST = "its old table could not be read: the library holds this folder alone; index any other folder again"
+
 
 @dataclass(frozen=True)
 class IndexReport:
@@ -30,6 +32,8 @@ class IndexReport:
     skipped: int
     total: int
     seconds: float
+    lost: str | None = None
+    """Said where `rebuild` could not read the old table, and so not carry over other folders' pictures."""
 
 
 def index(
@@ -66,8 +70,14 @@ def index(
         if present is None:
             store.publish(target)  # a first library answers while it grows
         files = find_files(folder, library_dir, own_captions or {})
+        lost = None
         if present not in (None, target):
-            files += _elsewhere(store, present, folder)
+            try:
+                files += _elsewhere(store, present, folder)
+            except UserError as error:  # a table too damaged to read is why one rebuilds
+                if not rebuild:
+                    raise
+                lost = f"{LOST} ({error.__cause__})".partition("\n")[0]
         run = Run(store, target, encoder, captions, progress, max_pixels)
         run.add(files)
         run.remove(folder)
@@ -86,6 +96,7 @@ def index(
         skipped=len(run.skipped),
         total=len(files),
         seconds=round(time.monotonic() - started, 3),
+        lost=lost,
     )
 
 
@@ -101,9 +112,6 @@ def _target(store: Store, present: Manifest | None, encoder: PictureEncoder, reb
 
 def _elsewhere(store: Store, present: Manifest, folder: Path) -> list[File]:
     """The library's pictures of other folders, which a new table must hold too."""
-    try:
-        rows = read_rows(store.table(present.table))
-    except UserError:  # a table too damaged to read is why one rebuilds
-        return []
+    rows = read_rows(store, store.table(present.table))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
     return [file_at(path, own) for path, own in others.items() if path.is_file()]

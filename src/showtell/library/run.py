@@ -15,7 +15,7 @@ from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader, is_text
-from showtell.library.store import Manifest, Store
+from showtell.library.store import Manifest, Store, reading
 from showtell.protocols import Encoded, PictureEncoder
 
 Progress = Callable[[int, int], None]
@@ -35,12 +35,16 @@ class Row:
     caption: str | None
 
 
-def read_rows(table: Any) -> list[Row]:
-    """All rows in the order they were added; none of a table that was not begun."""
+def read_rows(store: Store, table: Any) -> list[Row]:
+    """All rows in the order they were added; none of a table that was not begun.
+
+    Raises `UserError` when they cannot be read.
+    """
     if table is None:
         return []
     names = ["id", "path", "size", "mtime_ns", "captions", "hash", "caption"]
-    columns = table.search().select(names).to_arrow()
+    with reading(store.folder):
+        columns = table.search().select(names).to_arrow()
     return [
         Row(id, File(Path(path), size, mtime_ns, tuple(captions)), digest, caption)
         for id, path, size, mtime_ns, captions, digest, caption in zip(
@@ -69,7 +73,7 @@ class Run:
         self.removed = 0
         self._store, self._target, self._encoder = store, target, encoder
         self._captions, self._progress, self._max_pixels = captions, progress, max_pixels
-        self._old = read_rows(self.table)
+        self._old = read_rows(store, self.table)
         self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later is the newer
         self._id_of = {row.digest: row.id for row in self._old}
         self._written: dict[Path, bytes] = {}
@@ -173,7 +177,8 @@ class Run:
         if self._pending:
             self._commit()
         ids = [self._id_of[digest] for _, digest in known]
-        found = self.table.search().where(where_id(set(ids))).to_arrow()
+        with reading(self._store.folder):
+            found = self.table.search().where(where_id(set(ids))).to_arrow()
         place = {id: i for i, id in enumerate(found["id"].to_pylist())}
         rows = found.take([place[id] for id in ids])
         said = rows["caption"].to_pylist()

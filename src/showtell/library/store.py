@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -123,10 +124,8 @@ class Store:
         """A table at its latest version, or None when it has not been begun."""
         if name not in self.names():
             return None
-        try:
+        with reading(self.folder):
             return self._tables.open_table(name)
-        except Exception as error:  # what a damaged table raises is not documented
-            raise damaged(self.folder, error) from None
 
     def begin(self, name: str, width: int) -> Any:
         """A new empty table for vectors of `width` numbers."""
@@ -176,8 +175,21 @@ def damaged(folder: Path, error: Exception) -> UserError:
     """The error of a library whose files do not make sense."""
     first_line = str(error).partition("\n")[0]
     return UserError(
-        f"the library {folder} is damaged ({first_line}); mend it with: showtell index --rebuild"
+        f"the library {folder} is damaged ({first_line}); name its folder of pictures, and index any other "
+        "folder after it, to mend it with: "
+        f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
     )
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Make of whatever a damaged table raises, which is not documented, the error that says so."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise damaged(folder, error) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
 
 def words(query: str) -> MatchQuery:
     """A query for any of its words; as a bare string, one in quotation marks would ask for a phrase."""
-    return MatchQuery(query, "text")
+    return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see its defaults
 
 
 def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[np.ndarray]:
