@@ -1,5 +1,4 @@
 import os
-import time
 
 import numpy as np
 import pytest
@@ -191,9 +190,3 @@ def test_largest_equals_a_stable_sort_of_scores(scores, top) -> None:
     rows = largest(scores, top)
     assert len(set(rows)) == len(rows) == min(top, len(scores))
     np.testing.assert_array_equal(scores[rows], np.sort(scores)[::-1][:top])
-
-
-def test_opening_is_quick(library, folder) -> None:
-    started = time.perf_counter()
-    Library.open(folder / "library").similar(np.ones(3))
-    assert time.perf_counter() - started < 1
