@@ -283,6 +283,19 @@ def test_rebuild_mends_a_table_that_was_cut_short(photos, library, tmp_path) -> 
     assert len(Library.open(library)) == 4
 
 
+@pytest.mark.parametrize("part", ["metadata", "docs", "invert", "tokens"])
+def test_a_damaged_full_text_index_is_found_and_made_anew(photos, library, part) -> None:
+    index(photos, library, FakeEncoder())
+    (file,) = library.glob(f"pictures-*.lance/_indices/*/*{part}.lance")
+    file.write_bytes(file.read_bytes()[:30])
+    (problem,) = verify(library)
+    assert problem.path == library
+    assert "full-text index" in problem.what
+    check(index(photos, library, FakeEncoder()), unchanged=3)
+    assert verify(library) == []
+    assert [m.path.name for m in Library.open(library).full_text("red")] == ["red.png"]
+
+
 def test_the_library_may_lie_in_the_folder(photos) -> None:
     library = photos / "library"
     index(photos, library, FakeEncoder())

@@ -22,7 +22,7 @@ from lancedb.index import IvfHnswSq
 
 from showtell.errors import UserError
 from showtell.library.rows import schema
-from showtell.library.text import CAPTION_INDEX
+from showtell.library.text import CAPTION_INDEX, index_error
 
 FORMAT = 1
 MANIFEST = "library.json"
@@ -141,9 +141,9 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def tidy(self, table: Any) -> None:
-        """Index what is not; join small files and forget old versions, once there are enough of them."""
+        """Index what is not, or is badly; join small files and forget old versions, once there are enough."""
         indexed = indexed_columns(table)
-        if "text" not in indexed:
+        if "text" not in indexed or index_error(table):
             table.create_index("text", config=CAPTION_INDEX)
         if "vector" not in indexed and table.count_rows() >= APPROXIMATE_FROM:
             table.create_index("vector", config=IvfHnswSq(distance_type="cosine"))

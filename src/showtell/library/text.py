@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import lancedb
 import numpy as np
@@ -17,6 +18,15 @@ CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
 def words(query: str) -> MatchQuery:
     """A query for any of its words; as a bare string, one in quotation marks would ask for a phrase."""
     return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see its defaults
+
+
+def index_error(table: Any) -> Exception | None:
+    """What a table's full-text index says to a first query, where it cannot answer it."""
+    try:
+        table.search(words("a"), query_type="fts").select(["id"]).limit(1).to_list()
+    except Exception as error:  # what a damaged index raises is not documented
+        return error
+    return None
 
 
 def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[np.ndarray]:

@@ -13,21 +13,23 @@ from showtell.data.content import read_content
 from showtell.data.image import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.library.rows import vectors_of
-from showtell.library.store import Store, damaged
+from showtell.library.store import Store, indexed_columns, reading
+from showtell.library.text import index_error
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the row of one picture."""
+    """Something wrong with the row of one picture, or with the library itself."""
 
     path: Path
+    """The picture, or the library's folder."""
     what: str
 
 
 def verify(library_dir: Path | str) -> list[Problem]:
     """Compare every row with its file, read again, and with what a row must be; none wrong is `[]`.
 
-    `index` mends files that changed or went; `index(rebuild=True)` everything else.
+    `index` mends files that changed or went, and the full-text index; `index(rebuild=True)` everything else.
 
     Raises `UserError` when the folder is not a library, or its table cannot be read.
     """
@@ -38,14 +40,15 @@ def verify(library_dir: Path | str) -> list[Problem]:
     names = ["path", "hash", "vector", "num_tokens", "tokens", "thumbnail", "model", "preprocessing"]
     paths: list[str] = []
     problems: list[Problem] = []
-    try:
+    with reading(store.folder):
         for batch in table.search().select(names).to_batches(batch_size=256):
             rows = pa.Table.from_batches([batch])
             paths += rows["path"].to_pylist()
             problems += _wrong_rows(rows, manifest.model, manifest.preprocessing)
             problems += _wrong_files(rows)
-    except Exception as error:  # what a damaged table raises is not documented
-        raise damaged(store.folder, error) from error
+        if "text" in indexed_columns(table) and (error := index_error(table)):
+            first_line = str(error).partition("\n")[0]
+            problems.append(Problem(store.folder, f"its full-text index is damaged ({first_line})"))
     problems += [Problem(Path(p), f"has {n} rows") for p, n in Counter(paths).items() if n > 1]
     return sorted(problems, key=lambda problem: problem.path)
 
