@@ -13,16 +13,9 @@ import json
 import sys
 from pathlib import Path
 
-from showtell.recipes.evaluate import ENGINES, evaluate
+from showtell.recipes.evaluate import ENGINES, NEIGHBOURS, evaluate
 from showtell.recipes.model import load_model
-from showtell.tasks.words import similar
 from table import command, table
-
-NEIGHBOURS = {
-    "boy": {"kid", "child", "girl"},
-    "two": {"three"},
-    "red": {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown", "gray", "grey"},
-}
 
 
 def main() -> None:
@@ -71,11 +64,17 @@ def main() -> None:
             for engine, f in figures["search"].items()
         ],
     )
-    rows = []
-    for word, wanted in NEIGHBOURS.items():
-        near = [w.word for w in similar(model.system.word_vectors(), model.tokenizer, word)]
-        rows.append([word, ", ".join(w for w in near if w in wanted) or "none", ", ".join(sorted(wanted))])
-    table(["word", "among its 10 nearest", "wanted one of"], rows)
+    table(
+        ["word", "among its 10 nearest", "wanted one of"],
+        [
+            [word, ", ".join(near) or "none", ", ".join(sorted(NEIGHBOURS[word]))]
+            for word, near in figures["neighbours"].items()
+        ],
+    )
+    table(
+        ["analogy", "five best"],
+        [[asked, ", ".join(best)] for asked, best in figures["relations"].items()],
+    )
     for test, score in figures.get("words", {}).items():
         table([test, *score], [["", *(f"{v:.3f}" if isinstance(v, float) else v for v in score.values())]])
     if options.json:

@@ -13,7 +13,7 @@ from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.recipes import captioning, training
-from showtell.recipes.evaluate import evaluate
+from showtell.recipes.evaluate import evaluate, neighbour_figures, relation_figures
 from showtell.recipes.model import load_model
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
@@ -92,6 +92,38 @@ def test_the_network_reads_only_what_was_put_on_its_device(trained, pictures, mo
     monkeypatch.setattr(model.system, "remember", remember_what_was_placed)
     evaluate(model, pictures, "val", engines=("likelihood",), queries=2, beam=1)
     assert len(placed) >= 3
+
+
+def test_a_wrong_words_folder_is_found_before_the_data_is_read(trained, tmp_path):
+    with pytest.raises(UserError, match="neither questions-words"):
+        evaluate(load_model(trained), tmp_path / "nowhere", words=tmp_path)
+    (tmp_path / "questions-words.txt").write_text("one two three\n")
+    with pytest.raises(UserError, match="line 1"):
+        evaluate(load_model(trained), tmp_path / "nowhere", words=tmp_path)
+
+
+def test_word_tests_are_scored_past_bytes_that_are_not_utf8(trained, pictures, tmp_path):
+    (tmp_path / "wordsim353.tsv").write_bytes(b"red\tgreen\t7\nred\tsquare\t2\ncaf\xe9\ttea\t5\n")
+    figures = evaluate(load_model(trained), pictures, engines=(), words=tmp_path, beam=1)
+    assert (figures["words"]["wordsim353"]["covered"], figures["words"]["wordsim353"]["total"]) == (2, 3)
+
+
+def test_everyday_words_are_measured_without_any_file(trained, pictures):
+    figures = evaluate(load_model(trained), pictures, engines=(), beam=1)
+    # The other words it was asked about are not in its vocabulary.
+    assert figures["neighbours"] == {"red": figures["neighbours"]["red"]}
+    assert set(figures["neighbours"]["red"]) == {"green", "blue", "yellow"}
+    assert figures["relations"] == {}
+
+
+def test_the_shipped_model_knows_its_neighbours_and_relations():
+    model = load_model()
+    neighbours = neighbour_figures(model)
+    assert list(neighbours) == ["boy", "two", "red"]
+    assert all(neighbours.values())
+    relations = relation_figures(model)
+    assert [len(best) for best in relations.values()] == [5, 5, 5]
+    assert "women" in relations["man men woman"]
 
 
 def test_words_of_the_validation_split_stay_unknown(trained):

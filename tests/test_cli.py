@@ -111,6 +111,8 @@ def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pyte
         ["caption", "a.jpg", "--beam", "0"],
         ["caption", "a.jpg", "--sample", "greedy"],
         ["caption", "a.jpg", "--device", "quantum"],
+        ["evaluate", "--data", "x", "--device", "quantum"],
+        ["demo", "--device", "quantum"],
         ["search", "dog", "--engine", "magic"],
         ["search", "dog", "--loss-curve"],
         ["index"],

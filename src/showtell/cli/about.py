@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Json, ModelPath
+from showtell.cli.options import Device, Json, ModelPath
 from showtell.cli.output import emit, pairs, say, table, text
 
 
@@ -23,13 +23,14 @@ def demo(
         Path, typer.Option("--output", "-o", help="Where the report and the library go.")
     ] = Path("demo"),
     model: ModelPath = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """See everything once: captions, searches, similar pictures and words, maps, in one HTML report."""
     from showtell.recipes.demo import demo
     from showtell.recipes.model import load_model
 
-    shown = demo(folder, output, load_model(model, "cpu"), tell=say)
+    shown = demo(folder, output, load_model(model, device), tell=say)
     if json:
         emit(shown)
     else:

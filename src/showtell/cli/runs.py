@@ -74,13 +74,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Measure a captioner: its captions, its searches, its words."""
     from showtell.recipes.evaluate import ENGINES, evaluate
     from showtell.recipes.model import load_model
 
-    loaded = load_model(model, "cpu")
+    loaded = load_model(model, device)
     with progress("evaluating") as tell:
         figures = evaluate(
             loaded,
@@ -128,4 +129,4 @@ def check(
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "\n".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

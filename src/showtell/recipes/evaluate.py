@@ -21,13 +21,21 @@ from showtell.tasks import metrics
 from showtell.tasks.invert import Prior, invert, nearest
 from showtell.tasks.perplexity import nats
 from showtell.tasks.retrieve import likelihood
-from showtell.tasks.words import score_analogies, score_similarity
+from showtell.tasks.words import analogy, score_analogies, score_similarity, similar
 
 if TYPE_CHECKING:
     from showtell.recipes.model import Model
 
 ENGINES = ("likelihood", "inversion", "captions")
 BATCH = 32
+NEIGHBOURS = {
+    "boy": {"kid", "child", "girl"},
+    "two": {"three"},
+    "red": {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown", "gray", "grey"},
+}
+"""Words with those of which at least one belongs among their ten nearest."""
+RELATIONS = (("riding", "sitting", "walking"), ("man", "men", "woman"), ("grass", "green", "sky"))
+"""The first is to the second as the third is to what?"""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -49,9 +57,12 @@ def evaluate(
 
     Captions: BLEU-1..4, ROUGE-L, CIDEr against all of a picture's captions; perplexity. Searches: R@1/5/10
     and median rank, with the first caption of each of the first `queries` pictures as the query among
-    all pictures. Words: with a folder that holds `questions-words.txt` or `wordsim353.tsv`, its scores.
+    all pictures. Words: near neighbours and analogies of everyday words; with a folder that holds
+    `questions-words.txt` or `wordsim353.tsv`, its scores.
     """
     tell = progress or (lambda *_: None)
+    # First, as they are soon done: a file that is wrong is found before minutes of work.
+    tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
     source = read(data, format)
     entries = [e for e in source.entries if e.captions and split_of(e) == split]
     if not entries:
@@ -71,9 +82,9 @@ def evaluate(
     figures["search"] = {
         engine: search_figures(model, entries, encoded, said, engine, queries, tell) for engine in engines
     }
-    if words is not None:
-        figures["words"] = word_figures(model, words)
-    return figures
+    figures["neighbours"] = neighbour_figures(model)
+    figures["relations"] = relation_figures(model)
+    return {**figures, **tested}
 
 
 def encode_entries(
@@ -177,20 +188,50 @@ def _scores(
         yield from caption_scores(said, texts)
 
 
-def word_figures(model: Model, folder: Path) -> dict[str, Any]:
-    """Scores of the word tests that the folder holds."""
+def read_word_tests(folder: Path) -> dict[str, list[str]]:
+    """The lines of the word tests that the folder holds."""
+    files = {"analogies": folder / "questions-words.txt", "wordsim353": folder / "wordsim353.tsv"}
+    tests = {
+        name: file.read_text("utf-8", errors="replace").splitlines()
+        for name, file in files.items()
+        if file.is_file()
+    }
+    if not tests:
+        raise UserError(f"{folder} holds neither questions-words.txt nor wordsim353.tsv")
+    return tests
+
+
+def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
+    """Scores of the word tests."""
     vectors, figures = model.system.word_vectors(), {}
-    questions, pairs = folder / "questions-words.txt", folder / "wordsim353.tsv"
-    if questions.is_file():
-        score = score_analogies(vectors, model.tokenizer, questions.read_text("utf-8").splitlines())["all"]
+    if "analogies" in tests:
+        score = score_analogies(vectors, model.tokenizer, tests["analogies"])["all"]
         figures["analogies"] = {"accuracy": score.accuracy, "covered": score.covered, "total": score.total}
-    if pairs.is_file():
-        similarity = score_similarity(vectors, model.tokenizer, pairs.read_text("utf-8").splitlines())
+    if "wordsim353" in tests:
+        similarity = score_similarity(vectors, model.tokenizer, tests["wordsim353"])
         figures["wordsim353"] = {
             "spearman": similarity.spearman,
             "covered": similarity.covered,
             "total": similarity.total,
         }
-    if not figures:
-        raise UserError(f"{folder} holds neither questions-words.txt nor wordsim353.tsv")
     return figures
+
+
+def neighbour_figures(model: Model) -> dict[str, list[str]]:
+    """Of each word of `NEIGHBOURS` that the model knows, which wanted ones are among its 10 nearest."""
+    vectors, tokenizer = model.system.word_vectors(), model.tokenizer
+    return {
+        word: [near.word for near in similar(vectors, tokenizer, word, 10) if near.word in wanted]
+        for word, wanted in NEIGHBOURS.items()
+        if tokenizer.id_of(word) is not None
+    }
+
+
+def relation_figures(model: Model) -> dict[str, list[str]]:
+    """The five best answers to each of `RELATIONS` whose three words the model knows."""
+    vectors, tokenizer = model.system.word_vectors(), model.tokenizer
+    return {
+        " ".join(asked): [best.word for best in analogy(vectors, tokenizer, *asked, top=5)]
+        for asked in RELATIONS
+        if all(tokenizer.id_of(word) is not None for word in asked)
+    }
