@@ -75,6 +75,13 @@ def test_encoded_gives_back_what_the_model_said(library) -> None:
     assert library.encoded([]).pooled.shape == (0, 3)
 
 
+def test_pooled_is_read_without_the_grids(library, monkeypatch) -> None:
+    said = library.encoded(range(len(library))).pooled
+    monkeypatch.setattr("showtell.library.search.encoded_of", None)
+    monkeypatch.setattr(Library, "_fetch", None)
+    torch.testing.assert_close(library.pooled(), said, rtol=0, atol=0)
+
+
 def test_a_model_without_a_grid_has_one_token(folder, tmp_path) -> None:
     index(folder / "photos", tmp_path / "library", FakeEncoder(grid=False))
     stored = Library.open(tmp_path / "library").encoded([3, 1])
@@ -132,6 +139,8 @@ def test_rows_that_went_meanwhile_are_told(tmp_path) -> None:
     assert opened.tokens([0, 2]).shape == (2, SIZE, 3)
     with pytest.raises(UserError, match="meanwhile"):
         opened.tokens([0, 1])
+    with pytest.raises(UserError, match="meanwhile"):
+        opened.pooled()
     assert len(opened.similar(np.ones(3))) == 3
 
 
@@ -184,7 +193,10 @@ def test_many_small_additions_leave_few_files(tmp_path) -> None:
     assert most < 250, most
 
 
-@given(arrays(np.float32, st.integers(0, 30), elements=st.floats(-1, 1, width=16)), st.integers(0, 40))
+@given(
+    arrays(np.float32, st.integers(0, 30), elements=st.floats(-1, 1, width=16, allow_subnormal=False)),
+    st.integers(0, 40),
+)
 @settings(deadline=None, max_examples=50)
 def test_largest_equals_a_stable_sort_of_scores(scores, top) -> None:
     rows = largest(scores, top)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from showtell.errors import UserError
@@ -16,7 +17,7 @@ from showtell.library import store
 from showtell.library.rows import encoded_of, schema, where_id
 from showtell.library.store import Manifest, Store, damaged
 from showtell.library.text import words
-from showtell.library.vectors import derived_vectors
+from showtell.library.vectors import derived_vectors, raw_vectors
 from showtell.protocols import Encoded, PictureEncoder
 
 Answer = TypeVar("Answer")
@@ -102,6 +103,20 @@ class Library:
     def encoded(self, rows: Sequence[int]) -> Encoded:
         """What the model said of some pictures, as `PictureEncoder.encode` gave it (tokens to float16)."""
         return encoded_of(self._fetch(rows, ["vector", "num_tokens", "tokens"]))
+
+    def pooled(self) -> Tensor:
+        """The vectors of all pictures as the model gave them, `float32 [M D]`; no grid is read."""
+        if self._table is None:
+            return torch.empty(0, 0)
+
+        def attempt() -> tuple[np.ndarray, int]:
+            self._table.checkout_latest()
+            return raw_vectors(self._table, self._row_of)
+
+        vectors, found = _patiently(self.folder, attempt)
+        if found < len(self):
+            raise UserError(f"the library {self.folder} was indexed again meanwhile; ask again")
+        return torch.from_numpy(vectors)
 
     def tokens(self, rows: Sequence[int]) -> Tensor:
         """The grids of some pictures, `float32 [B N D]`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,29 @@ def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, in
         return vectors  # a library on a read-only disk
 
 
+def raw_vectors(table: Any, row_of: Mapping[int, int]) -> tuple[np.ndarray, int]:
+    """The column of vectors alone, as the model gave them: `float32 [M D]`, and how many rows were found."""
+    return _placed(table, row_of, lambda values: values)
+
+
 def _unit_vectors(table: Any, row_of: Mapping[int, int]) -> np.ndarray:
     """A vector that is zero, or has numbers that are none, becomes zero there: it is like nothing."""
+
+    def unit(values: np.ndarray) -> np.ndarray:
+        values = np.nan_to_num(values, posinf=0, neginf=0)
+        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+
+    return _placed(table, row_of, unit)[0]
+
+
+def _placed(
+    table: Any, row_of: Mapping[int, int], change: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, int]:
     vectors = np.empty((len(row_of), table.schema.field("vector").type.list_size), np.float32)
+    found = 0
     for batch in table.search().select(["id", "vector"]).to_batches():
-        values = np.nan_to_num(vectors_of(pa.Table.from_batches([batch])), posinf=0, neginf=0)
-        values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+        values = change(vectors_of(pa.Table.from_batches([batch])))
         rows = np.array([row_of.get(id, -1) for id in batch["id"].to_pylist()], np.int64)
         vectors[rows[rows >= 0]] = values[rows >= 0]
-    return vectors
+        found += int((rows >= 0).sum())
+    return vectors, found
