@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -175,6 +176,7 @@ def similar(
     library: LibraryPath = DEFAULT_LIBRARY,
     top: Top = 10,
     model: ModelPath = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -182,7 +184,8 @@ def similar(
     from showtell.recipes.model import load_model
     from showtell.recipes.search import similar
 
-    _show(str(picture), similar(picture, library, load_model(model, device), top), json)
+    found = similar(picture, library, load_model(model, device), top, max_pixels=max_pixels)
+    _show(str(picture), found, json)
 
 
 def _show(query: str, hits: Sequence[Hit], json: bool) -> None:
@@ -203,7 +206,10 @@ def _verify(library: Path, json: bool) -> None:
     for problem in problems:
         emit(problem) if json else text(f"{problem.path}: {problem.what}")
     if problems:
-        say("mend it with: showtell index FOLDER, or with --rebuild where no file has changed")
+        say(
+            f"mend it with: showtell index FOLDER --library {shlex.quote(str(library))}, "
+            "and with --rebuild where that does not help"
+        )
         raise typer.Exit(1)
     say(f"{library}: nothing is wrong")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from showtell.errors import UserError
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_pictures
 from showtell.recipes.model import Model, load_model
+from showtell.recipes.sources import tell_problems
 
 
 def index(
@@ -44,9 +46,15 @@ def index(
 
 
 def _own_captions(folder: Path) -> dict[Path, tuple[str, ...]]:
-    """What the folder itself says of its pictures, in whatever format; nothing is no mistake here."""
+    """What the folder itself says of its pictures, in whatever format; nothing is no mistake here.
+
+    What is wrong is said on standard error: pictures it leaves without captions lose the stored ones.
+    """
     try:
-        entries = read(folder).entries
-    except UserError:
+        source = read(folder)
+    except UserError as error:
+        first_line = str(error).partition("\n")[0]
+        print(f"no captions beside the pictures: {first_line}", file=sys.stderr)
         return {}
-    return {entry.path: entry.captions for entry in entries if entry.captions}
+    tell_problems(folder, source)
+    return {entry.path: entry.captions for entry in source.entries if entry.captions}

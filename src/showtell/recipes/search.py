@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from showtell.data.image import MAX_PIXELS
 from showtell.errors import UsageError
 from showtell.library.search import Library, largest
 from showtell.protocols import Encoded, State
@@ -67,14 +68,21 @@ def search(
     return Searcher(library, model).search(query, engine, top, seed)
 
 
-def similar(picture: Path | str, library: Path | str, model: Model | None = None, top: int = 10) -> list[Hit]:
+def similar(
+    picture: Path | str,
+    library: Path | str,
+    model: Model | None = None,
+    top: int = 10,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> list[Hit]:
     """Pictures of a library by their cosine to a picture file, nearest first, that file itself left out.
 
     Raises `ImageError` when the picture cannot be read.
     """
     model = model or load_model()
     opened = Library.open(library, model)
-    encoded = model.encode([model.read(picture)])
+    encoded = model.encode([model.read(picture, max_pixels)])
     itself = Path(picture).resolve()
     matches = opened.similar(encoded.pooled[0], top + 1)
     others = [match for match in matches if match.path.resolve() != itself][:top]
@@ -153,8 +161,7 @@ class Searcher:
 
     @cached_property
     def _pooled(self) -> torch.Tensor:
-        chunks = range(0, len(self.library), CHUNK)
-        return torch.cat([self._encoded(chunk).pooled for chunk in chunks])
+        return self.library.pooled().to(self.model.device)
 
     @cached_property
     def _prior(self) -> Prior:
