@@ -149,7 +149,12 @@ class Library:
             if "vector" not in store.indexed_columns(self._table):
                 return []
             found = self._table.search(query, vector_column_name="vector").distance_type("cosine")
-            return found.refine_factor(4).select(["id", "_distance"]).limit(min(top, len(self))).to_list()
+            return (
+                found.refine_factor(4)
+                .select(["id", "_distance"])
+                .limit(min(top, max(self._table.count_rows(), 1)))
+                .to_list()
+            )
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
@@ -167,7 +172,7 @@ class Library:
             ):  # the first indexing was killed, or is still at work
                 return []
             found = self._table.search(words(query), query_type="fts").select(["id", "_score"])
-            return found.limit(min(2 * top, max(len(self), 1))).to_list()
+            return found.limit(min(2 * top, max(self._table.count_rows(), 1))).to_list()
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]

@@ -17,6 +17,7 @@ CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
 
 def words(query: str) -> MatchQuery:
     """A query for any of its words; as a bare string, one in quotation marks would ask for a phrase."""
+    query = query.encode(errors="replace").decode()  # bytes of the command line may be no UTF-8
     return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see its defaults
 
 
