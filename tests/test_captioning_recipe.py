@@ -1,14 +1,17 @@
 """The complete run: coloured pictures with captions in, a checkpoint that knows its colours out."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
@@ -17,6 +20,7 @@ from showtell.recipes.evaluate import evaluate, neighbour_figures, relation_figu
 from showtell.recipes.model import load_model
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
+from showtell.recipes.splits import VocabularyConfig, divide, load_splits, split_of
 from showtell.train.checkpoint import load_checkpoint
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
@@ -167,10 +171,46 @@ def test_a_split_without_pictures_is_named(pictures, tmp_path):
 
 def test_pictures_without_a_split_are_divided_by_name():
     entries = [Entry(Path(f"{n}.jpg"), ("x",), None) for n in range(1000)]
-    share = sum(captioning.split_of(e) == "val" for e in entries) / 1000
+    share = sum(split_of(e) == "val" for e in entries) / 1000
     assert 0.07 < share < 0.14
     moved = replace(entries[3], path=Path("elsewhere") / "3.jpg")
-    assert captioning.split_of(moved) == captioning.split_of(entries[3])
+    assert split_of(moved) == split_of(entries[3])
+
+
+def _loaded(folder, captions, splits):
+    """`load_splits` of pictures without content, their features all zero."""
+    cache = SimpleNamespace(
+        add=lambda paths, tell: SimpleNamespace(rows=np.arange(len(paths)), skipped={}),
+    )
+    entries = [Entry(folder / f"{n}.jpg", (captions(n),), split) for n, split in enumerate(splits)]
+    return load_splits(entries, VocabularyConfig(), cache)
+
+
+def test_data_without_val_keeps_some_of_train_to_choose_by(tmp_path, capsys):
+    tokenizer, splits = _loaded(tmp_path, lambda n: f"word{n}", ["train"] * 100 + ["test"] * 5)
+    names = {name: [path.name for path in split.paths] for name, split in splits.items()}
+    unnamed = [Entry(Path(f"{n}.jpg"), ("x",), None) for n in range(100)]
+    for name in ("train", "val"):
+        assert names[name] == [e.path.name for e in unnamed if split_of(e) == name]
+    learned = {f"word{Path(name).stem}" for name in names["train"]}
+    assert set(tokenizer.words[4:]) == learned  # no word of a picture that it is chosen by, or tested on
+    assert f"{len(names['val'])} pictures of 'train' are kept" in capsys.readouterr().err
+
+
+def test_data_that_names_both_splits_is_left_as_it_is(tmp_path, capsys):
+    given = [("train", "val", "test", "train")[n % 4] for n in range(100)]
+    _, splits = _loaded(tmp_path, lambda n: f"word{n}", given)
+    for name, split in splits.items():
+        assert [path.stem for path in split.paths] == [str(n) for n in range(100) if given[n] == name]
+    assert "kept" not in capsys.readouterr().err
+
+
+def test_what_is_evaluated_is_what_was_kept(trained, pictures, tmp_path):
+    shutil.copytree(pictures / "train", tmp_path / "train")
+    kept = divide(read(tmp_path).entries)["val"]
+    assert 0 < len(kept) < 10
+    figures = evaluate(load_model(trained), tmp_path, "val", engines=(), beam=1)
+    assert figures["pictures"] == len(kept)
 
 
 @pytest.mark.parametrize("build", [show_and_tell, show_attend_and_tell])

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 
-from showtell.data.batch import Batch, pad
 from showtell.data.features import FeatureCache
 from showtell.data.sampler import Sampler
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
-from showtell.data.tokenizers.words import WordTokenizer
-from showtell.errors import UserError
 from showtell.hub.backbones import load_backbone
 from showtell.recipes.card import captioner_card
 from showtell.recipes.settings import record
+from showtell.recipes.sources import tell_problems
+from showtell.recipes.splits import Split, VocabularyConfig, load_splits, split_hash
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
 from showtell.tasks.perplexity import nats
@@ -33,17 +29,6 @@ from showtell.train.config import TrainConfig
 from showtell.train.loop import train
 
 Captioner = ShowAndTell | ShowAttendAndTell
-
-
-@dataclass(frozen=True)
-class VocabularyConfig:
-    """Which words the captioner learns, all from the training split."""
-
-    max_words: int = 8000
-    min_count: int = 1
-    """Rarer words are unknown."""
-    max_length: int = 40
-    """Words of a caption that are kept."""
 
 
 @dataclass(frozen=True)
@@ -67,31 +52,6 @@ def epochs(count: float, num_pictures: int, batch_size: int, at_least: int = 600
     return max(math.ceil(count * num_pictures / batch_size), at_least)
 
 
-@dataclass(frozen=True)
-class Split:
-    """Pictures of one split with their features and the ids of their captions."""
-
-    cache: FeatureCache
-    rows: list[int]
-    """Of each picture, its row of the cached features."""
-    captions: list[list[list[int]]]
-    """Of each picture, its captions in ids."""
-    paths: list[Path]
-
-    def batch(self, items: Sequence[int]) -> Batch:
-        """The chosen pictures with all of their captions."""
-        ids, keep = pad([ids for i in items for ids in self.captions[i]])
-        owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
-        return Batch(grid=self.cache.grid([self.rows[i] for i in items]), ids=ids, keep=keep, owner=owner)
-
-
-def split_of(entry: Entry) -> str:
-    """The split that the data names; else one picture in ten is `val`, chosen by a hash of its name."""
-    if entry.split is not None:
-        return entry.split
-    return "val" if hashlib.sha256(entry.path.name.encode()).digest()[0] < 26 else "train"
-
-
 def build(config: ShowAndTellConfig | ShowAttendAndTellConfig) -> Captioner:
     """The captioner that a configuration describes, untrained."""
     return ShowAndTell(config) if isinstance(config, ShowAndTellConfig) else ShowAttendAndTell(config)
@@ -107,39 +67,6 @@ def validate(system: Captioner, split: Split, batch_size: int = 50) -> dict[str,
             surprise, count = nats(system, system.embed_image(batch), [split.captions[i] for i in items])
             total, words = total + surprise, words + count
     return {"loss": total / words, "perplexity": math.exp(total / words)}
-
-
-def load_splits(
-    entries: Sequence[Entry], vocabulary: VocabularyConfig, cache: FeatureCache
-) -> tuple[WordTokenizer, dict[str, Split]]:
-    """Words from the training split alone, features of every picture, both splits ready to be read."""
-    entries = [entry for entry in entries if entry.captions]
-    named = {name: [e for e in entries if split_of(e) == name] for name in ("train", "val")}
-    for name, chosen in named.items():
-        if not chosen:
-            raise UserError(
-                f"no captioned picture is in the split {name!r}: give more pictures, or mend the split names"
-            )
-    tokenizer = WordTokenizer.train(
-        (text for entry in named["train"] for text in entry.captions),
-        max_words=vocabulary.max_words,
-        min_count=vocabulary.min_count,
-    )
-    splits = {}
-    for name, chosen in named.items():
-        found = cache.add([entry.path for entry in chosen], _tell(f"features of {name}"))
-        for path, reason in found.skipped.items():
-            print(f"skipped {path}: {reason}", file=sys.stderr)
-        readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
-        if not readable:
-            raise UserError(f"none of the {len(chosen)} pictures of the split {name!r} can be read")
-        splits[name] = Split(
-            cache,
-            [row for _, row in readable],
-            [[tokenizer.encode(text, vocabulary.max_length) for text in e.captions] for e, _ in readable],
-            [e.path for e, _ in readable],
-        )
-    return tokenizer, splits
 
 
 def run(
@@ -167,7 +94,7 @@ def run(
     system = build(recipe.system)
     training, validation = splits["train"], splits["val"]
     sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed)
-    data_hash = _data_hash(splits)
+    data_hash = split_hash(splits)
     facts = {
         "recipe": name,
         "settings": record(recipe),
@@ -211,36 +138,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell" / "features"
 
 
-def _tell(what: str) -> Callable[[int, int], None]:
-    """Progress on standard error: every ten seconds, and when all is done."""
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if done == total or time.monotonic() - last > 10:
-            last = time.monotonic()
-            print(f"{what}: {done} of {total}", file=sys.stderr)
-
-    return tell
-
-
-def _data_hash(splits: dict[str, Split]) -> str:
-    """Names and captions of every split: a resumed run must read the same."""
-    digest = hashlib.sha256()
-    for name, split in sorted(splits.items()):
-        for path, captions in zip(split.paths, split.captions, strict=True):
-            digest.update(json.dumps([name, path.name, captions]).encode())
-    return digest.hexdigest()
-
-
 def read_entries(data: Path, format: str | None = None) -> list[Entry]:
     """The pictures and captions of a folder or file, with what is wrong said on standard error."""
     source = read(data, format)
     print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
-    if source.problems:
-        print(
-            f"{len(source.problems)} problems, the first: {source.problems[0].what}; "
-            f"`showtell data check {data}` lists them",
-            file=sys.stderr,
-        )
+    tell_problems(data, source)
     return source.entries

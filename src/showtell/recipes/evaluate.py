@@ -16,7 +16,7 @@ from showtell.data.sources.entry import Entry
 from showtell.errors import UserError
 from showtell.library.text import caption_scores
 from showtell.protocols import Encoded
-from showtell.recipes.captioning import split_of
+from showtell.recipes.splits import divide
 from showtell.tasks import metrics
 from showtell.tasks.invert import Prior, invert, nearest
 from showtell.tasks.perplexity import nats
@@ -64,12 +64,11 @@ def evaluate(
     # First, as they are soon done: a file that is wrong is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
     source = read(data, format)
-    entries = [e for e in source.entries if e.captions and split_of(e) == split]
+    splits = divide(source.entries)
+    entries = splits.get(split, [])
     if not entries:
-        found = sorted({split_of(e) for e in source.entries if e.captions})
-        raise UserError(
-            f"{data} has no captioned picture in the split {split!r}; it has {', '.join(found) or 'none'}"
-        )
+        found = ", ".join(sorted(splits)) or "none"
+        raise UserError(f"{data} has no captioned picture in the split {split!r}; it has {found}")
     entries, encoded, unreadable = encode_entries(model, entries, tell)
     figures: dict[str, Any] = {
         "model": model.name,

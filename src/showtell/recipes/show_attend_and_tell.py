@@ -1,6 +1,7 @@
 """The captioner that looks: attention over the grid of a frozen backbone."""
 
-from showtell.recipes.captioning import CaptionRecipe, VocabularyConfig, epochs
+from showtell.recipes.captioning import CaptionRecipe, epochs
+from showtell.recipes.splits import VocabularyConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
 from showtell.train.config import TrainConfig
 

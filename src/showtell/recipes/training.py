@@ -10,6 +10,7 @@ from typing import Any
 from showtell.errors import UsageError
 from showtell.recipes import captioning
 from showtell.recipes.settings import apply
+from showtell.recipes.splits import divide
 
 RECIPES = ("show_and_tell", "show_attend_and_tell")
 
@@ -38,7 +39,7 @@ def run(
     build = getattr(importlib.import_module(f"showtell.recipes.{recipe}"), recipe)
     apply(build(1), settings)  # a misspelt field is found before the data is read
     entries = captioning.read_entries(data, format)
-    num_pictures = sum(captioning.split_of(e) == "train" and bool(e.captions) for e in entries)
+    num_pictures = len(divide(entries).get("train", []))
     chosen = apply(build(num_pictures), [f"train.seed={seed}", *settings])
     return captioning.run(chosen, recipe, entries, output, resume=resume, device=device)
 

@@ -1,0 +1,139 @@
+"""Which pictures are learned from and which are chosen by, ready to be read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from showtell.data.batch import Batch, pad
+from showtell.data.features import FeatureCache
+from showtell.data.sources.entry import Entry
+from showtell.data.tokenizers.words import WordTokenizer
+from showtell.errors import UserError
+
+
+@dataclass(frozen=True)
+class VocabularyConfig:
+    """Which words the captioner learns, all from the training split."""
+
+    max_words: int = 8000
+    min_count: int = 1
+    """Rarer words are unknown."""
+    max_length: int = 40
+    """Words of a caption that are kept."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures of one split with their features and the ids of their captions."""
+
+    cache: FeatureCache
+    rows: list[int]
+    """Of each picture, its row of the cached features."""
+    captions: list[list[list[int]]]
+    """Of each picture, its captions in ids."""
+    paths: list[Path]
+
+    def batch(self, items: Sequence[int]) -> Batch:
+        """The chosen pictures with all of their captions."""
+        ids, keep = pad([ids for i in items for ids in self.captions[i]])
+        owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
+        return Batch(grid=self.cache.grid([self.rows[i] for i in items]), ids=ids, keep=keep, owner=owner)
+
+
+def split_of(entry: Entry) -> str:
+    """The split that the data names; else one picture in ten is `val`, chosen by a hash of its name."""
+    if entry.split is not None:
+        return entry.split
+    return _by_name(entry)
+
+
+def divide(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The captioned pictures of every split, in their order.
+
+    Where the data names a training split and none to choose by, one picture in ten of it is `val`, by the
+    same hash.
+    """
+    splits: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.captions:
+            splits.setdefault(split_of(entry), []).append(entry)
+    if "val" not in splits:
+        parts: dict[str, list[Entry]] = {"train": [], "val": []}
+        for entry in splits.get("train", []):
+            parts[_by_name(entry)].append(entry)
+        if all(parts.values()):
+            splits.update(parts)
+    return splits
+
+
+def _by_name(entry: Entry) -> str:
+    return "val" if hashlib.sha256(entry.path.name.encode()).digest()[0] < 26 else "train"
+
+
+def load_splits(
+    entries: Sequence[Entry], vocabulary: VocabularyConfig, cache: FeatureCache
+) -> tuple[WordTokenizer, dict[str, Split]]:
+    """Words from the training split alone, features of every picture, both splits ready to be read."""
+    divided = divide(entries)
+    if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):
+        print(
+            f"the data has no split 'val': {len(divided['val'])} pictures of 'train' are kept to choose by, "
+            "not learned from",
+            file=sys.stderr,
+        )
+    named = {name: divided.get(name, []) for name in ("train", "val")}
+    for name, chosen in named.items():
+        if not chosen:
+            raise UserError(
+                f"no captioned picture is in the split {name!r}: give more pictures, or mend the split names"
+            )
+    tokenizer = WordTokenizer.train(
+        (text for entry in named["train"] for text in entry.captions),
+        max_words=vocabulary.max_words,
+        min_count=vocabulary.min_count,
+    )
+    splits = {}
+    for name, chosen in named.items():
+        found = cache.add([entry.path for entry in chosen], _tell(f"features of {name}"))
+        for path, reason in found.skipped.items():
+            print(f"skipped {path}: {reason}", file=sys.stderr)
+        readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
+        if not readable:
+            raise UserError(f"none of the {len(chosen)} pictures of the split {name!r} can be read")
+        splits[name] = Split(
+            cache,
+            [row for _, row in readable],
+            [[tokenizer.encode(text, vocabulary.max_length) for text in e.captions] for e, _ in readable],
+            [e.path for e, _ in readable],
+        )
+    return tokenizer, splits
+
+
+def split_hash(splits: dict[str, Split]) -> str:
+    """Names and captions of every split: a resumed run must read the same."""
+    digest = hashlib.sha256()
+    for name, split in sorted(splits.items()):
+        for path, captions in zip(split.paths, split.captions, strict=True):
+            digest.update(json.dumps([name, path.name, captions]).encode())
+    return digest.hexdigest()
+
+
+def _tell(what: str) -> Callable[[int, int], None]:
+    """Progress on standard error: every ten seconds, and when all is done."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > 10:
+            last = time.monotonic()
+            print(f"{what}: {done} of {total}", file=sys.stderr)
+
+    return tell
