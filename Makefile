@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check benchmark clean
+.PHONY: demo test test-all check clean
 
 # A virtual environment from nothing. A person who has torch already can skip it: `pip install .`
 .venv/ready: pyproject.toml constraints/cpu.txt
