@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command does: before torch is loaded
+
+# Shapes in signatures are checked in tests alone; the hook sees modules that are imported after it.
+install_import_hook(["showtell.objectives", "showtell.nn"], "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,11 +48,13 @@ class AdditiveAttention(nn.Module):
         self.query = nn.Linear(query_width, width, bias=False)
         self.score = nn.Linear(width, 1, bias=False)
 
-    def keys(self, tokens: Tensor) -> Tensor:
+    def keys(self, tokens: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B N A"]:
         """What the tokens cost once, whatever is asked of them later: `[B N D]` to `[B N A]`."""
         return self.key(tokens)
 
-    def forward(self, query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, query: Float[Tensor, "B K Q"], keys: Float[Tensor, "B 1 N A"], values: Float[Tensor, "B N D"]
+    ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K N"]]:
         """Contexts `[B K D]` and weights `[B K N]` of `query [B K Q]`, `K` questions to each picture.
 
         `keys [B 1 N A]` and `values [B N D]` are shared by the questions.
@@ -79,7 +82,9 @@ class MultiHeadAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
         """`[B N D]` to `[B N D]`; `mask` broadcasts to `bool [B H N N]`, True = may attend.
 
         A token that may attend to none receives zero.
@@ -87,7 +92,9 @@ class MultiHeadAttention(nn.Module):
         queries, keys, values = self._heads(tokens)
         return self._attend(queries, keys, values, mask)
 
-    def advance(self, tokens: Tensor, past: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+    def advance(
+        self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
+    ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]`, after those whose `keys` and `values [B H N D/H]` are remembered.
 
         Returns their outputs and what to remember next; `mask` broadcasts to `bool [B H Q N+Q]`.

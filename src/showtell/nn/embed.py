@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from showtell.errors import UserError
@@ -31,7 +32,12 @@ class TextEmbedding(nn.Module):
         self.segments = nn.Embedding(num_segments, width) if num_segments else None
         self.norm = nn.Identity() if eps is None else nn.LayerNorm(width, eps)
 
-    def forward(self, ids: Tensor, positions: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        ids: Int[Tensor, "R L"],
+        positions: Int[Tensor, "R L"] | None = None,
+        segments: Int[Tensor, "R L"] | None = None,
+    ) -> Float[Tensor, "R L D"]:
         """`positions [R L]`, counted from 0, default to 0, 1, 2, ...; `segments [R L]` to the first.
 
         Raises `UserError` when a text is longer than the table of positions.
@@ -60,7 +66,7 @@ class PatchEmbedding(nn.Module):
         self.patch_size = patch_size
         self.project = nn.Linear(3 * patch_size**2, width, bias=bias)
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
         """`[B 3 H W]`, normalised, to `[B H/P*W/P D]`, row by row; a last incomplete patch is left out."""
         size = self.patch_size
         rows, columns = pixels.shape[2] // size, pixels.shape[3] // size
@@ -69,7 +75,9 @@ class PatchEmbedding(nn.Module):
         return self.project(patches.flatten(3).flatten(1, 2))
 
 
-def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype) -> Tensor:
+def normalise(
+    pixels: UInt8[Tensor, "B 3 H W"], mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype
+) -> Float[Tensor, "B 3 H W"]:
     """`uint8 [B 3 H W]` to `(x / 255 - mean) / std`, channel by channel."""
     offset = torch.tensor(mean, dtype=dtype, device=pixels.device)[:, None, None] * 255
     scale = 1 / (torch.tensor(std, dtype=dtype, device=pixels.device)[:, None, None] * 255)

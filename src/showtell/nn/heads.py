@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ class Pooler(nn.Module):
         super().__init__()
         self.project = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
         """`[B N D]` to `[B D]`."""
         return self.project(tokens[:, 0]).tanh()
 
@@ -34,6 +35,6 @@ class MaskedWordHead(nn.Module):
         self.norm = nn.LayerNorm(width, eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, tokens: Tensor, words: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "T D"], words: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
         """`[T D]` and the word embedding `[V D]` to logits `[T V]`."""
         return F.linear(self.norm(self.activation(self.project(tokens))), words, self.bias)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 
 def attention_mask(
-    keep: Tensor | None,
+    keep: Bool[Tensor, "B N"] | None,
     *,
     queries: int,
     offset: int = 0,
     causal: bool = False,
     prefix: int = 0,
-    segments: Tensor | None = None,
+    segments: Int[Tensor, "B N"] | None = None,
     device: torch.device | str | None = None,
-) -> Tensor | None:
+) -> Bool[Tensor, "#B 1 #Q N"] | None:
     """Which keys each query may attend to, `bool [B 1 Q N]`, True = may attend; None when all may.
 
     A query may attend to a key that is real (`keep [B N]`), of its own sequence (`segments [B N]`, for

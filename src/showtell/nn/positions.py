@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def sine_1d(length: int, width: int) -> Tensor:
+def sine_1d(length: int, width: int) -> Float[Tensor, "{length} {width}"]:
     """Waves of geometrically growing length, `[length width]`: sine in even channels, cosine in odd.
 
     `p[t, 2i] = sin(t / 10000^(2i / width))`. Each row is unique and bounded, and the row `k` further on is
@@ -24,19 +25,19 @@ def sine_1d(length: int, width: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float()
 
 
-def sine_2d(rows: int, columns: int, width: int) -> Tensor:
+def sine_2d(rows: int, columns: int, width: int) -> Float[Tensor, "{rows*columns} {width}"]:
     """Half of the channels say the column (x), the other half the row (y): `[rows*columns width]`."""
     x, y = sine_1d(columns, width // 2), sine_1d(rows, width // 2)
     return by_axis(x, y)
 
 
-def by_axis(x: Tensor, y: Tensor) -> Tensor:
+def by_axis(x: Float[Tensor, "W C"], y: Float[Tensor, "H C"]) -> Float[Tensor, "H*W 2*C"]:
     """Positions on a grid from those of its columns `[W D/2]` and rows `[H D/2]`, row by row: `[H*W D]`."""
     pairs = [x[None].expand(len(y), -1, -1), y[:, None].expand(-1, len(x), -1)]
     return torch.cat(pairs, -1).flatten(0, 1)
 
 
-def resized(table: Tensor, rows: int, columns: int) -> Tensor:
+def resized(table: Float[Tensor, "N D"], rows: int, columns: int) -> Float[Tensor, "{rows*columns} D"]:
     """A learned table of a square grid, `[S*S D]`, for another grid: `[rows*columns D]`, bicubic.
 
     Source: Dosovitskiy et al. 2021, section 3.2.

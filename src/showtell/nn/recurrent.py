@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.protocols import State
@@ -16,14 +15,15 @@ class Recurrent(nn.Module):
     gathered, repeated and cut like any other batch.
     """
 
-    def __init__(
-        self, cell: Literal["lstm", "gru"], width_in: int, width: int, depth: int, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, cell: str, width_in: int, width: int, depth: int, dropout: float = 0.0) -> None:
+        """`cell` is "lstm" or "gru"; any other, as in a damaged checkpoint, is a `KeyError`."""
         super().__init__()
         network = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         self.layers = network(width_in, width, depth, batch_first=True, dropout=dropout if depth > 1 else 0.0)
 
-    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, inputs: Float[Tensor, "R L width_in"], state: State | None = None
+    ) -> tuple[Float[Tensor, "R L W"], State]:
         """`[R L width_in]` to outputs `[R L width]` and the state after the last position."""
         past = None
         if state is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,7 +66,7 @@ class ResidualBlock(nn.Module):
         if stride != 1 or width_in != width:
             self.shortcut = ConvNorm(width_in, width, 1, stride, relu=False)
 
-    def forward(self, grid: Tensor) -> Tensor:
+    def forward(self, grid: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C_out H_out W_out"]:
         """`[B width_in h w]` to `[B width h/stride w/stride]`."""
         return F.relu(self.layers(grid) + self.shortcut(grid), inplace=True)
 
@@ -108,7 +109,7 @@ class ResNet(nn.Module):
             if isinstance(module, ResidualBlock):
                 nn.init.zeros_(module.layers[-1].get_parameter("1.weight"))
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
         """`[B 3 H W]`, normalised, to the grid before pooling, `[B N D]`.
 
         `N` is `H/32 * W/32` after the ImageNet stem, `H/8 * W/8` after the CIFAR stem.

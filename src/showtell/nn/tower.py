@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
 from showtell.errors import UsageError
@@ -12,6 +13,8 @@ from showtell.nn.resnet import SHAPES, ResNet, Stem
 from showtell.protocols import Encoded
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Pixels = Float[Tensor, "B 3 H W"] | UInt8[Tensor, "B 3 H W"]
 
 
 class PictureTower(nn.Module):
@@ -31,22 +34,24 @@ class PictureTower(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def grid(self, pixels: Tensor) -> Tensor:
+    def grid(self, pixels: Pixels) -> Float[Tensor, "B N D"]:
         """`[B 3 H W]`, uint8 or floats in 0..1, to the grid before pooling, `[B N D]`."""
         values = pixels if pixels.is_floating_point() else pixels.float() / 255
         return self.net((values - self.mean) / self.std)
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Pixels) -> Float[Tensor, "B D"]:
         """`[B 3 H W]` to the mean of the grid, `[B D]`."""
         return self.grid(pixels).mean(1)
 
-    def encode(self, pixels: Tensor) -> Encoded:
+    def encode(self, pixels: Pixels) -> Encoded:
         """`[B 3 H W]` to the grid and its mean."""
         tokens = self.grid(pixels)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
 
-def each_view(net: Callable[[Tensor], Tensor], views: Tensor, joint: bool) -> Tensor:
+def each_view(
+    net: Callable[[Tensor], Tensor], views: Shaped[Tensor, "V B *rest"], joint: bool
+) -> Float[Tensor, "V B D"]:
     """`[V B ...]` to `[V B D]`: each view on its own, or `joint`, all in one pass.
 
     The results differ where batch norm trains: its statistics are those of one view, or of all.

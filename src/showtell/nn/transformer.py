@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal, cast
 
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +38,7 @@ class MLP(nn.Module):
         self.narrow = nn.Linear(mlp_dim, width)
         self.activation = ACTIVATIONS[activation]
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """`[... D]` to `[... D]`."""
         return self.narrow(self.activation(self.widen(tokens)))
 
@@ -68,11 +69,15 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(width, eps)
         self.dropout = dropout
 
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
         """`[B N D]` to `[B N D]`."""
         return self._around(tokens, self.attention(self._before(tokens), mask))
 
-    def advance(self, tokens: Tensor, past: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+    def advance(
+        self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
+    ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]`, and what to remember of them."""
         attended, past = self.attention.advance(self._before(tokens), past, mask)
         return self._around(tokens, attended), past
@@ -110,7 +115,9 @@ class Transformer(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
 
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
         """`[B N D]` to `[B N D]`; `mask` comes from `nn.mask.attention_mask`."""
         for block in self.blocks:
             tokens = block(tokens, mask)
@@ -124,7 +131,9 @@ class Transformer(nn.Module):
             for name, tensor in block.attention.nothing(batch).items()
         }
 
-    def advance(self, tokens: Tensor, past: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+    def advance(
+        self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
+    ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]` after the remembered ones, and what to remember next.
 
         A causal stack says so what `forward` says of the whole, at the price of the new tokens alone.

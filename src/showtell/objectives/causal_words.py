@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def next_words(ids: Tensor, keep: Tensor) -> Tensor:
+def next_words(ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]) -> Int[Tensor, " T"]:
     """The words to be predicted, `[T]`: every real one but the first of each row, row by row."""
     return ids[:, 1:][keep[:, 1:]]
 
 
-def causal_words(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+def causal_words(
+    logits: Float[Tensor, "T V"], targets: Int[Tensor, " T"], smoothing: float = 0.0
+) -> Float[Tensor, ""]:
     """Mean of `-log p(target)` over words that are not padding; nats.
 
     `logits [T V]`, `targets [T]`. With `smoothing` e, the target is `1 - e` for the word plus `e / V`

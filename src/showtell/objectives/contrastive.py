@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def info_nce(anchors: Tensor, candidates: Tensor, scale: Tensor | float) -> Tensor:
+def info_nce(
+    anchors: Float[Tensor, "N D"], candidates: Float[Tensor, "M D"], scale: Float[Tensor, ""] | float
+) -> Float[Tensor, ""]:
     """`-log exp(s a_i.c_i) / sum_j exp(s a_i.c_j)`, mean over the anchors; nats.
 
     `anchors [N D]` and `candidates [M D]` have length 1, `scale` is 1 / temperature. Candidate `i` is the
@@ -21,7 +24,9 @@ def info_nce(anchors: Tensor, candidates: Tensor, scale: Tensor | float) -> Tens
     return F.cross_entropy(scale * anchors @ candidates.T, torch.arange(len(anchors), device=anchors.device))
 
 
-def symmetric_info_nce(images: Tensor, texts: Tensor, scale: Tensor | float) -> Tensor:
+def symmetric_info_nce(
+    images: Float[Tensor, "N D"], texts: Float[Tensor, "N D"], scale: Float[Tensor, ""] | float
+) -> Float[Tensor, ""]:
     """`info_nce` from pictures to texts and back, averaged; both `[N D]` of length 1.
 
     Source: Radford et al. 2021, "CLIP", figure 3.

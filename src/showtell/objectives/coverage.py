@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def doubly_stochastic(coverage: Tensor, num_words: Tensor) -> Tensor:
+def doubly_stochastic(coverage: Float[Tensor, "R N"], num_words: Int[Tensor, " R"]) -> Float[Tensor, ""]:
     """`sum_i (1 - sum_t alpha_ti)^2`, averaged over captions, with the target scaled to `C / N`.
 
     `coverage [R N]` is the attention that each of `N` tokens received over the caption's `C` words

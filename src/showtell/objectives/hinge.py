@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
-def hardest_hinge(scores: Tensor, margin: float = 0.2) -> Tensor:
+def hardest_hinge(scores: Float[Tensor, "N N"], margin: float = 0.2) -> Float[Tensor, ""]:
     """`max_j [m - s_ii + s_ij]_+ + max_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
     `scores [N N]` has pictures as rows, texts as columns and the pairs on its diagonal; N is at least 2. The

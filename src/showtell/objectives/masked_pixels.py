@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
 def mask_patches(
     count: int, rows: int, columns: int, generator: torch.Generator, ratio: float = 0.6, unit: int = 1
-) -> Tensor:
+) -> Bool[Tensor, "{count} {rows*columns}"]:
     """Which patches are hidden, `bool [count rows*columns]`: the same number in each picture.
 
     Squares of `unit` by `unit` patches are hidden as one, `ceil(ratio * squares)` of them; `unit` must
@@ -30,7 +31,9 @@ def mask_patches(
     return squares.repeat_interleave(unit, 1).repeat_interleave(unit, 2).flatten(1)
 
 
-def masked_pixels(prediction: Tensor, target: Tensor, masked: Tensor) -> Tensor:
+def masked_pixels(
+    prediction: Float[Tensor, "B N P"], target: Float[Tensor, "B N P"], masked: Bool[Tensor, "B N"]
+) -> Float[Tensor, ""]:
     """Mean absolute error over the values of the hidden patches; the others do not count.
 
     `prediction`, `target [B N P]` with `P` values a patch, `masked bool [B N]`, at least one True.

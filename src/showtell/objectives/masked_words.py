@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,21 +14,21 @@ from torch.nn import functional as F
 class Masked(NamedTuple):
     """A corrupted text."""
 
-    ids: Tensor
+    ids: Int[Tensor, "R L"]
     """`int64 [R L]`, what the model reads."""
-    masked: Tensor
+    masked: Bool[Tensor, "R L"]
     """`bool [R L]`, True where a word is to be predicted."""
 
 
 def mask_words(
-    ids: Tensor,
-    keep: Tensor,
+    ids: Int[Tensor, "R L"],
+    keep: Bool[Tensor, "R L"],
     *,
     mask_id: int,
     vocab_size: int,
     special: Sequence[int] = (),
     rate: float = 0.15,
-    groups: Tensor | None = None,
+    groups: Int[Tensor, "R L"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Masked:
     """Choose each real word of `ids [R L]` with probability `rate`, anew at each call.
@@ -51,7 +52,7 @@ def mask_words(
     return Masked(torch.where(masked, corrupted, ids), masked)
 
 
-def masked_words(logits: Tensor, targets: Tensor) -> Tensor:
+def masked_words(logits: Float[Tensor, "T V"], targets: Int[Tensor, " T"]) -> Float[Tensor, ""]:
     """Mean of `-log p(target)` over the masked words, nats; 0 where none is masked.
 
     `logits [T V]`, `targets [T]`, the masked positions alone.

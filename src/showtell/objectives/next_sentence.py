@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def next_sentence(logits: Tensor, follows: Tensor) -> Tensor:
+def next_sentence(logits: Float[Tensor, "R 2"], follows: Bool[Tensor, " R"]) -> Float[Tensor, ""]:
     """Cross-entropy of `logits [R 2]`, whose first column says yes, and `follows`, `bool [R]`; nats.
 
     Source: Devlin et al. 2019, section 3.1, task 2.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
+def nt_xent(
+    first: Float[Tensor, "B D"], second: Float[Tensor, "B D"], temperature: float = 0.1
+) -> Float[Tensor, ""]:
     """Find the other view of the same picture among all other views; nats, averaged over the `2B` views.
 
         l(i, j) = -log exp(cos(z_i, z_j) / tau) / sum_{k != i} exp(cos(z_i, z_k) / tau)
@@ -22,7 +25,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     return F.cross_entropy(logits, torch.arange(len(views), device=views.device).roll(len(first)))
 
 
-def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def byol_loss(prediction: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
     """Squared distance of the two directions, `2 - 2 cos(q, z')`, averaged over the batch.
 
     `prediction`, `target [B D]`; no gradient reaches the target.
@@ -32,7 +35,7 @@ def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 2 + 2 * simsiam_loss(prediction, target)
 
 
-def simsiam_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def simsiam_loss(prediction: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
     """Negative cosine, `-cos(p, stopgrad(z))`, averaged over the batch; -1 at best.
 
     `prediction`, `target [B D]`; no gradient reaches the target.
