@@ -24,7 +24,7 @@ def words(query: str) -> MatchQuery:
 def index_error(table: Any) -> Exception | None:
     """What a table's full-text index says to a first query, where it cannot answer it."""
     try:
-        table.search(words("a"), query_type="fts").select(["id"]).limit(1).to_list()
+        table.search(words("a"), query_type="fts").select(["id", "_score"]).limit(1).to_list()
     except Exception as error:  # what a damaged index raises is not documented
         return error
     return None
