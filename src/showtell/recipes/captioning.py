@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import torch
 
+from showtell.data.batch import Batch
 from showtell.data.features import FeatureCache
 from showtell.data.sampler import Sampler
 from showtell.data.sources.detect import read
@@ -63,8 +64,8 @@ def validate(system: Captioner, split: Split, batch_size: int = 50) -> dict[str,
     with torch.inference_mode():
         for first in range(0, len(split.rows), batch_size):
             items = range(first, min(first + batch_size, len(split.rows)))
-            batch = split.batch(items).to(next(system.parameters()).device)
-            surprise, count = nats(system, system.embed_image(batch), [split.captions[i] for i in items])
+            pictures = Batch(grid=split.grid(items).to(next(system.parameters()).device))
+            surprise, count = nats(system, system.embed_image(pictures), [split.captions[i] for i in items])
             total, words = total + surprise, words + count
     return {"loss": total / words, "perplexity": math.exp(total / words)}
 

@@ -16,6 +16,7 @@ from showtell.data.sources.entry import Entry
 from showtell.errors import UserError
 from showtell.library.text import caption_scores
 from showtell.protocols import Encoded
+from showtell.recipes.search import ENGINES
 from showtell.recipes.splits import divide
 from showtell.tasks import metrics
 from showtell.tasks.invert import Prior, invert, nearest
@@ -26,7 +27,6 @@ from showtell.tasks.words import analogy, score_analogies, score_similarity, sim
 if TYPE_CHECKING:
     from showtell.recipes.model import Model
 
-ENGINES = ("likelihood", "inversion", "captions")
 BATCH = 32
 NEIGHBOURS = {
     "boy": {"kid", "child", "girl"},

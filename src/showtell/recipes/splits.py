@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from showtell.data.batch import Batch, pad
 from showtell.data.features import FeatureCache
@@ -45,7 +46,11 @@ class Split:
         """The chosen pictures with all of their captions."""
         ids, keep = pad([ids for i in items for ids in self.captions[i]])
         owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
-        return Batch(grid=self.cache.grid([self.rows[i] for i in items]), ids=ids, keep=keep, owner=owner)
+        return Batch(grid=self.grid(items), ids=ids, keep=keep, owner=owner)
+
+    def grid(self, items: Sequence[int]) -> Tensor:
+        """The features of the chosen pictures, `float32 [B N D]`."""
+        return self.cache.grid([self.rows[i] for i in items])
 
 
 def split_of(entry: Entry) -> str:
