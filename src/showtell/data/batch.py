@@ -27,6 +27,10 @@ class Batch:
     """`int64 [R]`, the picture that each text describes."""
     segments: Tensor | None = None
     """`int64 [R L]`, 0 for the words of a first sentence, 1 for those of a second."""
+    sequences: Tensor | None = None
+    """`int64 [R L]`, which text of its row a word belongs to, where several are packed into one row."""
+    positions: Tensor | None = None
+    """`int64 [R L]`, a word's place in its own text, counted from 0; None where a row is one text."""
     groups: Tensor | None = None
     """`int64 [R L]`, the same number for the pieces of one word, counted from 0 in each row."""
     follows: Tensor | None = None
