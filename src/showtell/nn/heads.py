@@ -11,15 +11,15 @@ from showtell.nn.transformer import ACTIVATIONS, Activation
 
 
 class Pooler(nn.Module):
-    """One vector for the whole from its first token: `tanh(W x_0)`."""
+    """One vector for the whole from its first token `x`: `tanh(W x)`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.project = nn.Linear(width, width)
 
-    def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
-        """`[B N D]` to `[B D]`."""
-        return self.project(tokens[:, 0]).tanh()
+    def forward(self, first: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+        """`[B D]` to `[B D]`."""
+        return self.project(first).tanh()
 
 
 class MaskedWordHead(nn.Module):

@@ -5,13 +5,14 @@
     next sentence: softmax(W' tanh(W_p t_0))
 
 Source: Devlin et al. 2019, "BERT", figures 1 and 2, sections 3 and 3.1; the sizes are BERT-base. The paper's
-dropout of 0.1 is off unless asked for.
+dropout of 0.1 is off unless asked for. Sentence encoders such as MiniLM are a `BERTEncoder` that pools the
+mean of the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.heads import MaskedWordHead, Pooler
 from showtell.nn.mask import attention_mask
+from showtell.nn.pool import first_token, mean_token
 from showtell.nn.transformer import Activation, Transformer, initialise
 from showtell.objectives.masked_words import mask_words, masked_words
 from showtell.objectives.next_sentence import next_sentence
@@ -28,8 +30,8 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class BERTConfig:
-    """BERT-base, uncased. `special` are the ids that are never hidden: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+class BERTEncoderConfig:
+    """BERT-base, uncased."""
 
     vocab_size: int = 30522
     width: int = 768
@@ -41,18 +43,18 @@ class BERTConfig:
     activation: Activation = "gelu"
     eps: float = 1e-12
     dropout: float = 0.0
-    mask_id: int = 103
-    special: tuple[int, ...] = (0, 100, 101, 102, 103)
-    mask_rate: float = 0.15
+    pooler: bool = True
+    """Whether there is a layer on top of [CLS]."""
+    pooling: Literal["first", "mean"] = "first"
+    """A text's vector: its [CLS], through the pooler where there is one, or the mean of its tokens."""
 
 
-class BERT(nn.Module):
-    """Bidirectional encoder of texts, pretrained on masked words and next sentences jointly."""
+class BERTEncoder(nn.Module):
+    """Bidirectional encoder of texts, without heads."""
 
-    Config: ClassVar = BERTConfig
-    loss_weights: ClassVar = {"words": 1.0, "next_sentence": 1.0}
+    Config: ClassVar = BERTEncoderConfig
 
-    def __init__(self, config: BERTConfig) -> None:
+    def __init__(self, config: BERTEncoderConfig) -> None:
         super().__init__()
         self.config = c = config
         self.embed = TextEmbedding(
@@ -68,22 +70,57 @@ class BERT(nn.Module):
             eps=c.eps,
             dropout=c.dropout,
         )
-        self.pooler = Pooler(c.width)
-        self.words = MaskedWordHead(c.width, c.vocab_size, c.eps, c.activation)
-        self.next_sentence = nn.Linear(c.width, 2)
+        self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
         self.apply(initialise)
 
-    def embed_text(self, batch: Batch) -> Encoded:
-        """Each text as `tokens [R L D]`, pooled from [CLS]."""
+    def read(self, batch: Batch) -> Tensor:
+        """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
         assert batch.ids is not None
-        tokens = self.embed(batch.ids, segments=batch.segments)
+        tokens = self.embed(batch.ids, batch.positions, batch.segments)
         tokens = F.dropout(tokens, self.config.dropout, self.training)
-        tokens = self.transformer(tokens, attention_mask(batch.keep, queries=batch.ids.shape[1]))
-        return Encoded(tokens, self.pooler(tokens), batch.keep)
+        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
+        return self.transformer(tokens, mask)
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """Each text as `tokens [R L D]` and pooled: a vector a row, or a text where rows are packed."""
+        tokens = self.read(batch)
+        if self.config.pooling == "mean":
+            pooled = mean_token(tokens, batch.keep, batch.positions)
+        else:
+            pooled = self.pooler(first_token(tokens, batch.keep, batch.positions))
+        return Encoded(tokens, pooled, batch.keep)
 
     def word_vectors(self) -> Tensor:
         """`[V D]`."""
         return self.embed.words.weight.detach()
+
+
+@dataclass(frozen=True)
+class BERTConfig(BERTEncoderConfig):
+    """BERT-base, uncased. `special` are the ids that are never hidden: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+
+    mask_id: int = 103
+    special: tuple[int, ...] = (0, 100, 101, 102, 103)
+    mask_rate: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not self.pooler:
+            raise ValueError("BERT judges the next sentence by its pooler: set pooler=True")
+
+
+class BERT(BERTEncoder):
+    """The encoder, pretrained on masked words and next sentences jointly."""
+
+    Config: ClassVar = BERTConfig
+    config: BERTConfig
+    loss_weights: ClassVar = {"words": 1.0, "next_sentence": 1.0}
+
+    def __init__(self, config: BERTConfig) -> None:
+        super().__init__(config)
+        self.words = MaskedWordHead(config.width, config.vocab_size, config.eps, config.activation)
+        self.next_sentence = nn.Linear(config.width, 2)
+        self.words.apply(initialise)
+        initialise(self.next_sentence)
 
     def guess(self, tokens: Tensor) -> Tensor:
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
@@ -105,11 +142,12 @@ class BERT(nn.Module):
             groups=batch.groups,
             generator=generator,
         )
-        encoded = self.embed_text(Batch(ids=ids, keep=batch.keep, segments=batch.segments))
+        tokens = self.read(replace(batch, ids=ids))
+        pairs = self.pooler(first_token(tokens, batch.keep, batch.positions))
         return Step(
             {
-                "words": masked_words(self.guess(encoded.tokens[masked]), batch.ids[masked]),
-                "next_sentence": next_sentence(self.next_sentence(encoded.pooled), batch.follows),
+                "words": masked_words(self.guess(tokens[masked]), batch.ids[masked]),
+                "next_sentence": next_sentence(self.next_sentence(pairs), batch.follows),
             }
         )
 
