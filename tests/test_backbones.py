@@ -13,6 +13,7 @@ from PIL import Image
 from showtell.errors import UsageError
 from showtell.hub import backbones
 from showtell.hub.backbones import FromPixels, load_backbone
+from showtell.hub.packages import package_path
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def backbone():
 @pytest.fixture(scope="module")
 def reference() -> FromPixels:
     """Eager torch, the definition of what the backbone computes."""
-    return FromPixels(backbones.efficientnet_lite0(backbones._weights_file()))
+    return FromPixels(backbones.efficientnet_lite0(package_path("efficientnet_lite0")))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_equals_eager_torch_on_every_picture(backbone, reference, pictures) -> N
 
 
 def test_torch_for_a_gpu_equals_it_too(reference, pictures) -> None:
-    run = backbones._Torch(backbones._weights_file(), "cpu")
+    run = backbones._Torch(package_path("efficientnet_lite0"), "cpu")
     torch.testing.assert_close(run(pictures), reference(torch.from_numpy(pictures)), atol=1e-4, rtol=1e-4)
 
 
@@ -74,7 +75,7 @@ def test_refuses_other_shapes(backbone, pictures) -> None:
 
 
 def test_names_every_tensor_of_the_reference() -> None:
-    reference = torch.load(backbones._weights_file(), weights_only=True)
+    reference = torch.load(package_path("efficientnet_lite0"), weights_only=True)
     ours = backbones.EfficientNetLite0().state_dict()
     assert {backbones.rename(name) for name in reference} == set(ours)
 

@@ -63,8 +63,8 @@ _add(app, about.env)
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; return the exit status.
 
-    0 done, 1 failed, 2 asked wrongly, 130 interrupted. What went wrong is one line on standard
-    error; with SHOWTELL_DEBUG=1 the traceback follows.
+    0 done, 1 failed, 2 asked wrongly, 4 weights that are not here, 130 interrupted. What went wrong is one
+    line on standard error; with SHOWTELL_DEBUG=1 the traceback follows.
     """
     try:
         return app(list(arguments), prog_name="showtell", standalone_mode=False) or 0

