@@ -15,7 +15,8 @@ from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
-from showtell.recipes import captioning, training
+from showtell.recipes import training
+from showtell.recipes.captioning import CaptionData
 from showtell.recipes.evaluate import evaluate, neighbour_figures, relation_figures
 from showtell.recipes.model import load_model
 from showtell.recipes.show_and_tell import show_and_tell
@@ -166,7 +167,7 @@ def test_mistakes_are_named(pictures, tmp_path):
 def test_a_split_without_pictures_is_named(pictures, tmp_path):
     only = [Entry(pictures / "train" / "0.png", ("a red square",), "train")]
     with pytest.raises(UserError, match="'val'"):
-        captioning.run(show_and_tell(1), "show_and_tell", only, tmp_path)
+        show_and_tell(1).run("show_and_tell", CaptionData(only), tmp_path)
 
 
 def test_pictures_without_a_split_are_divided_by_name():

@@ -81,7 +81,8 @@ def test_a_grid_system_keeps_its_grid(tmp_path: Path) -> None:
     [
         ("preprocess.json", {"backbone": "efficientnet_lite0", "version": "squash224-v0"}, "squash224-v0"),
         ("preprocess.json", {"backbone": "resnet9000", "version": "squash224-v1"}, "resnet9000"),
-        ("preprocess.json", {}, "None"),
+        ("preprocess.json", {}, "sees no pictures"),
+        ("preprocess.json", {"size": 224, "version": "crop224-v9"}, "crop224-v9"),
         ("tokenizer.json", {"no": "tokenizer"}, "tokenizer.json"),
     ],
 )

@@ -121,8 +121,11 @@ class PictureEncoder(Protocol):
 
     hash: str
     """Hash of the weights that make the vectors."""
-    preprocessing: str
-    """Version of how pixels are prepared; another version means other vectors."""
+
+    @property
+    def preprocessing(self) -> str:
+        """Version of how pixels are prepared; another version means other vectors."""
+        ...
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded picture, `uint8 [H W 3]`, to the size the network takes, `uint8 [S S 3]`."""

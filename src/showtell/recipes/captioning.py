@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,17 +16,16 @@ from showtell.data.features import FeatureCache
 from showtell.data.sampler import Sampler
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
-from showtell.hub.backbones import load_backbone
+from showtell.hub.backbones import Backbone, load_backbone
 from showtell.recipes.card import captioner_card
+from showtell.recipes.fit import fit
 from showtell.recipes.settings import record
 from showtell.recipes.sources import tell_problems
-from showtell.recipes.splits import Split, VocabularyConfig, load_splits, split_hash
+from showtell.recipes.splits import Split, VocabularyConfig, divide, load_splits, split_hash
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
 from showtell.tasks.perplexity import nats
-from showtell.train.checkpoint import save_checkpoint
 from showtell.train.config import TrainConfig
-from showtell.train.loop import train
 
 Captioner = ShowAndTell | ShowAttendAndTell
 
@@ -42,6 +40,48 @@ class CaptionRecipe:
     backbone: str = "efficientnet_lite0"
     weights: Literal["float32", "float16"] = "float32"
     """How the checkpoint stores them."""
+
+    def read(self, data: Path, format: str | None = None) -> CaptionData:
+        """The pictures and captions of a folder or file, with what is wrong said on standard error."""
+        source = read(data, format)
+        print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
+        tell_problems(data, source)
+        return CaptionData(source.entries)
+
+    def run(
+        self, name: str, data: CaptionData, output: Path, *, resume: bool = False, device: str = "cpu"
+    ) -> dict[str, Any]:
+        """Train, keep the best on `val`, write `output/model`; return what was reached."""
+        backbone = load_backbone(self.backbone, device)
+        tokenizer, splits = load_splits(data.entries, self.vocabulary, feature_cache(backbone))
+        recipe = replace(self, system=replace(self.system, vocab_size=len(tokenizer)))
+        torch.manual_seed(recipe.train.seed)
+        system = build(recipe.system)
+        training, validation = splits["train"], splits["val"]
+        sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed)
+        facts = {
+            "recipe": name,
+            "settings": record(recipe),
+            "data": {"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
+        }
+        return fit(
+            system,
+            recipe.train,
+            output,
+            name=name,
+            facts=facts,
+            about=f"{len(training.rows)} pictures to learn from, {len(validation.rows)} to choose by, "
+            f"{len(tokenizer)} words",
+            load_batch=lambda index: training.batch(sampler(index)),
+            validate=lambda module: validate(cast(Captioner, module), validation),
+            describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
+            tokenizer_json=tokenizer.to_json(),
+            preprocess={"backbone": self.backbone, "version": backbone.preprocessing},
+            card=lambda figures: captioner_card(name, system, facts, figures),
+            dtype=getattr(torch, recipe.weights),
+            resume=resume,
+            device=device,
+        )
 
 
 def epochs(count: float, num_pictures: int, batch_size: int, at_least: int = 600) -> int:
@@ -70,78 +110,26 @@ def validate(system: Captioner, split: Split, batch_size: int = 50) -> dict[str,
     return {"loss": total / words, "perplexity": math.exp(total / words)}
 
 
-def run(
-    recipe: CaptionRecipe,
-    name: str,
-    entries: Sequence[Entry],
-    output: Path,
-    *,
-    resume: bool = False,
-    device: str = "cpu",
-) -> dict[str, Any]:
-    """Train, keep the best on `val`, write `output/model`; return what was reached."""
-    backbone = load_backbone(recipe.backbone, device)
-    cache = FeatureCache(
-        cache_folder(),
+@dataclass(frozen=True)
+class CaptionData:
+    """Pictures with captions, as they were read."""
+
+    entries: list[Entry]
+
+    @property
+    def num_training(self) -> int:
+        """Pictures to learn from."""
+        return len(divide(self.entries).get("train", []))
+
+
+def feature_cache(backbone: Backbone) -> FeatureCache:
+    """Features of a backbone kept between runs, in `$XDG_CACHE_HOME/showtell/features`."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return FeatureCache(
+        home / "showtell" / "features",
         backbone.hash,
         backbone.preprocessing,
         backbone,
         (backbone.num_tokens, backbone.width),
         backbone.size,
     )
-    tokenizer, splits = load_splits(entries, recipe.vocabulary, cache)
-    recipe = replace(recipe, system=replace(recipe.system, vocab_size=len(tokenizer)))
-    torch.manual_seed(recipe.train.seed)
-    system = build(recipe.system)
-    training, validation = splits["train"], splits["val"]
-    sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed)
-    data_hash = split_hash(splits)
-    facts = {
-        "recipe": name,
-        "settings": record(recipe),
-        "data": {"hash": data_hash, **{s: len(split.rows) for s, split in splits.items()}},
-    }
-
-    def finish(folder: Path) -> None:
-        figures = validate(system.eval(), validation)
-        save_checkpoint(
-            folder,
-            system,
-            record={**facts, "validation": figures},
-            tokenizer_json=tokenizer.to_json(),
-            preprocess={"backbone": recipe.backbone, "version": backbone.preprocessing},
-            card=captioner_card(name, system, facts, figures),
-            dtype=getattr(torch, recipe.weights),
-        )
-
-    print(
-        f"{name}: {len(training.rows)} pictures to learn from, {len(validation.rows)} to choose by, "
-        f"{len(tokenizer)} words, {sum(p.numel() for p in system.parameters()) / 1e6:.1f} M weights",
-        file=sys.stderr,
-    )
-    trained = train(
-        system,
-        lambda index: training.batch(sampler(index)),
-        recipe.train,
-        output,
-        finish=finish,
-        validate=lambda module: validate(cast(Captioner, module), validation),
-        describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
-        record=facts,
-        resume=resume,
-        device=device,
-    )
-    return {"model": str(output / "model"), "steps": trained.step, "loss": trained.best}
-
-
-def cache_folder() -> Path:
-    """Where features are kept between runs: `$XDG_CACHE_HOME/showtell/features`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell" / "features"
-
-
-def read_entries(data: Path, format: str | None = None) -> list[Entry]:
-    """The pictures and captions of a folder or file, with what is wrong said on standard error."""
-    source = read(data, format)
-    print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
-    tell_problems(data, source)
-    return source.entries

@@ -1,4 +1,4 @@
-"""A trained captioner ready to be asked: its network, its words, and the frozen backbone before them."""
+"""A trained system ready to be asked: its network, its words, and what prepares pictures for it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, pad
 from showtell.data.image import MAX_PIXELS, load_image
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.data.transforms import squash
-from showtell.errors import UserError
-from showtell.hub.backbones import Backbone, load_backbone
-from showtell.protocols import Encoded
+from showtell.errors import UsageError, UserError
+from showtell.protocols import Captions, EmbedsImages, EmbedsText, Encoded, HasWords
+from showtell.recipes.sight import Sight, load_sight
 from showtell.recipes.training import choose_device
 from showtell.tasks.caption import Caption, caption
 from showtell.train.checkpoint import load_checkpoint
 
 SHIPPED = Path(__file__).parents[1] / "models" / "default"
+TEXTS = 64
+ABILITIES: dict[Any, str] = {
+    Captions: "puts no pictures into words",
+    EmbedsImages: "sees no pictures",
+    EmbedsText: "has no vectors for texts",
+    HasWords: "has no words",
+}
 
 
 @dataclass(eq=False)
@@ -31,32 +38,74 @@ class Model:
     """Pictures and words in, captions and vectors out; what a library calls its `PictureEncoder`."""
 
     system: Any
-    """The network of the checkpoint, in evaluation mode: it embeds pictures, captions them, has words."""
-    tokenizer: WordTokenizer
-    backbone: Backbone
+    """The network of the checkpoint, in evaluation mode."""
+    vocabulary: WordTokenizer | None
+    sight: Sight | None
+    """How pictures reach the network; None where it sees none."""
     hash: str
-    """Of everything that decides an answer: the checkpoint and the backbone's weights."""
+    """Of everything that decides an answer: the checkpoint, and the backbone's weights where there is one."""
     name: str
     """The recipe and the beginning of the hash, for people."""
-    preprocessing: str
+    max_length: int | None = None
+    """Tokens of a text that the network reads, specials included; None where any number."""
     device: str = "cpu"
 
+    def can(self, ability: type) -> bool:
+        """Whether the network keeps one of the protocols of `showtell.protocols`."""
+        return isinstance(self.system, ability)
+
+    def require(self, *abilities: type) -> None:
+        """Raises `UsageError` where the network does not keep one of the protocols."""
+        for ability in abilities:
+            if not self.can(ability):
+                raise UsageError(f"the model {self.name} {ABILITIES[ability]}; choose another with --model")
+
+    @property
+    def tokenizer(self) -> WordTokenizer:
+        """Raises `UsageError` for a network that reads no words."""
+        if self.vocabulary is None:
+            raise UsageError(f"the model {self.name} reads no words; choose another with --model")
+        return self.vocabulary
+
+    @property
+    def preprocessing(self) -> str:
+        """Version of how pixels are prepared."""
+        return self._sight.version
+
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded picture, `uint8 [H W 3]`, squashed to `uint8 [S S 3]` as the training pictures were."""
-        return squash(pixels, self.backbone.size)
+        """One decoded picture, `uint8 [H W 3]`, to `uint8 [S S 3]` as the training pictures were made."""
+        return self._sight.prepare(pixels)
 
     def read(self, path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """A picture file, prepared. Raises `ImageError` when it cannot be read."""
         # A JPEG decoded at twice the size it is shrunk to looks as one decoded whole, and is sooner there.
-        return self.prepare(load_image(path, max_pixels, at_least=2 * self.backbone.size))
+        return self.prepare(load_image(path, max_pixels, at_least=2 * self._sight.size))
 
     @torch.no_grad()
     def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
         """Prepared pictures, `uint8 [S S 3]`, to `tokens [B N D]` and `pooled [B D]`, float32 on the CPU."""
-        size = self.backbone.size
+        self.require(EmbedsImages)
+        size = self._sight.size
         pixels = np.stack(pictures) if len(pictures) else np.empty((0, size, size, 3), np.uint8)
-        encoded = self.system.embed_image(Batch(grid=self.backbone(pixels).to(self.device)))
+        encoded = self.system.embed_image(self._sight.batch(pixels).to(self.device))
         return Encoded(encoded.tokens.float().cpu(), encoded.pooled.float().cpu())
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """One vector a text, `float32 [R D]` on the CPU; texts too long are cut.
+
+        Raises `UsageError` for a network that has none.
+        """
+        self.require(EmbedsText)
+        ids = [self.tokenizer.encode(text, self.max_length) for text in texts]
+        # Texts of like length go together: nothing is computed for padding.
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        rows: list[Tensor] = []
+        for first in range(0, len(order), TEXTS):
+            padded, keep = pad([ids[i] for i in order[first : first + TEXTS]], self.tokenizer.pad)
+            encoded = self.system.embed_text(Batch(ids=padded, keep=keep).to(self.device))
+            rows += encoded.pooled.float().cpu()
+        return torch.stack([rows[i] for i in np.argsort(order)]) if rows else torch.empty(0, 0)
 
     def tell(
         self,
@@ -68,6 +117,7 @@ class Model:
         seed: int = 0,
     ) -> list[list[Caption]]:
         """The `num` best captions of each encoded picture with how sure the model is of them."""
+        self.require(Captions)
         return caption(
             self.system, self.tokenizer, self.place(encoded), beam=beam, num=num, sample=sample, seed=seed
         )
@@ -79,6 +129,12 @@ class Model:
     def place(self, encoded: Encoded) -> Encoded:
         """The same on the network's device."""
         return Encoded(encoded.tokens.to(self.device), encoded.pooled.to(self.device))
+
+    @property
+    def _sight(self) -> Sight:
+        if self.sight is None:
+            raise UsageError(f"the model {self.name} {ABILITIES[EmbedsImages]}; choose another with --model")
+        return self.sight
 
 
 def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
@@ -94,27 +150,31 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
     torch.set_flush_denormal(True)  # denormals make a matrix product 200 times slower
     device = choose_device(device)
     checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device)
-    backbone = load_backbone(str(checkpoint.preprocess.get("backbone")), device)
-    wanted = checkpoint.preprocess.get("version")
-    if wanted != backbone.preprocessing:
-        raise UserError(
-            f"{checkpoint.folder} was trained on pictures prepared as {wanted}, this showtell prepares them "
-            f"as {backbone.preprocessing}; train it again, or use the showtell that made it"
-        )
-    try:
-        tokenizer = WordTokenizer(Tokenizer.from_str(checkpoint.tokenizer_json))
-    except Exception as error:  # the library raises nothing narrower
-        raise UserError(f"{checkpoint.folder / 'tokenizer.json'} is damaged: {error}") from error
     system: Any = checkpoint.system.requires_grad_(False)
-    if len(tokenizer) != len(system.word_vectors()):
+    sight = load_sight(checkpoint.preprocess, checkpoint.folder, device)
+    if isinstance(system, EmbedsImages) and sight is None:
+        raise UserError(f"{checkpoint.folder / 'preprocess.json'} is of a model that sees no pictures")
+    vocabulary = _vocabulary(checkpoint.tokenizer_json, checkpoint.folder)
+    if vocabulary and isinstance(system, HasWords) and len(vocabulary) != len(system.word_vectors()):
         raise UserError(f"{checkpoint.folder}: tokenizer.json is of another model; copy the whole folder")
-    digest = hashlib.sha256(f"{checkpoint.hash} {backbone.hash}".encode()).hexdigest()
+    digest = checkpoint.hash
+    if sight and sight.weights_hash:
+        digest = hashlib.sha256(f"{checkpoint.hash} {sight.weights_hash}".encode()).hexdigest()
     return Model(
         system=system,
-        tokenizer=tokenizer,
-        backbone=backbone,
+        vocabulary=vocabulary,
+        sight=sight,
         hash=digest,
         name=f"{checkpoint.record.get('recipe', type(system).__name__)}@{digest[:12]}",
-        preprocessing=backbone.preprocessing,
+        max_length=getattr(system.config, "max_length", None),
         device=device,
     )
+
+
+def _vocabulary(text: str, folder: Path) -> WordTokenizer | None:
+    if not text:
+        return None
+    try:
+        return WordTokenizer(Tokenizer.from_str(text))
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"{folder / 'tokenizer.json'} is damaged: {error}") from error

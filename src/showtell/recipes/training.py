@@ -5,14 +5,38 @@ from __future__ import annotations
 import difflib
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from showtell.errors import UsageError
-from showtell.recipes import captioning
 from showtell.recipes.settings import apply
-from showtell.recipes.splits import divide
 
-RECIPES = ("show_and_tell", "show_attend_and_tell")
+RECIPES = {
+    "show_and_tell": "show_and_tell",
+    "show_attend_and_tell": "show_attend_and_tell",
+}
+"""Every recipe and the module of `showtell.recipes` that has a function of that name: it takes the number of
+items to learn from and returns a frozen dataclass that is a `Recipe`."""
+
+
+class Data(Protocol):
+    """What a recipe learns from, read and counted."""
+
+    @property
+    def num_training(self) -> int:
+        """Items to learn from."""
+        ...
+
+
+class Recipe(Protocol):
+    """A complete run as one value; its field `train` is the loop's configuration."""
+
+    def read(self, data: Path, format: str | None) -> Any:
+        """The `Data` of a folder or file. Raises `UserError` when there is none to learn from."""
+        ...
+
+    def run(self, name: str, data: Any, output: Path, *, resume: bool, device: str) -> dict[str, Any]:
+        """Train; the checkpoint stands in `output/model`."""
+        ...
 
 
 def run(
@@ -25,7 +49,7 @@ def run(
     device: str = "auto",
     format: str | None = None,
 ) -> dict[str, Any]:
-    """Train `recipe` on the pictures and captions of `data`; the checkpoint stands in `output/model`.
+    """Train `recipe` on `data`; the checkpoint stands in `output/model`.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Raises `UsageError` for an unknown
     recipe, field or value.
@@ -36,12 +60,11 @@ def run(
             f"no recipe is called {recipe!r}; did you mean {near[0]}? There are: {', '.join(RECIPES)}"
         )
     device = choose_device(device)
-    build = getattr(importlib.import_module(f"showtell.recipes.{recipe}"), recipe)
-    apply(build(1), settings)  # a misspelt field is found before the data is read
-    entries = captioning.read_entries(data, format)
-    num_pictures = len(divide(entries).get("train", []))
-    chosen = apply(build(num_pictures), [f"train.seed={seed}", *settings])
-    return captioning.run(chosen, recipe, entries, output, resume=resume, device=device)
+    build = getattr(importlib.import_module(f"showtell.recipes.{RECIPES[recipe]}"), recipe)
+    first: Recipe = apply(build(1), settings)  # a misspelt field is found before the data is read
+    found = first.read(data, format)
+    chosen: Recipe = apply(build(found.num_training), [f"train.seed={seed}", *settings])
+    return chosen.run(recipe, found, output, resume=resume, device=device)
 
 
 def choose_device(device: str) -> str:

@@ -1,0 +1,80 @@
+"""What every run does around the loop: say what begins, and keep the best weights as a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from showtell.data.batch import Batch
+from showtell.train.checkpoint import save_checkpoint
+from showtell.train.config import TrainConfig
+from showtell.train.loop import train
+
+Figures = Mapping[str, float]
+
+
+def fit(
+    system: nn.Module,
+    config: TrainConfig,
+    output: Path,
+    *,
+    name: str,
+    facts: Mapping[str, Any],
+    about: str,
+    load_batch: Callable[[int], Batch],
+    card: Callable[[Figures], str],
+    validate: Callable[[nn.Module], Figures] | None = None,
+    describe: Callable[[int], str] | None = None,
+    tokenizer_json: str = "",
+    preprocess: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+    resume: bool = False,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Train a system by `train.loop.train`; write `output/model`; return what was reached.
+
+    `facts` is what the checkpoint records and a resumed run must share; `about` says in a few words what
+    there is to learn from; `card(figures)` is the model card, given what `validate` returned; `preprocess`
+    and `tokenizer_json` say how pictures and words reach the system.
+    """
+    figures: dict[str, float] = {}
+
+    def measure(module: nn.Module) -> Figures:
+        assert validate is not None
+        figures.clear()
+        figures.update(validate(module))
+        return figures
+
+    def finish(folder: Path) -> None:
+        if validate and not figures:  # stopped before the first validation
+            measure(system)
+        save_checkpoint(
+            folder,
+            system,
+            record={**facts, "validation": dict(figures)},
+            tokenizer_json=tokenizer_json,
+            preprocess=preprocess or {},
+            card=card(figures),
+            dtype=dtype,
+        )
+
+    weights = sum(p.numel() for p in system.parameters()) / 1e6
+    print(f"{name}: {about}, {weights:.1f} M weights", file=sys.stderr)
+    trained = train(
+        system,
+        load_batch,
+        config,
+        output,
+        finish=finish,
+        validate=measure if validate else None,
+        describe=describe,
+        record=facts,
+        resume=resume,
+        device=device,
+    )
+    return {"model": str(output / "model"), "steps": trained.step, "loss": trained.best}

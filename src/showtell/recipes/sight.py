@@ -1,0 +1,69 @@
+"""How pictures reach a system: made square, then as pixels, or as the grid of a frozen backbone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from showtell.data.batch import Batch
+from showtell.data.transforms import squash
+from showtell.errors import UserError
+from showtell.hub.backbones import load_backbone
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What stands between a decoded picture and a system."""
+
+    size: int
+    """`S`, the side of a prepared picture in pixels."""
+    version: str
+    """How a picture is prepared; another version means other vectors."""
+    prepare: Callable[[np.ndarray], np.ndarray]
+    """`uint8 [H W 3]` to `uint8 [S S 3]`."""
+    batch: Callable[[np.ndarray], Batch]
+    """`uint8 [B S S 3]` to what the system reads."""
+    weights_hash: str = ""
+    """Of the frozen backbone."""
+
+
+def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sight | None:
+    """What a checkpoint's `preprocess.json` asks for; None where its system sees no pictures.
+
+    Raises `UserError` where this showtell prepares pictures in another way.
+    """
+    if not preprocess:
+        return None
+    wanted = str(preprocess.get("version"))
+    if name := preprocess.get("backbone"):
+        backbone = load_backbone(str(name), device)
+        _require(folder, wanted, backbone.preprocessing)
+        return Sight(
+            backbone.size,
+            backbone.preprocessing,
+            lambda pixels: squash(pixels, backbone.size),
+            lambda pixels: Batch(grid=backbone(pixels)),
+            backbone.hash,
+        )
+    known = re.fullmatch(r"squash(\d+)-v1", wanted)
+    _require(folder, wanted, wanted if known else "squash<size>-v1")
+    size = int(known[1]) if known else 0
+    return Sight(size, wanted, lambda pixels: squash(pixels, size), _pixels)
+
+
+def _pixels(pictures: np.ndarray) -> Batch:
+    return Batch(pixels=torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2))
+
+
+def _require(folder: Path, wanted: str, offered: str) -> None:
+    if wanted != offered:
+        raise UserError(
+            f"{folder} was trained on pictures prepared as {wanted}, this showtell prepares them "
+            f"as {offered}; train it again, or use the showtell that made it"
+        )
