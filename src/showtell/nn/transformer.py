@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, Protocol, Self, cast, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -27,6 +27,35 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "quick_gelu": _quick_gelu,
     "relu": F.relu,
 }
+
+
+@runtime_checkable
+class TransformerConfig(Protocol):
+    """What the config of a system says of its stack of blocks; frozen, so its fields are only read."""
+
+    @property
+    def width(self) -> int:
+        """`D`."""
+
+    @property
+    def depth(self) -> int:
+        """How many blocks."""
+
+    @property
+    def num_heads(self) -> int:
+        """Heads of attention in each block."""
+
+    @property
+    def mlp_dim(self) -> int:
+        """Width inside each block's MLP."""
+
+    @property
+    def activation(self) -> Activation:
+        """What bends there."""
+
+    @property
+    def eps(self) -> float:
+        """Added to the variance by each norm."""
 
 
 class MLP(nn.Module):
@@ -114,6 +143,20 @@ class Transformer(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
+
+    @classmethod
+    def of(cls, config: TransformerConfig, *, norm: Norm, dropout: float = 0.0) -> Self:
+        """The stack that a system's config describes."""
+        return cls(
+            config.width,
+            config.depth,
+            config.num_heads,
+            config.mlp_dim,
+            norm=norm,
+            activation=config.activation,
+            eps=config.eps,
+            dropout=dropout,
+        )
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None

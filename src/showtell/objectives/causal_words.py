@@ -7,9 +7,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def predicted(
+    keep: Bool[Tensor, "R L"], sequences: Int[Tensor, "R L"] | None = None
+) -> Bool[Tensor, "R L-1"]:
+    """Which of the words `[R 1:]` are to be predicted: every real one but the first of each text.
+
+    `sequences [R L]` tells the texts of a row apart.
+    """
+    chosen = keep[:, 1:]
+    return chosen if sequences is None else chosen & (sequences[:, 1:] == sequences[:, :-1])
+
+
 def next_words(ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]) -> Int[Tensor, " T"]:
-    """The words to be predicted, `[T]`: every real one but the first of each row, row by row."""
-    return ids[:, 1:][keep[:, 1:]]
+    """The words to be predicted, `[T]`, row by row, where a row is one text."""
+    return ids[:, 1:][predicted(keep)]
 
 
 def causal_words(

@@ -60,20 +60,11 @@ class BERTEncoder(nn.Module):
         self.embed = TextEmbedding(
             c.vocab_size, c.width, c.max_length, num_segments=c.num_segments, eps=c.eps
         )
-        self.transformer = Transformer(
-            c.width,
-            c.depth,
-            c.num_heads,
-            c.mlp_dim,
-            norm="post",
-            activation=c.activation,
-            eps=c.eps,
-            dropout=c.dropout,
-        )
+        self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
         self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
         self.apply(initialise)
 
-    def read(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch) -> Tensor:
         """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
         assert batch.ids is not None
         tokens = self.embed(batch.ids, batch.positions, batch.segments)
@@ -83,7 +74,7 @@ class BERTEncoder(nn.Module):
 
     def embed_text(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]` and pooled: a vector a row, or a text where rows are packed."""
-        tokens = self.read(batch)
+        tokens = self.encode(batch)
         if self.config.pooling == "mean":
             pooled = mean_token(tokens, batch.keep, batch.positions)
         else:
@@ -102,6 +93,8 @@ class BERTConfig(BERTEncoderConfig):
     mask_id: int = 103
     special: tuple[int, ...] = (0, 100, 101, 102, 103)
     mask_rate: float = 0.15
+    dynamic: bool = True
+    """Hide other words each time (Liu et al. 2019, section 4.1); else the same of the same row."""
 
     def __post_init__(self) -> None:
         if not self.pooler:
@@ -127,7 +120,7 @@ class BERT(BERTEncoder):
         return self.words(tokens, self.embed.words.weight)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Both losses. The words are hidden anew each time; `groups` hides whole words."""
+        """Both losses; `follows` has an answer a text, and the batch's `groups` hide whole words."""
         assert batch.ids is not None
         assert batch.keep is not None
         assert batch.follows is not None
@@ -140,9 +133,10 @@ class BERT(BERTEncoder):
             special=c.special,
             rate=c.mask_rate,
             groups=batch.groups,
+            dynamic=c.dynamic,
             generator=generator,
         )
-        tokens = self.read(replace(batch, ids=ids))
+        tokens = self.encode(replace(batch, ids=ids))
         pairs = self.pooler(first_token(tokens, batch.keep, batch.positions))
         return Step(
             {

@@ -55,18 +55,6 @@ class CLIPConfig:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
 
 
-def _transformer(config: TowerConfig) -> Transformer:
-    return Transformer(
-        config.width,
-        config.depth,
-        config.num_heads,
-        config.mlp_dim,
-        norm="pre",
-        activation=config.activation,
-        eps=config.eps,
-    )
-
-
 class ImageTower(nn.Module):
     """A ViT whose tokens are normalised before the first block too."""
 
@@ -78,7 +66,7 @@ class ImageTower(nn.Module):
         positions = torch.empty((config.image_size // config.patch_size) ** 2 + 1, width)
         self.positions = nn.Parameter(nn.init.normal_(positions, std=width**-0.5))
         self.norm = nn.LayerNorm(width, config.image.eps)
-        self.transformer = _transformer(config.image)
+        self.transformer = Transformer.of(config.image, norm="pre")
 
     def forward(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]`, normalised, to `[B 1+N D]`; other sizes than the trained get resized positions."""
@@ -99,7 +87,7 @@ class CLIP(nn.Module):
         self.config = c = config
         self.image = ImageTower(c)
         self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
-        self.text = _transformer(c.text)
+        self.text = Transformer.of(c.text, norm="pre")
         self.project_image = nn.Linear(c.image.width, c.width, bias=False)
         self.project_text = nn.Linear(c.text.width, c.width, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))

@@ -19,8 +19,9 @@ from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.mask import attention_mask
+from showtell.nn.pool import last_token
 from showtell.nn.transformer import Activation, Transformer, initialise
-from showtell.objectives.causal_words import causal_words, next_words
+from showtell.objectives.causal_words import causal_words, predicted
 from showtell.protocols import Encoded, State, Step
 
 
@@ -49,16 +50,7 @@ class GPT(nn.Module):
         super().__init__()
         self.config = c = config
         self.embed = TextEmbedding(c.vocab_size, c.width, c.max_length)
-        self.transformer = Transformer(
-            c.width,
-            c.depth,
-            c.num_heads,
-            c.mlp_dim,
-            norm="pre",
-            activation=c.activation,
-            eps=c.eps,
-            dropout=c.dropout,
-        )
+        self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.apply(initialise)
         # Each block adds to the residual stream twice; so its variance does not grow with depth.
         for name, weight in self.named_parameters():
@@ -66,14 +58,16 @@ class GPT(nn.Module):
                 nn.init.normal_(weight, std=0.02 * (2 * c.depth) ** -0.5)
 
     def embed_text(self, batch: Batch) -> Encoded:
-        """Each text as `tokens [R L D]`, pooled as its last real token, which has seen all others."""
+        """Each text as `tokens [R L D]`, pooled as its last real token, which has seen all others.
+
+        Texts packed into one row do not see each other, and are pooled one by one.
+        """
         assert batch.ids is not None
         assert batch.keep is not None
-        tokens = F.dropout(self.embed(batch.ids), self.config.dropout, self.training)
-        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], causal=True)
+        tokens = F.dropout(self.embed(batch.ids, batch.positions), self.config.dropout, self.training)
+        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], causal=True, segments=batch.sequences)
         tokens = self.transformer(tokens, mask)
-        last = batch.keep.sum(1) - 1
-        return Encoded(tokens, tokens[torch.arange(len(tokens), device=last.device), last], batch.keep)
+        return Encoded(tokens, last_token(tokens, batch.keep, batch.positions), batch.keep)
 
     def word_vectors(self) -> Tensor:
         """`[V D]`."""
@@ -118,8 +112,9 @@ class GPT(nn.Module):
         """Cross-entropy of each next word."""
         assert batch.ids is not None
         assert batch.keep is not None
-        tokens = self.embed_text(batch).tokens[:, :-1][batch.keep[:, 1:]]
-        return Step({"words": causal_words(self.next_word(tokens), next_words(batch.ids, batch.keep))})
+        chosen = predicted(batch.keep, batch.sequences)
+        logits = self.next_word(self.embed_text(batch).tokens[:, :-1][chosen])
+        return Step({"words": causal_words(logits, batch.ids[:, 1:][chosen])})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -8,7 +8,7 @@ Source: Liu et al. 2019, "RoBERTa", section 4: dynamic masking, no next-sentence
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -19,6 +19,7 @@ from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.heads import MaskedWordHead
 from showtell.nn.mask import attention_mask
+from showtell.nn.pool import first_token
 from showtell.nn.transformer import Activation, Transformer, initialise
 from showtell.objectives.masked_words import mask_words, masked_words
 from showtell.protocols import Encoded, Step
@@ -46,6 +47,8 @@ class RoBERTaConfig:
     mask_id: int = 50264
     special: tuple[int, ...] = (0, 1, 2, 3, 50264)
     mask_rate: float = 0.15
+    dynamic: bool = True
+    """Hide other words each time; else the same of the same row, as section 4.1 compares."""
 
 
 class RoBERTa(nn.Module):
@@ -65,25 +68,21 @@ class RoBERTa(nn.Module):
             num_segments=c.num_segments,
             eps=c.eps,
         )
-        self.transformer = Transformer(
-            c.width,
-            c.depth,
-            c.num_heads,
-            c.mlp_dim,
-            norm="post",
-            activation=c.activation,
-            eps=c.eps,
-            dropout=c.dropout,
-        )
+        self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
         self.words = MaskedWordHead(c.width, c.vocab_size, c.eps, c.activation)
         self.apply(initialise)
 
+    def encode(self, batch: Batch) -> Tensor:
+        """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
+        assert batch.ids is not None
+        tokens = F.dropout(self.embed(batch.ids, batch.positions), self.config.dropout, self.training)
+        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
+        return self.transformer(tokens, mask)
+
     def embed_text(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]`, pooled as its first token, <s>."""
-        assert batch.ids is not None
-        tokens = F.dropout(self.embed(batch.ids), self.config.dropout, self.training)
-        tokens = self.transformer(tokens, attention_mask(batch.keep, queries=batch.ids.shape[1]))
-        return Encoded(tokens, tokens[:, 0], batch.keep)
+        tokens = self.encode(batch)
+        return Encoded(tokens, first_token(tokens, batch.keep, batch.positions), batch.keep)
 
     def word_vectors(self) -> Tensor:
         """`[V D]`."""
@@ -94,7 +93,7 @@ class RoBERTa(nn.Module):
         return self.words(tokens, self.embed.words.weight)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the hidden words; `groups` hides whole words."""
+        """Cross-entropy of the hidden words; the batch's `groups` hide whole words."""
         assert batch.ids is not None
         assert batch.keep is not None
         c = self.config
@@ -106,9 +105,10 @@ class RoBERTa(nn.Module):
             special=c.special,
             rate=c.mask_rate,
             groups=batch.groups,
+            dynamic=c.dynamic,
             generator=generator,
         )
-        tokens = self.embed_text(Batch(ids=ids, keep=batch.keep)).tokens
+        tokens = self.encode(replace(batch, ids=ids))
         return Step({"words": masked_words(self.guess(tokens[masked]), batch.ids[masked])})
 
     def after_step(self, step: Step) -> None:

@@ -53,16 +53,7 @@ class ViT(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(c.width))
         positions = torch.empty((c.image_size // c.patch_size) ** 2 + 1, c.width)
         self.positions = nn.Parameter(nn.init.normal_(positions, std=0.02))
-        self.transformer = Transformer(
-            c.width,
-            c.depth,
-            c.num_heads,
-            c.mlp_dim,
-            norm="pre",
-            activation=c.activation,
-            eps=c.eps,
-            dropout=c.dropout,
-        )
+        self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.classifier = nn.Linear(c.width, c.num_classes)
         self.apply(initialise)
 
