@@ -51,6 +51,27 @@ def test_pieces_of_a_word_are_hidden_together():
     assert not torch.equal(masked[:, 3], masked[:, 4])
 
 
+def test_static_masks_are_those_of_the_row():
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(10, 1000, (400, 20), generator=generator)
+
+    def hide(ids, keep):
+        return mask_words(ids, keep, mask_id=4, vocab_size=1000, dynamic=False)
+
+    all_real = torch.ones_like(ids, dtype=torch.bool)
+    out, masked = hide(ids, all_real)
+    assert within(int(masked.sum()), masked.numel(), 0.15)
+    assert within(int((out[masked] == 4).sum()), int(masked.sum()), 0.8 + 0.1 / 1000)
+    assert not torch.equal(masked[0], masked[1])
+    # Another order, and padding, change nothing.
+    order = torch.randperm(400, generator=generator)
+    padded = torch.nn.functional.pad(ids[order], (0, 3), value=77)
+    again, masked_again = hide(padded, torch.nn.functional.pad(all_real, (0, 3)))
+    assert torch.equal(again[:, :20], out[order])
+    assert torch.equal(masked_again[:, :20], masked[order])
+    assert not masked_again[:, 20:].any()
+
+
 def test_masked_words_against_loops():
     torch.manual_seed(0)
     logits, targets = torch.randn(5, 7, dtype=torch.float64), torch.tensor([0, 6, 3, 3, 1])
