@@ -78,10 +78,10 @@ class EfficientNetLite0(nn.Module):
     width = 1280
     num_classes = 1000
 
-    def __init__(self) -> None:
+    def __init__(self, stem_stride: int = 2) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            SameConv2d(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU6()
+            SameConv2d(3, 32, 3, stem_stride, bias=False), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU6()
         )
         blocks: list[nn.Module] = []
         width_in = 32
@@ -100,7 +100,7 @@ class EfficientNetLite0(nn.Module):
         self.classifier = nn.Linear(self.width, self.num_classes)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N 1280"]:
-        """`[B 3 H W]`, normalised, to the grid before pooling, `[B H/32*W/32 1280]`."""
+        """`[B 3 H W]`, normalised, to the grid before pooling, `[B N 1280]`; `N` is `H/32 * W/32`."""
         return self.head(self.blocks(self.stem(pixels))).flatten(2).transpose(1, 2)
 
     def classify(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1000"]:

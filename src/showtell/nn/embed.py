@@ -68,11 +68,15 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
         """`[B 3 H W]`, normalised, to `[B H/P*W/P D]`, row by row; a last incomplete patch is left out."""
+        return self.project(self.cut(pixels))
+
+    def cut(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N 3*{self.patch_size}**2"]:
+        """The patches' own pixels, channel by channel, `[B H/P*W/P 3*P*P]`."""
         size = self.patch_size
         rows, columns = pixels.shape[2] // size, pixels.shape[3] // size
         whole = pixels[:, :, : rows * size, : columns * size]
         patches = whole.unflatten(3, (columns, size)).unflatten(2, (rows, size)).permute(0, 2, 4, 1, 3, 5)
-        return self.project(patches.flatten(3).flatten(1, 2))
+        return patches.flatten(3).flatten(1, 2)
 
 
 def normalise(

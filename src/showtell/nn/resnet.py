@@ -22,8 +22,9 @@ class ResNetShape:
     stem_width: int = 64
 
 
-# Source: He et al. 2016, "Deep residual learning", table 1.
+# Source: He et al. 2016, "Deep residual learning", table 1; mini is resnet18 at half its width.
 SHAPES = {
+    "resnet_mini": ResNetShape((2, 2, 2, 2), (32, 64, 128, 256), bottleneck=False, stem_width=32),
     "resnet18": ResNetShape((2, 2, 2, 2), (64, 128, 256, 512), bottleneck=False),
     "resnet34": ResNetShape((3, 4, 6, 3), (64, 128, 256, 512), bottleneck=False),
     "resnet50": ResNetShape((3, 4, 6, 3), (256, 512, 1024, 2048), bottleneck=True),

@@ -1,0 +1,86 @@
+"""SimMIM: hide patches of a picture and predict their pixels; nothing more is needed.
+
+    patches -> linear -> a hidden one becomes the mask token -> + positions -> transformer
+    -> one linear layer -> the pixels of each patch        loss = |predicted - true|, of the hidden alone
+
+Source: Xie et al. 2022, "SimMIM: a simple framework for masked image modeling", figure 1, section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch
+from showtell.errors import UsageError
+from showtell.nn.resnet import Stem
+from showtell.nn.tower import PictureTower
+from showtell.nn.vision_transformer import SHAPES, VisionTransformer
+from showtell.objectives.masked_pixels import mask_patches, masked_pixels
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class SimMIMConfig:
+    """The paper's numbers for ViT-B. Places are waves, where the paper learns relative ones."""
+
+    backbone: str = "vit_base"
+    stem: Stem = "imagenet"
+    """Patches of 16 pixels; `cifar`: of 4."""
+    mask_ratio: float = 0.6
+    mask_unit: int = 2
+    """Patches a side of the squares that are hidden as one: 32 pixels in the paper."""
+
+
+class SimMIM(nn.Module):
+    """Learning of pictures without labels, from their own pixels.
+
+    Raises `UsageError` for a backbone that is no transformer.
+    """
+
+    Config: ClassVar = SimMIMConfig
+    loss_weights: ClassVar = {"masked_pixels": 1.0}
+
+    def __init__(self, config: SimMIMConfig) -> None:
+        super().__init__()
+        if config.backbone not in SHAPES:
+            raise UsageError(
+                f"SimMIM hides patches, so its backbone is a transformer: {', '.join(SHAPES)}, "
+                f"not {config.backbone!r}"
+            )
+        self.config = config
+        self.tower = PictureTower(config.backbone, config.stem)
+        self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(self.tower.width), std=0.02))
+        self.predictor = nn.Linear(self.tower.width, 3 * self._net.patches.patch_size**2)
+
+    @property
+    def _net(self) -> VisionTransformer:
+        assert isinstance(self.tower.net, VisionTransformer)
+        return self.tower.net
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """One token a patch `[B N D]` of `batch.pixels`, none hidden, and their mean."""
+        assert batch.pixels is not None
+        return self.tower.encode(batch.pixels)
+
+    def predict(self, pixels: Tensor, masked: Tensor) -> Tensor:
+        """Normalised pixels `[B 3 H W]` with patches `masked [B N]` to the pixels of all, `[B N P]`."""
+        patches = torch.where(masked[..., None], self.mask_token, self._net.patches(pixels))
+        size = self._net.patches.patch_size
+        return self.predictor(self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The mean absolute error of hidden pixels, normalised, in the first of `batch.views`."""
+        assert batch.views is not None
+        assert generator is not None
+        pixels, config = self.tower.normalise(batch.views[0]), self.config
+        target = self._net.patches.cut(pixels)
+        rows, columns = (side // self._net.patches.patch_size for side in pixels.shape[2:])
+        masked = mask_patches(len(pixels), rows, columns, generator, config.mask_ratio, config.mask_unit)
+        return Step({"masked_pixels": masked_pixels(self.predict(pixels, masked), target, masked)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
