@@ -110,7 +110,7 @@ def test_it_learns_one_batch_with_every_weight(batch):
     system = CLIP(SMALL)
     for protocol in (Trainable, EmbedsImages, EmbedsText, HasWords):
         assert isinstance(system, protocol)
-    optimiser = torch.optim.Adam(system.parameters(), 0.01)
+    optimiser = torch.optim.Adam(system.parameters(), 0.003)
     for _ in range(150):
         step = system(batch)
         optimiser.zero_grad()

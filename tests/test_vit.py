@@ -93,5 +93,5 @@ def test_it_learns_one_batch_with_every_weight(batch):
 def test_the_papers_sizes_are_the_defaults():
     with torch.device("meta"):
         system = ViT(ViTConfig())
-    assert system.positions.shape == (197, 768)
+    assert system.embed.positions.table.shape == (197, 768)
     assert sum(p.numel() for p in system.parameters()) == 86_567_656

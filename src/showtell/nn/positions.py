@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+Positions = Literal["learned", "learned_2d", "sine", "sine_2d"]
 
 
 def sine_1d(length: int, width: int) -> Float[Tensor, "{length} {width}"]:
@@ -37,7 +41,9 @@ def by_axis(x: Float[Tensor, "W C"], y: Float[Tensor, "H C"]) -> Float[Tensor, "
     return torch.cat(pairs, -1).flatten(0, 1)
 
 
-def resized(table: Float[Tensor, "N D"], rows: int, columns: int) -> Float[Tensor, "{rows*columns} D"]:
+def resized(
+    table: Float[Tensor, "N D"], rows: int, columns: int, *, antialias: bool = False
+) -> Float[Tensor, "{rows*columns} D"]:
     """A learned table of a square grid, `[S*S D]`, for another grid: `[rows*columns D]`, bicubic.
 
     Source: Dosovitskiy et al. 2021, section 3.2.
@@ -46,4 +52,54 @@ def resized(table: Float[Tensor, "N D"], rows: int, columns: int) -> Float[Tenso
     if (rows, columns) == (side, side):
         return table
     grid = table.unflatten(0, (side, side)).permute(2, 0, 1)[None]
-    return F.interpolate(grid, (rows, columns), mode="bicubic")[0].permute(1, 2, 0).flatten(0, 1)
+    grid = F.interpolate(grid, (rows, columns), mode="bicubic", antialias=antialias)
+    return grid[0].permute(1, 2, 0).flatten(0, 1)
+
+
+class GridPositions(nn.Module):
+    """Where the patches of a picture stand, and the `prefix` tokens before them.
+
+    `learned`: a row for each token, numbered line by line. `learned_2d`: half of the channels for the column
+    (x), half for the row (y). `sine`: waves over the same numbers. `sine_2d`: waves for either axis. The two
+    of an axis each say nothing of the tokens before the grid. Another grid than the trained `side` by `side`
+    gets the learned ones resized, and the waves counted on.
+    Source: Dosovitskiy et al. 2021, appendix D.4; Vaswani et al. 2017, section 3.5.
+
+    Raises `ValueError` when the width cannot be divided as the kind needs.
+    """
+
+    def __init__(
+        self, kind: Positions, side: int, width: int, *, prefix: int = 0, antialias: bool = False
+    ) -> None:
+        super().__init__()
+        parts = {"learned": 1, "learned_2d": 2, "sine": 2, "sine_2d": 4}[kind]
+        if width % parts:
+            raise ValueError(f"{kind} positions need a width divisible by {parts}, not {width}")
+        self.kind, self.prefix, self.antialias = kind, prefix, antialias
+        if kind == "learned":
+            table = torch.empty(prefix + side**2, width)
+            self.table = nn.Parameter(nn.init.normal_(table, std=0.02))
+        elif kind == "learned_2d":
+            self.x = nn.Parameter(nn.init.normal_(torch.empty(side, width // 2), std=0.02))
+            self.y = nn.Parameter(nn.init.normal_(torch.empty(side, width // 2), std=0.02))
+        else:
+            self.waves: Tensor
+            self.register_buffer("waves", self._waves(side, side, width), persistent=False)
+        self.side = side
+
+    def forward(self, rows: int, columns: int) -> Float[Tensor, "N D"]:
+        """`[prefix+rows*columns D]`, line by line."""
+        if self.kind == "learned":
+            before, grid = self.table[: self.prefix], self.table[self.prefix :]
+            return torch.cat([before, resized(grid, rows, columns, antialias=self.antialias)])
+        if self.kind == "learned_2d":
+            grid = resized(by_axis(self.x, self.y), rows, columns, antialias=self.antialias)
+            return F.pad(grid, (0, 0, self.prefix, 0))
+        if (rows, columns) == (self.side, self.side):
+            return self.waves
+        return self._waves(rows, columns, self.waves.shape[1]).to(self.waves)
+
+    def _waves(self, rows: int, columns: int, width: int) -> Tensor:
+        if self.kind == "sine":
+            return sine_1d(self.prefix + rows * columns, width)
+        return F.pad(sine_2d(rows, columns, width), (0, 0, self.prefix, 0))

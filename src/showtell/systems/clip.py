@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.embed import PatchEmbedding, TextEmbedding, normalise
+from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.mask import attention_mask
-from showtell.nn.positions import resized
+from showtell.nn.picture import PictureEmbedding
 from showtell.nn.transformer import Activation, Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Step
@@ -61,19 +61,15 @@ class ImageTower(nn.Module):
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         width = config.image.width
-        self.patches = PatchEmbedding(config.patch_size, width, bias=False)
-        self.class_token = nn.Parameter(nn.init.normal_(torch.empty(width), std=width**-0.5))
-        positions = torch.empty((config.image_size // config.patch_size) ** 2 + 1, width)
-        self.positions = nn.Parameter(nn.init.normal_(positions, std=width**-0.5))
+        self.embed = PictureEmbedding(config.image_size, config.patch_size, width, bias=False)
+        for name in ("class_token", "positions.table"):
+            nn.init.normal_(self.embed.get_parameter(name), std=width**-0.5)
         self.norm = nn.LayerNorm(width, config.image.eps)
         self.transformer = Transformer.of(config.image, norm="pre")
 
     def forward(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]`, normalised, to `[B 1+N D]`; other sizes than the trained get resized positions."""
-        rows, columns = (side // self.patches.patch_size for side in pixels.shape[2:])
-        places = torch.cat([self.positions[:1], resized(self.positions[1:], rows, columns)])
-        tokens = torch.cat([self.class_token.expand(len(pixels), 1, -1), self.patches(pixels)], 1)
-        return self.transformer(self.norm(tokens + places))
+        return self.transformer(self.norm(self.embed(pixels)))
 
 
 class CLIP(nn.Module):

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.embed import PatchEmbedding, normalise
-from showtell.nn.positions import resized
+from showtell.nn.embed import normalise
+from showtell.nn.picture import PictureEmbedding
+from showtell.nn.positions import Positions
 from showtell.nn.transformer import Activation, Transformer, initialise
 from showtell.protocols import Encoded, Step
 
@@ -36,6 +37,8 @@ class ViTConfig:
     activation: Activation = "gelu"
     eps: float = 1e-12
     dropout: float = 0.0
+    positions: Positions = "learned"
+    """The paper's; the others are those it compares with in appendix D.4, and waves."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
@@ -49,10 +52,7 @@ class ViT(nn.Module):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.patches = PatchEmbedding(c.patch_size, c.width)
-        self.class_token = nn.Parameter(torch.zeros(c.width))
-        positions = torch.empty((c.image_size // c.patch_size) ** 2 + 1, c.width)
-        self.positions = nn.Parameter(nn.init.normal_(positions, std=0.02))
+        self.embed = PictureEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.classifier = nn.Linear(c.width, c.num_classes)
         self.apply(initialise)
@@ -64,10 +64,7 @@ class ViT(nn.Module):
         """
         assert batch.pixels is not None
         c = self.config
-        pixels = normalise(batch.pixels, c.mean, c.std, self.positions.dtype)
-        rows, columns = (side // c.patch_size for side in pixels.shape[2:])
-        places = torch.cat([self.positions[:1], resized(self.positions[1:], rows, columns)])
-        tokens = torch.cat([self.class_token.expand(len(pixels), 1, -1), self.patches(pixels)], 1) + places
+        tokens = self.embed(normalise(batch.pixels, c.mean, c.std, self.classifier.weight.dtype))
         tokens = self.transformer(F.dropout(tokens, c.dropout, self.training))
         return Encoded(tokens, tokens[:, 0])
 

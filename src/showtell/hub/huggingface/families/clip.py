@@ -55,10 +55,10 @@ def table(ours: CLIPConfig) -> list[Rename]:
     size, vision = ours.patch_size, "vision_model.embeddings"
     return [
         rename("log_scale", "logit_scale"),
-        rename("image.class_token", f"{vision}.class_embedding"),
-        rename("image.positions", f"{vision}.position_embedding.weight"),
+        rename("image.embed.class_token", f"{vision}.class_embedding"),
+        rename("image.embed.positions.table", f"{vision}.position_embedding.weight"),
         rename(
-            "image.patches.project.weight",
+            "image.embed.patches.project.weight",
             f"{vision}.patch_embedding.weight",
             shape=(ours.image.width, 3, size, size),
         ),

@@ -48,10 +48,10 @@ def table(ours: ViTConfig) -> list[Rename]:
     embeddings, size, width = "vit.embeddings", ours.patch_size, ours.width
     projection = f"{embeddings}.patch_embeddings.projection"
     out = [
-        rename("class_token", f"{embeddings}.cls_token", shape=(1, 1, width)),
-        rename("positions", f"{embeddings}.position_embeddings", shape=(1, -1, width)),
-        rename("patches.project.weight", f"{projection}.weight", shape=(width, 3, size, size)),
-        rename("patches.project.bias", f"{projection}.bias"),
+        rename("embed.class_token", f"{embeddings}.cls_token", shape=(1, 1, width)),
+        rename("embed.positions.table", f"{embeddings}.position_embeddings", shape=(1, -1, width)),
+        rename("embed.patches.project.weight", f"{projection}.weight", shape=(width, 3, size, size)),
+        rename("embed.patches.project.bias", f"{projection}.bias"),
         *linear("transformer.norm", "vit.layernorm"),
         *linear("classifier", "classifier"),
     ]
