@@ -62,6 +62,22 @@ class Trainable(Protocol):
 
 
 @runtime_checkable
+class Contrastive(Trainable, Protocol):
+    """Compares each picture of a batch with each text: `forward` is `compare(embed_pairs(batch), batch)`.
+
+    So the loop can make the vectors chunk by chunk, and compare them over chunks and processes.
+    """
+
+    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Vectors of the pictures `[B D]` and of the texts `[R D]`, each from its own row of the batch."""
+        ...
+
+    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
+        """The losses of all vectors; of the batch it reads `owner` alone."""
+        ...
+
+
+@runtime_checkable
 class EmbedsImages(Protocol):
     """Turns pictures into vectors."""
 
@@ -80,15 +96,12 @@ class EmbedsText(Protocol):
 
 
 @runtime_checkable
-class Captions(Protocol):
-    """Says a picture in words, one word at a time.
+class Speaks(Protocol):
+    """Says one word after another.
 
-    `memory` is what a picture costs once (`[B ...]`); a state belongs to a hypothesis (`[B K ...]`).
+    `memory` is what a picture or a prompt costs once (`[B ...]`); a state belongs to a hypothesis
+    (`[B K ...]`).
     """
-
-    def remember(self, encoded: Encoded) -> State:
-        """Keys and values of each picture, `[B ...]`."""
-        ...
 
     def begin(self, memory: State) -> State:
         """The state before the first word, one hypothesis a picture, `[B 1 ...]`."""
@@ -98,12 +111,47 @@ class Captions(Protocol):
         """Read one word a hypothesis, `ids [B K]`; return next-word logits `[B K V]` and the new state."""
         ...
 
+
+@runtime_checkable
+class Captions(Speaks, Protocol):
+    """Says a picture in words."""
+
+    def remember(self, encoded: Encoded) -> State:
+        """Keys and values of each picture, `[B ...]`."""
+        ...
+
     def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Teacher forcing: logits `[T V]` for the `T` real words of `ids[:, 1:]`, row by row.
 
         `owner [R]` says which picture of `memory` each of the `R` rows of `ids [R L]` describes;
         `keep [R L]` which words are real, from the left.
         """
+        ...
+
+
+@runtime_checkable
+class Continues(Speaks, Protocol):
+    """Goes on with a text; `memory` is what it has read."""
+
+    def nothing(self, batch: int) -> State:
+        """The memory before the first word of `batch` texts, `[B ...]`."""
+        ...
+
+    def read(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
+        """Read on: `ids [B L]`, of which `keep` are real, to tokens `[B L D]` and the memory after them."""
+        ...
+
+    def next_word(self, tokens: Tensor) -> Tensor:
+        """Logits `[... V]` of the word after each of `tokens [... D]`."""
+        ...
+
+
+@runtime_checkable
+class Guesses(EmbedsText, Protocol):
+    """Guesses the words that are hidden in a text."""
+
+    def guess(self, tokens: Tensor) -> Tensor:
+        """Which word stands at each of `tokens [T D]` of an encoded text: logits `[T V]`."""
         ...
 
 
@@ -121,6 +169,8 @@ class PictureEncoder(Protocol):
 
     hash: str
     """Hash of the weights that make the vectors."""
+    name: str
+    """Of the model, for people."""
 
     @property
     def preprocessing(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,12 +25,24 @@ def info_nce(
 
 
 def symmetric_info_nce(
-    images: Float[Tensor, "N D"], texts: Float[Tensor, "N D"], scale: Float[Tensor, ""] | float
+    images: Float[Tensor, "B D"],
+    texts: Float[Tensor, "R D"],
+    scale: Float[Tensor, ""] | float,
+    owner: Int[Tensor, " R"] | None = None,
 ) -> Float[Tensor, ""]:
-    """`info_nce` from pictures to texts and back, averaged; both `[N D]` of length 1.
+    """InfoNCE from pictures to texts and back, averaged; both of length 1; nats.
 
-    Source: Radford et al. 2021, "CLIP", figure 3.
+    Text `r` describes picture `owner[r]`, by default picture `r`. A picture with several texts is an anchor
+    once for each of them, and its other texts are then no negatives. A picture without a text is a negative
+    of all texts.
+    Source: Radford et al. 2021, "CLIP", figure 3, which has one text a picture.
     """
-    logits = scale * images @ texts.T
-    targets = torch.arange(len(images), device=images.device)
-    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+    if owner is None:
+        owner = torch.arange(len(texts), device=texts.device)
+    logits = scale * texts @ images.T
+    pair = logits.gather(1, owner[:, None])[:, 0]
+    own = owner[:, None] == torch.arange(len(images), device=owner.device)
+    # The lowest number instead of minus infinity: a picture may own every text, and has then no negative.
+    others = logits.masked_fill(own, torch.finfo(logits.dtype).min).logsumexp(0)
+    image_to_text = torch.logaddexp(pair, others[owner]) - pair
+    return (F.cross_entropy(logits, owner) + image_to_text.mean()) / 2

@@ -24,6 +24,7 @@ from showtell.nn.mask import attention_mask
 from showtell.nn.picture import PictureEmbedding
 from showtell.nn.transformer import Activation, Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
+from showtell.objectives.gather import gather_pairs
 from showtell.protocols import Encoded, Step
 
 
@@ -115,12 +116,20 @@ class CLIP(nn.Module):
         """`[V D]`."""
         return self.embed.words.weight.detach()
 
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """InfoNCE both ways over the batch's texts, each with its picture; no picture may come twice."""
+    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
+        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+
+    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
+        """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
         assert batch.owner is not None
-        images = self.embed_image(batch).pooled[batch.owner]
-        texts = self.embed_text(batch).pooled
-        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp())})
+        images, texts = vectors
+        images, texts, owner = gather_pairs(images, texts, batch.owner)
+        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)})
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """InfoNCE of the batch's texts, each with its picture."""
+        return self.compare(self.embed_pairs(batch, generator), batch)
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

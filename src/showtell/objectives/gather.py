@@ -1,0 +1,41 @@
+"""The rows of all processes, with gradients: a loss over a batch that is divided among them."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, distributed
+from torch.distributed.nn.functional import all_gather
+
+
+def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
+    """The rows of every process in the order of the processes; without `torch.distributed`, the same rows.
+
+    Processes may hold different numbers of rows. In the backward pass a row receives the sum of what all
+    processes want of it. So if each of `P` processes computes one and the same loss of all rows, gradients
+    of weights, averaged over the processes, are those of that loss in one process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows
+    count = torch.tensor([len(rows)], device=rows.device)
+    counts = [torch.empty_like(count) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(counts, count)
+    sizes = torch.cat(counts).tolist()
+    filled = torch.cat([rows, rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])])
+    parts = all_gather(filled) if rows.is_floating_point() else _without_gradient(filled)
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def gather_pairs(
+    images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
+) -> tuple[Float[Tensor, "C D"], Float[Tensor, "S D"], Int[Tensor, " S"]]:
+    """The pictures and texts of every process, and of each text the place of its picture among all."""
+    count = gather_rows(torch.tensor([len(images)], device=images.device))
+    rank = distributed.get_rank() if len(count) > 1 else 0
+    return gather_rows(images), gather_rows(texts), gather_rows(owner + count[:rank].sum())
+
+
+def _without_gradient(rows: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, rows)
+    return parts

@@ -1,0 +1,95 @@
+"""LiT: the picture tower stays as it was trained; a text tower learns to point at what it sees.
+
+    picture -> backbone (frozen) -> pool -> linear -> u / |u|
+    text    -> words -> transformer -> mean -> linear -> v / |v|
+    loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
+
+Source: Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning", section 3, figure 2 ("Lu":
+a locked, pretrained picture tower, an unlocked text tower). Their text tower is a BERT too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.objectives.contrastive import symmetric_info_nce
+from showtell.objectives.gather import gather_pairs
+from showtell.protocols import Encoded, Step
+from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
+
+
+def _minilm() -> BERTEncoderConfig:
+    return BERTEncoderConfig(width=384, depth=6, num_heads=12, mlp_dim=1536, pooler=False, pooling="mean")
+
+
+@dataclass(frozen=True)
+class LiTConfig:
+    """MiniLM as the text tower, over the grid of EfficientNet-Lite0."""
+
+    text: BERTEncoderConfig = field(default_factory=_minilm)
+    feature_width: int = 1280
+    width: int = 512
+    temperature: float = 0.07
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read."""
+        return self.text.max_length
+
+
+class LiT(nn.Module):
+    """Pictures and texts in one space."""
+
+    Config: ClassVar = LiTConfig
+    loss_weights: ClassVar = {"contrast": 1.0}
+
+    def __init__(self, config: LiTConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.text = BERTEncoder(c.text)
+        self.project_image = nn.Linear(c.feature_width, c.width)
+        self.project_text = nn.Linear(c.text.width, c.width)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
+        assert batch.grid is not None
+        pooled = F.normalize(self.project_image(batch.grid.mean(1)), dim=-1)
+        return Encoded(pooled[:, None], pooled)
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """The words `[R L D]`, their mean projected, of length 1, `[R width]`."""
+        encoded = self.text.embed_text(batch)
+        pooled = F.normalize(self.project_text(encoded.pooled), dim=-1)
+        return Encoded(encoded.tokens, pooled, encoded.keep)
+
+    def word_vectors(self) -> Tensor:
+        """`[V D]`."""
+        return self.text.word_vectors()
+
+    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
+        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+
+    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
+        """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
+        assert batch.owner is not None
+        images, texts = vectors
+        images, texts, owner = gather_pairs(images, texts, batch.owner)
+        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)})
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """InfoNCE of the batch's texts, each with its picture."""
+        return self.compare(self.embed_pairs(batch, generator), batch)
+
+    @torch.no_grad()
+    def after_step(self, step: Step) -> None:
+        """The scale never exceeds 100, as in CLIP."""
+        self.log_scale.clamp_(max=math.log(100))

@@ -1,0 +1,90 @@
+"""VSE++: a picture must be nearer to its caption than the nearest wrong caption, and the other way round.
+
+    picture -> backbone (frozen) -> mean -> linear -> u / |u|
+    text    -> words -> GRU -> last state -> v / |v|
+    loss = max_j [m - u.v + u.v_j]_+  +  max_i [m - u.v + u_i.v]_+
+
+Source: Faghri et al. 2018, "VSE++: Improving visual-semantic embeddings with hard negatives", section 3,
+equation 6; the sizes are those of section 4.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.pool import last_token
+from showtell.nn.recurrent import Recurrent
+from showtell.objectives.gather import gather_pairs
+from showtell.objectives.hinge import hardest_hinge
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class VSEConfig:
+    """The paper's numbers."""
+
+    vocab_size: int = 8004
+    feature_width: int = 1280
+    word_width: int = 300
+    width: int = 1024
+    depth: int = 1
+    margin: float = 0.2
+
+
+class VSE(nn.Module):
+    """Pictures and texts in one space."""
+
+    Config: ClassVar = VSEConfig
+    loss_weights: ClassVar = {"hinge": 1.0}
+
+    def __init__(self, config: VSEConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.picture = nn.Linear(c.feature_width, c.width)
+        self.words = nn.Embedding(c.vocab_size, c.word_width)
+        self.recurrent = Recurrent("gru", c.word_width, c.width, c.depth)
+        # As the authors' program: the paper does not say.
+        nn.init.xavier_uniform_(self.picture.weight)
+        nn.init.zeros_(self.picture.bias)
+        nn.init.uniform_(self.words.weight, -0.1, 0.1)
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
+        assert batch.grid is not None
+        pooled = F.normalize(self.picture(batch.grid.mean(1)), dim=-1)
+        return Encoded(pooled[:, None], pooled)
+
+    def embed_text(self, batch: Batch) -> Encoded:
+        """The states after each word `[R L width]`, pooled as the last one, of length 1."""
+        assert batch.ids is not None
+        assert batch.keep is not None
+        tokens, _ = self.recurrent(self.words(batch.ids))
+        return Encoded(tokens, F.normalize(last_token(tokens, batch.keep, None), dim=-1), batch.keep)
+
+    def word_vectors(self) -> Tensor:
+        """`[V word_width]`."""
+        return self.words.weight.detach()
+
+    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
+        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+
+    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
+        """The hinge over the pictures and texts of all processes; no picture may come twice."""
+        assert batch.owner is not None
+        images, texts = vectors
+        images, texts, owner = gather_pairs(images, texts, batch.owner)
+        return Step({"hinge": hardest_hinge(images @ texts.T, self.config.margin, owner)})
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The hinge of the batch's texts, each with its picture."""
+        return self.compare(self.embed_pairs(batch, generator), batch)
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""

@@ -1,0 +1,87 @@
+"""A contrastive loss over a batch of any size, in the memory of a small one.
+
+    1. vectors of every chunk, without a graph            v_k = f(x_k)
+    2. the loss of all vectors, and its gradients         g = dL/dv
+    3. chunk by chunk once more, with a graph             dL/dw = sum_k g_k . dv_k/dw
+
+Exact: chunks meet in the loss alone. Each chunk draws its own random numbers, the same both times.
+
+Source: Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
+section 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch
+from showtell.protocols import Contrastive, Step
+
+FIELDS = ("pixels", "grid"), ("ids", "keep", "segments", "sequences", "positions")
+"""Of a batch, what has a row a picture, and what has a row a text."""
+
+
+def cached_backward(
+    system: nn.Module,
+    batch: Batch,
+    generator: torch.Generator,
+    total: Callable[[Step], Tensor],
+    *,
+    chunk_size: int,
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> Step:
+    """Add the gradients of `total(step)` to the weights, `step` being what `system(batch)` would compute.
+
+    At most `chunk_size` pictures, and as many texts as go with them, are ever in a graph together.
+    `autocast()` surrounds all that `forward` would. The system's vectors must not depend on what else is in
+    a chunk (no batch norm).
+
+    Raises `ValueError` for a system that is not `Contrastive`.
+    """
+    if not isinstance(system, Contrastive):
+        raise ValueError(
+            f"{type(system).__name__} does not compare whole batches: train.chunk_size must be 0"
+        )
+    chunks = divide(batch, chunk_size)
+    seeds = torch.randint(2**62, (len(chunks) + 1,), generator=generator, device=generator.device).tolist()
+
+    def embed(index: int) -> tuple[Tensor, ...]:
+        torch.manual_seed(seeds[index])
+        own = torch.Generator(generator.device).manual_seed(seeds[index])
+        with autocast():
+            return system.embed_pairs(chunks[index], own)
+
+    with torch.no_grad():
+        embedded = [embed(index) for index in range(len(chunks))]
+    vectors = tuple(torch.cat(parts).requires_grad_() for parts in zip(*embedded, strict=True))
+    torch.manual_seed(seeds[-1])
+    with autocast():
+        step = system.compare(vectors, batch)
+        loss = total(step)
+    loss.backward()
+    gradients = [cast(Tensor, v.grad) for v in vectors]
+    starts = [0] * len(vectors)
+    for index, parts in enumerate(embedded):
+        ends = [start + len(part) for start, part in zip(starts, parts, strict=True)]
+        wanted = [g[start:end] for g, start, end in zip(gradients, starts, ends, strict=True)]
+        torch.autograd.backward(embed(index), wanted)
+        starts = ends
+    return step
+
+
+def divide(batch: Batch, chunk_size: int) -> list[Batch]:
+    """Pictures and texts in equally many parts, of at most `chunk_size` pictures each, in their order.
+
+    A text need not be in the part of its picture: they meet only when all vectors are there.
+    """
+    pictures, texts = ({n: t for n in names if (t := getattr(batch, n)) is not None} for names in FIELDS)
+    num_pictures, num_texts = (len(next(iter(some.values()))) for some in (pictures, texts))
+    parts = min(math.ceil(num_pictures / chunk_size), num_texts)
+    cut = {name: tensor.tensor_split(parts) for name, tensor in (pictures | texts).items()}
+    return [Batch(**{name: tensors[part] for name, tensors in cut.items()}) for part in range(parts)]
