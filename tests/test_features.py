@@ -180,3 +180,17 @@ def test_real_photographs(tmp_path, shared_data) -> None:
     grid = features.grid(found.rows[found.rows >= 0][:8])
     assert torch.isfinite(grid).all()
     assert grid.std() > 0.1
+
+
+def test_bytes_are_kept_as_bytes(tmp_path, paths) -> None:
+    """The pixels themselves, channels first: nothing is rounded, and a row is as small as it can be."""
+
+    def first(pixels: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+    kept = FeatureCache(tmp_path / "cache", "", "squash8-v1", first, (3, 8, 8), 8, np.uint8)
+    found = kept.add(paths)
+    expected = np.stack([np.asarray(Image.open(p)) for p in paths]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(kept.array[found.rows], expected)
+    assert kept.array.dtype == np.uint8
+    assert (kept.folder / "features.u8").stat().st_size == 70 * 3 * 8 * 8

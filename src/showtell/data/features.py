@@ -1,9 +1,10 @@
-"""The grids of a frozen backbone, computed once a picture and kept on disk."""
+"""What is computed once a picture and kept on disk: a frozen backbone's grid, or the pixels made square."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,9 +37,9 @@ class FeatureRows:
 class FeatureCache:
     """Features by content: the same bytes are never computed twice, wherever the file lies.
 
-    Two files that only grow: `features.f16`, one `float16 [N D]` a row, and `index.sha256`, the digest
-    of each row's picture. A digest is written after its row is on disk, so a process killed at any
-    moment leaves at most a tail that no digest owns; the next one writes over it.
+    Two files that only grow: `features.f16`, one `float16 [N D]` a row (`features.u8` for bytes), and
+    `index.sha256`, the digest of each row's picture. A digest is written after its row is on disk, so a
+    process killed at any moment leaves at most a tail that no digest owns; the next one writes over it.
 
     Example::
 
@@ -53,20 +54,22 @@ class FeatureCache:
         backbone_hash: str,
         preprocessing: str,
         compute: Callable[[np.ndarray], Tensor],
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         size: int = 224,
+        dtype: type[np.generic] = np.float16,
     ) -> None:
         """Open or begin the cache of one backbone and one way to prepare pixels.
 
         `compute` takes `uint8 [B S S 3]` and gives `[B N D]`; `shape` is `(N, D)`, `size` is `S`.
         """
-        self.shape = shape
+        self.shape, self.dtype = shape, np.dtype(dtype)
         self._compute, self._size = compute, size
         made_by = hashlib.sha256(f"{backbone_hash} {preprocessing} {shape} {size}".encode()).hexdigest()
         self.folder = Path(folder) / made_by[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._data, self._index = self.folder / "features.f16", self.folder / "index.sha256"
-        self._row_bytes = 2 * shape[0] * shape[1]
+        kind = f"{self.dtype.kind}{8 * self.dtype.itemsize}"
+        self._data, self._index = self.folder / f"features.{kind}", self.folder / "index.sha256"
+        self._row_bytes = math.prod(shape) * self.dtype.itemsize
         self._row_of: dict[bytes, int] = {}
         self._load()
 
@@ -75,7 +78,7 @@ class FeatureCache:
 
     @property
     def array(self) -> np.ndarray:
-        """All features, memory-mapped, `float16 [M N D]`."""
+        """All features, memory-mapped, `[M N D]` as they are stored."""
         return self._array
 
     def grid(self, rows: np.ndarray | Sequence[int]) -> Tensor:
@@ -129,7 +132,8 @@ class FeatureCache:
         grid = self._compute(np.stack(list(pictures.values())))
         if tuple(grid.shape) != (len(pictures), *self.shape):
             raise ValueError(f"the backbone gave {tuple(grid.shape)}, not {(len(pictures), *self.shape)}")
-        _write(self._data, len(self._row_of) * self._row_bytes, grid.half().numpy().tobytes())
+        rows = grid.numpy().astype(self.dtype).tobytes()
+        _write(self._data, len(self._row_of) * self._row_bytes, rows)
         _write(self._index, len(self._row_of) * DIGEST_BYTES, b"".join(pictures))
         for digest in pictures:
             self._row_of[digest] = len(self._row_of)
@@ -143,7 +147,9 @@ class FeatureCache:
         digests = [index[i : i + DIGEST_BYTES] for i in range(0, rows * DIGEST_BYTES, DIGEST_BYTES)]
         self._row_of = {digest: row for row, digest in enumerate(digests)}
         shape = (rows, *self.shape)
-        self._array = np.memmap(self._data, np.float16, "r", shape=shape) if rows else np.empty(shape, "f2")
+        self._array = (
+            np.memmap(self._data, self.dtype, "r", shape=shape) if rows else np.empty(shape, self.dtype)
+        )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
