@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from showtell.protocols import Captions, State
+from showtell.protocols import Speaks, State
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _pick(state: State, parent: Tensor) -> State:
 
 
 def _next_logits(
-    system: Captions, memory: State, state: State, words: Tensor, banned: list[int]
+    system: Speaks, memory: State, state: State, words: Tensor, banned: list[int]
 ) -> tuple[Tensor, State]:
     logits, state = system.advance(memory, state, words)
     return logits.index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf), state
@@ -44,7 +44,7 @@ def _next_logits(
 
 @torch.inference_mode()
 def beam_search(
-    system: Captions,
+    system: Speaks,
     memory: State,
     *,
     start: int,
@@ -102,7 +102,7 @@ def beam_search(
 
 @torch.inference_mode()
 def nucleus(
-    system: Captions,
+    system: Speaks,
     memory: State,
     *,
     start: int,
@@ -113,11 +113,13 @@ def nucleus(
     temperature: float = 1.0,
     max_words: int = 20,
     banned: Sequence[int] = (),
+    say_start: bool = False,
 ) -> list[list[Hypothesis]]:
     """`num` sampled captions of each picture, the most probable a word first.
 
     Each word is drawn from the smallest set of words whose probability reaches `top_p`. The reported
-    log-probabilities are the model's own, not those of the cut distribution.
+    log-probabilities are the model's own, not those of the cut distribution. With `say_start` the start may
+    be said again, as the last word of a prompt may.
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
@@ -128,8 +130,9 @@ def nucleus(
     history = torch.empty(num_pictures, num, 0, dtype=torch.int64, device=device)
     logprob = torch.zeros(num_pictures, num, device=device)
     ended = torch.zeros(num_pictures, num, dtype=torch.bool, device=device)
+    never = [*banned] if say_start else [start, *banned]
     for length in range(max_words + 1):
-        logits, state = _next_logits(system, memory, state, words, [start, *banned])
+        logits, state = _next_logits(system, memory, state, words, never)
         probs, order = (logits / temperature).softmax(-1).sort(-1, descending=True)
         probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
         drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(num_pictures, num, 1)
