@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from showtell.data.tokenizers.wellformed import wellformed
+
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unknown>"
 SPECIAL = (PAD, START, END, UNKNOWN)
 SEPARATOR = r"[^\p{L}\p{N}]+"
@@ -50,7 +52,7 @@ class WordTokenizer:
             special_tokens=list(SPECIAL),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(map(_clean, texts), trainer)
+        tokenizer.train_from_iterator(map(wellformed, texts), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -71,7 +73,7 @@ class WordTokenizer:
         >>> WordTokenizer.train(["a"]).split("The dog's BALL.")
         ['the', 'dogs', 'ball']
         """
-        normal = self._tokenizer.normalizer.normalize_str(_clean(text))
+        normal = self._tokenizer.normalizer.normalize_str(wellformed(text))
         return [w for w, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
     def id_of(self, word: str) -> int | None:
@@ -81,7 +83,7 @@ class WordTokenizer:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Ids with start and end around at most `max_words` words."""
-        return [self.start, *self._tokenizer.encode(_clean(text)).ids[:max_words], self.end]
+        return [self.start, *self._tokenizer.encode(wellformed(text)).ids[:max_words], self.end]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Words up to the end, without special tokens."""
@@ -92,8 +94,3 @@ class WordTokenizer:
             if i >= len(SPECIAL):
                 out.append(self.words[i])
         return " ".join(out)
-
-
-def _clean(text: str) -> str:
-    """The text with `?` for each lone surrogate: bytes that were no UTF-8, which the tokenizer refuses."""
-    return text.encode("utf-8", "replace").decode()

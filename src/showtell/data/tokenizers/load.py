@@ -1,0 +1,22 @@
+"""Read a tokenizer, whichever kind it is."""
+
+from __future__ import annotations
+
+from tokenizers import Tokenizer
+
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.words import SPECIAL, WordTokenizer
+from showtell.errors import UserError
+
+
+def load_tokenizer(json: str, name: str = "tokenizer.json") -> WordTokenizer | SubwordTokenizer:
+    """The tokenizer that a `tokenizer.json` holds; `name` is what to call the file where it is damaged.
+
+    Raises `UserError` for text that is no tokenizer, and for special tokens of no known family.
+    """
+    try:
+        tokenizer = Tokenizer.from_str(json)
+        of_words = all(tokenizer.token_to_id(token) == i for i, token in enumerate(SPECIAL))
+        return WordTokenizer(tokenizer) if of_words else SubwordTokenizer(tokenizer)
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"{name} is damaged, or no tokenizer that can be read: {error}") from error
