@@ -11,34 +11,37 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface import families
 from showtell.hub.huggingface.rename import Rename, read_in, write_out
+from showtell.hub.huggingface.weights import WHOLE, read_json, read_weights
 
 
 class Family(Protocol):
-    """What a module of `families` offers; its name is the reference's `model_type`."""
+    """What a module of `families` offers."""
 
-    SYSTEM: type[nn.Module]
+    MODEL_TYPES: tuple[str, ...]
+    """What `config.json` calls it."""
+    SYSTEMS: tuple[type[nn.Module], ...]
+    """Ours; the class of the configuration says which."""
+
+    def tidy(self, found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Their tensors under the names of `table`: without copies of tied weights and old prefixes."""
+        ...
 
     def config_from(self, theirs: Mapping[str, Any], names: set[str]) -> Any:
-        """Our configuration from their `config.json` and the names of their tensors."""
+        """Our configuration from their `config.json` and the names of their tensors, tidied."""
         ...
 
     def config_to(self, ours: Any) -> dict[str, Any]:
-        """Their `config.json` from our configuration."""
+        """Their `config.json` from our configuration. Raises `UsageError` for what they cannot express."""
         ...
 
     def table(self, ours: Any) -> list[Rename]:
         """Every tensor of ours and its names there."""
-        ...
-
-    def tidy(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Their tensors under the names of `table`: without copies of tied weights and old prefixes."""
         ...
 
 
@@ -48,25 +51,17 @@ def import_folder(folder: Path | str) -> nn.Module:
     Raises `UserError` naming the file, setting or tensor that is missing, unknown, unfit or damaged.
     """
     folder = Path(folder)
-    described, weights = folder / "config.json", folder / "model.safetensors"
-    if missing := [path.name for path in (described, weights) if not path.is_file()]:
-        raise UserError(f"{folder} lacks {' and '.join(missing)}: give a folder in the Hugging Face layout")
-    try:
-        theirs = json.loads(described.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {described}: {error}. Download it again.") from error
-    if not isinstance(theirs, dict):
-        raise UserError(f"{described} holds no object; download it again")
+    described = folder / "config.json"
+    if not described.is_file():
+        raise UserError(f"{folder} lacks config.json: give a folder in the Hugging Face layout")
+    theirs = read_json(described)
     family = _family(theirs.get("model_type"), described)
+    found, weights = read_weights(folder)
     try:
-        with safe_open(weights, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {weights}: {error}. Download it again.") from error
-    found = family.tidy(found)
-    try:
+        theirs |= _sentence_pooling(folder)
+        found = family.tidy(found, theirs)
         config = family.config_from(theirs, set(found))
-        system = family.SYSTEM(config)
+        system = next(cls for cls in family.SYSTEMS if cast(Any, cls).Config is type(config))(config)
     except KeyError as error:
         raise UserError(f"{described} lacks {error}; download it again") from error
     except (TypeError, ValueError, RuntimeError) as error:
@@ -88,7 +83,7 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     config = cast(Any, system.config)
     tensors = write_out(system.state_dict(), family.table(config))
     text = json.dumps(family.config_to(config), indent=2, ensure_ascii=False)
-    weights, described = folder / "model.safetensors", folder / "config.json"
+    weights, described = folder / WHOLE, folder / "config.json"
     written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,22 +108,30 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(families.__path__)]
+def _sentence_pooling(folder: Path) -> dict[str, str]:
+    """How a sentence encoder pools, which the `sentence-transformers` keep beside the model."""
+    file = folder / "1_Pooling" / "config.json"
+    if not file.is_file():
+        return {}
+    modes = [name for name, chosen in read_json(file).items() if name.startswith("pooling_mode_") and chosen]
+    names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    return {"sentence_pooling": "+".join(names.get(mode, mode) for mode in modes)}
 
 
-def _load(name: str) -> Family:
-    return cast(Family, importlib.import_module(f"{families.__name__}.{name}"))
+def _families() -> list[Family]:
+    names = (module.name for module in pkgutil.iter_modules(families.__path__))
+    return [cast(Family, importlib.import_module(f"{families.__name__}.{name}")) for name in names]
 
 
 def _family(name: Any, file: Path) -> Family:
-    if name not in _names():
-        raise UserError(f"{file} has model_type {name!r}; known are {', '.join(_names())}")
-    return _load(name)
+    known = {model_type: family for family in _families() for model_type in family.MODEL_TYPES}
+    if name not in known:
+        raise UserError(f"{file} has model_type {name!r}; known are {', '.join(sorted(known))}")
+    return known[name]
 
 
 def _family_of(system: nn.Module) -> Family:
-    for name in _names():
-        if (family := _load(name)).SYSTEM is type(system):
+    for family in _families():
+        if type(system) in family.SYSTEMS:
             return family
     raise UsageError(f"{type(system).__name__} has no counterpart in the Hugging Face layout")

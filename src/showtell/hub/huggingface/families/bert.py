@@ -1,4 +1,4 @@
-"""BERT under the names of `BertForPreTraining`."""
+"""BERT under the names of `BertForPreTraining`, its encoder alone under those of `BertModel`."""
 
 from __future__ import annotations
 
@@ -9,65 +9,97 @@ from torch import Tensor
 
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
-from showtell.systems.bert import BERT, BERTConfig
+from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
 
-SYSTEM = BERT
+MODEL_TYPES = ("bert",)
+SYSTEMS = (BERT, BERTEncoder)
 # Copies of tied weights and counters that older versions wrote.
-REDUNDANT = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", ".position_ids")
+REDUNDANT = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "position_ids")
 
 
-def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTConfig:
-    """Our configuration; the ids of special words are those of the released vocabulary."""
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
+    """Our configuration; the ids of special words are those of the released vocabulary.
+
+    An encoder alone pools as its `sentence_pooling` says; where it says nothing, by its pooler if it has one.
+    """
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
-    return BERTConfig(
-        vocab_size=theirs["vocab_size"],
-        max_length=theirs["max_position_embeddings"],
-        num_segments=theirs["type_vocab_size"],
+    sizes = {
+        "vocab_size": theirs["vocab_size"],
+        "max_length": theirs["max_position_embeddings"],
+        "num_segments": theirs["type_vocab_size"],
         **sizes_from(theirs),
-    )
+    }
+    if not _headless(names):
+        return BERTConfig(**sizes)
+    pooler = "pooler.dense.weight" in names
+    pooling = theirs.get("sentence_pooling", "cls" if pooler else "mean")
+    if pooling not in ("cls", "mean"):
+        raise ValueError(f"sentence_pooling {pooling!r} is neither 'cls' nor 'mean'")
+    return BERTEncoderConfig(**sizes, pooler=pooler, pooling="first" if pooling == "cls" else "mean")
 
 
-def config_to(ours: BERTConfig) -> dict[str, Any]:
+def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
+    heads = isinstance(ours, BERTConfig)
+    # A model with a pooler that says nothing pools by it; one that says "cls" pools without.
+    says = not heads and (ours.pooling == "mean" or not ours.pooler)
+    pooling = {"sentence_pooling": "mean" if ours.pooling == "mean" else "cls"} if says else {}
     return {
         "model_type": "bert",
-        "architectures": ["BertForPreTraining"],
+        "architectures": ["BertForPreTraining" if heads else "BertModel"],
         "vocab_size": ours.vocab_size,
         "max_position_embeddings": ours.max_length,
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
         "attention_probs_dropout_prob": 0.0,
+        **pooling,
         **sizes_to(ours),
     }
 
 
-def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Without redundant tensors; TensorFlow's gamma and beta are weight and bias."""
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+    headless = _headless(set(found))
     out = {}
     for name, tensor in found.items():
-        if not name.endswith(REDUNDANT):
-            for before, after in old.items():
-                name = name.replace(before, after)
-            out[name] = tensor
+        if name.endswith(REDUNDANT):
+            continue
+        for before, after in old.items():
+            name = name.replace(before, after)
+        if headless:
+            name = name.removeprefix("bert.")
+            # Trained for another purpose than the sentence encoder's, which reads [CLS] itself.
+            if name.startswith("pooler.") and theirs.get("sentence_pooling") == "cls":
+                continue
+        out[name] = tensor
     return out
 
 
-def table(ours: BERTConfig) -> list[Rename]:
+def _headless(names: set[str]) -> bool:
+    return not any(name.startswith("cls.") for name in names)
+
+
+def table(ours: BERTEncoderConfig) -> list[Rename]:
     """Every tensor."""
-    return [
-        *encoder("bert", ours.depth),
-        *linear("pooler.project", "bert.pooler.dense"),
-        rename("words.bias", "cls.predictions.bias"),
-        *linear("words.project", "cls.predictions.transform.dense"),
-        *linear("words.norm", "cls.predictions.transform.LayerNorm"),
-        *linear("next_sentence", "cls.seq_relationship"),
-    ]
+    heads = isinstance(ours, BERTConfig)
+    prefix = "bert." if heads else ""
+    out = encoder(prefix, ours.depth)
+    if ours.pooler:
+        out += linear("pooler.project", f"{prefix}pooler.dense")
+    if heads:
+        out += [
+            rename("words.bias", "cls.predictions.bias"),
+            *linear("words.project", "cls.predictions.transform.dense"),
+            *linear("words.norm", "cls.predictions.transform.LayerNorm"),
+            *linear("next_sentence", "cls.seq_relationship"),
+        ]
+    return out
 
 
 def encoder(prefix: str, depth: int) -> list[Rename]:
     """Embedding and blocks, which RoBERTa names alike."""
-    embeddings = f"{prefix}.embeddings"
+    embeddings = f"{prefix}embeddings"
     out = [
         rename("embed.words.weight", f"{embeddings}.word_embeddings.weight"),
         rename("embed.positions.weight", f"{embeddings}.position_embeddings.weight"),
@@ -75,7 +107,7 @@ def encoder(prefix: str, depth: int) -> list[Rename]:
         *linear("embed.norm", f"{embeddings}.LayerNorm"),
     ]
     for i in range(depth):
-        block, layer = f"transformer.blocks.{i}", f"{prefix}.encoder.layer.{i}"
+        block, layer = f"transformer.blocks.{i}", f"{prefix}encoder.layer.{i}"
         qkv = (f"{layer}.attention.self.{name}" for name in ("query", "key", "value"))
         out += [
             *linear(f"{block}.attention.qkv", *qkv),

