@@ -35,6 +35,7 @@ class MeanPool:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
         self.hash, self.preprocessing = backbone.hash, backbone.preprocessing
+        self.name = "mean pool"
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """Squashed to a square."""

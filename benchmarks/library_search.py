@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from showtell.library import store
+from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import Content, File, new_rows
 from showtell.library.search import Library
-from showtell.library.store import Manifest, Store, table_name
+from showtell.library.store import Store, table_name
 from showtell.protocols import Encoded
 
 CLUSTERS = 200
@@ -34,7 +35,7 @@ def build(folder: Path, vectors: np.ndarray) -> None:
     name = table_name(**maker)
     nothing = np.empty((0, 0, 3), np.uint8)
     with Store.writing(folder) as opened:
-        opened.publish(Manifest(name, **maker))
+        opened.publish(Manifest((VectorSet(name, **maker, name="synthetic", captioned=False),)))
         table = opened.begin(name, vectors.shape[1])
         for start in range(0, len(vectors), 10_000):
             rows = range(start, min(start + 10_000, len(vectors)))

@@ -68,9 +68,10 @@ def test_killed_at_any_moment(tmp_path, seed) -> None:
         if attempt == 3:
             model = "model-b"  # its table is begun beside the other, and killed
     assert partial, "no process was killed halfway, so nothing was tested"
-    report = index(photos, library, FakeEncoder(model))
-    assert report.total == 150 == report.added + report.updated + report.unchanged
-    assert [p.path for p in Library.open(library).rows()] == sorted(photos.glob("*.png"))
+    for maker in (FakeEncoder(model), FakeEncoder("model-a")):
+        report = index(photos, library, maker)
+        assert report.total == 150 == report.added + report.updated + report.unchanged
+        assert [p.path for p in Library.open(library, maker).rows()] == sorted(photos.glob("*.png"))
     assert verify(library) == []
     check(index(photos, library, FakeEncoder(model)), unchanged=150)
 

@@ -21,6 +21,7 @@ class MeanPool:
     def __init__(self) -> None:
         self.backbone = load_backbone()
         self.hash, self.preprocessing = self.backbone.hash, self.backbone.preprocessing
+        self.name = "mean pool"
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         return squash(pixels, self.backbone.size)

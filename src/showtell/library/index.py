@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from showtell.data.image import MAX_PIXELS
 from showtell.errors import UserError
+from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import File
-from showtell.library.run import Progress, Run, read_rows
+from showtell.library.run import Progress, Row, Run, read_rows
 from showtell.library.scan import file_at, find_files, printable
 from showtell.library.search import Library
-from showtell.library.store import Manifest, Store, replacing, table_name, table_prefix
+from showtell.library.store import Store, replacing, table_name, table_prefix
 from showtell.protocols import PictureEncoder
 
 LOST = "its old table could not be read: the library holds this folder alone; index any other folder again"
@@ -34,6 +36,8 @@ class IndexReport:
     seconds: float
     lost: str | None = None
     """Said where `rebuild` could not read the old table, and so not carry over other folders' pictures."""
+    beside: tuple[str, ...] = ()
+    """Where the library had no vectors of this model yet: names of the models of which it had."""
 
 
 def index(
@@ -47,12 +51,13 @@ def index(
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
 ) -> IndexReport:
-    """Make a library of a folder's pictures, or bring it up to date.
+    """Make a library of a folder's pictures, or bring this model's vectors up to date; other models' stay.
 
     A picture whose path, size and time are the library's is not read. One whose content is known under
     another path keeps its vectors. Pictures of other folders stay, unless their file was moved into
-    this one. Another model's vectors, or `rebuild`, are made beside the present ones, which answer
-    until the new are complete. What could not be read is listed in `skipped.jsonl` in the library.
+    this one; a model that is new to the library takes them over from the set indexed last. `rebuild` makes
+    this model's vectors beside the present ones, which answer until the new are complete; so does a model
+    that now prepares its pictures otherwise. What could not be read is listed in `skipped.jsonl`.
 
     `captions` has the model caption every picture; `own_captions` are what the folder itself says;
     `progress(done, total)` counts the pictures that are safe on disk, unchanged or skipped.
@@ -64,16 +69,18 @@ def index(
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
     with Store.writing(library_dir) as store:
-        present = store.manifest()
-        target = _target(store, present, encoder, rebuild)
-        store.drop_all_but(target.table, *([present.table] if present else []))
-        if present is None:
-            store.publish(target)  # a first library answers while it grows
+        manifest = store.manifest()
+        tables = [known.table for known in manifest.sets]
+        present = manifest.of(encoder)
+        target = _target(store, present, encoder, captions, rebuild)
+        store.drop_all_but(target.table, *tables)
+        if not manifest.sets:
+            store.publish(Manifest((target,)))  # a first library answers while it grows
         files = find_files(folder, library_dir, own_captions or {})
         lost = None
-        if present not in (None, target):
+        if manifest.sets and target.table not in tables:
             try:
-                files += _elsewhere(store, present, folder)
+                files += _elsewhere(store, present or manifest.sets[-1], folder)
             except UserError as error:  # a table too damaged to read is why one rebuilds
                 if not rebuild:
                     raise
@@ -83,7 +90,8 @@ def index(
         run.remove(folder)
         if run.table is not None:
             store.tidy(run.table)
-        store.publish(target)
+        pictures = _digest(read_rows(store, run.table))
+        store.publish(manifest.having(replace(target, pictures=pictures)))
         with replacing(library_dir / "skipped.jsonl") as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
@@ -97,21 +105,30 @@ def index(
         total=len(files),
         seconds=round(time.monotonic() - started, 3),
         lost=lost,
+        beside=() if present else tuple(known.name for known in manifest.sets),
     )
 
 
-def _target(store: Store, present: Manifest | None, encoder: PictureEncoder, rebuild: bool) -> Manifest:
-    """The table to write: the present one, one that was begun for this encoder, or a new one."""
+def _target(
+    store: Store, present: VectorSet | None, encoder: PictureEncoder, captions: bool, rebuild: bool
+) -> VectorSet:
+    """The table to write: the model's own, one that was begun for it, or a new one."""
     maker = (encoder.hash, encoder.preprocessing)
     begun = [name for name in store.names() if name.startswith(table_prefix(*maker))]
-    if present and (present.model, present.preprocessing) == maker:
-        begun = [present.table]
-    name = begun[0] if begun and not rebuild else table_name(*maker)
-    return Manifest(name, *maker)
+    if present:
+        begun, captions = [present.table], captions or present.captioned
+    table = begun[0] if begun and not rebuild else table_name(*maker)
+    return VectorSet(table, *maker, encoder.name, captions)
 
 
-def _elsewhere(store: Store, present: Manifest, folder: Path) -> list[File]:
-    """The library's pictures of other folders, which a new table must hold too."""
-    rows = read_rows(store, store.table(present.table))
+def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
+    """A set's pictures of other folders, which a new table must hold too."""
+    rows = read_rows(store, store.table(known.table))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
     return [file_at(path, own) for path, own in others.items() if path.is_file()]
+
+
+def _digest(rows: Sequence[Row]) -> str:
+    """The same for the same pictures at the same places with the same captions of the person."""
+    facts = sorted((str(row.file.path), row.digest.hex(), row.file.captions) for row in rows)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

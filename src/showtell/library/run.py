@@ -13,9 +13,10 @@ import pyarrow as pa
 from showtell.data.image import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
+from showtell.library.manifest import VectorSet
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader, is_text
-from showtell.library.store import Manifest, Store, reading
+from showtell.library.store import Store, reading
 from showtell.protocols import Encoded, PictureEncoder
 
 Progress = Callable[[int, int], None]
@@ -59,7 +60,7 @@ class Run:
     def __init__(
         self,
         store: Store,
-        target: Manifest,
+        target: VectorSet,
         encoder: PictureEncoder,
         captions: bool,
         progress: Progress | None,

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from showtell.errors import UserError
 from showtell.library import store
+from showtell.library.manifest import VectorSet, choose
 from showtell.library.rows import encoded_of, schema, where_id
-from showtell.library.store import Manifest, Store, damaged
+from showtell.library.store import Store, damaged
 from showtell.library.text import words
 from showtell.library.vectors import derived_vectors, raw_vectors
 from showtell.protocols import Encoded, PictureEncoder
@@ -48,35 +49,38 @@ class Match:
 
 
 class Library:
-    """The pictures of a library as they are when it is opened, in the order of their paths.
+    """The pictures of a library as one model's set holds them when it is opened, in the order of their paths.
 
     A `row` is a picture's place in that order: in `rows()`, in `vectors()`, in every answer.
     """
 
-    def __init__(self, opened: Store, manifest: Manifest) -> None:
+    def __init__(self, opened: Store, chosen: VectorSet, behind: str | None) -> None:
         self.folder = opened.folder
-        self.model, self.preprocessing = manifest.model, manifest.preprocessing
-        self._table = opened.table(manifest.table)
+        self.model, self.preprocessing, self.name = chosen.model, chosen.preprocessing, chosen.name
+        self.behind = behind
+        """Name of the model that indexed last, where its set holds other pictures than this one."""
+        self._table = opened.table(chosen.table)
         self._columns = _columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
-        self._vectors = derived_vectors(self.folder, manifest.table, self._table, self._row_of)
+        self._vectors = derived_vectors(self.folder, chosen.table, self._table, self._row_of)
 
     @classmethod
-    def open(cls, folder: Path | str, encoder: PictureEncoder | None = None) -> Library:
-        """Open a library for reading; with `encoder`, only if that made its vectors.
+    def open(
+        cls, folder: Path | str, encoder: PictureEncoder | None = None, *, captioned: bool = False
+    ) -> Library:
+        """Open the set of vectors that `encoder` made for reading; without one, the set indexed last.
+
+        With `captioned`, the last of those with a model's captions, if there is one.
 
         Raises:
-            UserError: not a library, a damaged one, or one that another model made.
+            UserError: not a library, a damaged one, or one without vectors of this model.
         """
         opened = Store.open(folder)
 
         def attempt() -> Library:
             manifest = opened.manifest()
-            if manifest is None:
-                raise UserError(f"{folder} is not a library")
-            if encoder is not None:
-                require(folder, manifest, encoder)
-            return cls(opened, manifest)
+            chosen = choose(opened.folder, manifest, encoder, captioned)
+            return cls(opened, chosen, manifest.ahead_of(chosen))
 
         return _patiently(opened.folder, attempt)
 
@@ -206,19 +210,6 @@ def largest(scores: np.ndarray, top: int) -> list[int]:
         np.argpartition(-scores, top)[:top] if 0 < top < len(scores) else np.arange(len(scores) if top else 0)
     )
     return rows[np.lexsort((rows, -scores[rows]))].tolist()
-
-
-def require(folder: Path | str, manifest: Manifest, encoder: PictureEncoder) -> None:
-    """Refuse a model whose vectors are not the library's. Raises `UserError`."""
-    if manifest.model != encoder.hash:
-        what = f"another model ({manifest.model[:12]}, this is {encoder.hash[:12]})"
-    elif manifest.preprocessing != encoder.preprocessing:
-        what = f"other preprocessing ({manifest.preprocessing}, this is {encoder.preprocessing})"
-    else:
-        return
-    raise UserError(
-        f"the vectors of {folder} were made by {what}; index it again with this model, or ask with that one"
-    )
 
 
 def _patiently(folder: Path, attempt: Callable[[], Answer]) -> Answer:

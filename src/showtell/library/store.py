@@ -1,10 +1,9 @@
-"""The folder of a library: its manifest, its table, its lock."""
+"""The folder of a library: its manifest, its tables, its lock."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shlex
@@ -12,7 +11,6 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -21,10 +19,10 @@ import lancedb
 from lancedb.index import IvfHnswSq
 
 from showtell.errors import UserError
+from showtell.library.manifest import Manifest
 from showtell.library.rows import schema
 from showtell.library.text import CAPTION_INDEX, index_error
 
-FORMAT = 1
 MANIFEST = "library.json"
 LOCK = "lock"
 
@@ -38,21 +36,11 @@ MAX_VERSIONS = 48
 APPROXIMATE_FROM = 500_000
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """Which table holds the pictures, and who made its vectors."""
-
-    table: str
-    model: str
-    preprocessing: str
-    format: int = FORMAT
-
-
 class Store:
     """The files of one library.
 
-    A table holds the vectors of one model. Another model's table is built beside it and becomes the
-    library's when `publish` replaces the manifest, in one step.
+    A table holds the vectors of one model. Another model's, or one made anew, is built beside it and becomes
+    the library's when `publish` replaces the manifest, in one step.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -95,24 +83,21 @@ class Store:
                 ) from None
             yield cls(folder)
 
-    def manifest(self) -> Manifest | None:
-        """The manifest, or None before the first index. Raises `UserError` when it cannot be used."""
+    def manifest(self) -> Manifest:
+        """The manifest, empty before the first index. Raises `UserError` when it cannot be used."""
         try:
-            read = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-            if read["format"] > FORMAT:
-                raise UserError(f"{self.folder} was made by a newer showtell; update this one")
-            return Manifest(**read)
+            return Manifest.from_json((self.folder / MANIFEST).read_text(encoding="utf-8"), self.folder)
         except FileNotFoundError:
-            return None
+            return Manifest()
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"{self.folder / MANIFEST} is damaged ({error}); delete the folder and index again"
             ) from None
 
     def publish(self, manifest: Manifest) -> None:
-        """Make a table the library's, at once and for good."""
+        """Make the tables of a manifest the library's, at once and for good."""
         with replacing(self.folder / MANIFEST) as file:
-            file.write(json.dumps(asdict(manifest), indent=1).encode())
+            file.write(manifest.to_json().encode())
 
     def names(self) -> list[str]:
         """All tables, the unfinished ones included."""
@@ -175,8 +160,8 @@ def damaged(folder: Path, error: Exception) -> UserError:
     """The error of a library whose files do not make sense."""
     first_line = str(error).partition("\n")[0]
     return UserError(
-        f"the library {folder} is damaged ({first_line}); name its folder of pictures, and index any other "
-        "folder after it, to mend it with: "
+        f"the library {folder} is damaged ({first_line}); name its folder of pictures and the model whose "
+        "vectors they are, and index any other folder after it, to mend it with: "
         f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pyarrow as pa
 from showtell.data.content import read_content
 from showtell.data.image import ImageError
 from showtell.data.prefetch import prefetch
+from showtell.errors import UserError
+from showtell.library.manifest import VectorSet
 from showtell.library.rows import vectors_of
 from showtell.library.store import Store, indexed_columns, reading
 from showtell.library.text import index_error
@@ -27,61 +30,76 @@ class Problem:
 
 
 def verify(library_dir: Path | str) -> list[Problem]:
-    """Compare every row with its file, read again, and with what a row must be; none wrong is `[]`.
+    """Compare the rows of all sets with their files, read again, and with what a row must be.
 
-    `index` mends files that changed or went, and the full-text index; `index(rebuild=True)` everything else.
+    `index` with the set's model mends files that changed or went, and the full-text index;
+    `index(rebuild=True)` everything else.
 
-    Raises `UserError` when the folder is not a library, or its table cannot be read.
+    Nothing wrong is `[]`. Raises `UserError` when the folder is not a library, or a table cannot be read.
     """
     store = Store.open(library_dir)
-    manifest = store.manifest()
-    if manifest is None or (table := store.table(manifest.table)) is None:
-        return []
+    problems: set[Problem] = set()
+    contents: defaultdict[str, set[bytes]] = defaultdict(set)
+    for known in store.manifest().sets:
+        try:
+            problems |= _wrong_set(store, known, contents)
+        except UserError as error:
+            raise UserError(f"the vectors of {known.name}: {error}") from error
+    problems |= _wrong_files(contents)
+    return sorted(problems, key=lambda problem: (problem.path, problem.what))
+
+
+def _wrong_set(store: Store, known: VectorSet, contents: defaultdict[str, set[bytes]]) -> set[Problem]:
+    """What is wrong with a set as such; `contents` gets the digest that it knows of each file."""
+    table = store.table(known.table)
+    if table is None:
+        return set()
     names = ["path", "hash", "vector", "num_tokens", "tokens", "thumbnail", "model", "preprocessing"]
     paths: list[str] = []
-    problems: list[Problem] = []
+    problems: set[Problem] = set()
     with reading(store.folder):
         for batch in table.search().select(names).to_batches(batch_size=256):
             rows = pa.Table.from_batches([batch])
             paths += rows["path"].to_pylist()
-            problems += _wrong_rows(rows, manifest.model, manifest.preprocessing)
-            problems += _wrong_files(rows)
+            for path, digest in zip(rows["path"].to_pylist(), rows["hash"].to_pylist(), strict=True):
+                contents[path].add(digest)
+            problems |= _wrong_rows(rows, known)
         if "text" in indexed_columns(table) and (error := index_error(table)):
             first_line = str(error).partition("\n")[0]
-            problems.append(Problem(store.folder, f"its full-text index is damaged ({first_line})"))
-    problems += [Problem(Path(p), f"has {n} rows") for p, n in Counter(paths).items() if n > 1]
-    return sorted(problems, key=lambda problem: problem.path)
+            problems.add(Problem(store.folder, f"its full-text index is damaged ({first_line})"))
+    return problems | {Problem(Path(p), f"has {n} rows") for p, n in Counter(paths).items() if n > 1}
 
 
-def _wrong_rows(rows: pa.Table, model: str, preprocessing: str) -> list[Problem]:
-    found = []
+def _wrong_rows(rows: pa.Table, known: VectorSet) -> set[Problem]:
+    found = set()
     finite = np.isfinite(vectors_of(rows)).all(1)
     for i, row in enumerate(rows.drop_columns(["vector"]).to_pylist()):
-        tokens = row["tokens"]
+        tokens, maker = row["tokens"], (row["model"], row["preprocessing"])
         whats = {
             "its vector is not finite": not finite[i],
             "its grid is not finite": tokens is not None
             and not np.isfinite(np.frombuffer(tokens, "f2")).all(),
             "its grid has a wrong size": tokens is not None and len(tokens) % (2 * row["num_tokens"]) != 0,
             "its thumbnail is not a JPEG": not row["thumbnail"].startswith(b"\xff\xd8\xff"),
-            "another model made its vector": (row["model"], row["preprocessing"]) != (model, preprocessing),
+            "another model made its vector": maker != (known.model, known.preprocessing),
         }
-        found += [Problem(Path(row["path"]), what) for what, wrong in whats.items() if wrong]
+        found |= {Problem(Path(row["path"]), what) for what, wrong in whats.items() if wrong}
     return found
 
 
-def _wrong_files(rows: pa.Table) -> list[Problem]:
+def _wrong_files(contents: Mapping[str, set[bytes]]) -> set[Problem]:
+    """Each file is read once, though several sets know it."""
+
     def look(path: str) -> str | bytes:
         try:
             return read_content(Path(path))[1]
         except ImageError as error:
             return error.reason
 
-    paths = rows["path"].to_pylist()
-    found = []
-    for path, digest, now in zip(paths, rows["hash"].to_pylist(), prefetch(look, paths), strict=True):
+    found = set()
+    for path, now in zip(contents, prefetch(look, contents), strict=True):
         if isinstance(now, str):
-            found.append(Problem(Path(path), f"its file {now}"))
-        elif now != digest:
-            found.append(Problem(Path(path), "its file has changed since it was indexed"))
+            found.add(Problem(Path(path), f"its file {now}"))
+        elif contents[path] != {now}:
+            found.add(Problem(Path(path), "its file has changed since it was indexed"))
     return found
