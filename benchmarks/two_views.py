@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from showtell.data.augment import BYOL, SIMCLR, SIMCLR_CIFAR, SIMSIAM, SIMSIAM_CIFAR, Augmentation, two_views
+from showtell.data.augment import BYOL, SIMCLR, SIMCLR_CIFAR, SIMSIAM, SIMSIAM_CIFAR, Augmentation, draw_views
 from showtell.data.image import load_image
 from showtell.data.samples import sample_photographs
 from table import command, table
@@ -106,7 +106,7 @@ def main() -> None:
         times: dict[str, list[float]] = {"batched": [], "pillow": []}
         for _ in range(options.rounds + 1):
             started = time.process_time()
-            two_views(batch, pair, generator)
+            draw_views(batch, pair, generator)
             times["batched"].append(time.process_time() - started)
             started = time.process_time()
             torch.stack([torch.stack([with_pillow(p, to, rng) for p in pictures]) for to in pair])

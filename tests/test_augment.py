@@ -13,15 +13,17 @@ from scipy.ndimage import gaussian_filter
 from showtell.data import colour
 from showtell.data.augment import (
     BYOL,
+    BYOL_CIFAR,
     SIMCLR,
     SIMCLR_CIFAR,
+    SIMMIM,
     SIMSIAM,
     SIMSIAM_CIFAR,
     Augmentation,
     augment,
     crops,
+    draw_views,
     resampling,
-    two_views,
 )
 from showtell.data.samples import sample_photographs
 
@@ -33,8 +35,10 @@ RECIPES = {
     "simclr": SIMCLR,
     "simclr_cifar": SIMCLR_CIFAR,
     "byol": BYOL,
+    "byol_cifar": BYOL_CIFAR,
     "simsiam": SIMSIAM,
     "simsiam_cifar": SIMSIAM_CIFAR,
+    "simmim": SIMMIM,
 }
 
 
@@ -151,13 +155,13 @@ def test_crop_and_resize_are_pillows(photographs, pixels, size, filter) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_views_are_pictures_and_the_seed_decides(pixels, name) -> None:
     pair = RECIPES[name]
-    views = two_views(pixels, pair, seeded(1))
+    views = draw_views(pixels, pair, seeded(1))
     size = pair[0].size
-    assert views.shape == (2, len(pixels), 3, size, size)
+    assert views.shape == (len(pair), len(pixels), 3, size, size)
     assert views.dtype == torch.float32
     assert 0 <= views.min() < views.max() <= 1
-    assert torch.equal(views, two_views(pixels, pair, seeded(1)))
-    assert not torch.equal(views, two_views(pixels, pair, seeded(2)))
+    assert torch.equal(views, draw_views(pixels, pair, seeded(1)))
+    assert not torch.equal(views, draw_views(pixels, pair, seeded(2)))
     assert not torch.equal(views[0], views[1])
 
 
@@ -269,7 +273,7 @@ def test_a_strip_gives_its_middle(height, width, expected) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (224, 2)])
 def test_the_smallest_pictures_have_views(shape) -> None:
     pixels = torch.full((2, 3, *shape), 200, dtype=torch.uint8)
-    views = two_views(pixels, SIMCLR, seeded())
+    views = draw_views(pixels, SIMCLR, seeded())
     assert views.isfinite().all()
 
 
@@ -283,6 +287,8 @@ def test_the_recipes_are_the_papers() -> None:
     assert values(SIMSIAM[0]) == values(SIMSIAM_CIFAR[0]) == (0.2, 0.8, 0.4, 0.4, 0.4, 0.1, 0.2)
     assert [(one.blur, one.solarise) for one in BYOL] == [(1.0, 0.0), (0.1, 0.2)]
     assert [pair[0].blur for pair in (SIMCLR, SIMSIAM, SIMCLR_CIFAR, SIMSIAM_CIFAR)] == [0.5, 0.5, 0.0, 0.0]
-    assert [pair[0].size for pair in RECIPES.values()] == [224, 32, 224, 224, 32]
+    assert (SIMMIM[0].area, SIMMIM[0].jitter, SIMMIM[0].grey, SIMMIM[0].blur) == ((0.67, 1.0), 0, 0, 0)
+    assert [one.size for pair in (SIMCLR, BYOL, SIMSIAM, SIMMIM) for one in pair] == [224] * 7
+    assert {one.size for pair in (SIMCLR_CIFAR, BYOL_CIFAR, SIMSIAM_CIFAR) for one in pair} == {32}
     assert all(one.flip == 0.5 and one.sigma == (0.1, 2.0) for pair in RECIPES.values() for one in pair)
     assert len(fields(Augmentation)) == 14

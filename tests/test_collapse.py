@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from showtell.data.augment import SIMSIAM_CIFAR, Augmentation, two_views
+from showtell.data.augment import SIMSIAM_CIFAR, Augmentation, draw_views
 from showtell.data.batch import Batch
 from showtell.explain.collapse import CollapseMonitor, effective_rank, health
 from showtell.systems import byol, simsiam
@@ -100,14 +100,14 @@ def run(name: str, seed: int, steps: int = STEPS, planted: bool = False) -> Coll
         if planted:
             plant(name, system, patch)
         for step in range(1, steps + 1):
-            views = two_views(pictures(BATCH, seed=step % 32), (VIEW, VIEW), generator)
+            views = draw_views(pictures(BATCH, seed=step % 32), (VIEW, VIEW), generator)
             outcome = system.train()(Batch(views=views))
             optimiser.zero_grad()
             sum(outcome.losses.values()).backward()
             optimiser.step()
             system.after_step(outcome)
             if step % EVERY == 0:
-                views = two_views(held_out, (VIEW, VIEW), torch.Generator().manual_seed(0))
+                views = draw_views(held_out, (VIEW, VIEW), torch.Generator().manual_seed(0))
                 with torch.no_grad():
                     monitor.read(step, *(system.eval().project(view) for view in views))
                 if monitor.collapsed:

@@ -1,4 +1,4 @@
-"""Two views of each picture: the augmentations of SimCLR, BYOL and SimSiam, a whole batch at once.
+"""Views of each picture: the augmentations of SimCLR, BYOL, SimSiam and SimMIM, a whole batch at once.
 
 Every picture draws its own parameters from a generator, on the generator's device; the same seed gives
 the same views. One picture of another size goes as a batch of one.
@@ -51,27 +51,33 @@ class Augmentation:
     solarise: float = 0.0
 
 
-Pair = tuple[Augmentation, Augmentation]
+Views = tuple[Augmentation, ...]
+"""What may happen to each view of a picture."""
 
-SIMCLR: Pair = (Augmentation(), Augmentation())
+SIMCLR: Views = (Augmentation(), Augmentation())
 # Strength 0.5 and no blur. Source: Chen et al. 2020, appendix B.9.
 _SIMCLR_CIFAR = Augmentation(32, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, blur=0.0)
-SIMCLR_CIFAR: Pair = (_SIMCLR_CIFAR, _SIMCLR_CIFAR)
+SIMCLR_CIFAR: Views = (_SIMCLR_CIFAR, _SIMCLR_CIFAR)
 # Source: Grill et al. 2020, "Bootstrap your own latent", appendix B, table 6.
 _BYOL = Augmentation(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
-BYOL: Pair = (replace(_BYOL, blur=1.0), replace(_BYOL, blur=0.1, solarise=0.2))
+BYOL: Views = (replace(_BYOL, blur=1.0), replace(_BYOL, blur=0.1, solarise=0.2))
+# Without blur, which 32 pixels do not bear: ours.
+_BYOL_CIFAR = replace(_BYOL, size=32, blur=0.0)
+BYOL_CIFAR: Views = (_BYOL_CIFAR, replace(_BYOL_CIFAR, solarise=0.2))
 # Source: Chen & He 2021, "Exploring simple siamese representation learning", section 3, appendices A and D.
 _SIMSIAM = Augmentation(
     area=(0.2, 1.0), filter="bilinear", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
 )
-SIMSIAM: Pair = (_SIMSIAM, _SIMSIAM)
+SIMSIAM: Views = (_SIMSIAM, _SIMSIAM)
 _SIMSIAM_CIFAR = replace(_SIMSIAM, size=32, blur=0.0)
-SIMSIAM_CIFAR: Pair = (_SIMSIAM_CIFAR, _SIMSIAM_CIFAR)
+SIMSIAM_CIFAR: Views = (_SIMSIAM_CIFAR, _SIMSIAM_CIFAR)
+# Source: Xie et al. 2022, "SimMIM", section 4.1.1.
+SIMMIM: Views = (Augmentation(area=(0.67, 1.0), jitter=0.0, grey=0.0, blur=0.0),)
 
 
-def two_views(pixels: Tensor, pair: Pair, generator: torch.Generator) -> Tensor:
-    """`uint8 [B 3 H W]` to two views of each picture, `float32 [2 B 3 S S]` in 0..1."""
-    return torch.stack([augment(pixels, one, generator) for one in pair])
+def draw_views(pixels: Tensor, views: Views, generator: torch.Generator) -> Tensor:
+    """`uint8 [B 3 H W]` to the views of each picture, `float32 [V B 3 S S]` in 0..1."""
+    return torch.stack([augment(pixels, one, generator) for one in views])
 
 
 def augment(pixels: Tensor, to: Augmentation, generator: torch.Generator) -> Tensor:

@@ -13,6 +13,10 @@ from showtell.recipes.settings import apply
 RECIPES = {
     "show_and_tell": "show_and_tell",
     "show_attend_and_tell": "show_attend_and_tell",
+    "simclr": "simclr",
+    "byol": "byol",
+    "simsiam": "simsiam",
+    "simmim": "simmim",
 }
 """Every recipe and the module of `showtell.recipes` that has a function of that name: it takes the number of
 items to learn from and returns a frozen dataclass that is a `Recipe`."""

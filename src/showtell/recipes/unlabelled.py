@@ -1,0 +1,120 @@
+"""Pictures to learn from without labels: found, made square once, and kept as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from showtell.data.features import FeatureCache
+from showtell.data.image import ImageError, find_images, load_image
+from showtell.errors import UserError
+
+SMALL = 64
+"""Pixels. Pictures of at most this longer side are kept at their size, as CIFAR's are."""
+PHOTOGRAPH = 128
+"""Pixels a side of larger ones: a network of minutes on a processor. The papers take 224."""
+FEW = 1000
+SAMPLE = 32
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The picture files of a folder."""
+
+    paths: list[Path]
+
+    @property
+    def num_training(self) -> int:
+        """Pictures to learn from."""
+        return len(self.paths)
+
+    def usual_size(self) -> int:
+        """The side that pictures are best kept at, a multiple of 8, by the median of an even sample."""
+        sides = []
+        for place in np.linspace(0, len(self.paths) - 1, min(SAMPLE, len(self.paths))).astype(int):
+            try:
+                sides.append(max(load_image(self.paths[place], at_least=2 * SMALL).shape[:2]))
+            except ImageError:
+                continue  # named when all are read
+        side = median(sides) if sides else PHOTOGRAPH
+        return 8 * -(-int(side) // 8) if side <= SMALL else PHOTOGRAPH
+
+
+def find_unlabelled(folder: Path) -> Unlabelled:
+    """Every picture file under a folder.
+
+    Raises `UserError` when there is none.
+    """
+    paths = find_images(folder)
+    if not paths:
+        raise UserError(f"there are no pictures in {folder}; name a folder that holds JPEG, PNG or others")
+    return Unlabelled(paths)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pictures made square, and their files."""
+
+    paths: list[Path]
+    rows: np.ndarray
+    array: np.ndarray
+    """`uint8 [M 3 S S]`, memory-mapped; `rows` says which row is which picture."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, items: list[int]) -> Tensor:
+        """Some pictures, `uint8 [B 3 S S]`."""
+        return torch.from_numpy(self.array[self.rows[items]])
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the names and the pixels, in their order."""
+        digest = hashlib.sha256()
+        for path, row in zip(self.paths, self.rows, strict=True):
+            digest.update(os.fsencode(path.name) + b"\0")
+            digest.update(self.array[row])
+        return digest.hexdigest()
+
+
+def load_pixels(found: Unlabelled, size: int) -> Pixels:
+    """The pictures squashed to `size` pixels a side, read once and kept between runs.
+
+    Copies of a picture count once. What cannot be read, and that there are few, is said on standard error.
+    Raises `UserError` when fewer than two are left.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    shape = (3, size, size)
+    cache = FeatureCache(
+        home / "showtell" / "pixels", "", f"squash{size}-v1", _channels_first, shape, size, np.uint8
+    )
+    kept = cache.add(found.paths)
+    if kept.skipped:
+        first, reason = next(iter(kept.skipped.items()))
+        print(f"{len(kept.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)
+    # A copy of a picture is no other picture, whose vector would have to differ.
+    rows, places = np.unique(kept.rows, return_index=True)
+    rows, places = rows[rows >= 0], places[rows >= 0]
+    order = places.argsort()
+    rows, paths = rows[order], [found.paths[place] for place in places[order]]
+    if len(paths) < 2:
+        raise UserError(f"{len(paths)} different pictures can be read; name a folder with two at least")
+    if len(paths) < FEW:
+        print(
+            f"{len(paths)} pictures are few to learn from without labels: expect vectors that tell colours "
+            "and textures apart, little more; give thousands if you have them",
+            file=sys.stderr,
+        )
+    return Pixels(paths, rows, cache.array)
+
+
+def _channels_first(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)

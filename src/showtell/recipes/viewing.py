@@ -1,0 +1,166 @@
+"""The complete run of a system that learns from unlabelled pictures: a folder in, a checkpoint out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from showtell.data import augment
+from showtell.data.augment import Augmentation, Views, draw_views
+from showtell.data.batch import Batch
+from showtell.data.sampler import Sampler
+from showtell.errors import UsageError
+from showtell.nn.resnet import Stem
+from showtell.nn.tower import PATCH_SIZE
+from showtell.recipes.fit import fit
+from showtell.recipes.settings import record
+from showtell.recipes.unlabelled import SMALL, Unlabelled, find_unlabelled, load_pixels
+from showtell.systems.byol import BYOL, BYOLConfig
+from showtell.systems.simclr import SimCLR, SimCLRConfig
+from showtell.systems.simmim import SimMIM, SimMIMConfig
+from showtell.systems.simsiam import SimSiam, SimSiamConfig
+from showtell.train.config import TrainConfig
+
+Config = SimCLRConfig | BYOLConfig | SimSiamConfig | SimMIMConfig
+KINDS: dict[type[Any], tuple[type[nn.Module], Views, Views]] = {
+    SimCLRConfig: (SimCLR, augment.SIMCLR, augment.SIMCLR_CIFAR),
+    BYOLConfig: (BYOL, augment.BYOL, augment.BYOL_CIFAR),
+    SimSiamConfig: (SimSiam, augment.SIMSIAM, augment.SIMSIAM_CIFAR),
+    SimMIMConfig: (SimMIM, augment.SIMMIM, augment.SIMMIM),
+}
+"""Of each configuration: its system, and the views of photographs and of small pictures."""
+PAPER_SIZE = 224
+
+
+@dataclass(frozen=True)
+class ViewingRecipe:
+    """Everything that decides the result, but the pictures."""
+
+    system: Config
+    train: TrainConfig
+    backbone: str | None = None
+    """In place of `system.backbone`."""
+    stem: Stem | None = None
+    """In place of `system.stem`; None takes `cifar` for pictures of at most 64 pixels."""
+    size: int | None = None
+    """The side of pictures and views in pixels; None keeps small pictures as they are, others at 128."""
+
+    def read(self, data: Path, format: str | None = None) -> Unlabelled:
+        """Every picture under a folder; captions and labels beside them are not looked at."""
+        return find_unlabelled(data)
+
+    def run(
+        self, name: str, data: Unlabelled, output: Path, *, resume: bool = False, device: str = "cpu"
+    ) -> dict[str, Any]:
+        """Train, write `output/model`; return what was reached."""
+        recipe = self.settled(data)
+        assert recipe.size is not None
+        torch.manual_seed(recipe.train.seed)
+        system = KINDS[type(recipe.system)][0](recipe.system)  # a wrong setting is found before reading
+        pixels = load_pixels(data, recipe.size)
+        sampler = Sampler(len(pixels), recipe.train.batch_size, recipe.train.seed)
+        views = recipe.views()
+
+        def load_batch(index: int) -> Batch:
+            chosen = pixels[sampler(index)].to(device)
+            return Batch(views=draw_views(chosen, views, _seeded(recipe.train.seed, index, device)))
+
+        facts = {
+            "recipe": name,
+            "settings": record(recipe),
+            "data": {"hash": pixels.hash, "train": len(pixels)},
+        }
+        return fit(
+            system,
+            recipe.train,
+            output,
+            name=name,
+            facts=facts,
+            about=f"{len(pixels)} pictures of {recipe.size} x {recipe.size} to learn from, without labels",
+            load_batch=load_batch,
+            describe=lambda index: ", ".join(pixels.paths[i].name for i in sampler(index)),
+            preprocess={"size": recipe.size, "version": f"squash{recipe.size}-v1"},
+            card=lambda _: _card(name, system, facts),
+            resume=resume,
+            device=device,
+        )
+
+    def settled(self, data: Unlabelled) -> ViewingRecipe:
+        """The recipe with everything decided that waits for the pictures.
+
+        Raises `UsageError` for a size that the system cannot cut into patches.
+        """
+        size = data.usual_size() if self.size is None else self.size
+        stem = self.stem or ("cifar" if size <= SMALL else self.system.stem)
+        system = replace(self.system, backbone=self.backbone or self.system.backbone, stem=stem)
+        if isinstance(system, BYOLConfig):
+            system = replace(system, total_steps=self.train.steps)
+        unit = PATCH_SIZE[stem] * system.mask_unit if isinstance(system, SimMIMConfig) else 1
+        if size < 8 or size % unit:
+            raise UsageError(f"size={size}: give a multiple of {unit} pixels, 8 at least")
+        return replace(self, system=system, size=size, stem=stem, backbone=system.backbone)
+
+    def views(self) -> Views:
+        """The paper's views at the recipe's size; the blur shrinks as the pictures do."""
+        assert self.size is not None
+        _, photographs, small = KINDS[type(self.system)]
+        return tuple(_resized(one, self.size) for one in (small if self.size <= SMALL else photographs))
+
+
+def epochs(count: float, num_pictures: int, batch_size: int, at_least: int = 100) -> int:
+    """Steps that read every picture `count` times; few pictures are read more often.
+
+    >>> epochs(30, 6000, 128), epochs(30, 120, 120)
+    (1407, 100)
+    """
+    return max(math.ceil(count * num_pictures / batch_size), at_least)
+
+
+def _resized(one: Augmentation, size: int) -> Augmentation:
+    sharpest, widest = one.sigma
+    return replace(one, size=size, sigma=(sharpest, max(sharpest, widest * min(size / PAPER_SIZE, 1))))
+
+
+def _seeded(seed: int, index: int, device: str) -> torch.Generator:
+    """What draws the views of batch `index`: any thread may, in any order."""
+    (drawn,) = np.random.SeedSequence((seed, index, 1)).generate_state(1, np.uint64).tolist()
+    return torch.Generator(device).manual_seed(drawn)
+
+
+def _card(name: str, system: nn.Module, facts: Mapping[str, Any]) -> str:
+    """Markdown for the README.md of the checkpoint."""
+    settings, data = facts["settings"], facts["data"]
+    count = sum(p.numel() for p in system.parameters()) / 1e6
+    return f"""# {type(system).__name__}, trained with the recipe `{name}`
+
+A network of {count:.1f} million weights, `{settings["backbone"]}` and what trained it, that turns a picture
+into a vector. It was trained from nothing on pictures without labels: alike pictures get alike vectors. It
+finds similar pictures, draws maps, and is where a classifier with few labels may begin; it knows no words.
+
+| | |
+|---|---|
+| pictures learned from | {data["train"]:,} |
+| side of a picture, pixels | {settings["size"]} |
+| data hash | `{data["hash"][:16]}` |
+
+`showtell probe FOLDER --data LABELLED` measures what its vectors know.
+
+## What it cannot do
+
+What counts as alike is what the training's changes of crop and colour leave as it is. Nothing says what a
+picture shows. With few pictures its vectors tell colours and textures, little more.
+
+## Settings
+
+```json
+{json.dumps(settings, indent=1)}
+```
+"""
