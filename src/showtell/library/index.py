@@ -105,7 +105,7 @@ def index(
         total=len(files),
         seconds=round(time.monotonic() - started, 3),
         lost=lost,
-        beside=() if present else tuple(known.name for known in manifest.sets),
+        beside=() if present else tuple(known.name for known in manifest.sets if known.model != encoder.hash),
     )
 
 

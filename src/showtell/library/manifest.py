@@ -81,7 +81,7 @@ def choose(folder: Path, manifest: Manifest, encoder: PictureEncoder | None, cap
         return found
     there = ", ".join(f"{known.name} ({known.preprocessing})" for known in manifest.sets)
     raise UserError(
-        f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), but of {there}; ask with one of "
-        "those, or add the vectors of this one: index the pictures with it, "
+        f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), but of {there}; ask with one "
+        "of those, or add the vectors of this one: index the pictures with it, "
         f"showtell index FOLDER --library {shlex.quote(str(folder))}"
     )
