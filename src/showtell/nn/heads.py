@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.nn.transformer import ACTIVATIONS, Activation
+from showtell.nn.feedforward import ACTIVATIONS, Activation
 
 
 class Pooler(nn.Module):

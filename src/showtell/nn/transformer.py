@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Literal, Protocol, Self, cast, runtime_checkable
+from collections.abc import Iterable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.nn.attention import MultiHeadAttention
+from showtell.nn.feedforward import MLP, Activation, LayerScale
 from showtell.protocols import State
 
 Norm = Literal["pre", "post"]
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu"]
-
-
-def _quick_gelu(x: Tensor) -> Tensor:
-    return x * (1.702 * x).sigmoid()
-
-
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),
-    "quick_gelu": _quick_gelu,
-    "relu": F.relu,
-}
 
 
 @runtime_checkable
@@ -58,25 +45,12 @@ class TransformerConfig(Protocol):
         """Added to the variance by each norm."""
 
 
-class MLP(nn.Module):
-    """Widen, bend, narrow: `W_2 f(W_1 x)`."""
-
-    def __init__(self, width: int, mlp_dim: int, activation: Activation) -> None:
-        super().__init__()
-        self.widen = nn.Linear(width, mlp_dim)
-        self.narrow = nn.Linear(mlp_dim, width)
-        self.activation = ACTIVATIONS[activation]
-
-    def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        """`[... D]` to `[... D]`."""
-        return self.narrow(self.activation(self.widen(tokens)))
-
-
 class Block(nn.Module):
     """One layer of a transformer.
 
     Post: `y = norm(x + attention(x))`, `z = norm(y + mlp(y))` (Vaswani et al. 2017).
     Pre: `y = x + attention(norm(x))`, `z = y + mlp(norm(y))` (Radford et al. 2019).
+    With `layer_scale`, a `LayerScale` beginning there stands before each sum.
     """
 
     def __init__(
@@ -89,6 +63,7 @@ class Block(nn.Module):
         activation: Activation = "gelu",
         eps: float = 1e-5,
         dropout: float = 0.0,
+        layer_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.pre = norm == "pre"
@@ -96,6 +71,11 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width, eps)
         self.mlp = MLP(width, mlp_dim, activation)
         self.mlp_norm = nn.LayerNorm(width, eps)
+        self.attention_scale: nn.Module = nn.Identity()
+        self.mlp_scale: nn.Module = nn.Identity()
+        if layer_scale is not None:
+            self.attention_scale = LayerScale(width, layer_scale)
+            self.mlp_scale = LayerScale(width, layer_scale)
         self.dropout = dropout
 
     def forward(
@@ -115,11 +95,12 @@ class Block(nn.Module):
         return self.attention_norm(tokens) if self.pre else tokens
 
     def _around(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        tokens = tokens + F.dropout(attended, self.dropout, self.training)
-        if self.pre:
-            return tokens + F.dropout(self.mlp(self.mlp_norm(tokens)), self.dropout, self.training)
-        tokens = self.attention_norm(tokens)
-        return self.mlp_norm(tokens + F.dropout(self.mlp(tokens), self.dropout, self.training))
+        tokens = tokens + F.dropout(self.attention_scale(attended), self.dropout, self.training)
+        if not self.pre:
+            tokens = self.attention_norm(tokens)
+        inside = self.mlp_scale(self.mlp(self.mlp_norm(tokens) if self.pre else tokens))
+        tokens = tokens + F.dropout(inside, self.dropout, self.training)
+        return tokens if self.pre else self.mlp_norm(tokens)
 
 
 class Transformer(nn.Module):
@@ -136,16 +117,33 @@ class Transformer(nn.Module):
         activation: Activation = "gelu",
         eps: float = 1e-5,
         dropout: float = 0.0,
+        layer_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(width, num_heads, mlp_dim, norm=norm, activation=activation, eps=eps, dropout=dropout)
+            Block(
+                width,
+                num_heads,
+                mlp_dim,
+                norm=norm,
+                activation=activation,
+                eps=eps,
+                dropout=dropout,
+                layer_scale=layer_scale,
+            )
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
 
     @classmethod
-    def of(cls, config: TransformerConfig, *, norm: Norm, dropout: float = 0.0) -> Self:
+    def of(
+        cls,
+        config: TransformerConfig,
+        *,
+        norm: Norm,
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+    ) -> Transformer:
         """The stack that a system's config describes."""
         return cls(
             config.width,
@@ -156,6 +154,7 @@ class Transformer(nn.Module):
             activation=config.activation,
             eps=config.eps,
             dropout=dropout,
+            layer_scale=layer_scale,
         )
 
     def forward(

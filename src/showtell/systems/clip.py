@@ -20,9 +20,10 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding, normalise
+from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.picture import PictureEmbedding
-from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.objectives.gather import gather_pairs
 from showtell.protocols import Encoded, Step

@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
-from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.causal_words import causal_words, predicted
 from showtell.protocols import Encoded, State, Step
 

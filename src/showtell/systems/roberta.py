@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedWordHead
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import first_token
-from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.masked_words import mask_words, masked_words
 from showtell.protocols import Encoded, Step
 

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.embed import normalise
+from showtell.nn.feedforward import Activation
 from showtell.nn.picture import PictureEmbedding
 from showtell.nn.positions import Positions
-from showtell.nn.transformer import Activation, Transformer, initialise
+from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded, Step
 
 

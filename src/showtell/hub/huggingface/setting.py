@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from showtell.nn.transformer import Activation
+from showtell.nn.feedforward import Activation
 
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",

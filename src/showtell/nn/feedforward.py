@@ -1,0 +1,65 @@
+"""What each token goes through alone, between two attentions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu"]
+
+
+def _swiglu(x: Tensor) -> Tensor:
+    gate, value = x.chunk(2, -1)
+    return F.silu(gate) * value
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    return x * (1.702 * x).sigmoid()
+
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "quick_gelu": _quick_gelu,
+    "relu": F.relu,
+    "swiglu": _swiglu,
+}
+
+
+class MLP(nn.Module):
+    """Widen, bend, narrow: `W_2 f(W_1 x)`.
+
+    `swiglu` widens twice, and one half gates the other: `W_2 (silu(W_g x) * W_1 x)` (Shazeer 2020, "GLU
+    Variants Improve Transformer", equation 6).
+    """
+
+    def __init__(self, width: int, mlp_dim: int, activation: Activation) -> None:
+        super().__init__()
+        self.widen = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim)
+        self.narrow = nn.Linear(mlp_dim, width)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """`[... D]` to `[... D]`."""
+        return self.narrow(self.activation(self.widen(tokens)))
+
+
+class LayerScale(nn.Module):
+    """Each channel times a number of its own, small at first, so that a deep stack begins as the identity.
+
+    Source: Touvron et al. 2021, "Going deeper with Image Transformers", equation 3.
+    """
+
+    def __init__(self, width: int, value: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((width,), value))
+
+    def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """`[... D]` to `[... D]`."""
+        return tokens * self.scale
