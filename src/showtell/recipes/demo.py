@@ -163,5 +163,5 @@ def _words(
 
 def _known(model: Model, texts: tuple[str, ...]) -> list[str]:
     """The texts of which the model knows every word: a person's own model may know others."""
-    split, id_of = model.tokenizer.split, model.tokenizer.id_of
+    split, id_of = model.words.split, model.words.id_of
     return [text for text in texts if all(id_of(word) is not None for word in split(text))]

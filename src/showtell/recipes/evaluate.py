@@ -118,7 +118,7 @@ def caption_figures(
         said += [best.text for best, *_ in model.tell(some, beam=beam)]
         tell("captioning", len(said), len(entries))
     hypotheses = [text.split() for text in said]
-    references = [[model.tokenizer.split(text) for text in entry.captions] for entry in entries]
+    references = [[model.words.split(text) for text in entry.captions] for entry in entries]
     scores = metrics.bleu(hypotheses, references)
     return said, {
         **{f"bleu{order}": score for order, score in enumerate(scores, 1)},
@@ -204,10 +204,10 @@ def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
     """Scores of the word tests."""
     vectors, figures = model.system.word_vectors(), {}
     if "analogies" in tests:
-        score = score_analogies(vectors, model.tokenizer, tests["analogies"])["all"]
+        score = score_analogies(vectors, model.words, tests["analogies"])["all"]
         figures["analogies"] = {"accuracy": score.accuracy, "covered": score.covered, "total": score.total}
     if "wordsim353" in tests:
-        similarity = score_similarity(vectors, model.tokenizer, tests["wordsim353"])
+        similarity = score_similarity(vectors, model.words, tests["wordsim353"])
         figures["wordsim353"] = {
             "spearman": similarity.spearman,
             "covered": similarity.covered,
@@ -218,7 +218,7 @@ def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
 
 def neighbour_figures(model: Model) -> dict[str, list[str]]:
     """Of each word of `NEIGHBOURS` that the model knows, which wanted ones are among its 10 nearest."""
-    vectors, tokenizer = model.system.word_vectors(), model.tokenizer
+    vectors, tokenizer = model.system.word_vectors(), model.words
     return {
         word: [near.word for near in similar(vectors, tokenizer, word, 10) if near.word in wanted]
         for word, wanted in NEIGHBOURS.items()
@@ -228,7 +228,7 @@ def neighbour_figures(model: Model) -> dict[str, list[str]]:
 
 def relation_figures(model: Model) -> dict[str, list[str]]:
     """The five best answers to each of `RELATIONS` whose three words the model knows."""
-    vectors, tokenizer = model.system.word_vectors(), model.tokenizer
+    vectors, tokenizer = model.system.word_vectors(), model.words
     return {
         " ".join(asked): [best.word for best in analogy(vectors, tokenizer, *asked, top=5)]
         for asked in RELATIONS

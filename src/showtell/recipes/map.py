@@ -46,7 +46,7 @@ def word_map(model: Model, limit: int, seed: int = 0) -> WordMap:
     """The most frequent words at their places."""
     chosen = slice(len(SPECIAL), len(SPECIAL) + limit)
     vectors = model.system.word_vectors()[chosen].float().cpu().numpy()
-    return WordMap(model.tokenizer.words[chosen], tsne(vectors, seed))
+    return WordMap(model.words.words[chosen], tsne(vectors, seed))
 
 
 def picture_map(library: Library, limit: int, seed: int = 0) -> PictureMap:

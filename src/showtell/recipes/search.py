@@ -130,7 +130,7 @@ class Searcher:
         return self._model
 
     def _ids(self, query: str) -> tuple[list[int], tuple[str, ...]]:
-        tokenizer = self.model.tokenizer
+        tokenizer = self.model.words
         words = tokenizer.split(query)
         unknown = tuple(word for word in words if tokenizer.id_of(word) is None)
         ids = [i for i in tokenizer.encode(query) if i != tokenizer.unknown]

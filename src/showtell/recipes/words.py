@@ -13,7 +13,7 @@ def similar(word: str, model: Model | None = None, top: int = 10) -> list[WordSc
     Raises `UsageError`, naming words spelled alike, for a word that the model does not know.
     """
     model = model or load_model()
-    return words.similar(model.system.word_vectors(), model.tokenizer, word, top)
+    return words.similar(model.system.word_vectors(), model.words, word, top)
 
 
 def analogy(a: str, b: str, c: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
@@ -22,4 +22,4 @@ def analogy(a: str, b: str, c: str, model: Model | None = None, top: int = 10) -
     Raises `UsageError`, naming words spelled alike, for a word that the model does not know.
     """
     model = model or load_model()
-    return words.analogy(model.system.word_vectors(), model.tokenizer, a, b, c, top)
+    return words.analogy(model.system.word_vectors(), model.words, a, b, c, top)
