@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any, Literal
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -91,28 +90,29 @@ def _wordpiece(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
 def _bpe(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     """All bytes, then the merges of the most frequent pair. Source: Sennrich et al. 2016, section 3.2."""
     clip = family == "clip"
-    tokenizer = families.lower_byte_level() if clip else families.byte_level()
+    make = families.lower_byte_level if clip else families.byte_level
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    suffix: dict[str, Any] = {"end_of_word_suffix": END_OF_WORD} if clip else {}
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=room, min_frequency=2, initial_alphabet=alphabet, show_progress=False, **suffix
-        ),
+    ends = [byte + END_OF_WORD for byte in alphabet] if clip else []
+    marked: dict[str, Any] = {"end_of_word_suffix": END_OF_WORD} if clip else {}
+    learning = make()
+    # `ends` are special to the trainer alone: else a byte that ends no word has none, and equal counts are
+    # decided by the order in which the library's threads meet the words.
+    trainer = trainers.BpeTrainer(
+        vocab_size=room,
+        min_frequency=2,
+        initial_alphabet=alphabet,
+        special_tokens=ends,
+        show_progress=False,
+        **marked,
     )
-    # The merges alone are kept, and every byte spells: the trainer gives no `</w>` to bytes that end no word.
-    merges = _merges(tokenizer)
-    spelled = alphabet + [byte + END_OF_WORD for byte in alphabet] if clip else alphabet
-    merges = list(islice(merges, room - len(spelled)))
-    vocab = _vocab(family, [*spelled, *(left + right for left, right in merges)])
-    unknown = {"unk_token": FAMILIES[family].unknown} if clip else {}
-    tokenizer.model = models.BPE(vocab, merges, **suffix, **unknown)
+    learning.train_from_iterator(texts, trainer)
+    merges = [(left, right) for left, right in json.loads(learning.to_str())["model"]["merges"]]
+    vocab = _vocab(family, [*alphabet, *ends, *(left + right for left, right in merges)])
+    if clip:
+        marked["unk_token"] = FAMILIES[family].unknown
+    tokenizer = make()
+    tokenizer.model = models.BPE(vocab, merges, **marked)
     return tokenizer
-
-
-def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    """The merges of a model of byte pairs, in the order they were learned."""
-    return [tuple(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
 
 
 def _vocab(family: Name, tokens: Iterable[str]) -> dict[str, int]:

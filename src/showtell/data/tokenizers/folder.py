@@ -1,0 +1,100 @@
+"""Read the tokenizer of a Hugging Face folder: `tokenizer.json`, or the files from before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, models
+
+from showtell.data.tokenizers import families
+from showtell.data.tokenizers.families import END_OF_WORD, FAMILIES, Name
+from showtell.data.tokenizers.load import load_tokenizer
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.errors import UserError
+
+
+def tokenizer_of(folder: Path) -> SubwordTokenizer:
+    """The tokenizer that a folder holds, equal to the one that the reference library reads there.
+
+    `tokenizer.json`; else `vocab.txt`, BERT's word pieces; else `vocab.json` with `merges.txt`, byte pairs
+    that are CLIP's, RoBERTa's or GPT-2's by the special tokens among them.
+
+    Raises `UserError` naming the file that is missing or damaged.
+    """
+    if (file := folder / "tokenizer.json").is_file():
+        tokenizer = load_tokenizer(_read(file), str(file))
+        if not isinstance(tokenizer, SubwordTokenizer):
+            raise UserError(f"{file} splits texts into whole words; this needs a tokenizer of sub-words")
+        return tokenizer
+    settings = _json(file) if (file := folder / "tokenizer_config.json").is_file() else {}
+    if (file := folder / "vocab.txt").is_file():
+        return _built(file, lambda: _word_pieces(file, settings))
+    if (file := folder / "vocab.json").is_file() and (merges := folder / "merges.txt").is_file():
+        return _built(merges, lambda: _byte_pairs(file, merges, settings))
+    raise UserError(
+        f"{folder} holds no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt); "
+        "copy it from where the weights are from"
+    )
+
+
+def _word_pieces(file: Path, settings: dict[str, Any]) -> Tokenizer:
+    tokenizer = families.uncased(
+        lowercase=settings.get("do_lower_case", True),
+        chinese=settings.get("tokenize_chinese_chars", True),
+        strip_accents=settings.get("strip_accents"),
+    )
+    lines = _read(file).removesuffix("\n").split("\n")
+    vocab = {piece: i for i, piece in enumerate(lines)}
+    tokenizer.model = models.WordPiece(vocab, unk_token=FAMILIES["bert"].unknown)
+    families.add_special_tokens(tokenizer, "bert")
+    return tokenizer
+
+
+def _byte_pairs(file: Path, merges_file: Path, settings: dict[str, Any]) -> Tokenizer:
+    vocab = _json(file)
+    merges: list[Any] = [tuple(line.split(" ")) for line in _read(merges_file).split("\n") if line]
+    if merges and merges[0][0].startswith("#version"):
+        del merges[0]
+    order: tuple[Name, ...] = ("roberta", "clip", "gpt2")
+    family: Name = next((name for name in order if vocab.keys() >= {*FAMILIES[name].tokens}), "gpt2")
+    add_prefix_space = settings.get("add_prefix_space", False)
+    if family == "clip":
+        tokenizer = families.lower_byte_level()
+        unknown = FAMILIES[family].unknown
+        tokenizer.model = models.BPE(vocab, merges, unk_token=unknown, end_of_word_suffix=END_OF_WORD)
+    else:
+        tokenizer = families.byte_level(add_prefix_space=add_prefix_space)
+        tokenizer.model = models.BPE(vocab, merges)
+    families.add_special_tokens(tokenizer, family, add_prefix_space=add_prefix_space)
+    return tokenizer
+
+
+def _built(file: Path, build: Callable[[], Tokenizer]) -> SubwordTokenizer:
+    try:
+        return SubwordTokenizer(build())
+    except UserError:
+        raise
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"{file} is damaged: {error}") from error
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")  # any end of line becomes a newline
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8") from error
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_read(file))
+    except ValueError as error:
+        raise UserError(f"{file} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{file} is not a JSON object")
+    return value
