@@ -39,7 +39,9 @@ def _next_logits(
     system: Speaks, memory: State, state: State, words: Tensor, banned: list[int]
 ) -> tuple[Tensor, State]:
     logits, state = system.advance(memory, state, words)
-    return logits.index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf), state
+    return logits.index_fill(
+        -1, torch.tensor(banned, dtype=torch.int64, device=logits.device), -torch.inf
+    ), state
 
 
 @torch.inference_mode()

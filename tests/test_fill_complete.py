@@ -1,0 +1,174 @@
+"""Missing words are guessed, and texts gone on with, by checkpoints of any family that can."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from showtell.data.batch import Batch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.errors import UsageError
+from showtell.recipes.complete import complete
+from showtell.recipes.fill import fill
+from showtell.recipes.model import load_model
+from showtell.systems.bert import BERT, BERTConfig
+from showtell.systems.gpt import GPT, GPTConfig
+from showtell.systems.roberta import RoBERTa, RoBERTaConfig
+from showtell.train.checkpoint import save_checkpoint
+
+TEXTS = [
+    "The cat sat on the mat.",
+    "A dog was sitting near the other cats, and slept.",
+    "猫 sat, naïve 🙂",
+] * 3
+SIZES = {"width": 12, "depth": 2, "num_heads": 3, "mlp_dim": 20, "max_length": 24}
+
+
+def language_model(folder: Path, family: str) -> Path:
+    """Random weights over a vocabulary of a few dozen pieces."""
+    kind = "wordpiece" if family == "bert" else "bpe"
+    tokenizer = SubwordTokenizer.train(TEXTS, kind, 70 if kind == "wordpiece" else 300, family)
+    sizes = {**SIZES, "vocab_size": len(tokenizer)}
+    hide = {"mask_id": tokenizer.mask, "special": tokenizer.special}
+    torch.manual_seed(1)
+    system = {
+        "bert": lambda: BERT(BERTConfig(**sizes, **hide)),
+        "roberta": lambda: RoBERTa(RoBERTaConfig(**sizes, **hide)),
+        "gpt2": lambda: GPT(GPTConfig(**sizes)),
+    }[family]()
+    with torch.no_grad():
+        for weight in system.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    save_checkpoint(
+        folder, system, record={}, tokenizer_json=tokenizer.to_json(), preprocess={}, card="# random\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {f: load_model(language_model(folder / f, f), "cpu") for f in ("bert", "roberta", "gpt2")}
+
+
+@pytest.fixture(params=["bert", "roberta"])
+def guesser(request, models):
+    return models[request.param]
+
+
+def test_guesses_are_the_likeliest_words_of_the_model(guesser):
+    tokenizer = guesser.tokenizer
+    found = fill("The [MASK] sat on the [MASK].", guesser, top=4)
+    ids = torch.tensor(
+        [
+            tokenizer.encode(
+                "The [MASK] sat on the [MASK].".replace("[MASK]", tokenizer.tokens[tokenizer.mask]),
+                special=True,
+            )
+        ]
+    )
+    tokens = guesser.system.embed_text(Batch(ids=ids, keep=ids >= 0)).tokens
+    words = [i for i in range(len(tokenizer)) if i not in tokenizer.special]
+    logits = guesser.system.guess(tokens[0])[:, words]
+    places = (ids[0] == tokenizer.mask).nonzero().flatten().tolist()
+    assert [g.mask for g in found.guesses] == [0] * 4 + [1] * 4
+    for i, guess in enumerate(found.guesses):
+        best = logits[places[guess.mask]].softmax(-1).sort(descending=True)
+        assert guess.probability == pytest.approx(best.values[i % 4].item(), abs=1e-6)
+        assert guess.token == tokenizer.decode([words[int(best.indices[i % 4])]]).strip()
+        assert guess.text.count("[MASK]") == 1
+    assert (found.unknown, found.cut) == (0, 0)
+
+
+def test_a_word_takes_the_place_of_its_mask(models):
+    for guess in fill("The [MASK] sat.", models["bert"], top=60).guesses:
+        piece = guess.token
+        joined = f"The{piece[2:]} sat." if piece.startswith("##") else f"The {piece} sat."
+        assert guess.text == joined
+    tokenizer = models["roberta"].tokenizer
+    texts = {g.token: g.text for g in fill("The <mask> sat.", models["roberta"], top=300).guesses}
+    assert "<mask>" not in "".join(texts.values())
+    assert texts["sat"] in ("The sat sat.", "Thesat sat.")
+    begun = {g.text for g in fill("[MASK] sat.", models["roberta"], top=300).guesses}
+    assert "cat sat." in begun or " cat" not in tokenizer.decode(range(len(tokenizer)))
+
+
+def test_no_special_token_is_a_guess(guesser):
+    found = fill("The [MASK] sat.", guesser, top=10_000)
+    assert len(found.guesses) == len(guesser.tokenizer) - len(guesser.tokenizer.special)
+    assert sum(g.probability for g in found.guesses) == pytest.approx(1, abs=1e-4)
+
+
+def test_what_cannot_be_filled_is_said(models, checkpoint):
+    bert = models["bert"]
+    for empty in ("", "no mask here"):
+        with pytest.raises(UsageError, match=r"hides no word; write \[MASK\]"):
+            fill(empty, bert)
+    with pytest.raises(UsageError, match="guesses no hidden words"):
+        fill("a [MASK]", models["gpt2"])
+    with pytest.raises(UsageError, match="guesses no hidden words"):
+        fill("a [MASK]", load_model(checkpoint, "cpu"))
+    assert fill("☃☃ ☃ [MASK]", bert).unknown == 2
+
+
+def test_a_long_text_is_cut_counted_or_refused(guesser):
+    long = "[MASK] " + "cat " * 40
+    found = fill(long, guesser)
+    assert len(found.guesses) == 5
+    assert found.cut == len(guesser.tokenizer.encode("cat " * 40)) + 1 - 24
+    with pytest.raises(UsageError, match="reads 24; shorten it"):
+        fill(long, guesser, strict=True)
+    with pytest.raises(UsageError, match="reads 24; shorten it"):
+        fill("cat " * 40 + "[MASK]", guesser)
+
+
+def greedy(model, ids, count):
+    """Without a cache, the whole text read again for each token."""
+    for _ in range(count):
+        row = torch.tensor([ids])
+        tokens = model.system.embed_text(Batch(ids=row, keep=row >= 0)).tokens[0, -1]
+        best = int(model.system.next_word(tokens).argmax())
+        if best == model.tokenizer.end:
+            break
+        ids = [*ids, best]
+    return ids
+
+
+@pytest.mark.parametrize("text", ["The cat", "T", "", "猫 🙂"])
+def test_completion_without_chance_is_the_likeliest_token_each_time(models, text):
+    gpt = models["gpt2"]
+    prompt = gpt.tokenizer.pieces(text).ids or [gpt.tokenizer.start]
+    said = complete(text, gpt, 8)
+    expected = greedy(gpt, prompt, 8)
+    assert said.tokens == len(expected) - len(prompt) > 0
+    assert text + said.completion == gpt.tokenizer.decode(expected)
+
+
+def test_chance_begins_at_the_seed(models):
+    gpt = models["gpt2"]
+    drawn = [complete("The cat", gpt, 12, sample="nucleus", seed=s).completion for s in (0, 0, 1, 2)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+
+
+def test_the_end_of_a_long_text_is_gone_on_with(models):
+    gpt = models["gpt2"]
+    long = "The cat sat on the mat. " * 20
+    said = complete(long, gpt, 10)
+    ids = gpt.tokenizer.pieces(long).ids
+    assert said.cut == len(ids) - 14
+    assert said.tokens <= 10
+    assert said.completion == complete(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
+    with pytest.raises(UsageError, match="shorten it"):
+        complete(long, gpt, 10, strict=True)
+    with pytest.raises(UsageError, match="ask for 23 or fewer"):
+        complete("The", gpt, 24)
+    with pytest.raises(UsageError, match="goes on with no texts"):
+        complete("The", models["bert"])
+
+
+def test_results_are_json(models):
+    for result in (fill("The [MASK]", models["bert"], top=1).guesses[0], complete("The", models["gpt2"], 2)):
+        assert json.loads(json.dumps(dataclasses.asdict(result)))
