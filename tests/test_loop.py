@@ -81,7 +81,10 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
     class Quiet(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
             out = self.linear(batch.grid[:, 0, :4])[:, 0]
-            return Step({"fit": F.mse_loss(out, batch.grid[:, 0, 4]), "small": 0 * out.sum()}, carry=1)
+            return Step(
+                {"fit": F.mse_loss(out, batch.grid[:, 0, 4]), "small": 0 * out.sum()},
+                carry={"one": torch.ones(1)},
+            )
 
     halves, wholes = Quiet(), Quiet()
     fit(tmp_path / "a", replace(CONFIG, accumulate=2, steps=10), halves)
@@ -91,11 +94,49 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
 
     fit(tmp_path / "b", replace(CONFIG, steps=10), wholes, load_batch=both)
     torch.testing.assert_close(halves.linear.weight, wholes.linear.weight)
-    assert halves.updates == 20
-    assert wholes.updates == 10
+    assert halves.updates == wholes.updates == 10
     for figure in ("loss", "gradient_norm"):
         a, b = ([r[figure] for r in lines(tmp_path / x) if figure in r] for x in "ab")
         assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_a_teacher_moves_once_an_update_and_a_queue_gets_every_batch(tmp_path: Path) -> None:
+    seen: list[Step] = []
+
+    class Queued(Line):
+        def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+            return Step(super().forward(batch, generator).losses, {"keys": batch.grid[:, 0].detach()})
+
+        def after_step(self, step: Step) -> None:
+            seen.append(step)
+
+    fit(tmp_path, replace(CONFIG, accumulate=3, steps=4), Queued())
+    assert len(seen) == 4
+    for update, step in enumerate(seen):
+        keys = torch.cat([load_batch(index).grid[:, 0] for index in range(3 * update, 3 * update + 3)])
+        assert torch.equal(step.carry["keys"], keys)
+        assert float(step.losses["fit"]) == pytest.approx(lines(tmp_path)[update]["losses"]["fit"])
+
+
+def test_a_monitor_is_asked_every_so_often_and_may_end_the_run(tmp_path: Path) -> None:
+    asked = []
+
+    def monitor(system: nn.Module, step: int, outcome: Step) -> dict[str, float]:
+        assert not system.training
+        assert outcome.losses.keys() == {"fit", "small"}
+        asked.append(step)
+        if step == 16:
+            raise UserError("it has collapsed")
+        return {"spread": step / 2}
+
+    config = replace(CONFIG, watch_every=4, checkpoint_every=100)
+    with pytest.raises(UserError, match="it has collapsed"):
+        fit(tmp_path, config, monitor=monitor)
+    assert asked == [4, 8, 12, 16]
+    watched = {line["step"]: line["monitor"]["spread"] for line in lines(tmp_path) if "monitor" in line}
+    assert watched == {4: 2, 8: 4, 12: 6}
+    assert json.loads((tmp_path / "state" / "progress.json").read_text())["progress"]["step"] == 16
+    assert (tmp_path / "model").is_dir()
 
 
 def test_the_average_is_validated_and_kept_but_not_trained(tmp_path: Path) -> None:
@@ -188,7 +229,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path: Path, wha
             step = super().forward(batch, generator)
             if self.updates == 12:
                 bad = math.nan if what == "loss" else (self.linear.weight * 0).sum().sqrt()
-                return Step({**step.losses, "fit": step.losses["fit"] + bad}, carry=1)
+                return Step({**step.losses, "fit": step.losses["fit"] + bad}, carry={"one": torch.ones(1)})
             return step
 
     system = Breaks()
@@ -334,7 +375,7 @@ class Wide(Line):
         self.wide = torch.nn.Linear(64, 64)
     def forward(self, batch, generator=None):
         losses = super().forward(batch, generator).losses
-        return Step({**losses, "small": self.wide.weight.square().sum()}, carry=1)
+        return Step({**losses, "small": self.wide.weight.square().sum()}, carry={"one": torch.ones(1)})
 
 system = Wide()
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # the weights fit, with their moments they do not

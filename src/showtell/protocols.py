@@ -6,8 +6,8 @@ Tasks, training, libraries and explanations know systems only through these.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,8 +39,8 @@ class Step:
 
     losses: Mapping[str, Tensor]
     """Scalars by name; the loop weighs and adds them."""
-    carry: Any = None
-    """What `after_step` needs to move a teacher or a queue."""
+    carry: Mapping[str, Tensor] = field(default_factory=dict)
+    """What `after_step` needs to move a teacher or a queue, detached; the first axis runs over items."""
 
 
 @runtime_checkable
@@ -57,7 +57,10 @@ class Trainable(Protocol):
         ...
 
     def after_step(self, step: Step) -> None:
-        """Move what gradients do not: a teacher, a queue."""
+        """Move what gradients do not: a teacher, a queue. Called once an update.
+
+        `step` is the whole update's: losses averaged over its batches, `carry` of all of them end to end.
+        """
         ...
 
 

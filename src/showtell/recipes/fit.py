@@ -13,7 +13,7 @@ from torch import nn
 from showtell.data.batch import Batch
 from showtell.train.checkpoint import save_checkpoint
 from showtell.train.config import TrainConfig
-from showtell.train.loop import train
+from showtell.train.loop import Monitor, train
 
 Figures = Mapping[str, float]
 
@@ -29,6 +29,7 @@ def fit(
     load_batch: Callable[[int], Batch],
     card: Callable[[Figures], str],
     validate: Callable[[nn.Module], Figures] | None = None,
+    monitor: Monitor | None = None,
     describe: Callable[[int], str] | None = None,
     tokenizer_json: str = "",
     preprocess: Mapping[str, Any] | None = None,
@@ -72,6 +73,7 @@ def fit(
         output,
         finish=finish,
         validate=measure if validate else None,
+        monitor=monitor,
         describe=describe,
         record=facts,
         resume=resume,

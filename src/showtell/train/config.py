@@ -11,7 +11,7 @@ from showtell.errors import UsageError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, how fast, how careful. All but `prefetch` and `checkpoint_every` change the result."""
+    """How long, how fast, how careful. `prefetch`, `watch_every`, `checkpoint_every` change no result."""
 
     steps: int = 10_000
     """Updates of the weights."""
@@ -40,6 +40,8 @@ class TrainConfig:
     higher_is_better: bool = False
     patience: int = 0
     """Validations without a better one before the run ends early; 0 never does."""
+    watch_every: int = 50
+    """Steps between two readings of the monitor, where a recipe has one; 0 never reads it."""
     checkpoint_every: int = 500
     """Steps between two writings of the training state; the last step is always written."""
     prefetch: int = 4
@@ -50,7 +52,7 @@ class TrainConfig:
         for name in [
             *positive,
             *("warmup_steps", "weight_decay", "clip_norm", "seed"),
-            *("validate_every", "patience", "checkpoint_every"),
+            *("validate_every", "patience", "watch_every", "checkpoint_every"),
         ]:
             least = 1 if name in positive else 0
             value = getattr(self, name)

@@ -15,13 +15,16 @@ from torch import nn
 
 from showtell.data.batch import Batch
 from showtell.data.prefetch import prefetch
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
+from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.folder import standing, writing
 from showtell.train.log import Display, Metrics
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update
+
+Monitor = Callable[[nn.Module, int, Step], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def train(
     *,
     finish: Callable[[Path], object],
     validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    monitor: Monitor | None = None,
     describe: Callable[[int], str] | None = None,
     record: Mapping[str, Any] | None = None,
     resume: bool = False,
@@ -52,8 +56,10 @@ def train(
     `load_batch(i)` makes batch `i` and must depend on `i` alone: it runs in threads. An update reads
     batches `step * accumulate` onwards. `finish(folder)` writes the checkpoint of the system as it then
     is. `validate(system)` returns figures, `config.metric` among them; without it the last weights are
-    kept. `describe(i)` names the items of batch `i` for error messages. `record` is whatever else the run
-    depends on (the recipe, the hash of the data): a resumed run must have the same.
+    kept. `monitor(system, step, outcome)` is asked after every `config.watch_every` updates, with the system
+    in evaluation mode and the update's `Step`: its figures are logged, and a `UserError` that it raises ends
+    the run, saved. `describe(i)` names the items of batch `i` for error messages. `record` is whatever else
+    the run depends on (the recipe, the hash of the data): a resumed run must have the same.
 
     Beside `model` stand `state` (what `resume` continues from) and `metrics.jsonl`. On a CPU in float32 a
     resumed run is bit-identical to one that never stopped.
@@ -81,7 +87,8 @@ def train(
         Signals() as signals,
         Display(config.steps, step) as display,
     ):
-        return _Run(state, config, output, finish, validate, metrics, display, signals).until_done(update)
+        run = _Run(state, config, output, finish, validate, monitor, metrics, display, signals)
+        return run.until_done(update)
 
 
 def _claim(output: Path, resume: bool) -> None:
@@ -105,6 +112,7 @@ class _Run:
     output: Path
     finish: Callable[[Path], object]
     validate: Callable[[nn.Module], Mapping[str, float]] | None
+    monitor: Monitor | None
     metrics: Metrics
     display: Display
     signals: Signals
@@ -124,10 +132,12 @@ class _Run:
                     return Trained(progress.step, progress.best, progress.best_step)
                 self.signals.check()
                 began = time.monotonic()
-                line = update(self.signals)
+                line, outcome = update(self.signals)
                 speed = config.batch_size * config.accumulate / (time.monotonic() - began)
                 self.metrics.write({**line, "items_per_second": round(speed, 1)})
                 self.display.step(progress.step, line["loss"], line["learning_rate"], speed)
+                if self.monitor and config.watch_every and progress.step % config.watch_every == 0:
+                    self._watch(self.monitor, outcome)
         except StopRequest:
             self._save()
             raise Interrupted(
@@ -135,6 +145,17 @@ class _Run:
                 f"continue {self.output} with --resume",
                 self.signals.received,
             ) from None
+
+    def _watch(self, monitor: Monitor, outcome: Step) -> None:
+        """Log what the monitor reads; save the run that it ends."""
+        self.state.system.eval()
+        try:
+            with torch.no_grad():
+                figures = dict(monitor(self.state.system, self.state.progress.step, outcome))
+        except UserError:
+            self._save()
+            raise
+        self.metrics.write({"step": self.state.progress.step, "monitor": figures})
 
     def _due(self, every: int) -> bool:
         step = self.state.progress.step

@@ -19,7 +19,7 @@ from showtell.train.optimiser import build_optimiser
 from showtell.train.tensors import named_tensors, read_tensors, write_tensors
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-HARMLESS = ("train.prefetch", "train.checkpoint_every")
+HARMLESS = ("train.prefetch", "train.watch_every", "train.checkpoint_every")
 
 
 @dataclass

@@ -6,7 +6,7 @@ losses -> weighted sum -> gradients -> clip -> AdamW -> after_step -> average
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -44,6 +44,12 @@ def seeded(seed: int, index: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(given)
 
 
+def merged(steps: Sequence[Step]) -> Step:
+    """The batches of one update as one: losses averaged, what they carry laid end to end."""
+    losses = {name: torch.stack([s.losses[name].detach() for s in steps]).mean() for name in steps[0].losses}
+    return Step(losses, {name: torch.cat([s.carry[name] for s in steps]) for name in steps[0].carry})
+
+
 class Update:
     """Reads the next batches and moves the weights once."""
 
@@ -64,8 +70,8 @@ class Update:
         )
         self.parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
 
-    def __call__(self, signals: Signals) -> dict[str, Any]:
-        """Make the update that follows `progress.step`; return what `metrics.jsonl` records of it.
+    def __call__(self, signals: Signals) -> tuple[dict[str, Any], Step]:
+        """Make the update that follows `progress.step`; return what `metrics.jsonl` records, and the `Step`.
 
         Raises `UserError` naming step and batch when a loss or the gradient is not finite; the weights
         are then those before the update.
@@ -92,18 +98,19 @@ class Update:
         for group in state.optimiser.param_groups:
             group["lr"] = rate
         state.optimiser.step()
-        for outcome in outcomes:
-            system.after_step(outcome)
+        outcome = merged(outcomes)
+        system.after_step(outcome)
         state.progress.step = step + 1
         if state.average:
             state.average.update(step + 1)
-        return {
+        line = {
             "step": step + 1,
             "loss": sum(system.loss_weights[name] * value for name, value in losses.items()),
             "losses": losses,
             "learning_rate": rate,
             "gradient_norm": gradient_norm,
         }
+        return line, outcome
 
     def _read(self, outcomes: list[Step], norm: Tensor) -> dict[str, float]:
         """The mean of each loss over the batches, and `gradient`, in one wait for the device; all finite."""
