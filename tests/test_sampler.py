@@ -21,6 +21,28 @@ def test_batches_are_full(num_items: int, batch_size: int, step: int) -> None:
     assert len(Sampler(num_items, batch_size)(step)) == batch_size
 
 
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63), st.integers(0, 99))
+def test_a_distinct_batch_holds_no_item_twice(num_items: int, batch_size: int, seed: int, step: int) -> None:
+    sampler = Sampler(num_items, batch_size, seed, distinct=True)
+    assert len(sampler(step)) == len(set(sampler(step))) == min(batch_size, num_items)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63))
+def test_a_distinct_epoch_holds_no_item_twice(num_items: int, batch_size: int, seed: int) -> None:
+    sampler = Sampler(num_items, batch_size, seed, distinct=True)
+    steps = max(num_items // batch_size, 1)
+    for epoch in range(3):
+        batches = [sampler(step) for step in range(epoch * steps, (epoch + 1) * steps)]
+        items = [i for batch in batches for i in batch]
+        assert len(items) == len(set(items)) > num_items - min(batch_size, num_items)
+        assert {sampler.epoch(step) for step in range(epoch * steps, (epoch + 1) * steps)} == {epoch}
+
+
+def test_what_a_distinct_epoch_leaves_out_is_another_each_time() -> None:
+    sampler = Sampler(5, 4, distinct=True)
+    assert {i for step in range(40) for i in sampler(step)} == set(range(5))
+
+
 def test_each_epoch_and_each_seed_has_its_own_order() -> None:
     sampler, other = Sampler(100, 100, seed=1), Sampler(100, 100, seed=2)
     assert sampler(0) != sampler(1)

@@ -19,24 +19,33 @@ class Sampler:
     its remaining items and goes on with the next epoch's first ones, so no batch is short and nothing is
     dropped. The same item can therefore meet itself in a batch that crosses the border.
 
+    Where an item may not be its own negative, `distinct` leaves out what remains of each epoch after its last
+    full batch (other items each time), so that no batch crosses. Of fewer items than a batch takes, every
+    batch is all of them.
+
     >>> sampler = Sampler(num_items=5, batch_size=2, seed=0)
     >>> sorted(i for step in range(5) for i in sampler(step))
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     >>> sampler(3) == Sampler(num_items=5, batch_size=2, seed=0)(3)
     True
+    >>> distinct = Sampler(num_items=5, batch_size=2, seed=0, distinct=True)
+    >>> [len(set(distinct(step))) for step in range(5)], distinct.epoch(2)
+    ([2, 2, 2, 2, 2], 1)
     """
 
-    def __init__(self, num_items: int, batch_size: int, seed: int = 0) -> None:
+    def __init__(self, num_items: int, batch_size: int, seed: int = 0, *, distinct: bool = False) -> None:
         if num_items < 1 or batch_size < 1:
             raise ValueError(f"a sampler needs items and a batch size, not {num_items} and {batch_size}")
-        self.num_items, self.batch_size, self.seed = num_items, batch_size, seed
+        self.num_items, self.seed = num_items, seed
+        self.batch_size = min(batch_size, num_items) if distinct else batch_size
+        self._per_epoch = num_items - num_items % self.batch_size if distinct else num_items
 
     def __call__(self, step: int) -> list[int]:
         """The items of batch `step`, counted from 0. A pure function: threads may call it in any order."""
         position, end = step * self.batch_size, (step + 1) * self.batch_size
         items: list[int] = []
         while position < end:
-            epoch, start = divmod(position, self.num_items)
+            epoch, start = divmod(position, self._per_epoch)
             order = _order(self.num_items, self.seed, epoch)
             items += order[start : start + end - position].tolist()
             position = step * self.batch_size + len(items)
@@ -44,4 +53,4 @@ class Sampler:
 
     def epoch(self, step: int) -> int:
         """The epoch that the first item of batch `step` belongs to, counted from 0."""
-        return step * self.batch_size // self.num_items
+        return step * self.batch_size // self._per_epoch
