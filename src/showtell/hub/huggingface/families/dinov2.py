@@ -1,0 +1,116 @@
+"""DINOv2 under the names of `Dinov2Model` and `Dinov2ForImageClassification`, with registers or without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from showtell.errors import UsageError
+from showtell.hub.huggingface.rename import Rename, linear, rename
+from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.systems.dinov2 import DINOv2, DINOv2Classifier, DINOv2ClassifierConfig, DINOv2Config
+
+MODEL_TYPES = ("dinov2", "dinov2_with_registers")
+SYSTEMS = (DINOv2Classifier, DINOv2)
+
+
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
+    """Our configuration. Without names for its classes, a classifier has the two that the reference takes."""
+    expect(theirs, num_channels=3, qkv_bias=True)
+    mlp_dim = int(theirs["hidden_size"] * theirs["mlp_ratio"])
+    gated = theirs["use_swiglu_ffn"]
+    sizes = {
+        **sizes_from({**theirs, "intermediate_size": _gated(mlp_dim) if gated else mlp_dim}),
+        **({"activation": "swiglu"} if gated else {}),
+        "image_size": theirs["image_size"],
+        "patch_size": theirs["patch_size"],
+        "num_registers": theirs.get("num_register_tokens", 0),
+        "layer_scale": float(theirs["layerscale_value"]),
+        "mask_token": theirs.get("use_mask_token", True),
+    }
+    if "classifier.weight" not in names:
+        return DINOv2Config(**sizes)
+    return DINOv2ClassifierConfig(**sizes, num_classes=len(theirs.get("id2label", "ab")))
+
+
+def config_to(ours: DINOv2Config) -> dict[str, Any]:
+    """Their `config.json`; its MLP is a whole multiple of the width."""
+    gated, registers = ours.activation == "swiglu", ours.num_registers > 0
+    described = sizes_to(ours)
+    del described["intermediate_size"]
+    described |= {"hidden_act": "gelu"} if gated else {}
+    described |= {"num_register_tokens": ours.num_registers} if registers else {}
+    head = "Model"
+    if isinstance(ours, DINOv2ClassifierConfig):
+        head = "ForImageClassification"
+        described["id2label"] = {str(i): f"LABEL_{i}" for i in range(ours.num_classes)}
+    name = "Dinov2WithRegisters" if registers else "Dinov2"
+    return {
+        **described,
+        "model_type": MODEL_TYPES[registers],
+        "architectures": [name + head],
+        "image_size": ours.image_size,
+        "patch_size": ours.patch_size,
+        "mlp_ratio": _ratio(ours),
+        "use_swiglu_ffn": gated,
+        "layerscale_value": ours.layer_scale,
+        "use_mask_token": ours.mask_token,
+    }
+
+
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """As they are."""
+    return found
+
+
+def table(ours: DINOv2Config) -> list[Rename]:
+    """Every tensor; their patches are a convolution's."""
+    heads, size, width = isinstance(ours, DINOv2ClassifierConfig), ours.patch_size, ours.width
+    prefix = f"{MODEL_TYPES[ours.num_registers > 0]}." if heads else ""
+    embeddings = f"{prefix}embeddings"
+    projection = f"{embeddings}.patch_embeddings.projection"
+    out = [
+        rename("embed.class_token", f"{embeddings}.cls_token", shape=(1, 1, width)),
+        rename("embed.positions.table", f"{embeddings}.position_embeddings", shape=(1, -1, width)),
+        rename("embed.patches.project.weight", f"{projection}.weight", shape=(width, 3, size, size)),
+        rename("embed.patches.project.bias", f"{projection}.bias"),
+        *linear("transformer.norm", f"{prefix}layernorm"),
+    ]
+    if ours.mask_token:
+        out.append(rename("embed.mask_token", f"{embeddings}.mask_token", shape=(1, width)))
+    if ours.num_registers:
+        out.append(rename("embed.registers", f"{embeddings}.register_tokens", shape=(1, -1, width)))
+    if heads:
+        out += linear("classifier", "classifier")
+    mlp = ("weights_in", "weights_out") if ours.activation == "swiglu" else ("fc1", "fc2")
+    for i in range(ours.depth):
+        block, layer = f"transformer.blocks.{i}", f"{prefix}encoder.layer.{i}"
+        qkv = (f"{layer}.attention.attention.{name}" for name in ("query", "key", "value"))
+        out += [
+            *linear(f"{block}.attention.qkv", *qkv),
+            *linear(f"{block}.attention.output", f"{layer}.attention.output.dense"),
+            *linear(f"{block}.attention_norm", f"{layer}.norm1"),
+            rename(f"{block}.attention_scale.scale", f"{layer}.layer_scale1.lambda1"),
+            *linear(f"{block}.mlp.widen", f"{layer}.mlp.{mlp[0]}"),
+            *linear(f"{block}.mlp.narrow", f"{layer}.mlp.{mlp[1]}"),
+            *linear(f"{block}.mlp_norm", f"{layer}.norm2"),
+            rename(f"{block}.mlp_scale.scale", f"{layer}.layer_scale2.lambda1"),
+        ]
+    return out
+
+
+def _gated(mlp_dim: int) -> int:
+    """Two thirds, as a gated layer has three matrices for two, to the next multiple of 8."""
+    return (int(mlp_dim * 2 / 3) + 7) // 8 * 8
+
+
+def _ratio(ours: DINOv2Config) -> int:
+    for ratio in range(1, ours.mlp_dim // ours.width * 2 + 3):
+        mlp_dim = ratio * ours.width
+        if ours.mlp_dim == (_gated(mlp_dim) if ours.activation == "swiglu" else mlp_dim):
+            return ratio
+    raise UsageError(
+        f"an MLP of {ours.mlp_dim} is no whole multiple of the width {ours.width}, which the reference needs"
+    )

@@ -1,0 +1,117 @@
+"""DINOv2: features of pictures that serve many uses as they are, learned without labels.
+
+    224 x 224 x 3 -> 256 patches of 14 x 14 x 3, behind [class] (and registers) + learned positions
+    -> transformer (pre-norm, each branch scaled channel by channel) -> norm -> [class], patches
+    classes: linear([class], mean of the patches)
+
+Source: Oquab et al. 2024, "DINOv2: Learning Robust Visual Features without Supervision", sections 4, 5 and
+7.1, table 16; Darcet et al. 2024, "Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone
+and the linear classifier on it are here, not the training by a teacher on 142 M pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.embed import normalise
+from showtell.nn.feedforward import Activation
+from showtell.nn.picture import PictureEmbedding
+from showtell.nn.transformer import Transformer, initialise
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class DINOv2Config:
+    """DINOv2 ViT-B/14, whose table of positions is of 518 pixels. `mean` and `std` are of pixels in 0..1."""
+
+    image_size: int = 518
+    patch_size: int = 14
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    num_registers: int = 0
+    activation: Activation = "gelu"
+    """`swiglu` in the giant."""
+    eps: float = 1e-6
+    layer_scale: float = 1e-5
+    """Where the numbers that scale each branch begin."""
+    mask_token: bool = True
+    """Whether the weights carry what stood for hidden patches in training."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+class DINOv2(nn.Module):
+    """The backbone."""
+
+    Config: ClassVar = DINOv2Config
+
+    def __init__(self, config: DINOv2Config) -> None:
+        super().__init__()
+        self.config = c = config
+        self.embed = PictureEmbedding(
+            c.image_size,
+            c.patch_size,
+            c.width,
+            num_registers=c.num_registers,
+            mask_token=c.mask_token,
+            antialias=c.num_registers > 0,
+        )
+        self.transformer = Transformer.of(c, norm="pre", layer_scale=c.layer_scale)
+        self.apply(initialise)
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first; registers are dropped.
+
+        Pictures of any size; the paper's own are of 224 and 518 pixels.
+        """
+        tokens = self.read(batch)
+        tokens = torch.cat([tokens[:, :1], tokens[:, self.embed.num_before :]], 1)
+        return Encoded(tokens, tokens[:, 0])
+
+    def read(self, batch: Batch, masked: Tensor | None = None) -> Tensor:
+        """All tokens `[B 1+R+N D]`; patches `masked [B N]` are hidden, as in the training of the backbone."""
+        assert batch.pixels is not None
+        c = self.config
+        dtype = self.embed.patches.project.weight.dtype
+        return self.transformer(self.embed(normalise(batch.pixels, c.mean, c.std, dtype), masked))
+
+
+@dataclass(frozen=True)
+class DINOv2ClassifierConfig(DINOv2Config):
+    """With the classes of ImageNet."""
+
+    num_classes: int = 1000
+
+
+class DINOv2Classifier(DINOv2):
+    """The backbone, and one linear layer that reads [class] and the mean of the patches."""
+
+    Config: ClassVar = DINOv2ClassifierConfig
+    config: DINOv2ClassifierConfig
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, config: DINOv2ClassifierConfig) -> None:
+        super().__init__(config)
+        self.classifier = nn.Linear(2 * config.width, config.num_classes)
+        initialise(self.classifier)
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits `[B num_classes]`."""
+        encoded = self.embed_image(batch)
+        return self.classifier(torch.cat([encoded.pooled, encoded.tokens[:, 1:].mean(1)], -1))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the pictures' classes."""
+        assert batch.labels is not None
+        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
