@@ -103,6 +103,17 @@ class MultiHeadAttention(nn.Module):
         keys, values = torch.cat([past["keys"], keys], 2), torch.cat([past["values"], values], 2)
         return self._attend(queries, keys, values, mask), {"keys": keys, "values": values}
 
+    def ask(
+        self, questions: Float[Tensor, "B Q D"], tokens: Float[Tensor, "B N D"]
+    ) -> Float[Tensor, "B Q D"]:
+        """`forward`, where those who attend, `[B Q D]`, are not those attended to, `[B N D]`."""
+        width = questions.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        queries = F.linear(questions, weight[:width], bias[:width]).unflatten(-1, (self.num_heads, -1))
+        both = F.linear(tokens, weight[width:], bias[width:]).unflatten(-1, (2, self.num_heads, -1))
+        keys, values = both.permute(2, 0, 3, 1, 4).unbind()
+        return self._attend(queries.transpose(1, 2), keys, values, None)
+
     def nothing(self, batch: int) -> State:
         """What is remembered before the first token."""
         weight = self.qkv.weight

@@ -14,11 +14,27 @@ from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
 MODEL_TYPES = ("clip",)
 SYSTEMS = (CLIP,)
+# What the reference takes where a file says nothing: those that it wrote itself leave its defaults out.
+TOWER = {"num_hidden_layers": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+IMAGE = TOWER | {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "image_size": 224,
+    "patch_size": 32,
+}
+TEXT = TOWER | {
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "num_attention_heads": 8,
+    "vocab_size": 49408,
+    "max_position_embeddings": 77,
+}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
     """Our configuration; the texts' last word is taken for the end that the reference looks for."""
-    image, text = theirs["vision_config"], theirs["text_config"]
+    image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
     expect(image, num_channels=3)
     return CLIPConfig(
         image=TowerConfig(**sizes_from(image)),
@@ -27,8 +43,8 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
         patch_size=image["patch_size"],
         vocab_size=text["vocab_size"],
         max_length=text["max_position_embeddings"],
-        width=theirs["projection_dim"],
-        temperature=math.exp(-theirs["logit_scale_init_value"]),
+        width=theirs.get("projection_dim", 512),
+        temperature=math.exp(-theirs.get("logit_scale_init_value", 2.6592)),
     )
 
 
@@ -65,17 +81,18 @@ def table(ours: CLIPConfig) -> list[Rename]:
         ),
         *linear("image.norm", "vision_model.pre_layrnorm"),
         *linear("image.transformer.norm", "vision_model.post_layernorm"),
-        *_blocks("image.transformer", "vision_model", ours.image.depth),
+        *blocks("image.transformer", "vision_model", ours.image.depth),
         rename("embed.words.weight", "text_model.embeddings.token_embedding.weight"),
         rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
         *linear("text.norm", "text_model.final_layer_norm"),
-        *_blocks("text", "text_model", ours.text.depth),
+        *blocks("text", "text_model", ours.text.depth),
         rename("project_image.weight", "visual_projection.weight"),
         rename("project_text.weight", "text_projection.weight"),
     ]
 
 
-def _blocks(mine: str, theirs: str, depth: int) -> list[Rename]:
+def blocks(mine: str, theirs: str, depth: int) -> list[Rename]:
+    """The blocks of one tower, which SigLIP names alike."""
     out = []
     for i in range(depth):
         block, layer = f"{mine}.blocks.{i}", f"{theirs}.encoder.layers.{i}"

@@ -1,0 +1,97 @@
+"""SigLIP under the names of `SiglipModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from showtell.hub.huggingface.families.clip import blocks
+from showtell.hub.huggingface.rename import Rename, linear, rename
+from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.systems.clip import TowerConfig
+from showtell.systems.siglip import SigLIP, SigLIPConfig
+
+MODEL_TYPES = ("siglip",)
+SYSTEMS = (SigLIP,)
+# What the reference takes where a file says nothing; those of the released ViT-B/16 say nothing at all.
+TOWER = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}
+IMAGE = TOWER | {"image_size": 224, "patch_size": 16}
+TEXT = TOWER | {"vocab_size": 32000, "max_position_embeddings": 64, "pad_token_id": 1}
+
+
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> SigLIPConfig:
+    """Our configuration; where the scale and the bias began is not written down there."""
+    image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
+    expect(image, num_channels=3, vision_use_head=True)
+    expect(text, projection_size=image["hidden_size"])
+    return SigLIPConfig(
+        image=TowerConfig(**sizes_from(image)),
+        text=TowerConfig(**sizes_from(text)),
+        image_size=image["image_size"],
+        patch_size=image["patch_size"],
+        vocab_size=text["vocab_size"],
+        max_length=text["max_position_embeddings"],
+        pad_id=text["pad_token_id"],
+    )
+
+
+def config_to(ours: SigLIPConfig) -> dict[str, Any]:
+    """Their `config.json`."""
+    image = {"model_type": "siglip_vision_model", **sizes_to(ours.image)}
+    text = {"model_type": "siglip_text_model", "projection_size": ours.image.width, **sizes_to(ours.text)}
+    return {
+        "model_type": "siglip",
+        "architectures": ["SiglipModel"],
+        "vision_config": image | {"image_size": ours.image_size, "patch_size": ours.patch_size},
+        "text_config": text
+        | {
+            "vocab_size": ours.vocab_size,
+            "max_position_embeddings": ours.max_length,
+            "pad_token_id": ours.pad_id,
+        },
+    }
+
+
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Without the counters that older versions wrote."""
+    return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
+
+
+def table(ours: SigLIPConfig) -> list[Rename]:
+    """Every tensor; their patches are a convolution's."""
+    size, width, vision = ours.patch_size, ours.image.width, "vision_model.embeddings"
+    head = "vision_model.head"
+    return [
+        rename("log_scale", "logit_scale", shape=(1,)),
+        rename("bias", "logit_bias", shape=(1,)),
+        rename("embed_patches.positions.table", f"{vision}.position_embedding.weight"),
+        rename(
+            "embed_patches.patches.project.weight",
+            f"{vision}.patch_embedding.weight",
+            shape=(width, 3, size, size),
+        ),
+        rename("embed_patches.patches.project.bias", f"{vision}.patch_embedding.bias"),
+        *linear("image.norm", "vision_model.post_layernorm"),
+        *blocks("image", "vision_model", ours.image.depth),
+        rename("pool.probe", f"{head}.probe", shape=(1, 1, width)),
+        rename("pool.attention.qkv.weight", f"{head}.attention.in_proj_weight"),
+        rename("pool.attention.qkv.bias", f"{head}.attention.in_proj_bias"),
+        *linear("pool.attention.output", f"{head}.attention.out_proj"),
+        *linear("pool.norm", f"{head}.layernorm"),
+        *linear("pool.mlp.widen", f"{head}.mlp.fc1"),
+        *linear("pool.mlp.narrow", f"{head}.mlp.fc2"),
+        rename("embed.words.weight", "text_model.embeddings.token_embedding.weight"),
+        rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
+        *linear("text.norm", "text_model.final_layer_norm"),
+        *blocks("text", "text_model", ours.text.depth),
+        *linear("project_text", "text_model.head"),
+    ]
