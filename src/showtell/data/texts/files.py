@@ -1,0 +1,124 @@
+"""Plain texts from files: one document after another, whatever way a file parts them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, cast
+
+from showtell.errors import UserError
+
+ENDINGS = (".txt", ".txt.xz", ".txt.gz", ".jsonl", ".jsonl.xz", ".jsonl.gz")
+_HTML_BREAKS = re.compile(r"(?:\s*<br\s*/?>)+\s*", re.IGNORECASE)
+
+
+class Layout(StrEnum):
+    """How a file parts its documents."""
+
+    LINES = "a document a line"
+    BLANK = "blank lines between documents"
+    RECORDS = 'JSON Lines, a document in each "text"'
+
+
+def text_files(path: Path) -> list[Path]:
+    """The file itself, or all files of texts under a folder, in the order of their names.
+
+    Raises `UserError` where there is none.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise UserError(f"{path} does not exist")
+        return [path]
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(ENDINGS) and not file.name.startswith(".") and file.is_file()
+    )
+    if not found:
+        raise UserError(f"{path} holds no texts; looked for files that end in {', '.join(ENDINGS)}")
+    return found
+
+
+def layout_of(file: Path) -> Layout:
+    """How a file parts its documents: one blank line between texts says that blank lines do.
+
+    Raises `UserError` for a file that cannot be read.
+    """
+    if file.name.lower().removesuffix(".xz").removesuffix(".gz").endswith(".jsonl"):
+        return Layout.RECORDS
+    after_text = after_blank = False
+    for _, line in _lines(file):
+        if line.strip():
+            if after_blank:
+                return Layout.BLANK
+            after_text = True
+        else:
+            after_blank = after_text
+    return Layout.LINES
+
+
+def documents(file: Path, layout: Layout) -> Iterator[str]:
+    """The documents of a file that hold any text, without spaces around them; HTML's `<br />` ends a line.
+
+    Raises `UserError` naming file and line for what is not UTF-8, not text or not JSON.
+    """
+    if layout is Layout.BLANK:
+        texts = _paragraphs(file)
+    else:
+        texts = (_text_of(line, file, n) if layout is Layout.RECORDS else line for n, line in _lines(file))
+    for text in texts:
+        if document := _HTML_BREAKS.sub("\n", text).strip():
+            yield document
+
+
+def _paragraphs(file: Path) -> Iterator[str]:
+    held: list[str] = []
+    for _, line in _lines(file):
+        if line.strip():
+            held.append(line.rstrip())
+        else:
+            yield "\n".join(held)
+            held = []
+    yield "\n".join(held)
+
+
+def _text_of(line: str, file: Path, number: int) -> str:
+    if not line.strip():
+        return ""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}, line {number}: is not valid JSON: {error}") from error
+    text = record.get("text") if isinstance(record, dict) else None
+    if not isinstance(text, str):
+        raise UserError(f'{file}, line {number}: has no text; write {{"text": "..."}}')
+    return text
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Lines without their ends, counted from 1."""
+    try:
+        with _open(file) as opened:
+            for number, line in enumerate(opened, 1):
+                if b"\0" in line:
+                    raise UserError(f"{file}, line {number}: holds a zero byte; this is no text file")
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}, line {number}: is not UTF-8; save the file as UTF-8") from error
+    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise UserError(f"{file} cannot be decompressed: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _open(file: Path) -> IO[bytes]:
+    name = file.name.lower()
+    if name.endswith(".xz"):
+        return lzma.open(file, "rb")
+    return cast(IO[bytes], gzip.open(file, "rb")) if name.endswith(".gz") else file.open("rb")

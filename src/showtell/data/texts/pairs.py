@@ -1,0 +1,103 @@
+"""Two sentences, and whether the second follows the first: what BERT learns from."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from showtell.data.texts.corpus import Corpus, Example, opened
+from showtell.errors import UserError
+
+_Part = tuple[np.ndarray, np.ndarray]
+
+
+class SentencePairs:
+    """[CLS] A [SEP] B [SEP] of at most `max_length` tokens; A and B are each one or more whole sentences.
+
+    A document is cut into runs of sentences that fit together; a run of two or more is an item. It is cut
+    in two at random; in half of the draws its second part is replaced by as many sentences (fewer, where
+    they would not fit) from a random place in another document. So neither length nor a cut sentence tells
+    which it is, unless a sentence alone is too long: then tokens are dropped at random from either end of
+    the longer part until both fit.
+
+    Source: Devlin et al. 2019, appendix A.2. The tenth of shorter examples is left out.
+    """
+
+    def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
+        """Raises `UserError` for a corpus without two documents, or without two sentences in one."""
+        self.corpus, self.start, self.end, self.room = corpus, start, end, max_length - 3
+        if self.room < 2:
+            raise UserError(f"max_length {max_length} has no room for two sentences and what parts them")
+        self._runs = _runs(corpus, self.room)
+        if len(corpus.documents) < 3:
+            raise UserError("sentence pairs need two documents or more: part them by blank lines")
+        if not len(self._runs):
+            raise UserError("no document of the data has two sentences to make a pair of")
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __call__(self, item: int, generator: np.random.Generator) -> Example:
+        """The pair made of one item; another generator, another cut and another second part."""
+        document, first, last = self._runs[item].tolist()
+        middle = int(generator.integers(first + 1, last))
+        follows = bool(generator.random() < 0.5)
+        a = self._tokens(first, middle)
+        if follows:
+            b = self._tokens(middle, last)
+        else:
+            b = self._elsewhere(document, last - middle, self.room - len(a[0]), generator)
+        a, b = self._fit(a, b, generator)
+        ids = np.concatenate([[self.start], a[0], [self.end], b[0], [self.end]]).astype(np.int64)
+        begins = np.concatenate([[True], opened(a[1]), [True], opened(b[1]), [True]])
+        segments = np.repeat([0, 1], [len(a[0]) + 2, len(b[0]) + 1])
+        return Example(ids, np.cumsum(begins) - 1, segments, follows)
+
+    def _tokens(self, first: int, last: int) -> _Part:
+        begin, end = self.corpus.sentences[[first, last]]
+        return self.corpus.ids[begin:end], self.corpus.begins[begin:end]
+
+    def _elsewhere(
+        self, document: int, num_sentences: int, room: int, generator: np.random.Generator
+    ) -> _Part:
+        """Sentences from a random place in another document: one, and more while they fit."""
+        documents, sentences = self.corpus.documents, self.corpus.sentences
+        other = int(generator.integers(len(documents) - 2))
+        other += other >= document
+        first = int(generator.integers(documents[other], documents[other + 1]))
+        last = min(first + num_sentences, int(documents[other + 1]))
+        while last > first + 1 and sentences[last] - sentences[first] > room:
+            last -= 1
+        return self._tokens(first, last)
+
+    def _fit(self, a: _Part, b: _Part, generator: np.random.Generator) -> tuple[_Part, _Part]:
+        """Both parts, the longer one cut until they fit."""
+        size_a, size_b = len(a[0]), len(b[0])
+        if size_a + size_b <= self.room:
+            return a, b
+        keep = min(size_a, max(self.room - size_b, self.room - self.room // 2))
+        return _cut(a, keep, generator), _cut(b, self.room - keep, generator)
+
+
+def _cut(part: _Part, keep: int, generator: np.random.Generator) -> _Part:
+    """`keep` tokens: each of the others is dropped from the front or from the back."""
+    begin = int(generator.binomial(len(part[0]) - keep, 0.5))
+    return part[0][begin : begin + keep], part[1][begin : begin + keep]
+
+
+def _runs(corpus: Corpus, room: int) -> np.ndarray:
+    """`int64 [N 3]`: a document, the first and the past-the-last of its sentences that make one item.
+
+    They fit into `room`, or are two; a document's last sentence, where it is left alone, makes none.
+    """
+    ends, documents = corpus.sentences.tolist(), corpus.documents.tolist()
+    runs = []
+    for document, (first, last) in enumerate(pairwise(documents)):
+        begin = first
+        for sentence in range(first + 1, last + 1):
+            full = sentence < last and ends[sentence + 1] - ends[begin] > room
+            if sentence - begin >= 2 and (full or sentence == last):
+                runs.append((document, begin, sentence))
+                begin = sentence
+    return np.array(runs, np.int64).reshape(-1, 3)
