@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any, Literal, cast
 import torch
 
 from showtell.data.batch import Batch
-from showtell.data.features import FeatureCache
 from showtell.data.sampler import Sampler
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
-from showtell.hub.backbones import Backbone, load_backbone
+from showtell.hub.backbones import load_backbone
+from showtell.recipes.caches import feature_cache
 from showtell.recipes.card import captioner_card
 from showtell.recipes.fit import fit
 from showtell.recipes.settings import record
@@ -120,16 +119,3 @@ class CaptionData:
     def num_training(self) -> int:
         """Pictures to learn from."""
         return len(divide(self.entries).get("train", []))
-
-
-def feature_cache(backbone: Backbone) -> FeatureCache:
-    """Features of a backbone kept between runs, in `$XDG_CACHE_HOME/showtell/features`."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return FeatureCache(
-        home / "showtell" / "features",
-        backbone.hash,
-        backbone.preprocessing,
-        backbone,
-        (backbone.num_tokens, backbone.width),
-        backbone.size,
-    )

@@ -6,10 +6,12 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +32,34 @@ class VocabularyConfig:
     max_length: int = 40
     """Words of a caption that are kept."""
 
+    def learn(self, texts: Iterable[str]) -> WordTokenizer:
+        """The words of the training texts."""
+        return WordTokenizer.train(texts, max_words=self.max_words, min_count=self.min_count)
+
+
+class Tokenizer(Protocol):
+    """What makes ids of texts."""
+
+    def encode(self, text: str, max_length: int | None, /) -> list[int]:
+        """Ids with start and end."""
+        ...
+
+
+Learned = TypeVar("Learned", bound=Tokenizer, covariant=True)
+
+
+class Vocabulary(Protocol[Learned]):
+    """Where a tokenizer comes from, and how much of a text it reads."""
+
+    @property
+    def max_length(self) -> int:
+        """Words or tokens of a caption that are kept."""
+        ...
+
+    def learn(self, texts: Iterable[str]) -> Learned:
+        """A tokenizer from the texts of the training split."""
+        ...
+
 
 @dataclass(frozen=True)
 class Split:
@@ -46,7 +76,18 @@ class Split:
         """The chosen pictures with all of their captions."""
         ids, keep = pad([ids for i in items for ids in self.captions[i]])
         owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
-        return Batch(grid=self.grid(items), ids=ids, keep=keep, owner=owner)
+        return replace(self.pictures(items), ids=ids, keep=keep, owner=owner)
+
+    def pairs(self, items: Sequence[int], turn: int) -> Batch:
+        """The chosen pictures with one caption each: each of a picture's in as many turns as it has."""
+        ids, keep = pad([self.captions[i][(i + turn) % len(self.captions[i])] for i in items])
+        return replace(self.pictures(items), ids=ids, keep=keep, owner=torch.arange(len(items)))
+
+    def pictures(self, items: Sequence[int]) -> Batch:
+        """The chosen pictures alone: their pixels where the cache keeps bytes, else their features."""
+        if self.cache.dtype == np.uint8:
+            return Batch(pixels=torch.from_numpy(self.cache.array[[self.rows[i] for i in items]]))
+        return Batch(grid=self.grid(items))
 
     def grid(self, items: Sequence[int]) -> Tensor:
         """The features of the chosen pictures, `float32 [B N D]`."""
@@ -84,8 +125,8 @@ def _by_name(entry: Entry) -> str:
 
 
 def load_splits(
-    entries: Sequence[Entry], vocabulary: VocabularyConfig, cache: FeatureCache
-) -> tuple[WordTokenizer, dict[str, Split]]:
+    entries: Sequence[Entry], vocabulary: Vocabulary[Learned], cache: FeatureCache
+) -> tuple[Learned, dict[str, Split]]:
     """Words from the training split alone, features of every picture, both splits ready to be read."""
     divided = divide(entries)
     if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):
@@ -100,11 +141,7 @@ def load_splits(
             raise UserError(
                 f"no captioned picture is in the split {name!r}: give more pictures, or mend the split names"
             )
-    tokenizer = WordTokenizer.train(
-        (text for entry in named["train"] for text in entry.captions),
-        max_words=vocabulary.max_words,
-        min_count=vocabulary.min_count,
-    )
+    tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
     splits = {}
     for name, chosen in named.items():
         found = cache.add([entry.path for entry in chosen], _tell(f"features of {name}"))

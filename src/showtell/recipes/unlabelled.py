@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.features import FeatureCache
 from showtell.data.image import ImageError, find_images, load_image
 from showtell.errors import UserError
+from showtell.recipes.caches import pixel_cache
 
 SMALL = 64
 """Pixels. Pictures of at most this longer side are kept at their size, as CIFAR's are."""
@@ -91,11 +91,7 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     Copies of a picture count once. What cannot be read, and that there are few, is said on standard error.
     Raises `UserError` when fewer than two are left.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    shape = (3, size, size)
-    cache = FeatureCache(
-        home / "showtell" / "pixels", "", f"squash{size}-v1", _channels_first, shape, size, np.uint8
-    )
+    cache = pixel_cache(size)
     kept = cache.add(found.paths)
     if kept.skipped:
         first, reason = next(iter(kept.skipped.items()))
@@ -114,7 +110,3 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
             file=sys.stderr,
         )
     return Pixels(paths, rows, cache.array)
-
-
-def _channels_first(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.lengths import by_length
 from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
@@ -119,7 +120,9 @@ class CLIP(nn.Module):
 
     def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+        groups, place = by_length(batch)
+        texts = torch.cat([self.embed_text(group).pooled for group in groups])
+        return self.embed_image(batch).pooled, texts[place]
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""

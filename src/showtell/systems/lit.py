@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.lengths import by_length
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.objectives.gather import gather_pairs
 from showtell.protocols import Encoded, Step
@@ -76,7 +77,9 @@ class LiT(nn.Module):
 
     def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+        groups, place = by_length(batch)
+        texts = torch.cat([self.embed_text(group).pooled for group in groups])
+        return self.embed_image(batch).pooled, texts[place]
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
