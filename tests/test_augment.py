@@ -162,7 +162,7 @@ def test_views_are_pictures_and_the_seed_decides(pixels, name) -> None:
     assert 0 <= views.min() < views.max() <= 1
     assert torch.equal(views, draw_views(pixels, pair, seeded(1)))
     assert not torch.equal(views, draw_views(pixels, pair, seeded(2)))
-    assert not torch.equal(views[0], views[1])
+    assert len({view.numpy().tobytes() for view in views}) == len(pair)
 
 
 def test_nothing_happens_at_zero_strength(pixels) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from showtell import __version__
-from showtell.cli import about, pictures, runs, words
+from showtell.cli import about, pictures, probe, runs, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
 
@@ -55,7 +55,7 @@ def _group(name: str, about: str, **verbs: Callable[..., None]) -> None:
 _add(app, about.demo, pictures.caption, pictures.index, pictures.search, pictures.similar)
 _group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
 _group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
-_add(app, runs.train, runs.evaluate)
+_add(app, runs.train, runs.evaluate, probe.probe)
 _group("data", "Look after your own data.", check=runs.check)
 _add(app, about.env)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -58,17 +60,18 @@ def linear_probe(
     return torch.from_numpy(probe.predict(asked)).to(labels.device)
 
 
-def few_labels(labels: Tensor, per_class: int, seed: int = 0) -> Tensor:
+def few_labels(labels: Tensor, per_class: int, seed: int = 0, names: Sequence[str] | None = None) -> Tensor:
     """Places of `per_class` items of each class, drawn without replacement, in the order of `labels`.
 
-    Raises `UsageError` naming a class that has fewer.
+    Raises `UsageError` naming a class that has fewer, by its name where `names` are given.
     """
     generator, kept = torch.Generator().manual_seed(seed), []
     for label in labels.unique().tolist():
         members = (labels == label).nonzero()[:, 0]
         if len(members) < per_class:
+            name = names[label] if names else label
             raise UsageError(
-                f"class {label} has {len(members)} pictures, fewer than labels_per_class={per_class}"
+                f"class {name} has {len(members)} pictures, fewer than labels_per_class={per_class}"
             )
         order = torch.randperm(len(members), generator=generator)[:per_class]
         kept.append(members[order.to(members.device)])

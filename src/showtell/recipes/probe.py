@@ -1,0 +1,175 @@
+"""What the vectors of a model know of labelled pictures: by neighbours, by one layer, or all learned anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from showtell.data.image import ImageError, decode_image
+from showtell.data.prefetch import prefetch
+from showtell.data.sources.classes import Classes, Labelled, read_classes
+from showtell.errors import UserError
+from showtell.protocols import EmbedsImages
+from showtell.recipes.finetune import finetune
+from showtell.recipes.model import Model, load_model
+from showtell.tasks.probe import few_labels, knn, linear_probe
+
+Kind = Literal["knn", "linear", "finetune"]
+NEIGHBOURS = 200
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """How well classes are told apart."""
+
+    kind: str
+    accuracy: float
+    """The share of measured items whose class is found."""
+    chance: float
+    """The accuracy of always saying the most frequent class."""
+    learned: int
+    """Items with labels that were learned from."""
+    measured: int
+    skipped: int
+    """Items that could not be read."""
+    classes: dict[str, float]
+    """Accuracy of each class."""
+    model: str
+
+
+def probe(
+    data: Path | str,
+    model: Model | None = None,
+    *,
+    kind: Kind = "knn",
+    labels_per_class: int | None = None,
+    epochs: int = 10,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> ProbeReport:
+    """Learn the classes of a folder or tar archive of labelled pictures, and measure on those held out.
+
+    `knn` lets the nearest labelled pictures vote; `linear` trains one layer on vectors as they are;
+    `finetune` trains the network too, `epochs` times through. Without a model, the shipped one.
+    `labels_per_class` labelled pictures of each class are drawn by `seed`; None takes all.
+
+    Raises `UserError` for data without two classes, `UsageError` for a class with too few labels and for a
+    model that sees no pictures, or whose network is frozen (`finetune`).
+    """
+    model = model or load_model()
+    model.require(EmbedsImages)
+    classes = read_classes(Path(data))
+    wanted = choose(classes, labels_per_class, seed)
+    read = _Reading(classes, wanted, model, progress)
+    if kind == "finetune":
+        truth, answers, learned = finetune(model, read, len(wanted), len(classes.names), epochs, seed)
+    else:
+        features, labels, measured = read.vectors()
+        known, truth = labels[~measured], labels[measured]
+        answer = _neighbours if kind == "knn" else linear_probe
+        answers, learned = answer(features[~measured], known, features[measured]), len(known)
+    if read.skipped:
+        first = read.skipped[0]
+        print(f"{len(read.skipped)} pictures skipped, the first: {first}", file=sys.stderr)
+    return report(kind, truth, answers, classes.names, learned, len(read.skipped), model.name)
+
+
+def report(
+    kind: str, truth: Tensor, answers: Tensor, names: tuple[str, ...], learned: int, skipped: int, model: str
+) -> ProbeReport:
+    """The figures of answers `int64 [M]` to items whose classes are `truth [M]`."""
+    right = (truth == answers).double()
+    counts = truth.bincount(minlength=len(names))
+    return ProbeReport(
+        kind=kind,
+        accuracy=float(right.mean()),
+        chance=float(counts.max() / len(truth)),
+        learned=learned,
+        measured=len(truth),
+        skipped=skipped,
+        classes={
+            name: float(right[truth == label].mean()) for label, name in enumerate(names) if counts[label]
+        },
+        model=model,
+    )
+
+
+def choose(classes: Classes, labels_per_class: int | None, seed: int) -> list[Labelled]:
+    """The pictures that are read: all that are measured on, and all or some to learn from."""
+    learned = [item for item in classes.items if not item.measured]
+    if labels_per_class is not None:
+        labels = torch.tensor([item.label for item in learned])
+        learned = [learned[place] for place in few_labels(labels, labels_per_class, seed, classes.names)]
+    return [*learned, *(item for item in classes.items if item.measured)]
+
+
+class _Reading:
+    """Reads chosen pictures one after another, and remembers which could not be."""
+
+    def __init__(
+        self,
+        classes: Classes,
+        wanted: Collection[Labelled],
+        model: Model,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._classes, self._wanted, self._model, self._progress = classes, wanted, model, progress
+        self.skipped: list[str] = []
+
+    def __iter__(self) -> Iterator[tuple[Labelled, np.ndarray]]:
+        """Each readable picture, `uint8 [S S 3]`, prepared for the model.
+
+        Raises `UserError` at the end when none was left to learn from, or to measure on.
+        """
+        contents, uses = self._classes.contents(self._wanted), set()
+        for done, (item, outcome) in enumerate(prefetch(self._prepare, contents), 1):
+            if isinstance(outcome, ImageError):
+                self.skipped.append(str(outcome))
+            else:
+                uses.add(item.measured)
+                yield item, outcome
+            if self._progress:
+                self._progress(done, len(self._wanted))
+        if len(uses) < 2:
+            raise UserError(
+                f"{self._classes.root}: too few pictures can be read; the first: {self.skipped[0]}"
+            )
+
+    def _prepare(
+        self, content: tuple[Labelled, bytes | ImageError]
+    ) -> tuple[Labelled, np.ndarray | ImageError]:
+        item, data = content
+        if isinstance(data, ImageError):
+            return item, data
+        try:
+            return item, self._model.prepare(decode_image(data, item.name))
+        except ImageError as error:
+            return item, error
+
+    def vectors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each readable picture its vector `[N D]`, its label `[N]`, and whether it is measured on."""
+        features, labels, measured, waiting = [], [], [], []
+        for item, pixels in self:
+            labels.append(item.label)
+            measured.append(item.measured)
+            waiting.append(pixels)
+            if len(waiting) == BATCH:
+                features.append(self._model.encode(waiting).pooled)
+                waiting = []
+        if waiting:
+            features.append(self._model.encode(waiting).pooled)
+        return torch.cat(features), torch.tensor(labels), torch.tensor(measured)
+
+
+def _neighbours(features: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    """No more neighbours than the smallest class has: else the largest class would win by its size."""
+    smallest = int(labels.bincount()[labels.unique()].min())
+    return knn(features, labels, queries, min(NEIGHBOURS, smallest))
