@@ -14,6 +14,18 @@ from showtell.recipes.search import Searcher
 from test_library import FakeEncoder, draw
 
 
+class FakeModel(FakeEncoder):
+    """Can all that is asked of it."""
+
+    device = "cpu"
+
+    def can(self, ability: type) -> bool:
+        return True
+
+    def require(self, *abilities: type) -> None:
+        pass
+
+
 @pytest.fixture
 def photos(tmp_path) -> Path:
     draw(tmp_path / "photos" / "a.png", (250, 10, 10))
@@ -24,11 +36,11 @@ def photos(tmp_path) -> Path:
 
 
 def test_what_is_wrong_with_the_captions_is_said(photos, tmp_path, capsys) -> None:
-    index(photos, tmp_path / "library", FakeEncoder())
+    index(photos, tmp_path / "library", FakeModel())
     assert capsys.readouterr().err == ""
     assert [p.captions for p in Library.open(tmp_path / "library").rows()] == [("a poppy",), ("grass",)]
     (photos / "metadata.jsonl").write_text('{"file_name": "a.png", "te')
-    index(photos, tmp_path / "library", FakeEncoder())
+    index(photos, tmp_path / "library", FakeModel())
     (line,) = capsys.readouterr().err.splitlines()
     assert "problems, the first: " in line
     assert f"`showtell data check {photos}` lists them" in line
@@ -39,7 +51,7 @@ def test_captions_that_cannot_be_read_are_said(photos, tmp_path, capsys, monkeyp
         raise UserError(f"{folder}/metadata.jsonl cannot be read: Permission denied")
 
     monkeypatch.setattr("showtell.recipes.library.read", refuse)
-    index(photos, tmp_path / "library", FakeEncoder())
+    index(photos, tmp_path / "library", FakeModel())
     assert "metadata.jsonl cannot be read: Permission denied" in capsys.readouterr().err
 
 
@@ -59,13 +71,10 @@ def test_a_rebuild_says_what_it_could_not_carry_over(
 
 
 def test_inversion_reads_no_grid(photos, tmp_path, monkeypatch) -> None:
-    index(photos, tmp_path / "library", FakeEncoder())
-
-    class Model(FakeEncoder):
-        device = "cpu"
+    index(photos, tmp_path / "library", FakeModel())
 
     monkeypatch.setattr("showtell.library.search.encoded_of", None)
-    pooled = Searcher(tmp_path / "library", Model())._pooled
+    pooled = Searcher(tmp_path / "library", FakeModel())._pooled
     assert pooled.shape == (2, 3)
     np.testing.assert_array_equal(pooled.argmax(1), [0, 1])
 

@@ -15,6 +15,7 @@ class Engine(StrEnum):
     likelihood = "likelihood"
     inversion = "inversion"
     captions = "captions"
+    dot = "dot"
 
 
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.")]

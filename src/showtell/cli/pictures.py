@@ -83,14 +83,30 @@ def index(
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare the library with its pictures; change nothing.")
     ] = False,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Drop the vectors of a model, such as clip@0123456789ab.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Bring a library into step with a folder of pictures.
 
-    Reads what is new or changed, drops what is gone. Pictures that cannot be read are listed with
-    the reason in skipped.jsonl in the library.
+    Reads what is new or changed, drops what is gone. Another model's vectors are kept beside, and follow
+    when that model indexes. Pictures that cannot be read are listed with the reason in skipped.jsonl
+    in the library.
     """
+    if forget is not None:
+        from showtell.library.forget import forget as drop
+
+        if folder is not None:
+            raise UsageError(f"--forget indexes nothing: leave out {folder}")
+        drop(library, forget)
+        return say(f"{library}: the vectors of {forget} are gone")
     if verify:
         return _verify(library, json)
     if folder is None:
@@ -112,6 +128,11 @@ def index(
     counts = asdict(report)
     if lost := counts.pop("lost"):
         complain(lost)
+    if beside := counts.pop("beside"):
+        say(
+            f"{library} keeps the vectors of {', '.join(beside)} beside those of {loaded.name}; "
+            f"showtell index --library {shlex.quote(str(library))} --forget {beside[-1]} drops such"
+        )
     if json:
         emit(counts)
     else:
@@ -126,12 +147,14 @@ def search(
     query: Annotated[str, typer.Argument(help="What the picture shows, or - for one query a line.")],
     library: LibraryPath = DEFAULT_LIBRARY,
     engine: Annotated[
-        Engine,
+        Engine | None,
         typer.Option(
             help="likelihood: pictures of which the model would say this. inversion: pictures like the one "
-            "it imagines. captions: pictures whose stored captions have these words."
+            "it imagines. captions: pictures whose stored captions have these words. dot: pictures whose "
+            "vectors are near that of the words. Without it, likelihood or dot, as the model can.",
+            show_default=False,
         ),
-    ] = Engine.likelihood,
+    ] = None,
     top: Top = 10,
     model: ModelPath = None,
     loss_curve: Annotated[

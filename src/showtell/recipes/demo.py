@@ -20,7 +20,7 @@ from showtell.recipes import report, words
 from showtell.recipes.library import index
 from showtell.recipes.map import picture_map, pictures_of, word_map
 from showtell.recipes.model import Model, load_model
-from showtell.recipes.search import ENGINES, Searcher
+from showtell.recipes.search import Searcher, engines_of
 from showtell.tasks.caption import Caption
 
 QUERIES = ("a woman smiling", "a man with a camera", "a motorcycle", "a dog running through the grass")
@@ -124,7 +124,7 @@ def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[r
 def _searches(searcher: Searcher, tell: Callable[[str], None]) -> list[report.Search]:
     searches = []
     for query in _known(searcher.model, QUERIES):
-        for engine in ENGINES:
+        for engine in engines_of(searcher.model):
             started = time.perf_counter()
             hits = searcher.search(query, engine, top=5).hits
             seconds = time.perf_counter() - started

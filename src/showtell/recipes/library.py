@@ -11,6 +11,8 @@ from showtell.data.sources.detect import read
 from showtell.errors import UserError
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_pictures
+from showtell.library.search import Library
+from showtell.protocols import Captions, EmbedsImages
 from showtell.recipes.model import Model, load_model
 from showtell.recipes.sources import tell_problems
 
@@ -28,21 +30,41 @@ def index(
     """Bring a library into step with a folder, captions that lie beside the pictures included.
 
     Unchanged pictures are not read again. `captions=False` leaves out the model's captions, the
-    slowest part. Skipped pictures are listed with their reasons in `skipped.jsonl` in the library.
+    slowest part; a model that puts no pictures into words adds none. Other models' vectors stay beside
+    this one's. Skipped pictures are listed with their reasons in `skipped.jsonl` in the library.
     Without a model, the shipped one.
+
+    Raises `UsageError` for a model that sees no pictures.
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
+    model = model or load_model()
+    model.require(EmbedsImages)
     return index_pictures(
         folder,
         library,
-        model or load_model(),
-        captions=captions,
+        model,
+        captions=captions and model.can(Captions),
         own_captions=_own_captions(Path(folder)),
         progress=progress,
         max_pixels=max_pixels,
         rebuild=rebuild,
     )
+
+
+def open_library(folder: Path | str, model: Model | None = None) -> Library:
+    """The model's vectors in a library; without a model, the vectors indexed last that came with captions.
+
+    Says on standard error where another model has indexed other pictures since.
+    """
+    library = Library.open(folder, model, captioned=model is None)
+    if library.behind:
+        print(
+            f"{library.behind} has indexed other pictures or captions into {folder} since {library.name}: "
+            "index with this model too, and it finds them",
+            file=sys.stderr,
+        )
+    return library
 
 
 def _own_captions(folder: Path) -> dict[Path, tuple[str, ...]]:

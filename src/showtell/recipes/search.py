@@ -1,4 +1,4 @@
-"""Find pictures in a library: by description, with three engines, and by picture."""
+"""Find pictures in a library: by description, with four engines, and by picture."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from pathlib import Path
 import torch
 
 from showtell.data.image import MAX_PIXELS
+from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError
-from showtell.library.search import Library, largest
-from showtell.protocols import Encoded, State
+from showtell.library.search import Match, largest
+from showtell.protocols import Captions, EmbedsImages, EmbedsText, Encoded, State
+from showtell.recipes.library import open_library
 from showtell.recipes.model import Model, load_model
 from showtell.tasks.invert import Prior, invert, nearest
 from showtell.tasks.retrieve import likelihood
 
-ENGINES = ("likelihood", "inversion", "captions")
+ENGINES: dict[str, tuple[type, ...]] = {
+    "likelihood": (Captions,),
+    "inversion": (Captions,),
+    "captions": (Captions,),
+    "dot": (EmbedsText, EmbedsImages),
+}
+"""The ways to search by description, with what a model must be able to do for each."""
 CHUNK = 512
 REMEMBERED_BYTES = 2**30
 
@@ -50,7 +58,7 @@ def search(
     query: str,
     library: Path | str,
     model: Model | None = None,
-    engine: str = "likelihood",
+    engine: str | None = None,
     top: int = 10,
     seed: int = 0,
 ) -> Answer:
@@ -58,11 +66,13 @@ def search(
 
     `likelihood` scores a picture by the log-probability a word of the query; `inversion` imagines a
     picture of which the model would say the query and scores by cosine to it; `captions` matches words
-    with the stored captions. For many queries make one `Searcher`.
+    with the stored captions; `dot` scores by cosine to the query's own vector. Without an engine, the first
+    of them that the model can answer. For many queries make one `Searcher`.
 
-    Raises `UsageError` for an unknown engine, or a query without a single known word.
+    Raises `UsageError` for an unknown engine, one that the model cannot answer, or a query without a single
+    known word.
     """
-    _require_engine(engine)
+    _require_known(engine)
     if model is None and engine != "captions":
         model = load_model()
     return Searcher(library, model).search(query, engine, top, seed)
@@ -81,12 +91,23 @@ def similar(
     Raises `ImageError` when the picture cannot be read.
     """
     model = model or load_model()
-    opened = Library.open(library, model)
+    opened = open_library(library, model)
     encoded = model.encode([model.read(picture, max_pixels)])
     itself = Path(picture).resolve()
     matches = opened.similar(encoded.pooled[0], top + 1)
     others = [match for match in matches if match.path.resolve() != itself][:top]
-    return [Hit(str(picture), rank, str(m.path), m.score, m.row) for rank, m in enumerate(others, 1)]
+    return _hits(str(picture), others)
+
+
+def engines_of(model: Model) -> list[str]:
+    """The engines that a model can answer, its own captions among them, the default first.
+
+    Raises `UsageError` where there is none.
+    """
+    able = [engine for engine, abilities in ENGINES.items() if all(map(model.can, abilities))]
+    if not able:
+        model.require(*ENGINES["dot"])
+    return able
 
 
 class Searcher:
@@ -96,32 +117,34 @@ class Searcher:
     """
 
     def __init__(self, library: Path | str, model: Model | None = None) -> None:
-        """Raises `UserError` for no library, or one that another model made."""
-        self.library = Library.open(library, model)
+        """Raises `UserError` for no library, or one without vectors of this model."""
+        self.library = open_library(library, model)
         self._model = model
         self._remembered: dict[int, State] = {}
 
-    def search(self, query: str, engine: str = "likelihood", top: int = 10, seed: int = 0) -> Answer:
+    def search(self, query: str, engine: str | None = None, top: int = 10, seed: int = 0) -> Answer:
         """As the function `search`."""
-        _require_engine(engine)
+        _require_known(engine)
         if not query.strip():
             raise UsageError("the query is empty; describe a picture in a few words")
         if engine == "captions":
-            matches = self.library.full_text(query, top)
-            return Answer([Hit(query, i, str(m.path), m.score, m.row) for i, m in enumerate(matches, 1)])
-        ids, unknown = self._ids(query)
+            return Answer(_hits(query, self.library.full_text(query, top)))
+        engine = engine or engines_of(self.model)[0]
+        self.model.require(*ENGINES[engine])
+        known, unknown = self._known(query)
         if not len(self.library):
             return Answer([], unknown)
+        if engine == "dot":
+            (vector,) = self.model.embed_texts([known])
+            return Answer(_hits(query, self.library.similar(vector, top)), unknown)
+        ids, curve = self.model.tokenizer.encode(known), None
         if engine == "likelihood":
-            scores, curve = self._likelihood(ids), None
+            scores = self._likelihood(ids)
         else:
             scores, curve = self._inversion(ids, seed)
         rows = largest(scores.numpy(), top)
-        hits = [
-            Hit(query, rank, str(self.library.path(row)), scores[row].item(), row)
-            for rank, row in enumerate(rows, 1)
-        ]
-        return Answer(hits, unknown, curve)
+        matches = [Match(row, self.library.path(row), scores[row].item()) for row in rows]
+        return Answer(_hits(query, matches), unknown, curve)
 
     @property
     def model(self) -> Model:
@@ -129,16 +152,18 @@ class Searcher:
         assert self._model is not None, "this searcher was made for the captions engine"
         return self._model
 
-    def _ids(self, query: str) -> tuple[list[int], tuple[str, ...]]:
-        tokenizer = self.model.words
+    def _known(self, query: str) -> tuple[str, tuple[str, ...]]:
+        """The query without the words that the model does not know, and those; pieces spell any word."""
+        tokenizer = self.model.tokenizer
+        if not isinstance(tokenizer, WordTokenizer):
+            return query, ()
         words = tokenizer.split(query)
         unknown = tuple(word for word in words if tokenizer.id_of(word) is None)
-        ids = [i for i in tokenizer.encode(query) if i != tokenizer.unknown]
-        if len(ids) <= 2:
+        if len(unknown) == len(words):
             raise UsageError(
                 f"the model knows no word of {query!r}; say in other words what the picture shows"
             )
-        return ids, unknown
+        return " ".join(word for word in words if word not in unknown), unknown
 
     def _likelihood(self, ids: list[int]) -> torch.Tensor:
         return torch.cat([likelihood(self.model.system, ids, memory) for memory in self._memories()])
@@ -172,6 +197,10 @@ class Searcher:
         return self.model.place(self.library.encoded(rows))
 
 
-def _require_engine(engine: str) -> None:
-    if engine not in ENGINES:
+def _hits(query: str, matches: list[Match]) -> list[Hit]:
+    return [Hit(query, rank, str(m.path), m.score, m.row) for rank, m in enumerate(matches, 1)]
+
+
+def _require_known(engine: str | None) -> None:
+    if engine is not None and engine not in ENGINES:
         raise UsageError(f"no engine is called {engine!r}; there are {', '.join(ENGINES)}")

@@ -1,0 +1,146 @@
+"""A dual encoder in a library: its vectors beside the captioner's, and its engine."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dual import COLOURS, colour_clip
+from showtell.cli.main import run
+from showtell.errors import UsageError, UserError
+from showtell.library.search import Library
+from showtell.recipes.library import index
+from showtell.recipes.model import load_model
+from showtell.recipes.search import Searcher, engines_of, search
+from test_library import draw
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    return colour_clip(tmp_path_factory.mktemp("clip") / "model")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name, colour in COLOURS.items():
+        draw(folder / f"{name}.png", colour)
+    (folder / "red.txt").write_text("a poppy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(photos, clip, checkpoint, tmp_path_factory) -> Path:
+    """Indexed by a captioner, then by the dual encoder."""
+    folder = tmp_path_factory.mktemp("libraries") / "both"
+    index(photos, folder, load_model(checkpoint))
+    report = index(photos, folder, load_model(clip))
+    assert (report.added, len(report.beside)) == (4, 1)
+    return folder
+
+
+@pytest.fixture
+def ask(capsys, monkeypatch):
+    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status = run([*map(str, arguments), "--json"])
+        out, err = capsys.readouterr()
+        return status, [json.loads(line) for line in out.splitlines()], err
+
+    return ask
+
+
+def test_words_find_pictures_by_the_cosine_of_their_vectors(library, clip) -> None:
+    model = load_model(clip)
+    searcher = Searcher(library, model)
+    opened = Library.open(library, model)
+    for colour in COLOURS:
+        query = f"a {colour} square"
+        hits = searcher.search(query, "dot").hits
+        assert Path(hits[0].path).stem == colour
+        cosine = torch.cosine_similarity(model.embed_texts([query]), opened.pooled())
+        order = cosine.argsort(descending=True).tolist()
+        assert [hit.row for hit in hits] == order
+        assert [hit.score for hit in hits] == pytest.approx(cosine[order].tolist(), abs=1e-6)
+    assert searcher.search(query) == searcher.search(query, "dot"), "what a dual encoder answers by default"
+    assert len(searcher.search("a " * 100 + "red square 猫", top=2).hits) == 2
+
+
+def test_an_engine_that_the_model_cannot_answer_is_refused(library, clip, checkpoint) -> None:
+    dual, captioner = load_model(clip), load_model(checkpoint)
+    assert engines_of(dual) == ["dot"]
+    assert engines_of(captioner) == ["likelihood", "inversion", "captions"]
+    for engine in ("likelihood", "inversion"):
+        with pytest.raises(UsageError, match=r"colour_clip@.* puts no pictures into words"):
+            search("a red square", library, dual, engine)
+    with pytest.raises(UsageError, match=r"show_and_tell@.* has no vectors for texts"):
+        search("a dog", library, captioner, "dot")
+    with pytest.raises(UsageError, match=r"no engine is called 'magic'.*dot"):
+        search("a dog", library, dual, "magic")
+
+
+def test_both_models_answer_from_one_library(ask, library, photos, clip, checkpoint) -> None:
+    place = ("--library", library)
+    _, lines, _ = ask("search", "a blue square", *place, "--model", clip)
+    assert Path(lines[0]["path"]).stem == "blue"
+    assert ask("search", "a blue square", *place, "--model", clip, "--engine", "dot")[1] == lines
+    _, said, err = ask("search", "a dog", *place, "--model", checkpoint)
+    assert said == ask("search", "a dog", *place, "--model", checkpoint, "--engine", "likelihood")[1]
+    assert len(said) == 4
+    assert err == ""
+    for model in (clip, checkpoint):
+        status, lines, _ = ask("similar", photos / "red.png", *place, "--model", model)
+        assert (status, len(lines)) == (0, 3)
+    assert Searcher(library).library.name.startswith("show_and_tell@"), "whose captions are stored"
+    (hit,) = ask("search", "poppy", *place, "--engine", "captions")[1]
+    assert Path(hit["path"]).stem == "red"
+    assert ask("index", "--verify", *place)[0] == 0
+
+
+def test_a_model_that_does_not_caption_stores_what_people_wrote(library, clip) -> None:
+    opened = Library.open(library, load_model(clip))
+    assert {p.path.stem: p.captions for p in opened.rows()}["red"] == ("a poppy",)
+    assert [p.caption for p in opened.rows()] == [None] * 4
+    assert [m.path.stem for m in opened.full_text("poppy")] == ["red"]
+
+
+def test_a_set_that_is_behind_is_said(ask, clip, checkpoint, tmp_path) -> None:
+    photos, library = tmp_path / "photos", tmp_path / "library"
+    draw(photos / "red.png", COLOURS["red"])
+    place = ("--library", library)
+    assert ask("index", photos, *place, "--model", checkpoint)[0] == 0
+    status, (counts,), err = ask("index", photos, *place, "--model", clip)
+    assert (status, counts["added"]) == (0, 1)
+    forget = err[err.index("index --library") : err.index(" drops such")].split()
+    assert ask("search", "a red square", *place, "--model", clip)[2] == ""
+    draw(photos / "blue.png", COLOURS["blue"])
+    assert ask("index", photos, *place, "--model", checkpoint)[2] == "", "nothing is new beside"
+    for verb in (["search", "a red square"], ["similar", photos / "red.png"]):
+        _, lines, err = ask(*verb, *place, "--model", clip)
+        assert [Path(line["path"]).stem for line in lines] == ["red"][: 1 if verb[0] == "search" else 0]
+        assert err.startswith("show_and_tell@")
+        assert "since colour_clip@" in err
+    ask("index", photos, *place, "--model", clip)
+    assert [len(ask("search", "a red square", *place, "--model", m)[1]) for m in (clip, checkpoint)] == [2, 2]
+
+    assert ask(*forget, photos)[0] == 2
+    assert ask(*forget)[0] == 0
+    status, _, err = ask("search", "a dog", *place, "--model", checkpoint)
+    assert status == 1
+    assert "has no vectors of show_and_tell@" in err
+    assert "colour_clip@" in err
+    status, _, err = ask("index", *place, "--forget", "clip")
+    assert (status, "it has those of colour_clip@" in err) == (2, True)
+
+
+def test_a_model_without_pictures_is_refused(clip, photos, tmp_path) -> None:
+    model = load_model(clip)
+    model.system = torch.nn.Linear(1, 1)
+    with pytest.raises(UsageError, match="sees no pictures"):
+        index(photos, tmp_path / "library", model)
+    with pytest.raises(UserError, match="not a library"):
+        search("a dog", tmp_path / "library", model)
