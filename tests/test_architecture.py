@@ -10,6 +10,7 @@ import showtell
 ROOT = Path(showtell.__file__).parent
 FLOORS = [
     {"errors", "protocols"},
+    {"writing"},
     {"nn", "objectives", "data"},
     {"fusion"},
     {"systems"},

@@ -149,7 +149,7 @@ def test_an_export_that_is_cut_short_mixes_no_models(pair, tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("showtell.hub.huggingface.folder.os.fsync", full)
+        patch.setattr("os.fsync", full)
         with pytest.raises(UserError, match="No space left on device"):
             export_folder(ours, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old

@@ -147,10 +147,10 @@ def test_a_map_is_an_html_file(tmp_path, name):
 
 def test_a_place_that_cannot_be_written_is_named_and_left_clean(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"map\.html: cannot be written"):
+    with pytest.raises(UserError, match=r"cannot write .*map\.html"):
         write_map(tmp_path / "file" / "map.html", WordMap([], np.zeros((0, 2))), "t")
     (tmp_path / "map.html").mkdir()
-    with pytest.raises(UserError, match=r"map\.html: cannot be written"):
+    with pytest.raises(UserError, match=r"cannot write .*map\.html"):
         write_map(tmp_path / "map.html", WordMap([], np.zeros((0, 2))), "t")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "map.html"]
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.errors import UsageError, UserError
+from showtell.errors import UsageError
 from showtell.explain.drawing import draw_pictures, draw_words
+from showtell.writing import write_file
 
 
 @dataclass(frozen=True)
@@ -105,25 +103,6 @@ def thumbnail(picture: Picture) -> str:
         f'<button class="thumbnail" title="{caption or path}" data-path="{path}" data-caption="{caption}">'
         f'<img alt="{caption or path}" src="data:image/jpeg;base64,{data}"></button>'
     )
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: a reader sees the old file or the new one, whole.
-
-    Raises `UserError`, naming the path, when that fails.
-    """
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from error
 
 
 def _word_mark(word: str, place: int, count: int) -> str:

@@ -16,8 +16,9 @@ from showtell.library.rows import File
 from showtell.library.run import Progress, Row, Run, read_rows
 from showtell.library.scan import file_at, find_files, printable
 from showtell.library.search import Library
-from showtell.library.store import Store, replacing, table_name, table_prefix
+from showtell.library.store import Store, table_name, table_prefix
 from showtell.protocols import PictureEncoder
+from showtell.writing import replacing
 
 LOST = "its old table could not be read: the library holds this folder alone; index any other folder again"
 

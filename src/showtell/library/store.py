@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import secrets
 import shlex
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import lancedb
 from lancedb.index import IvfHnswSq
@@ -22,6 +21,7 @@ from showtell.errors import UserError
 from showtell.library.manifest import Manifest
 from showtell.library.rows import schema
 from showtell.library.text import CAPTION_INDEX, index_error
+from showtell.writing import replacing
 
 MANIFEST = "library.json"
 LOCK = "lock"
@@ -175,17 +175,3 @@ def reading(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise damaged(folder, error) from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file anew so that a reader, or a power cut, finds the old one or the new one whole."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with new.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from showtell.library.rows import vectors_of
-from showtell.library.store import replacing
+from showtell.writing import replacing
 
 
 def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, int]) -> np.ndarray:

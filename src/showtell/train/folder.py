@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from showtell.errors import UsageError, UserError
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error that names the path."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(
-            f"cannot write {path}: {reason}. Free space or permissions there, or choose another folder."
-        ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from showtell.writing import sync, writing
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None], marker: str) -> None:
@@ -55,7 +32,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None], marker: str) -> 
         try:
             write(writing_name)
             for path in [*writing_name.rglob("*"), writing_name]:
-                _sync(path)
+                sync(path)
         except Exception:
             shutil.rmtree(writing_name, ignore_errors=True)  # a full disk wants its space back
             raise
@@ -63,7 +40,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None], marker: str) -> 
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
         writing_name.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     shutil.rmtree(previous, ignore_errors=True)
 
 

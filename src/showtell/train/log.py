@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from showtell.train.folder import writing
+from showtell.writing import replacing, writing
 
 INTERVAL = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -39,9 +39,8 @@ class Metrics:
             except ValueError:
                 break
             kept.append(line)
-        temporary = self.path.with_name(f".{self.path.name}.writing")
-        temporary.write_text("".join(kept), "utf-8")
-        temporary.replace(self.path)
+        with replacing(self.path) as file:
+            file.write("".join(kept).encode())
 
     def write(self, line: Mapping[str, Any]) -> None:
         """One JSON object, one line."""

@@ -18,11 +18,12 @@ from showtell.data.prefetch import prefetch
 from showtell.errors import UsageError, UserError
 from showtell.protocols import Step
 from showtell.train.config import TrainConfig
-from showtell.train.folder import standing, writing
+from showtell.train.folder import standing
 from showtell.train.log import Display, Metrics
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update
+from showtell.writing import writing
 
 Monitor = Callable[[nn.Module, int, Step], Mapping[str, float]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pkgutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface import families
 from showtell.hub.huggingface.rename import Rename, read_in, write_out
 from showtell.hub.huggingface.weights import WHOLE, read_json, read_weights
+from showtell.writing import sync
 
 
 class Family(Protocol):
@@ -102,10 +102,8 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Onto the disk, so that a rename does not outrun what it names."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_bytes(content)
+    sync(path)
 
 
 def _sentence_pooling(folder: Path) -> dict[str, str]:
