@@ -121,9 +121,9 @@ class SubwordTokenizer:
 
         Raises `ValueError` for an id outside the vocabulary.
         """
-        if ids and not 0 <= min(ids) <= max(ids) < len(self):
-            raise ValueError(f"ids run from 0 to {len(self) - 1}, not from {min(ids)} to {max(ids)}")
-        text = self._tokenizer.decode([i for i in ids if i not in self.special], skip_special_tokens=False)
+        if wrong := [int(i) for i in ids if not 0 <= i < len(self)]:
+            raise ValueError(f"ids run from 0 to {len(self) - 1}: {wrong[0]} is none of them")
+        text = self._tokenizer.decode([int(i) for i in ids if i not in self.special])
         suffix = getattr(self._tokenizer.model, "end_of_word_suffix", None)
         return text.replace(suffix, " ").strip() if suffix else text
 
