@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -238,6 +239,23 @@ def test_bad_rows_of_a_table(folder) -> None:
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val"}
     assert sorted(line for _, line, _ in complaints(source)) == [3, 4, 5, 7, 8, 10, 10, 11, 15, 16]
     assert all(problem.fix and str(problem.file) in str(problem) for problem in source.problems)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_long_cell_is_read(folder, quote: str) -> None:
+    long, usual = "word " * 60_000 + "end", csv.field_size_limit()
+    root = folder("a.jpg", "b.jpg")
+    (root / "table.csv").write_text(f"image,caption,note\na.jpg,{quote}{long}{quote},x\nb.jpg,A dog.,x\n")
+    source = read(root)
+    assert rows(source) == {"a.jpg": (long,), "b.jpg": ("A dog.",)}
+    assert source.problems == []
+    assert csv.field_size_limit() == usual
+
+
+def test_a_long_header_is_read(folder) -> None:
+    root = folder("a.jpg")
+    (root / "table.csv").write_text(f"image,caption,{'x' * 200_000}\na.jpg,A cat.,x\n")
+    assert rows(read(root)) == {"a.jpg": ("A cat.",)}
 
 
 def test_an_open_quote_does_not_swallow_the_rest(folder) -> None:

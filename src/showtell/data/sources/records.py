@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from showtell.data.image import is_image_name
@@ -15,6 +16,8 @@ Record = tuple[int, dict[str, Any]]
 DELIMITERS = "\t,;|"
 _LONGEST_FIELD = 50
 """Lines that one quoted field may span; a longer one is taken for a quote that was never closed."""
+_CELL_LIMIT = Lock()
+"""Held while the `csv` module's limit on a cell, one for the whole process, is another."""
 
 
 def read_text(file: Path, problems: list[Problem]) -> str:
@@ -75,7 +78,7 @@ def _encoding(data: bytes) -> str:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=_delimiter(line)), [])]
+    return _first_row([line], _delimiter(line))[0]
 
 
 def _delimiter(line: str) -> str:
@@ -115,17 +118,24 @@ def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
 def _row(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
     """The cells of the row that begins at a line, and how many lines it spans; 0 for an open quote."""
     window = lines[at : at + _LONGEST_FIELD] if lines[at].count('"') % 2 else [lines[at]]
-    reader = csv.reader([*(line + "\n" for line in window), "end"], delimiter=delimiter)
-    try:
-        row = next(reader)
-    except csv.Error:
-        return [], 0
+    row, span = _first_row([*(line + "\n" for line in window), "end"], delimiter)
     # A quote left open swallows the rows below it: to the end, or to the next quote.
-    swallowed = lines[at + 1 : at + reader.line_num]
-    if reader.line_num > len(window) or any(
-        is_image_name(line.split(delimiter)[0].strip()) for line in swallowed
-    ):
+    swallowed = lines[at + 1 : at + span]
+    if span > len(window) or any(is_image_name(line.split(delimiter)[0].strip()) for line in swallowed):
         return [], 0
+    return row, span
+
+
+def _first_row(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]:
+    """The cells of the row that begins `lines`, however long, and how many of them it spans."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    with _CELL_LIMIT:
+        usual = csv.field_size_limit()
+        csv.field_size_limit(max(usual, sum(map(len, lines))))
+        try:
+            row = next(reader, [])
+        finally:
+            csv.field_size_limit(usual)
     return [cell.strip() for cell in row], reader.line_num
 
 
