@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from showtell.data.batch import Batch
+from showtell.data.preparation import Preparation
 from showtell.data.transforms import squash
 from showtell.errors import UserError
 from showtell.hub.backbones import load_backbone
@@ -43,7 +43,8 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
     wanted = str(preprocess.get("version"))
     if name := preprocess.get("backbone"):
         backbone = load_backbone(str(name), device)
-        _require(folder, wanted, backbone.preprocessing)
+        if wanted != backbone.preprocessing:
+            raise _unlike(folder, wanted, backbone.preprocessing)
         return Sight(
             backbone.size,
             backbone.preprocessing,
@@ -51,19 +52,19 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
             lambda pixels: Batch(grid=backbone(pixels)),
             backbone.hash,
         )
-    known = re.fullmatch(r"squash(\d+)-v1", wanted)
-    _require(folder, wanted, wanted if known else "squash<size>-v1")
-    size = int(known[1]) if known else 0
-    return Sight(size, wanted, lambda pixels: squash(pixels, size), _pixels)
+    try:
+        prepare = Preparation.of(wanted)
+    except ValueError:
+        raise _unlike(folder, wanted, "squash<size>-v1 or crop<size>-v1") from None
+    return Sight(prepare.size, wanted, prepare, _pixels)
 
 
 def _pixels(pictures: np.ndarray) -> Batch:
     return Batch(pixels=torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2))
 
 
-def _require(folder: Path, wanted: str, offered: str) -> None:
-    if wanted != offered:
-        raise UserError(
-            f"{folder} was trained on pictures prepared as {wanted}, this showtell prepares them "
-            f"as {offered}; train it again, or use the showtell that made it"
-        )
+def _unlike(folder: Path, wanted: str, offered: str) -> UserError:
+    return UserError(
+        f"{folder} was trained on pictures prepared as {wanted}, this showtell prepares them "
+        f"as {offered}; train it again, or use the showtell that made it"
+    )

@@ -1,0 +1,111 @@
+"""How pictures are prepared for a model, in and out of `preprocessor_config.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from showtell.data.preparation import FILTERS, Preparation
+from showtell.errors import UserError
+from showtell.hub.huggingface.weights import read_json
+
+FILE = "preprocessor_config.json"
+FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """From a decoded picture to what the network reads."""
+
+    version: str
+    """Of `data.preparation`: `crop224-v1`."""
+    mean: tuple[float, ...]
+    """Of pixels in 0..1."""
+    std: tuple[float, ...]
+
+
+def read_preprocessor(folder: Path) -> Preprocessor:
+    """What the folder of a model says of its pictures.
+
+    Raises `UserError` when it says nothing, or asks for what showtell does not do, naming the setting.
+    """
+    file, theirs = folder / FILE, None
+    if file.is_file():
+        theirs = read_json(file)
+    elif (file := folder / "processor_config.json").is_file():
+        theirs = read_json(file).get("image_processor")
+    if not isinstance(theirs, dict):
+        raise UserError(
+            f"{folder} lacks {FILE}, which says how pictures are prepared; "
+            "copy it from where the weights are from"
+        )
+    try:
+        return _read(theirs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{file} asks for what showtell does not do: {error}") from error
+
+
+def preprocessor_config(ours: Preprocessor, image_processor: str) -> dict[str, Any]:
+    """The same as the reference's class of this name reads it, everything said.
+
+    Raises `ValueError` for a version that stands for nothing.
+    """
+    prepare = Preparation.of(ours.version)
+    crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
+    return {
+        "image_processor_type": image_processor,
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": prepare.shortest} if crops else square,
+        "resample": int(FILTERS[prepare.filter]),
+        "do_center_crop": crops,
+        "crop_size": square,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(ours.mean),
+        "image_std": list(ours.std),
+    }
+
+
+def _read(theirs: Mapping[str, Any]) -> Preprocessor:
+    for name in ("do_resize", "do_rescale"):
+        if not theirs.get(name, True):
+            raise ValueError(f"{name} is false")
+    if abs(theirs.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
+        raise ValueError(f"rescale_factor {theirs['rescale_factor']} is not 1/255")
+    normal = theirs.get("do_normalize", True)
+    mean, std = (
+        tuple(float(v) for v in theirs[name]) if normal else (neutral,) * 3
+        for name, neutral in (("image_mean", 0.0), ("image_std", 1.0))
+    )
+    if len(mean) != 3 or len(std) != 3:
+        raise ValueError(f"image_mean {mean} and image_std {std} are not of three channels")
+    return Preprocessor(_version(theirs), mean, std)
+
+
+def _version(theirs: Mapping[str, Any]) -> str:
+    filter = FILTER_NAMES.get(theirs.get("resample", int(Image.Resampling.BILINEAR)))
+    if filter is None:
+        raise ValueError(f"resample {theirs['resample']} is none of {FILTER_NAMES}")
+    crops, size = theirs.get("do_center_crop", False), theirs["size"]
+    if isinstance(size, int):  # the oldest files: a shorter side where it is cropped, else both sides
+        size = {"shortest_edge": size} if crops else {"height": size, "width": size}
+    if not crops:
+        side = _square(size, "size")
+        return Preparation("squash", side, side, filter).version
+    cut = theirs["crop_size"]
+    side = cut if isinstance(cut, int) else _square(cut, "crop_size")
+    if set(size) != {"shortest_edge"}:
+        raise ValueError(f"size {size} is no shortest_edge, and is cropped")
+    return Preparation("crop", side, int(size["shortest_edge"]), filter).version
+
+
+def _square(size: Mapping[str, int], name: str) -> int:
+    if set(size) != {"height", "width"} or size["height"] != size["width"]:
+        raise ValueError(f"{name} {dict(size)} is no square")
+    return int(size["height"])
