@@ -13,8 +13,10 @@ import json
 import sys
 from pathlib import Path
 
-from showtell.recipes.evaluate import ENGINES, NEIGHBOURS, evaluate
+from showtell.recipes.evaluate import evaluate
 from showtell.recipes.model import load_model
+from showtell.recipes.search import ENGINES
+from showtell.recipes.word_figures import NEIGHBOURS
 from table import command, table
 
 
@@ -26,7 +28,7 @@ def main() -> None:
     parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
     parser.add_argument("--words", type=Path)
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES)
     parser.add_argument("--json", type=Path, help="also write the raw figures here")
     options = parser.parse_args()
     model = load_model(options.model)

@@ -17,11 +17,12 @@ from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.recipes import training
 from showtell.recipes.captioning import CaptionData
-from showtell.recipes.evaluate import evaluate, neighbour_figures, relation_figures
+from showtell.recipes.evaluate import evaluate
 from showtell.recipes.model import load_model
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
 from showtell.recipes.splits import VocabularyConfig, divide, load_splits, split_of
+from showtell.recipes.word_figures import neighbour_figures, relation_figures
 from showtell.train.checkpoint import load_checkpoint
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}

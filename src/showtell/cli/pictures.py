@@ -58,7 +58,7 @@ def caption(
         failed.append(error)
         complain(error)
 
-    given = (path for name in files for path in (_lines() if name == "-" else [name]))
+    given = (path for name in files for path in (lines() if name == "-" else [name]))
     loaded = load_model(model, device)
     for picture in caption(
         given, loaded, beam=beam, num=num, sample=sample, seed=seed, max_pixels=max_pixels, skip=skip
@@ -172,7 +172,7 @@ def search(
 
     searcher = Searcher(library, None if engine == Engine.captions else load_model(model, device))
     failed = False
-    for asked in _lines() if query == "-" else [query]:
+    for asked in lines() if query == "-" else [query]:
         try:
             answer = searcher.search(asked, engine, top, seed)
         except UserError as error:
@@ -237,7 +237,7 @@ def _verify(library: Path, json: bool) -> None:
     say(f"{library}: nothing is wrong")
 
 
-def _lines() -> Iterator[str]:
+def lines() -> Iterator[str]:
     """Lines of standard input as they come, empty ones left out."""
     for line in sys.stdin:
         if line := line.rstrip("\r\n"):

@@ -77,8 +77,8 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure a captioner: its captions, its searches, its words."""
-    from showtell.recipes.evaluate import ENGINES, evaluate
+    """Measure a captioner or a dual encoder: its captions, its searches, its words, as far as it has them."""
+    from showtell.recipes.evaluate import evaluate
     from showtell.recipes.model import load_model
 
     loaded = load_model(model, device)
@@ -88,7 +88,7 @@ def evaluate(
             data,
             split,
             format=format,
-            engines=engine or ENGINES,
+            engines=engine,
             queries=queries,
             beam=beam,
             words=words,

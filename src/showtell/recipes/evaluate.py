@@ -1,4 +1,4 @@
-"""Every figure of a captioner on one split: its captions, its searches, its words."""
+"""Every figure of a model on one split: its captions, its searches, its words, as far as it has them."""
 
 from __future__ import annotations
 
@@ -9,34 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from showtell.data.image import ImageError
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry
+from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UserError
 from showtell.library.text import caption_scores
-from showtell.protocols import Encoded
-from showtell.recipes.search import ENGINES
+from showtell.protocols import Captions, EmbedsText, Encoded, HasWords
+from showtell.recipes.search import ENGINES, engines_of
 from showtell.recipes.splits import divide
+from showtell.recipes.word_figures import neighbour_figures, read_word_tests, relation_figures, word_figures
 from showtell.tasks import metrics
+from showtell.tasks.cross_modal import ranks_both_ways
 from showtell.tasks.invert import Prior, invert, nearest
 from showtell.tasks.perplexity import nats
 from showtell.tasks.retrieve import likelihood
-from showtell.tasks.words import analogy, score_analogies, score_similarity, similar
 
 if TYPE_CHECKING:
     from showtell.recipes.model import Model
 
 BATCH = 32
-NEIGHBOURS = {
-    "boy": {"kid", "child", "girl"},
-    "two": {"three"},
-    "red": {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown", "gray", "grey"},
-}
-"""Words with those of which at least one belongs among their ten nearest."""
-RELATIONS = (("riding", "sitting", "walking"), ("man", "men", "woman"), ("grass", "green", "sky"))
-"""The first is to the second as the third is to what?"""
-
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -47,20 +41,27 @@ def evaluate(
     split: str = "val",
     *,
     format: str | None = None,
-    engines: Sequence[str] = ENGINES,
+    engines: Sequence[str] | None = None,
     queries: int = 1000,
     beam: int = 5,
     words: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure a captioner on the pictures of `data` that are in `split`.
+    """Measure a captioner or a dual encoder on the pictures of `data` that are in `split`.
 
     Captions: BLEU-1..4, ROUGE-L, CIDEr against all of a picture's captions; perplexity. Searches: R@1/5/10
     and median rank, with the first caption of each of the first `queries` pictures as the query among
-    all pictures. Words: near neighbours and analogies of everyday words; with a folder that holds
+    all pictures, for each engine that the model can answer, or the named ones. Retrieval by a dual encoder:
+    the same of all captions among all pictures, and of all pictures among all captions, any of a picture's
+    own counting. Words: near neighbours and analogies of everyday words; with a folder that holds
     `questions-words.txt` or `wordsim353.tsv`, its scores.
+
+    Raises `UsageError` for an engine that the model cannot answer, and for a model that can answer none.
     """
     tell = progress or (lambda *_: None)
+    engines = engines_of(model) if engines is None else engines
+    for engine in engines:
+        model.require(*ENGINES[engine])
     # First, as they are soon done: a file that is wrong is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
     source = read(data, format)
@@ -76,13 +77,18 @@ def evaluate(
         "pictures": len(entries),
         "unreadable": unreadable,
     }
-    said, figures["captions"] = caption_figures(model, entries, encoded, beam, tell)
-    figures["perplexity"] = caption_perplexity(model, entries, encoded)
+    said: list[str] = []
+    if model.can(Captions):
+        said, figures["captions"] = caption_figures(model, entries, encoded, beam, tell)
+        figures["perplexity"] = caption_perplexity(model, entries, encoded)
     figures["search"] = {
         engine: search_figures(model, entries, encoded, said, engine, queries, tell) for engine in engines
     }
-    figures["neighbours"] = neighbour_figures(model)
-    figures["relations"] = relation_figures(model)
+    if model.can(EmbedsText):
+        figures["retrieval"] = retrieval_figures(model, entries, encoded)
+    if model.can(HasWords) and isinstance(model.tokenizer, WordTokenizer):
+        figures["neighbours"] = neighbour_figures(model)
+        figures["relations"] = relation_figures(model)
     return {**figures, **tested}
 
 
@@ -155,20 +161,42 @@ def search_figures(
     started = time.perf_counter()
     scores = np.stack(list(_scores(model, encoded, said, engine, texts, tell)))
     seconds = time.perf_counter() - started
-    ranks = metrics.ranks(scores, range(len(texts)))
     return {
-        **{f"recall{k}": value for k, value in metrics.recall(ranks).items()},
-        "median_rank": metrics.median_rank(ranks),
+        **_places(metrics.ranks(scores, range(len(texts)))),
         "queries": len(texts),
         "pictures": len(entries),
         "milliseconds": 1000 * seconds / len(texts),
     }
 
 
+def retrieval_figures(
+    model: Model, entries: Sequence[Entry], encoded: Encoded
+) -> dict[str, dict[str, float]]:
+    """Where the picture of each caption comes among all, and where the best caption of each picture does."""
+    texts = [text for entry in entries for text in entry.captions]
+    owner = torch.tensor([place for place, entry in enumerate(entries) for _ in entry.captions])
+    of_texts, of_pictures = ranks_both_ways(encoded.pooled, model.embed_texts(texts), owner)
+    amounts = {"texts": len(texts), "pictures": len(entries)}
+    return {
+        "text_to_picture": {**_places(of_texts), **amounts},
+        "picture_to_text": {**_places(of_pictures), **amounts},
+    }
+
+
+def _places(ranks: np.ndarray) -> dict[str, float]:
+    recalls = {f"recall{k}": value for k, value in metrics.recall(ranks).items()}
+    return {**recalls, "median_rank": metrics.median_rank(ranks)}
+
+
 def _scores(
     model: Model, encoded: Encoded, said: Sequence[str], engine: str, texts: Sequence[str], tell: Progress
 ) -> Iterator[np.ndarray]:
     """A row of scores a query, each `[N]`, higher is better."""
+    if engine == "dot":
+        pictures = F.normalize(encoded.pooled, dim=-1)
+        for text in texts:
+            yield (pictures @ F.normalize(model.embed_texts([text])[0], dim=-1)).numpy()
+        return
     ids = [model.tokenizer.encode(text) for text in texts]
     encoded = model.place(encoded)
     if engine == "likelihood":
@@ -185,52 +213,3 @@ def _scores(
             tell("searching by inversion", min(first + BATCH, len(ids)), len(ids))
     else:
         yield from caption_scores(said, texts)
-
-
-def read_word_tests(folder: Path) -> dict[str, list[str]]:
-    """The lines of the word tests that the folder holds."""
-    files = {"analogies": folder / "questions-words.txt", "wordsim353": folder / "wordsim353.tsv"}
-    tests = {
-        name: file.read_text("utf-8", errors="replace").splitlines()
-        for name, file in files.items()
-        if file.is_file()
-    }
-    if not tests:
-        raise UserError(f"{folder} holds neither questions-words.txt nor wordsim353.tsv")
-    return tests
-
-
-def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
-    """Scores of the word tests."""
-    vectors, figures = model.system.word_vectors(), {}
-    if "analogies" in tests:
-        score = score_analogies(vectors, model.words, tests["analogies"])["all"]
-        figures["analogies"] = {"accuracy": score.accuracy, "covered": score.covered, "total": score.total}
-    if "wordsim353" in tests:
-        similarity = score_similarity(vectors, model.words, tests["wordsim353"])
-        figures["wordsim353"] = {
-            "spearman": similarity.spearman,
-            "covered": similarity.covered,
-            "total": similarity.total,
-        }
-    return figures
-
-
-def neighbour_figures(model: Model) -> dict[str, list[str]]:
-    """Of each word of `NEIGHBOURS` that the model knows, which wanted ones are among its 10 nearest."""
-    vectors, tokenizer = model.system.word_vectors(), model.words
-    return {
-        word: [near.word for near in similar(vectors, tokenizer, word, 10) if near.word in wanted]
-        for word, wanted in NEIGHBOURS.items()
-        if tokenizer.id_of(word) is not None
-    }
-
-
-def relation_figures(model: Model) -> dict[str, list[str]]:
-    """The five best answers to each of `RELATIONS` whose three words the model knows."""
-    vectors, tokenizer = model.system.word_vectors(), model.words
-    return {
-        " ".join(asked): [best.word for best in analogy(vectors, tokenizer, *asked, top=5)]
-        for asked in RELATIONS
-        if all(tokenizer.id_of(word) is not None for word in asked)
-    }

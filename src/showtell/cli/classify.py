@@ -1,0 +1,52 @@
+"""The verb that tells pictures apart by labels: classify."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, ModelPath
+from showtell.cli.output import complain, emit, text
+from showtell.cli.pictures import lines
+
+
+def classify(
+    files: Annotated[
+        list[str], typer.Argument(help="Pictures, folders of pictures, or - to read paths line by line.")
+    ],
+    labels: Annotated[str, typer.Option(help='What to choose between, such as "a dog,a cat".')],
+    template: Annotated[
+        str, typer.Option(help='What is said with each label in place of {}, such as "a photo of {}".')
+    ] = "{}",
+    model: ModelPath = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Say which of some labels fits each picture best, though none was trained.
+
+    Any model that compares pictures with texts can, and any captioner. A file that cannot be read is named
+    on standard error; the others go on, and the exit status is 1.
+    """
+    from showtell.recipes.classify import classify
+    from showtell.recipes.model import load_model
+
+    failed: list[object] = []
+
+    def skip(error: object) -> None:
+        failed.append(error)
+        complain(error)
+
+    given = (path for name in files for path in (lines() if name == "-" else [name]))
+    loaded = load_model(model, device)
+    for picture in classify(
+        given, labels.split(","), loaded, template=template, max_pixels=max_pixels, skip=skip
+    ):
+        if json:
+            emit(picture)
+        else:
+            others = ", ".join(f"{one.label} {one.probability:.2f}" for one in picture.labels[1:])
+            text(f"{picture.path}: {picture.label} {picture.probability:.2f}  ({others})")
+    if failed:
+        raise typer.Exit(1)
