@@ -42,10 +42,7 @@ class CaptionRecipe:
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
         """The pictures and captions of a folder or file, with what is wrong said on standard error."""
-        source = read(data, format)
-        print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
-        tell_problems(data, source)
-        return CaptionData(source.entries)
+        return read_captioned(data, format)
 
     def run(
         self, name: str, data: CaptionData, output: Path, *, resume: bool = False, device: str = "cpu"
@@ -119,3 +116,11 @@ class CaptionData:
     def num_training(self) -> int:
         """Pictures to learn from."""
         return len(divide(self.entries).get("train", []))
+
+
+def read_captioned(data: Path, format: str | None = None) -> CaptionData:
+    """The pictures and captions of a folder or file, with what is wrong said on standard error."""
+    source = read(data, format)
+    print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
+    tell_problems(data, source)
+    return CaptionData(source.entries)

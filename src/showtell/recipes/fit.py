@@ -79,4 +79,4 @@ def fit(
         resume=resume,
         device=device,
     )
-    return {"model": str(output / "model"), "steps": trained.step, "loss": trained.best}
+    return {"model": str(output / "model"), "steps": trained.step, config.metric: trained.best}

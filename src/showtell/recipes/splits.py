@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,11 +44,16 @@ class Tokenizer(Protocol):
         """Ids with start and end."""
         ...
 
+    def to_json(self) -> str:
+        """What a checkpoint keeps of it."""
+        ...
 
-Learned = TypeVar("Learned", bound=Tokenizer, covariant=True)
+    def __len__(self) -> int:
+        """How many ids there are."""
+        ...
 
 
-class Vocabulary(Protocol[Learned]):
+class Vocabulary(Protocol):
     """Where a tokenizer comes from, and how much of a text it reads."""
 
     @property
@@ -56,7 +61,7 @@ class Vocabulary(Protocol[Learned]):
         """Words or tokens of a caption that are kept."""
         ...
 
-    def learn(self, texts: Iterable[str]) -> Learned:
+    def learn(self, texts: Iterable[str]) -> Tokenizer:
         """A tokenizer from the texts of the training split."""
         ...
 
@@ -125,8 +130,8 @@ def _by_name(entry: Entry) -> str:
 
 
 def load_splits(
-    entries: Sequence[Entry], vocabulary: Vocabulary[Learned], cache: FeatureCache
-) -> tuple[Learned, dict[str, Split]]:
+    entries: Sequence[Entry], vocabulary: Vocabulary, cache: FeatureCache
+) -> tuple[Tokenizer, dict[str, Split]]:
     """Words from the training split alone, features of every picture, both splits ready to be read."""
     divided = divide(entries)
     if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):

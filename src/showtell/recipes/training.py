@@ -13,6 +13,9 @@ from showtell.recipes.settings import apply
 RECIPES = {
     "show_and_tell": "show_and_tell",
     "show_attend_and_tell": "show_attend_and_tell",
+    "clip_b32": "clip",
+    "clip_mini": "clip",
+    "vse": "vse",
     "simclr": "simclr",
     "byol": "byol",
     "simsiam": "simsiam",

@@ -22,7 +22,7 @@ from showtell.data.batch import Batch
 from showtell.data.lengths import by_length
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.objectives.gather import gather_pairs
-from showtell.protocols import Encoded, Step
+from showtell.protocols import Encoded, Rate, Step
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 
 
@@ -37,6 +37,11 @@ class LiTConfig:
     text: BERTEncoderConfig = field(default_factory=_minilm)
     feature_width: int = 1280
     width: int = 512
+    image_dropout: float = 0.5
+    """Of a picture's features before their projection: some thousand pictures are soon known by heart."""
+    text_dropout: float = 0.1
+    text_rate: float = 1.0
+    """How fast the text tower learns, as a share of the projections' rate: less where it has been trained."""
     temperature: float = 0.07
 
     @property
@@ -58,17 +63,20 @@ class LiT(nn.Module):
         self.project_image = nn.Linear(c.feature_width, c.width)
         self.project_text = nn.Linear(c.text.width, c.width)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+        self.rates = {"text.": Rate(c.text_rate)}
 
     def embed_image(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
         assert batch.grid is not None
-        pooled = F.normalize(self.project_image(batch.grid.mean(1)), dim=-1)
+        features = F.dropout(batch.grid.mean(1), self.config.image_dropout, self.training)
+        pooled = F.normalize(self.project_image(features), dim=-1)
         return Encoded(pooled[:, None], pooled)
 
     def embed_text(self, batch: Batch) -> Encoded:
         """The words `[R L D]`, their mean projected, of length 1, `[R width]`."""
         encoded = self.text.embed_text(batch)
-        pooled = F.normalize(self.project_text(encoded.pooled), dim=-1)
+        features = F.dropout(encoded.pooled, self.config.text_dropout, self.training)
+        pooled = F.normalize(self.project_text(features), dim=-1)
         return Encoded(encoded.tokens, pooled, encoded.keep)
 
     def word_vectors(self) -> Tensor:
