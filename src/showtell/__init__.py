@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from showtell.recipes.demo import demo
     from showtell.recipes.environment import environment as env
     from showtell.recipes.evaluate import evaluate
+    from showtell.recipes.export_model import export_model
+    from showtell.recipes.import_model import import_model
     from showtell.recipes.library import index
     from showtell.recipes.model import Model, load_model
     from showtell.recipes.search import Searcher, search, similar
@@ -36,6 +38,8 @@ __all__ = [
     "demo",
     "env",
     "evaluate",
+    "export_model",
+    "import_model",
     "index",
     "load_model",
     "map",
@@ -54,6 +58,8 @@ _HOMES = {
     "demo": "recipes.demo.demo",
     "env": "recipes.environment.environment",
     "evaluate": "recipes.evaluate.evaluate",
+    "export_model": "recipes.export_model.export_model",
+    "import_model": "recipes.import_model.import_model",
     "index": "recipes.library.index",
     "load_model": "recipes.model.load_model",
     "map": "recipes.map",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from showtell import __version__
-from showtell.cli import about, pictures, probe, runs, words
+from showtell.cli import about, pictures, probe, runs, weights, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
 
@@ -57,6 +57,7 @@ _group("words", "Similar words and analogies.", similar=words.similar, analogy=w
 _group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
 _add(app, runs.train, runs.evaluate, probe.probe)
 _group("data", "Look after your own data.", check=runs.check)
+_add(app, weights.export, **{"import": weights.import_})
 _add(app, about.env)
 
 

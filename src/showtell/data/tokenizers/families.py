@@ -7,7 +7,7 @@ from typing import Literal
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-Name = Literal["bert", "roberta", "clip", "gpt2"]
+Name = Literal["bert", "roberta", "clip", "gpt2", "siglip"]
 
 # What CLIP takes for a word: a special token, a contraction, letters, one digit, or the rest.
 CLIP_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -37,6 +37,7 @@ FAMILIES: dict[Name, Family] = {
     "roberta": Family("<s>", "</s>", "<unk>", "<pad>", "<mask>"),
     "clip": Family("<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
     "gpt2": Family("<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
+    "siglip": Family("</s>", "</s>", "<unk>", "</s>"),
 }
 
 
@@ -85,9 +86,10 @@ def characters() -> Tokenizer:
 
 
 def add_special_tokens(tokenizer: Tokenizer, name: Name, *, add_prefix_space: bool = False) -> None:
-    """Give the family's tokens their roles: a text stands between start and end, GPT-2's between nothing.
+    """Give the family's tokens their roles.
 
-    A name that the vocabulary lacks is added behind it.
+    A text stands between start and end, GPT-2's between nothing, SigLIP's before its end. A name that the
+    vocabulary lacks is added behind it.
     """
     family = FAMILIES[name]
     # RoBERTa's mask eats the space before it, as the word that it hides would have.
@@ -103,6 +105,8 @@ def add_special_tokens(tokenizer: Tokenizer, name: Name, *, add_prefix_space: bo
     start, end = (family.start, ids[family.start]), (family.end, ids[family.end])
     if name == "bert":
         tokenizer.post_processor = processors.BertProcessing(end, start)
+    elif name == "siglip":
+        tokenizer.post_processor = processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end])
     elif name != "gpt2":
         tokenizer.post_processor = processors.RobertaProcessing(
             end, start, trim_offsets=name == "roberta", add_prefix_space=add_prefix_space

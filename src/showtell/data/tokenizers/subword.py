@@ -59,7 +59,7 @@ class SubwordTokenizer:
         self.unknown = named[family.unknown] if getattr(tokenizer.model, "unk_token", None) else None
         self.special = tuple(sorted(named.values()))
         around = tokenizer.encode("").ids
-        self._before = around[:1] if around[:1] == [self.start] else []
+        self._before = around[:1] if around[:1] == [self.start] and len(around) > 1 else []
         self._after = around[len(self._before) :]
         try:
             tokenizer.encode("\U0010fffd")

@@ -14,6 +14,14 @@ from showtell.errors import UserError
 from showtell.hub.huggingface.weights import read_json
 
 FILE = "preprocessor_config.json"
+# What the reference prepares the pictures of a model with; with everything said, all do the same.
+PROCESSORS = {
+    "vit": "ViTImageProcessor",
+    "clip": "CLIPImageProcessor",
+    "dinov2": "BitImageProcessor",
+    "dinov2_with_registers": "BitImageProcessor",
+    "siglip": "SiglipImageProcessor",
+}
 FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
 
 
@@ -49,15 +57,15 @@ def read_preprocessor(folder: Path) -> Preprocessor:
         raise UserError(f"{file} asks for what showtell does not do: {error}") from error
 
 
-def preprocessor_config(ours: Preprocessor, image_processor: str) -> dict[str, Any]:
-    """The same as the reference's class of this name reads it, everything said.
+def preprocessor_config(ours: Preprocessor, model_type: str) -> dict[str, Any]:
+    """The same as the reference reads it for a model of this type, everything said.
 
     Raises `ValueError` for a version that stands for nothing.
     """
     prepare = Preparation.of(ours.version)
     crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
     return {
-        "image_processor_type": image_processor,
+        "image_processor_type": PROCESSORS[model_type],
         "do_convert_rgb": True,
         "do_resize": True,
         "size": {"shortest_edge": prepare.shortest} if crops else square,

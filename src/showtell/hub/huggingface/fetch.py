@@ -1,0 +1,62 @@
+"""Find the folder of a pretrained model: on this machine, or, only where asked, from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from showtell.errors import MissingError, UsageError
+from showtell.hub.packages import PACKAGES, package_path
+
+FILES = (
+    "config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.*",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "1_Pooling/config.json",
+    "README.md",
+)
+
+
+def find_folder(source: str, *, download: bool = False) -> Path:
+    """`source` is a folder, a name of `hub.packages`, or the id of a model on the hub, `org/name`.
+
+    A model that was downloaded before is found in the hub's own cache. Otherwise it is fetched with
+    `download` alone.
+
+    Raises `MissingError` naming what is not here, `UsageError` for what is none of the three.
+    """
+    if (folder := Path(source)).is_dir():
+        return folder
+    if source in PACKAGES:
+        return package_path(source)
+    if folder.exists():
+        raise UsageError(f"{source} is a file; give the folder that holds it")
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII):
+        raise UsageError(
+            f"{source} is no folder, no id on the Hugging Face hub such as openai/clip-vit-base-patch32, and "
+            f"none of the names that packages offer: {', '.join(PACKAGES)}"
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingError(f"{source} is no folder; to fetch it: pip install huggingface_hub") from error
+    try:
+        found = Path(snapshot_download(source, allow_patterns=list(FILES), local_files_only=not download))
+    except Exception as error:  # of the library, of the network below it, of the proxy between
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if download:
+            raise MissingError(f"{source} cannot be fetched from the Hugging Face hub: {reason}") from error
+        found = None
+    if found is None or not (found / "config.json").is_file() or not any(found.glob("*.safetensors")):
+        lacking = "" if found is None else f", but for {', '.join(sorted(p.name for p in found.iterdir()))}"
+        raise MissingError(
+            f"the model {source} is not on this machine{lacking}; "
+            "--download fetches it from the Hugging Face hub"
+        )
+    return found

@@ -1,0 +1,59 @@
+"""EfficientNet-Lite0, trained on ImageNet: what a picture shows, of a thousand kinds, and features for more.
+
+    224 x 224 x 3 -> convolution -> 16 inverted residual blocks -> 7 x 7 x 1280 -> mean -> linear -> classes
+
+Source: Tan & Le 2019, "EfficientNet", table 1; the "lite" variants of the TensorFlow TPU repository (2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.convnet import EfficientNetLite0
+from showtell.nn.embed import normalise
+from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """Pixels are normalised by `mean` and `std`, of 0..1."""
+
+    mean: tuple[float, ...] = (127 / 255,) * 3
+    std: tuple[float, ...] = (128 / 255,) * 3
+
+
+class EfficientNet(nn.Module):
+    """A convolutional network, trained to classify."""
+
+    Config: ClassVar = EfficientNetConfig
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, config: EfficientNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.net = EfficientNetLite0()
+
+    def embed_image(self, batch: Batch) -> Encoded:
+        """The grid before pooling, `[B H/32*W/32 1280]`, and its mean."""
+        assert batch.pixels is not None
+        dtype = self.net.classifier.weight.dtype
+        grid = self.net(normalise(batch.pixels, self.config.mean, self.config.std, dtype))
+        return Encoded(grid, grid.mean(1))
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits `[B 1000]`."""
+        return self.net.classifier(self.embed_image(batch).pooled)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the pictures' classes."""
+        assert batch.labels is not None
+        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
