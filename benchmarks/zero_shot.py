@@ -1,0 +1,84 @@
+"""Zero-shot classification of labelled pictures, such as CIFAR-10's test split, beside chance.
+
+    python benchmarks/zero_shot.py --data cifar10-jpeg.tar.xz [--model M] [--pictures 2000] [--seed 0]
+
+Without `--pictures`, all of the split. No label was trained: what a model knows of them it has from captions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import torch
+
+from showtell.data.image import decode_image
+from showtell.data.sources.classes import read_classes
+from showtell.errors import UsageError
+from showtell.recipes.classify import Classifier
+from showtell.recipes.model import load_model
+from table import command, table
+
+BATCH = 64
+SAID = {"automobile": "car"}
+"""What people write in captions for a class that is called otherwise."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="a folder or tar archive, a folder a class")
+    parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
+    parser.add_argument("--template", default="a photo of a {}", help="that of CLIP's paper when left out")
+    parser.add_argument("--pictures", type=int, help="draw so many; all when left out")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    model = load_model(options.model)
+    classes = read_classes(options.data)
+    command()
+    try:
+        classify = Classifier(model, [SAID.get(name, name) for name in classes.names], options.template)
+    except UsageError as error:
+        print(f"It cannot answer: {error}")
+        return
+    measured = [item for item in classes.items if item.measured]
+    if options.pictures:
+        measured = random.Random(options.seed).sample(measured, min(options.pictures, len(measured)))
+    pictures, truth, answers = [], [], []
+
+    def answer() -> None:
+        answers.append(classify(model.encode(pictures)).argmax(1))
+        pictures.clear()
+
+    for item, content in classes.contents(measured):
+        if isinstance(content, bytes):
+            pictures.append(model.prepare(decode_image(content, Path(item.name))))
+            truth.append(item.label)
+        if len(pictures) == BATCH:
+            answer()
+    if pictures:
+        answer()
+    right = (torch.cat(answers) == torch.tensor(truth)).double()
+    counts = torch.tensor(truth).bincount(minlength=len(classes.names))
+    error = float(right.std() / len(right) ** 0.5)
+    print(f'Model `{model.name}`, "{options.template}", seed {options.seed}.\n')
+    chance = counts.max() / len(right)
+    table(
+        ["pictures", "classes", "accuracy", "standard error", "chance"],
+        [[len(right), len(counts), f"{right.mean():.3f}", f"{error:.3f}", f"{chance:.3f}"]],
+    )
+    table(
+        ["class", "asked as", "pictures", "accuracy"],
+        [
+            [name, label, int(counts[place]), f"{right[torch.tensor(truth) == place].mean():.3f}"]
+            for place, (name, label) in enumerate(zip(classes.names, classify.labels, strict=True))
+            if counts[place]
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
