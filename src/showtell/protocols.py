@@ -34,6 +34,16 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """How fast one part of a system learns, beside the rest."""
+
+    scale: float = 1.0
+    """A multiple of the run's learning rate."""
+    constant: bool = False
+    """It stays at the peak all along, without warm-up or decay."""
+
+
+@dataclass(frozen=True)
 class Step:
     """What one forward pass of training computed."""
 
@@ -41,6 +51,9 @@ class Step:
     """Scalars by name; the loop weighs and adds them."""
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     """What `after_step` needs to move a teacher or a queue, detached; the first axis runs over items."""
+    counts: Mapping[str, Tensor | int] = field(default_factory=dict)
+    """How many terms a loss is the mean of, where that is not the number of the batch's items: words, say.
+    When several processes share a batch, their losses weigh by it."""
 
 
 @runtime_checkable
@@ -62,6 +75,14 @@ class Trainable(Protocol):
         `step` is the whole update's: losses averaged over its batches, `carry` of all of them end to end.
         """
         ...
+
+
+@runtime_checkable
+class HasRates(Protocol):
+    """Has parts that learn faster or slower than the rest, as its paper says."""
+
+    rates: Mapping[str, Rate]
+    """By the beginning of the parameters' names, such as `predictor.`; the longest that fits counts."""
 
 
 @runtime_checkable
@@ -133,7 +154,7 @@ class Captions(Speaks, Protocol):
 
 
 @runtime_checkable
-class Continues(Speaks, Protocol):
+class Continues(Speaks, EmbedsText, Protocol):
     """Goes on with a text; `memory` is what it has read."""
 
     def nothing(self, batch: int) -> State:

@@ -38,10 +38,42 @@ class Batch:
     labels: Tensor | None = None
     """`int64 [B]`, the class of each picture."""
 
+    def __len__(self) -> int:
+        """Pictures, or texts where there are no pictures."""
+        for name, axis in PICTURES.items():
+            if (tensor := getattr(self, name)) is not None:
+                return tensor.shape[axis]
+        return 0 if self.ids is None else len(self.ids)
+
+    def part(self, index: int, parts: int) -> Batch:
+        """Part `index` of `parts` about equal ones: consecutive pictures with their texts, or texts alone.
+
+        Raises `ValueError` when there are fewer items than parts.
+        """
+        if len(self) < parts:
+            raise ValueError(f"a batch of {len(self)} cannot be divided into {parts} parts")
+        first, last = (len(self) * i // parts for i in (index, index + 1))
+        here: slice | Tensor = slice(first, last)
+        if self.owner is not None:
+            here = (self.owner >= first) & (self.owner < last)
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, tensor in out.items():
+            if tensor is None:
+                continue
+            if name in PICTURES:
+                out[name] = tensor.narrow(PICTURES[name], first, last - first)
+            else:
+                out[name] = tensor[here] - first if name == "owner" else tensor[here]
+        return Batch(**out)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return Batch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
+
+
+PICTURES = {"pixels": 0, "grid": 0, "views": 1, "labels": 0}
+"""The fields that have an entry a picture, and on which axis; the others have one a text, on the first."""
 
 
 def pad(sequences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,9 @@ class TrainConfig:
     """Items of one batch."""
     accumulate: int = 1
     """Batches whose gradients are averaged into one update."""
+    chunk_size: int = 0
+    """Pictures of a contrastive batch that are computed at once, for the gradients of all; 0 takes all."""
+    optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     """At its peak."""
     schedule: Literal["cosine", "one_cycle", "linear", "constant"] = "cosine"
@@ -26,12 +29,18 @@ class TrainConfig:
     weight_decay: float = 0.01
     """On matrices alone."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Of AdamW's two averages."""
+    momentum: float = 0.9
+    """Of LARS and SGD."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 leaves it as it is."""
     ema: float = 0.0
     """Decay of the moving average that is validated and kept in place of the weights; 0 is off."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """bf16 computes under autocast; weights and moments stay float32."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """bf16 and fp16 compute under autocast, fp16 with a loss that is scaled up; weights and moments stay
+    float32."""
+    shard: bool = False
+    """Divide weights, gradients and moments among the processes, for systems too large for one device."""
     seed: int = 0
     validate_every: int = 500
     """Steps between validations; 0 validates after the last step alone."""
@@ -51,7 +60,7 @@ class TrainConfig:
         positive = ("steps", "batch_size", "accumulate", "prefetch")
         for name in [
             *positive,
-            *("warmup_steps", "weight_decay", "clip_norm", "seed"),
+            *("warmup_steps", "weight_decay", "clip_norm", "seed", "chunk_size"),
             *("validate_every", "patience", "watch_every", "checkpoint_every"),
         ]:
             least = 1 if name in positive else 0
@@ -60,6 +69,7 @@ class TrainConfig:
                 raise UsageError(f"train.{name} is {value}; give {least} or more")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(f"train.learning_rate is {self.learning_rate}; give a number above 0")
-        for name, value in [("betas", b) for b in self.betas] + [("ema", self.ema)]:
+        shares = [*(("betas", b) for b in self.betas), ("momentum", self.momentum), ("ema", self.ema)]
+        for name, value in shares:
             if not 0 <= value < 1:
                 raise UsageError(f"train.{name} holds {value}; give 0 or more and less than 1")

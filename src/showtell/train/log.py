@@ -25,7 +25,7 @@ class Metrics:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         with writing(path):
-            if path.exists():
+            if path.is_file():
                 self._keep_until(step)
             self._file = path.open("a", encoding="utf-8", buffering=1)
 

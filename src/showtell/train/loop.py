@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from showtell.data.batch import Batch
@@ -20,6 +23,7 @@ from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.folder import standing
 from showtell.train.log import Display, Metrics
+from showtell.train.processes import count, from_first, largest, rank
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update
@@ -70,14 +74,16 @@ def train(
     """
     torch.set_flush_denormal(True)
     device = torch.device(device)
-    state = TrainState(system.to(device), config, record or {})
-    _claim(output, resume)
+    if config.batch_size < count():
+        raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
+    from_first(lambda: _claim(output, resume))
+    state = TrainState(system, config, record or {}, device)
     if resume:
         state.load(output / "state")
     else:
         state.save(output / "state")  # an unwritable or full disk is found now, not after an hour
     step = state.progress.step
-    metrics = Metrics(output / "metrics.jsonl", step)
+    metrics = Metrics(output / "metrics.jsonl" if rank() == 0 else Path(os.devnull), step)
     following = range(step * config.accumulate, config.steps * config.accumulate)
     batches = prefetch(load_batch, following, config.prefetch)
     update = Update(state, config, batches, describe, device)
@@ -85,8 +91,8 @@ def train(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         closing(metrics),
         closing(batches),
-        Signals() as signals,
-        Display(config.steps, step) as display,
+        Signals(several=count() > 1) as signals,
+        Display(config.steps, step, None if rank() == 0 else Console(file=StringIO())) as display,
     ):
         run = _Run(state, config, output, finish, validate, monitor, metrics, display, signals)
         return run.until_done(update)
@@ -131,7 +137,7 @@ class _Run:
                     saved = progress.step
                 if done:
                     return Trained(progress.step, progress.best, progress.best_step)
-                self.signals.check()
+                self._check()
                 began = time.monotonic()
                 line, outcome = update(self.signals)
                 speed = config.batch_size * config.accumulate / (time.monotonic() - began)
@@ -144,19 +150,24 @@ class _Run:
             raise Interrupted(
                 f"stopped at step {progress.step} of {config.steps}; its state is saved: "
                 f"continue {self.output} with --resume",
-                self.signals.received,
+                largest(self.signals.received),
             ) from None
+
+    def _check(self) -> None:
+        """Stop where any process was told to."""
+        if largest(self.signals.received):
+            raise StopRequest
 
     def _watch(self, monitor: Monitor, outcome: Step) -> None:
         """Log what the monitor reads; save the run that it ends."""
-        self.state.system.eval()
+        step = self.state.progress.step
         try:
-            with torch.no_grad():
-                figures = dict(monitor(self.state.system, self.state.progress.step, outcome))
+            with self.state.shown() as system, torch.no_grad():
+                figures = from_first(lambda: dict(monitor(system, step, outcome)))
         except UserError:
             self._save()
             raise
-        self.metrics.write({"step": self.state.progress.step, "monitor": figures})
+        self.metrics.write({"step": step, "monitor": figures})
 
     def _due(self, every: int) -> bool:
         step = self.state.progress.step
@@ -166,24 +177,24 @@ class _Run:
         """The model before the state: a resumed run may write a model twice, but never misses one."""
         if self.state.progress.best is None:
             self._keep()
-        self.metrics.sync()
+        if rank() == 0:
+            self.metrics.sync()
         self.state.save(self.output / "state")
 
     def _keep(self) -> None:
-        self.state.system.eval()
-        with self._averaged():
-            self.finish(self.output / "model")
-
-    def _averaged(self) -> AbstractContextManager[None]:
-        return self.state.average.worn() if self.state.average else nullcontext()
+        with self.state.shown():
+            from_first(lambda: self.finish(self.output / "model"))
 
     def _evaluate(self, validate: Callable[[nn.Module], Mapping[str, float]]) -> None:
         """Validate the weights, and keep them if they are the best so far."""
         config, progress = self.config, self.state.progress
-        self.state.system.eval()
-        with self._averaged():
-            with torch.no_grad(), self.signals.at_once():
-                figures = dict(validate(self.state.system))
+        with self.state.shown() as system:
+
+            def measure() -> dict[str, float]:
+                with torch.no_grad(), self.signals.at_once():
+                    return dict(validate(system))
+
+            figures = from_first(measure)
             if config.metric not in figures:
                 raise UsageError(
                     f"train.metric={config.metric} is not measured; choose one of {', '.join(figures)}"
@@ -192,7 +203,7 @@ class _Run:
             sign = 1 if config.higher_is_better else -1
             better = not math.isnan(value) and (progress.best is None or sign * value > sign * progress.best)
             if better:
-                self.finish(self.output / "model")
+                from_first(lambda: self.finish(self.output / "model"))
                 progress.best, progress.best_step, progress.worse = value, progress.step, 0
             else:
                 progress.worse += 1

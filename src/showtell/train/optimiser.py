@@ -1,23 +1,63 @@
-"""AdamW over the parts of a system that learn."""
+"""The optimiser of a run, over the parts of a system that learn."""
 
 from __future__ import annotations
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW, Optimizer
 
+from showtell.protocols import Rate
 from showtell.train.config import TrainConfig
+from showtell.train.lars import LARS
+
+MOMENTS = {
+    "adamw": ("step", "exp_avg", "exp_avg_sq"),
+    "lars": ("momentum_buffer",),
+    "sgd": ("momentum_buffer",),
+}
+"""What each optimiser remembers of a parameter."""
 
 
-def build_optimiser(system: nn.Module, config: TrainConfig) -> AdamW:
-    """AdamW, fused, with decay on matrices alone: biases, gains and other vectors are left free.
+def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
+    """AdamW, LARS or SGD, with decay on matrices alone: biases, gains and other vectors are left free.
 
-    Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
+    A system that `HasRates` gets groups of their own for its parts; LARS adapts what decays.
+
+    Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", for AdamW; SGD and LARS add
+    the decay to the gradient.
     """
-    learning = [p for p in system.parameters() if p.requires_grad]
-    if not learning:
+    rates: dict[str, Rate] = dict(getattr(system, "rates", {}))
+    parts: dict[tuple[Rate, bool], list[nn.Parameter]] = {}
+    unused = set(rates)
+    for name, parameter in system.named_parameters():
+        if parameter.requires_grad:
+            prefix = max((p for p in rates if name.startswith(p)), key=len, default=None)
+            unused.discard(prefix or "")
+            rate = Rate() if prefix is None else rates[prefix]
+            parts.setdefault((rate, parameter.ndim >= 2), []).append(parameter)
+    if not parts:
         raise ValueError(f"{type(system).__name__} has no parameter that learns")
+    if unused:
+        raise ValueError(f"{type(system).__name__} has rates for {sorted(unused)}, where nothing learns")
     groups = [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": config.weight_decay if matrices else 0.0,
+            "scale": rate.scale,
+            "constant": rate.constant,
+        }
+        | ({"adapt": matrices} if config.optimiser == "lars" else {})
+        for (rate, matrices), parameters in sorted(parts.items(), key=lambda part: not part[0][1])
     ]
-    return AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    match config.optimiser:
+        case "adamw":
+            return AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+        case "lars":
+            return LARS(groups, lr=config.learning_rate, momentum=config.momentum)
+        case "sgd":
+            return SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+
+
+def set_rates(optimiser: Optimizer, config: TrainConfig, scheduled: float) -> None:
+    """Give each part its rate: a multiple of the scheduled one, or of the peak where it is constant."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["scale"] * (config.learning_rate if group["constant"] else scheduled)

@@ -27,11 +27,14 @@ class StopRequest(BaseException):
 class Signals:
     """While entered, a first SIGINT or SIGTERM waits for `check`; a second one ends the process as ever.
 
-    Signals that the process was told to ignore stay ignored. Outside the main thread nothing is caught.
+    One of `several` processes waits after the second too: `torchrun` hands on to each what a terminal has
+    sent to all, and kills what has not ended after half a minute. Signals that the process was told to
+    ignore stay ignored. Outside the main thread nothing is caught.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, several: bool = False) -> None:
         self.received = 0
+        self._several = several
         self._at_once = False
         self._before: dict[int, Any] = {}
 
@@ -47,8 +50,9 @@ class Signals:
             signal.signal(*self._before.popitem())
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        self.__exit__()
+        self.received = self.received or number
+        if not self._several:
+            self.__exit__()
         if self._at_once:
             raise StopRequest
 

@@ -1,26 +1,35 @@
 """One update of the weights, from batches to a step of the optimiser.
 
-losses -> weighted sum -> gradients -> clip -> AdamW -> after_step -> average
+losses -> weighted sum -> gradients -> mean over processes -> clip -> optimiser -> after_step -> average
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.distributed.tensor import DTensor
+from torch.nn.utils import get_total_norm
 
 from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
+from showtell.train.gradient_cache import cached_backward
+from showtell.train.optimiser import set_rates
+from showtell.train.processes import average_gradients, count, gathered, mean, rank, shared
 from showtell.train.schedule import learning_rate
 from showtell.train.signals import Signals
-from showtell.train.state import TrainState
+from showtell.train.state import Progress, TrainState
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+GROW_AFTER = 2000
+"""Updates without an overflow after which the scale of a float16 loss is doubled, as in torch."""
 
 
 def weigh(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
@@ -37,17 +46,21 @@ def weigh(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
 def seeded(seed: int, index: int, device: torch.device) -> torch.Generator:
     """Start all randomness of batch `index` anew: torch's own stream, and the one that a system is given.
 
-    So nothing that was drawn before, by a validation or by a run that was stopped, is felt after.
+    Each process draws numbers of its own. Nothing that was drawn before, by a validation or by a run that
+    was stopped, is felt after.
     """
-    own, given = np.random.SeedSequence((seed, index)).generate_state(2, np.uint64).tolist()
+    own, given = np.random.SeedSequence((seed, index, 0, rank())).generate_state(2, np.uint64).tolist()
     torch.manual_seed(own)
     return torch.Generator(device).manual_seed(given)
 
 
-def merged(steps: Sequence[Step]) -> Step:
-    """The batches of one update as one: losses averaged, what they carry laid end to end."""
-    losses = {name: torch.stack([s.losses[name].detach() for s in steps]).mean() for name in steps[0].losses}
-    return Step(losses, {name: torch.cat([s.carry[name] for s in steps]) for name in steps[0].carry})
+def merged(steps: Sequence[Step], losses: Mapping[str, float]) -> Step:
+    """The batches of one update as one: the averaged losses, and what all carry, laid end to end."""
+    carried = [gathered(step.carry) for step in steps]
+    return Step(
+        {name: torch.tensor(value) for name, value in losses.items()},
+        {name: torch.cat([c[name] for c in carried]) for name in carried[0]},
+    )
 
 
 class Update:
@@ -73,6 +86,8 @@ class Update:
     def __call__(self, signals: Signals) -> tuple[dict[str, Any], Step]:
         """Make the update that follows `progress.step`; return what `metrics.jsonl` records, and the `Step`.
 
+        With fp16, a gradient that overflows halves the scale of the loss and moves no weight.
+
         Raises `UserError` naming step and batch when a loss or the gradient is not finite; the weights
         are then those before the update.
         """
@@ -83,23 +98,23 @@ class Update:
         state.optimiser.zero_grad(set_to_none=True)
         outcomes: list[Step] = []
         for index in range(step * config.accumulate, (step + 1) * config.accumulate):
-            with signals.at_once():
+            # Processes stop together: one that left the others here would make them wait for ever.
+            with signals.at_once() if count() == 1 else nullcontext():
                 batch = next(self.batches)
-            generator = seeded(config.seed, index, self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                outcomes.append(state.system(batch.to(self.device), generator))
-                total = weigh(outcomes[-1].losses, system.loss_weights)
-            (total / config.accumulate).backward()
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        losses = self._read(outcomes, norm)
-        gradient_norm = losses.pop("gradient")
-        if config.clip_norm:
-            clip_grads_with_norm_(self.parameters, config.clip_norm, norm)
-        for group in state.optimiser.param_groups:
-            group["lr"] = rate
-        state.optimiser.step()
-        outcome = merged(outcomes)
-        system.after_step(outcome)
+            outcomes.append(self._backward(batch, seeded(config.seed, index, self.device)))
+        average_gradients(self.parameters)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        losses, norm = self._read(outcomes, gradients)
+        outcome = merged(outcomes, losses)
+        if math.isfinite(norm):
+            clipping = min(config.clip_norm / (norm + 1e-6), 1.0) if config.clip_norm else 1.0
+            if (factor := clipping / self._loss_scale) != 1:
+                torch._foreach_mul_(gradients, factor)
+            set_rates(state.optimiser, config, rate)
+            state.optimiser.step()
+            system.after_step(outcome)
+        if config.precision == "fp16":
+            _rescale(state.progress, math.isfinite(norm))
         state.progress.step = step + 1
         if state.average:
             state.average.update(step + 1)
@@ -108,17 +123,56 @@ class Update:
             "loss": sum(system.loss_weights[name] * value for name, value in losses.items()),
             "losses": losses,
             "learning_rate": rate,
-            "gradient_norm": gradient_norm,
+            "gradient_norm": norm if math.isfinite(norm) else None,
         }
         return line, outcome
 
-    def _read(self, outcomes: list[Step], norm: Tensor) -> dict[str, float]:
-        """The mean of each loss over the batches, and `gradient`, in one wait for the device; all finite."""
+    @property
+    def _loss_scale(self) -> float:
+        return self.state.progress.loss_scale if self.config.precision == "fp16" else 1.0
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        dtype = PRECISIONS[self.config.precision]
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+    def _backward(self, batch: Batch, generator: torch.Generator) -> Step:
+        """Add the gradients of this process's part of a batch; return its `shared` losses."""
+        part = batch.part(rank(), count()) if count() > 1 else batch
+        share = len(part) / len(batch) if count() > 1 else 1.0
+        part = part.to(self.device)
+        config, system = self.config, cast(Trainable, self.state.system)
+
+        outcomes: list[Step] = []
+
+        def total(step: Step) -> Tensor:
+            outcomes.append(shared(step, share))
+            weighed = weigh(outcomes[0].losses, system.loss_weights)
+            return weighed * (self._loss_scale / config.accumulate)
+
+        if config.chunk_size:
+            cached_backward(
+                self.state.system,
+                part,
+                generator,
+                total,
+                chunk_size=config.chunk_size,
+                autocast=self._autocast,
+            )
+        else:
+            with self._autocast():
+                loss = total(self.state.system(part, generator))
+            loss.backward()
+        return outcomes[0]
+
+    def _read(self, outcomes: list[Step], gradients: list[Tensor]) -> tuple[dict[str, float], float]:
+        """The mean of each loss over the batches, and the gradient's norm, in one wait for the device.
+
+        All are finite, but for a gradient in fp16 that a smaller scale may mend.
+        """
         names = list(outcomes[0].losses)
-        table = torch.stack(
-            [o.losses[name].detach().float() for o in outcomes for name in names] + [norm.float()]
-        )
-        *values, gradient = table.tolist()
+        table = mean(torch.stack([o.losses[name].detach().float() for o in outcomes for name in names]))
+        norm = total_norm(gradients)
+        *values, gradient = torch.cat([table, norm[None].float()]).tolist()
         rows = [
             dict(zip(names, values[i : i + len(names)], strict=True))
             for i in range(0, len(values), len(names))
@@ -128,10 +182,11 @@ class Update:
             for name, value in row.items():
                 if not math.isfinite(value):
                     self._stop(f"the loss '{name}' became {value}", [index])
-        if not math.isfinite(gradient):
+        if not math.isfinite(gradient) and self._loss_scale <= 1:
             self._stop(f"the gradient became {gradient}", range(first, first + len(rows)))
-        means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
-        return means | {"gradient": gradient}
+        return {
+            name: sum(row[name] for row in rows) / len(rows) for name in names
+        }, gradient / self._loss_scale
 
     def _stop(self, what: str, indices: Iterable[int]) -> NoReturn:
         batches = [f"batch {i}" + (f" ({self.describe(i)})" if self.describe else "") for i in indices]
@@ -139,3 +194,22 @@ class Update:
             f"{what} at step {self.state.progress.step + 1}, in {', '.join(batches)}. The last checkpoint "
             "is kept. Look at these items; if they are sound, lower train.learning_rate or train.clip_norm."
         )
+
+
+def total_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """The norm of all gradients as one vector, those included that are divided among processes."""
+    norms = []
+    for divided in (False, True):
+        if some := [g for g in gradients if isinstance(g, DTensor) == divided]:
+            norm = get_total_norm(some)
+            norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+    return norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+
+
+def _rescale(progress: Progress, sound: bool) -> None:
+    """Halve the scale of the loss after an overflow, double it after many updates without one."""
+    progress.sound = progress.sound + 1 if sound else 0
+    if not sound:
+        progress.loss_scale /= 2
+    elif progress.sound == GROW_AFTER:
+        progress.loss_scale, progress.sound = progress.loss_scale * 2, 0
