@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 
 import pytest
@@ -239,6 +240,23 @@ def test_bad_rows_of_a_table(folder) -> None:
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val"}
     assert sorted(line for _, line, _ in complaints(source)) == [3, 4, 5, 7, 8, 10, 10, 11, 15, 16]
     assert all(problem.fix and str(problem.file) in str(problem) for problem in source.problems)
+
+
+@pytest.mark.parametrize("name", ["data.json", "captions.txt", "data.csv", "metadata.jsonl"])
+def test_a_file_that_may_not_be_opened_is_said_once(folder, monkeypatch, name: str) -> None:
+    root, allowed = folder("a.jpg"), io.open
+    (root / name).write_text("{}")
+
+    def refuse(file: object, *arguments: object, **options: object) -> object:
+        if str(file).endswith(name):  # a mode of 000 does not stop who is root
+            raise PermissionError(13, "Permission denied", str(file))
+        return allowed(file, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", refuse)
+    source = read(root)
+    assert rows(source) == {"a.jpg": ()}
+    assert complaints(source) == [(name, None, "cannot be read: Permission denied")]
+    assert source.problems[0].unread
 
 
 @pytest.mark.parametrize("quote", ["", '"'])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from showtell.errors import UserError
 from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import File
 from showtell.library.run import Progress, Row, Run, read_rows
-from showtell.library.scan import file_at, find_files, printable
+from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
 from showtell.library.store import Store, table_name, table_prefix
 from showtell.protocols import PictureEncoder
@@ -48,6 +49,7 @@ def index(
     *,
     captions: bool = True,
     own_captions: Mapping[Path, Sequence[str]] | None = None,
+    keep_captions: bool = False,
     progress: Progress | None = None,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
@@ -60,7 +62,8 @@ def index(
     this model's vectors beside the present ones, which answer until the new are complete; so does a model
     that now prepares its pictures otherwise. What could not be read is listed in `skipped.jsonl`.
 
-    `captions` has the model caption every picture; `own_captions` are what the folder itself says;
+    `captions` has the model caption every picture; `own_captions` are what the folder itself says,
+    and with `keep_captions` those that are stored of pictures which it says nothing of;
     `progress(done, total)` counts the pictures that are safe on disk, unchanged or skipped.
 
     Raises `UserError`: no such folder, not a library, another process is writing.
@@ -77,7 +80,10 @@ def index(
         store.drop_all_but(target.table, *tables)
         if not manifest.sets:
             store.publish(Manifest((target,)))  # a first library answers while it grows
-        files = find_files(folder, library_dir, own_captions or {})
+        own = {absolute(path): tuple(texts) for path, texts in (own_captions or {}).items()}
+        if keep_captions:
+            own = _stored_captions(store, manifest) | own
+        files = find_files(folder, library_dir, own)
         lost = None
         if manifest.sets and target.table not in tables:
             try:
@@ -127,6 +133,15 @@ def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
     rows = read_rows(store, store.table(known.table))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
     return [file_at(path, own) for path, own in others.items() if path.is_file()]
+
+
+def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, ...]]:
+    """The person's captions of every picture that has some; where sets differ, as indexed last."""
+    stored: dict[Path, tuple[str, ...]] = {}
+    for known in manifest.sets:
+        with suppress(UserError):  # what a damaged table held is lost; whoever needs its rows says so
+            stored |= {row.file.path: row.file.captions for row in read_rows(store, store.table(known.table))}
+    return stored
 
 
 def _digest(rows: Sequence[Row]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,11 +20,10 @@ from showtell.protocols import PictureEncoder
 THUMBNAIL = 128
 
 
-def find_files(folder: Path, but: Path, captions: Mapping[Path, Sequence[str]]) -> list[File]:
-    """Every picture under a folder, but for those under another folder, with the person's captions."""
-    own = {absolute(path): tuple(texts) for path, texts in captions.items()}
+def find_files(folder: Path, but: Path, captions: Mapping[Path, tuple[str, ...]]) -> list[File]:
+    """Every picture under a folder, but for those under another folder; captions by `absolute` path."""
     paths = (absolute(path) for path in find_images(folder))
-    return [file_at(path, own.get(path, ())) for path in paths if but not in path.parents]
+    return [file_at(path, captions.get(path, ())) for path in paths if but not in path.parents]
 
 
 def file_at(path: Path, captions: tuple[str, ...] = ()) -> File:

@@ -40,12 +40,14 @@ def index(
         raise UserError(f"there is no folder {folder}")
     model = model or load_model()
     model.require(EmbedsImages)
+    own_captions, whole = _own_captions(Path(folder))
     return index_pictures(
         folder,
         library,
         model,
         captions=captions and model.can(Captions),
-        own_captions=_own_captions(Path(folder)),
+        own_captions=own_captions,
+        keep_captions=not whole,
         progress=progress,
         max_pixels=max_pixels,
         rebuild=rebuild,
@@ -67,16 +69,23 @@ def open_library(folder: Path | str, model: Model | None = None) -> Library:
     return library
 
 
-def _own_captions(folder: Path) -> dict[Path, tuple[str, ...]]:
-    """What the folder itself says of its pictures, in whatever format; nothing is no mistake here.
+def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
+    """What the folder itself says of its pictures, in whatever format, and whether all of it could be read.
 
-    What is wrong is said on standard error: pictures it leaves without captions lose the stored ones.
+    Saying nothing is no mistake. What is wrong is said on standard error: a caption that a person took away
+    leaves the library, one that a broken file hides does not.
     """
     try:
         source = read(folder)
     except UserError as error:
         first_line = str(error).partition("\n")[0]
-        print(f"no captions beside the pictures: {first_line}", file=sys.stderr)
-        return {}
+        print(
+            f"captions beside the pictures cannot be read, and stored ones stay: {first_line}",
+            file=sys.stderr,
+        )
+        return {}, False
     tell_problems(folder, source)
-    return {entry.path: entry.captions for entry in source.entries if entry.captions}
+    unread = next((problem for problem in source.problems if problem.unread), None)
+    if unread:
+        print(f"pictures that lost all captions by this keep the stored ones: {unread}", file=sys.stderr)
+    return {entry.path: entry.captions for entry in source.entries if entry.captions}, not unread

@@ -62,7 +62,7 @@ def _is_coco(file: Path) -> bool:
         with file.open("rb") as opened:
             start = opened.read(65536)
     except OSError:
-        return False
+        return True  # reading it says why
     return re.search(rb'"(images|annotations)"\s*:', start) is not None and (
         b'"file_name"' in start or b'"image_id"' in start
     )

@@ -36,7 +36,7 @@ def read(path: Path | str, format: str | None = None) -> Source:
             files = module.files(path) if format in (None, name) else []
             source = module.read(path, files) if files else None
             if source is not None and source.entries:
-                return replace(source, problems=problems + source.problems)
+                return replace(source, problems=[*dict.fromkeys(problems + source.problems)])
             problems += source.problems if source else []
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from None

@@ -32,6 +32,8 @@ class Problem:
     """Counted from 1 (the row, in Parquet); None where the whole file is meant."""
     what: str
     fix: str
+    unread: bool = False
+    """Whether captions may stand there that could not be read."""
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"

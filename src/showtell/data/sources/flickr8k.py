@@ -50,7 +50,7 @@ def _gather_tokens(file: Path, gather: Gather) -> None:
             gather.add_named(file, line, locate, re.sub(r"#\d+$", "", name), [caption], None)
         elif text.strip():
             fix = "write the picture's name, #, a number, a tab and the caption"
-            gather.problem(file, line, "has no tab between the picture and the caption", fix)
+            gather.problem(file, line, "has no tab between the picture and the caption", fix, unread=True)
 
 
 def _with_splits(source: Source, folder: Path) -> Source:

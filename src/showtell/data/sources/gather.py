@@ -60,9 +60,9 @@ class Gather:
                 mine.append(text)
         self._join(file, line, path, split)
 
-    def problem(self, file: Path, line: int | None, what: str, fix: str) -> None:
+    def problem(self, file: Path, line: int | None, what: str, fix: str, *, unread: bool = False) -> None:
         """Record what is wrong and go on."""
-        self.problems.append(Problem(file, line, what, fix))
+        self.problems.append(Problem(file, line, what, fix, unread))
 
     def source(self, format: str) -> Source:
         """All that was gathered."""
@@ -81,7 +81,8 @@ class Gather:
             self.problem(file, line, f"a caption of {name!r} is empty", "write one or delete the row")
             return None
         if any(c == "\ufffd" or "\ud800" <= c <= "\udfff" for c in text):
-            self.problem(file, line, f"a caption of {name!r} has broken characters", "save the file as UTF-8")
+            what = f"a caption of {name!r} has broken characters"
+            self.problem(file, line, what, "save the file as UTF-8", unread=True)
             return None
         return text
 

@@ -28,21 +28,22 @@ def read_text(file: Path, problems: list[Problem]) -> str:
     try:
         data = file.read_bytes()
     except OSError as error:
-        problems.append(Problem(file, None, f"cannot be read: {error.strerror}", "make it readable"))
+        problems.append(_unread(file, None, f"cannot be read: {error.strerror}", "make it readable"))
         return ""
     encoding = _encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problems.append(Problem(file, line, "is not UTF-8", "save the file as UTF-8"))
+        problems.append(_unread(file, line, "is not UTF-8", "save the file as UTF-8"))
         text = data.decode(encoding, errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(file: Path, problems: list[Problem]) -> Any:
-    """The value of a JSON file, or None after recording where it is broken."""
-    return _parse(read_text(file, problems), file, None, problems)
+    """The value of a JSON file; None of an empty one, or after recording where it is broken."""
+    text = read_text(file, problems)
+    return _parse(text, file, None, problems) if text else None
 
 
 def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
@@ -56,21 +57,22 @@ def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
                 yield line, value
             elif value is not None:
                 problems.append(
-                    Problem(file, line, "is not a JSON object", 'write {"file_name": ..., "text": ...}')
+                    _unread(file, line, "is not a JSON object", 'write {"file_name": ..., "text": ...}')
                 )
     else:
         yield from _delimited(file, problems)
 
 
 def header(file: Path) -> list[str]:
-    """The names of a delimited file's columns, without reading all of it."""
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(8192)
-    except OSError:
-        return []
+    """The names of a delimited file's columns, without reading all of it. Raises `OSError`."""
+    with file.open("rb") as opened:
+        start = opened.read(8192)
     lines = start.decode(_encoding(start), errors="replace").splitlines()
     return _cells(lines[0]) if lines else []
+
+
+def _unread(file: Path, line: int | None, what: str, fix: str) -> Problem:
+    return Problem(file, line, what, fix, unread=True)
 
 
 def _encoding(data: bytes) -> str:
@@ -91,9 +93,9 @@ def _parse(text: str, file: Path, line: int | None, problems: list[Problem]) -> 
         return json.loads(text)
     except json.JSONDecodeError as error:
         what = f"is not valid JSON at column {error.colno}: {error.msg}"
-        problems.append(Problem(file, line or error.lineno, what, "mend it there"))
+        problems.append(_unread(file, line or error.lineno, what, "mend it there"))
     except RecursionError:
-        problems.append(Problem(file, line, "is nested too deeply", "write it flat"))
+        problems.append(_unread(file, line, "is nested too deeply", "write it flat"))
     return None
 
 
@@ -106,12 +108,12 @@ def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
         row, span = _row(lines, at, delimiter)
         if not span:
             fix = "close it, or double it if it is part of the text"
-            problems.append(Problem(file, at + 1, "has a quote that is never closed", fix))
+            problems.append(_unread(file, at + 1, "has a quote that is never closed", fix))
         elif len(row) == len(names):
             yield at + 1, dict(zip(names, row, strict=True))
         elif any(row):
             fix = f'put a text that has {delimiter!r} in it in "quotes"'
-            problems.append(Problem(file, at + 1, f"has {len(row)} columns, not {len(names)}", fix))
+            problems.append(_unread(file, at + 1, f"has {len(row)} columns, not {len(names)}", fix))
         at += span or 1
 
 
@@ -152,4 +154,4 @@ def _parquet(file: Path, problems: list[Problem]) -> Iterator[Record]:
                     yield row, record
     except (pyarrow.ArrowException, OSError) as error:
         what = f"is not a readable Parquet file: {str(error).splitlines()[0]}"
-        problems.append(Problem(file, None, what, "write it again"))
+        problems.append(_unread(file, None, what, "write it again"))

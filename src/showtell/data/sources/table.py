@@ -34,7 +34,10 @@ def files(path: Path) -> list[Path]:
 
 def is_table(file: Path) -> bool:
     """Whether a delimited file's header names a picture and a caption."""
-    picture, captions, _ = _columns(header(file))
+    try:
+        picture, captions, _ = _columns(header(file))
+    except OSError:
+        return True  # reading it says why
     return picture is not None and bool(captions)
 
 
@@ -57,9 +60,8 @@ def gather_tables(
                 told.add(tuple(record))
                 what = "picture" if picture is None else "caption"
                 fix = f"call it {(PICTURE if picture is None else CAPTION).split()[0]!r}"
-                gather.problem(
-                    file, line, f"no column of {', '.join(map(repr, record))} holds the {what}", fix
-                )
+                what = f"no column of {', '.join(map(repr, record))} holds the {what}"
+                gather.problem(file, line, what, fix, unread=True)
             if picture is None:
                 continue
             values = [record[column] for column in captions]
