@@ -74,7 +74,7 @@ def test_help_is_soon_and_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        *("demo", "caption", "index", "search", "similar", "train", "evaluate", "env"),
+        *("demo", "caption", "classify", "index", "search", "similar", "train", "evaluate", "env"),
         *("words", "map", "data"),
         *("words.similar", "words.analogy", "map.words", "map.pictures", "data.check"),
     ],

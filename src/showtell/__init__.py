@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from showtell.data.check import check as check_data
     from showtell.recipes import map, words
     from showtell.recipes.caption import caption
+    from showtell.recipes.classify import classify
     from showtell.recipes.demo import demo
     from showtell.recipes.environment import environment as env
     from showtell.recipes.evaluate import evaluate
@@ -35,6 +36,7 @@ __all__ = [
     "Searcher",
     "caption",
     "check_data",
+    "classify",
     "demo",
     "env",
     "evaluate",
@@ -55,6 +57,7 @@ _HOMES = {
     "Searcher": "recipes.search.Searcher",
     "caption": "recipes.caption.caption",
     "check_data": "data.check.check",
+    "classify": "recipes.classify.classify",
     "demo": "recipes.demo.demo",
     "env": "recipes.environment.environment",
     "evaluate": "recipes.evaluate.evaluate",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from showtell import __version__
-from showtell.cli import about, pictures, probe, runs, weights, words
+from showtell.cli import about, classify, pictures, probe, runs, weights, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
 
@@ -52,7 +52,7 @@ def _group(name: str, about: str, **verbs: Callable[..., None]) -> None:
     app.add_typer(group, name=name)
 
 
-_add(app, about.demo, pictures.caption, pictures.index, pictures.search, pictures.similar)
+_add(app, about.demo, pictures.caption, classify.classify, pictures.index, pictures.search, pictures.similar)
 _group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
 _group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
 _add(app, runs.train, runs.evaluate, probe.probe)
