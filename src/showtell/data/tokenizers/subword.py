@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from tokenizers import Encoding, Tokenizer
 
 from showtell.data.tokenizers import training
 from showtell.data.tokenizers.families import FAMILIES, Name
+from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
-
-
-class Pieces(NamedTuple):
-    """A text in pieces, without special tokens around it."""
-
-    ids: list[int]
-    groups: list[int]
-    """The number of the word that a piece belongs to, from 0, never falling."""
-    offsets: list[tuple[int, int]]
-    """First and past-the-last character of each piece in the text."""
 
 
 class SubwordTokenizer:
@@ -110,11 +100,11 @@ class SubwordTokenizer:
 
     def pieces(self, text: str) -> Pieces:
         """The pieces of a text, whole."""
-        return _pieces(self._tokenizer.encode(wellformed(text), add_special_tokens=False))
+        return pieces_of(self._tokenizer.encode(wellformed(text), add_special_tokens=False))
 
     def pieces_batch(self, texts: Sequence[str]) -> Iterator[Pieces]:
         """`pieces` of many texts, on all cores."""
-        return map(_pieces, self._encodings(texts))
+        return map(pieces_of, self._encodings(texts))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens: words as the normaliser left them.
@@ -143,13 +133,3 @@ class SubwordTokenizer:
         tokenizer = Tokenizer.from_str(self.to_json())
         tokenizer.encode_special_tokens = False
         return tokenizer
-
-
-def _pieces(encoding: Encoding) -> Pieces:
-    groups, word, last = [], -1, object()
-    for number in encoding.word_ids:
-        # Words without a piece left (their letters unknown and dropped) leave no gap in the numbers.
-        word += number != last or number is None
-        groups.append(word)
-        last = number
-    return Pieces(encoding.ids, groups, encoding.offsets)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unknown>"
@@ -84,6 +85,10 @@ class WordTokenizer:
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Ids with start and end around at most `max_words` words."""
         return [self.start, *self._tokenizer.encode(wellformed(text)).ids[:max_words], self.end]
+
+    def pieces(self, text: str) -> Pieces:
+        """The words of a text and where they stand in it."""
+        return pieces_of(self._tokenizer.encode(wellformed(text)))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Words up to the end, without special tokens."""
