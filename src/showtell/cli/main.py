@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from showtell import __version__
-from showtell.cli import about, classify, pictures, probe, runs, weights, words
+from showtell.cli import about, classify, pictures, probe, runs, texts, weights, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
 
@@ -56,6 +56,7 @@ _add(app, about.demo, pictures.caption, classify.classify, pictures.index, pictu
 _group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
 _group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
 _add(app, runs.train, runs.evaluate, probe.probe)
+_group("tokenizer", "Vocabularies of one's own texts.", train=texts.train, encode=texts.encode)
 _group("data", "Look after your own data.", check=runs.check)
 _add(app, weights.export, **{"import": weights.import_})
 _add(app, about.env)
