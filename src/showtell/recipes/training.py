@@ -20,6 +20,12 @@ RECIPES = {
     "byol": "byol",
     "simsiam": "simsiam",
     "simmim": "simmim",
+    "bert_base": "bert",
+    "bert_mini": "bert",
+    "roberta_base": "roberta",
+    "roberta_mini": "roberta",
+    "gpt": "gpt",
+    "gpt_mini": "gpt",
 }
 """Every recipe and the module of `showtell.recipes` that has a function of that name: it takes the number of
 items to learn from and returns a frozen dataclass that is a `Recipe`."""

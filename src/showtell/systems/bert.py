@@ -120,6 +120,10 @@ class BERT(BERTEncoder):
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
         return self.words(tokens, self.embed.words.weight)
 
+    def judge(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """Whether the second sentence of each encoded text follows the first: logits `[T 2]`, yes before no."""
+        return self.next_sentence(self.pooler(first_token(tokens, batch.keep, batch.positions)))
+
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Both losses; `follows` has an answer a text, and the batch's `groups` hide whole words."""
         assert batch.ids is not None
@@ -138,11 +142,10 @@ class BERT(BERTEncoder):
             generator=generator,
         )
         tokens = self.encode(replace(batch, ids=ids))
-        pairs = self.pooler(first_token(tokens, batch.keep, batch.positions))
         return Step(
             {
                 "words": masked_words(self.guess(tokens[masked]), batch.ids[masked]),
-                "next_sentence": next_sentence(self.next_sentence(pairs), batch.follows),
+                "next_sentence": next_sentence(self.judge(tokens, batch), batch.follows),
             }
         )
 

@@ -1,0 +1,47 @@
+"""GPT-2 on one's own texts: its smallest size, and one for two cores and minutes."""
+
+from showtell.recipes.language import LanguageRecipe, steps
+from showtell.systems.gpt import GPTConfig
+from showtell.train.config import TrainConfig
+
+
+def gpt(num_words: int) -> LanguageRecipe:
+    """GPT-2 small. Source: Radford et al. 2019, section 2.3: 512 rows of 1,024 tokens to an update.
+
+    What that paper does not say is as Brown et al. 2020 have it for this size (table 2.1, section 2.3 and
+    appendix B): learning rate, its warm-up over 375 million tokens, weight decay, betas, 300 billion tokens.
+    """
+    return LanguageRecipe(
+        system=GPTConfig(dropout=0.1),
+        train=TrainConfig(
+            steps=572_000,
+            batch_size=16,
+            accumulate=32,
+            learning_rate=6e-4,
+            warmup_steps=715,
+            weight_decay=0.1,
+            betas=(0.9, 0.95),
+            validate_every=10_000,
+            checkpoint_every=1_000,
+        ),
+    )
+
+
+def gpt_mini(num_words: int) -> LanguageRecipe:
+    """For `num_words` to learn from."""
+    system = GPTConfig(vocab_size=4096, width=256, depth=4, num_heads=4, mlp_dim=1024, max_length=128)
+    batch_size = 16
+    count = steps(5_000, num_words, batch_size, system.max_length)
+    return LanguageRecipe(
+        system=system,
+        train=TrainConfig(
+            steps=count,
+            batch_size=batch_size,
+            learning_rate=2e-3,
+            warmup_steps=min(200, count // 10),
+            weight_decay=0.1,
+            betas=(0.9, 0.95),
+            validate_every=max(count // 8, 1),
+            checkpoint_every=max(count // 8, 1),
+        ),
+    )

@@ -1,0 +1,57 @@
+"""The model card of a language model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+MEANING = {
+    "loss": "nats a word that was to be guessed",
+    "accuracy": "share of hidden tokens that were guessed, 15 % hidden",
+    "next_sentence": "share of sentence pairs that were told apart, half of them random",
+    "perplexity": "perplexity a token",
+    "perplexity_per_word": "perplexity a word, as spaces part words",
+}
+USES = {
+    "BERT": "It guesses hidden words (`showtell fill`), and its vectors say what texts are about.",
+    "RoBERTa": "It guesses hidden words (`showtell fill`), and its vectors say what texts are about.",
+    "GPT": "It goes on with texts (`showtell complete`).",
+}
+
+
+def language_card(
+    name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]
+) -> str:
+    """Markdown for the README.md of a language model's folder."""
+    settings, data = facts["settings"], facts["data"]
+    count = sum(p.numel() for p in system.parameters()) / 1e6
+    kind = type(system).__name__
+    measured = "\n".join(f"| validation: {MEANING[key]} | {value:.4g} |" for key, value in figures.items())
+    return f"""# {kind}, trained with the recipe `{name}`
+
+A language model of {count:.1f} million weights and {settings["system"]["vocab_size"]:,} tokens. {USES[kind]}
+It reads at most {settings["system"]["max_length"]} tokens.
+
+| | |
+|---|---|
+| documents learned from | {data["documents"]:,}, {data["train"]:,} tokens |
+| documents the best weights were chosen by | {data["val"]:,} |
+{measured}
+| data hash | `{data["hash"][:16]}` |
+
+The vocabulary was learned from the training documents alone.
+
+## What it cannot do
+
+It knows the language of its training texts alone, their habits and prejudices included, and knows nothing
+of what is true. A small model writes sentences that hold together for a few words.
+
+## Settings
+
+```json
+{json.dumps(settings, indent=1)}
+```
+"""

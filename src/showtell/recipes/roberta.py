@@ -1,0 +1,46 @@
+"""RoBERTa on one's own texts: as the paper trained it, and sized for two cores and minutes."""
+
+from showtell.recipes.language import LanguageRecipe, steps
+from showtell.systems.roberta import RoBERTaConfig
+from showtell.train.config import TrainConfig
+
+
+def roberta_base(num_words: int) -> LanguageRecipe:
+    """RoBERTa-base. Source: Liu et al. 2019, table 9: batches of 8K, here 32 batches of 256 to an update."""
+    return LanguageRecipe(
+        system=RoBERTaConfig(dropout=0.1),
+        train=TrainConfig(
+            steps=500_000,
+            batch_size=256,
+            accumulate=32,
+            learning_rate=6e-4,
+            schedule="linear",
+            warmup_steps=24_000,
+            weight_decay=0.01,
+            betas=(0.9, 0.98),
+            clip_norm=0.0,
+            validate_every=10_000,
+            checkpoint_every=1_000,
+        ),
+    )
+
+
+def roberta_mini(num_words: int) -> LanguageRecipe:
+    """For `num_words` to learn from; more words are hidden than the paper's 15 %, as for `bert_mini`."""
+    system = RoBERTaConfig(
+        vocab_size=4096, width=256, depth=3, num_heads=4, mlp_dim=1024, max_length=64, mask_rate=0.3
+    )
+    batch_size = 32
+    count = steps(5_000, num_words, batch_size, system.max_length)
+    return LanguageRecipe(
+        system=system,
+        train=TrainConfig(
+            steps=count,
+            batch_size=batch_size,
+            learning_rate=2e-3,
+            warmup_steps=min(500, count // 10),
+            betas=(0.9, 0.98),
+            validate_every=max(count // 8, 1),
+            checkpoint_every=max(count // 8, 1),
+        ),
+    )

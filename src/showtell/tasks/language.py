@@ -1,0 +1,63 @@
+"""How well a system knows the words of texts: hidden ones by the rest, next ones by what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.objectives.causal_words import predicted
+from showtell.objectives.masked_words import Masked
+from showtell.protocols import Continues, Guesses
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sums over the words that were to be said."""
+
+    nats: float
+    """`-log p` of them together."""
+    right: int
+    """How many of them were the likeliest."""
+    count: int
+
+
+@torch.inference_mode()
+def guess_hidden(system: Guesses, batches: Iterable[tuple[Batch, Masked]]) -> Score:
+    """Guess the words that are hidden in each batch."""
+
+    def answers() -> Iterable[tuple[Tensor, Tensor]]:
+        for batch, (ids, masked) in batches:
+            assert batch.ids is not None
+            tokens = system.embed_text(replace(batch, ids=ids)).tokens
+            yield system.guess(tokens[masked]), batch.ids[masked]
+
+    return _add(answers())
+
+
+@torch.inference_mode()
+def predict_next(system: Continues, batches: Iterable[Batch]) -> Score:
+    """Predict every word of each text but its first."""
+
+    def answers() -> Iterable[tuple[Tensor, Tensor]]:
+        for batch in batches:
+            assert batch.ids is not None
+            assert batch.keep is not None
+            chosen = predicted(batch.keep, batch.sequences)
+            tokens = system.embed_text(batch).tokens[:, :-1]
+            yield system.next_word(tokens[chosen]), batch.ids[:, 1:][chosen]
+
+    return _add(answers())
+
+
+def _add(answers: Iterable[tuple[Tensor, Tensor]]) -> Score:
+    nats, right, count = 0.0, 0, 0
+    for logits, targets in answers:
+        nats += F.cross_entropy(logits, targets, reduction="sum").item()
+        right += int((logits.argmax(-1) == targets).sum())
+        count += len(targets)
+    return Score(nats, right, count)
