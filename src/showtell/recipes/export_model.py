@@ -54,6 +54,11 @@ def _beside(checkpoint: Checkpoint, described: dict[str, Any]) -> Iterator[tuple
         yield "tokenizer.json", checkpoint.tokenizer_json
         if isinstance(tokenizer, SubwordTokenizer):
             yield "tokenizer_config.json", tokenizer_config(tokenizer, config.max_length)
+            # The reference's CLIP pools where it finds the end, by its id.
+            ids = {"bos": tokenizer.start, "eos": tokenizer.end, "pad": tokenizer.pad}
+            for name, i in ids.items():
+                described.get("text_config", described).setdefault(f"{name}_token_id", i)
+            yield "config.json", described
     if checkpoint.preprocess:
         ours = Preprocessor(str(checkpoint.preprocess.get("version")), config.mean, config.std)
         yield PREPROCESSOR, preprocessor_config(ours, described["model_type"])

@@ -1,0 +1,282 @@
+"""`import` and `export`, end to end: from a picture file and the words of a text to the same vectors."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from conftest import CAPTIONS
+from showtell.cli.main import run
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.recipes.import_model import import_model
+from showtell.recipes.model import load_model
+
+transformers = pytest.importorskip("transformers")
+TEXTS = ["a dog running", "Two men riding a motorcycle", "", "women"]
+SIZES = {
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 21,
+}
+PICTURE = {"image_size": 12, "patch_size": 4}
+TOWERS = {"num_hidden_layers": 1, "num_attention_heads": 3, "intermediate_size": 20}
+SQUARE = {"size": {"height": 12, "width": 12}}
+CUT = {"size": {"shortest_edge": 16}, "crop_size": {"height": 12, "width": 12}, "image_mean": [0.4, 0.5, 0.6]}
+
+
+def words(kind, family, vocab_size=540):
+    return SubwordTokenizer.train(CAPTIONS, kind, vocab_size, family)
+
+
+def bert(words, **extra):
+    return transformers.BertConfig(vocab_size=len(words), max_position_embeddings=32, **SIZES, **extra)
+
+
+def clip_config(words, name, end):
+    tower = {"hidden_size": 12, **TOWERS}
+    text = {"vocab_size": len(words), "max_position_embeddings": 32, "projection_size": 12, **tower}
+    text |= {"bos_token_id": words.start, "eos_token_id": words.end, "pad_token_id": end}
+    shared = {"projection_dim": 8} if name == "CLIPConfig" else {}
+    return getattr(transformers, name)(text_config=text, vision_config=PICTURE | tower, **shared)
+
+
+# A tokenizer, a model of the reference, a processor of pictures: each None where there is none.
+MODELS = {
+    "bert": (("wordpiece", "bert"), lambda w: transformers.BertForPreTraining(bert(w)), None),
+    "encoder": (("wordpiece", "bert"), lambda w: transformers.BertModel(bert(w)), None),
+    "no-pooler": (
+        ("wordpiece", "bert"),
+        lambda w: transformers.BertModel(bert(w), add_pooling_layer=False),
+        None,
+    ),
+    "roberta": (
+        ("bpe", "roberta"),
+        lambda w: transformers.RobertaForMaskedLM(
+            transformers.RobertaConfig(
+                vocab_size=len(w), max_position_embeddings=34, pad_token_id=w.pad, type_vocab_size=1, **SIZES
+            )
+        ),
+        None,
+    ),
+    "gpt2": (
+        ("bpe", "gpt2"),
+        lambda w: transformers.GPT2LMHeadModel(
+            transformers.GPT2Config(vocab_size=len(w), n_embd=12, n_layer=2, n_head=3, n_positions=32)
+        ),
+        None,
+    ),
+    "vit": (
+        None,
+        lambda w: transformers.ViTForImageClassification(
+            transformers.ViTConfig(num_labels=3, **SIZES, **PICTURE)
+        ),
+        ("ViTImageProcessorPil", SQUARE),
+    ),
+    "dinov2": (
+        None,
+        lambda w: transformers.Dinov2Model(
+            transformers.Dinov2Config(
+                hidden_size=12, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2, **PICTURE
+            )
+        ),
+        ("BitImageProcessorPil", CUT),
+    ),
+    "clip": (
+        ("bpe", "clip"),
+        lambda w: transformers.CLIPModel(clip_config(w, "CLIPConfig", w.pad)),
+        ("CLIPImageProcessorPil", CUT),
+    ),
+    "siglip": (
+        ("bpe", "siglip"),
+        lambda w: transformers.SiglipModel(clip_config(w, "SiglipConfig", w.pad)),
+        ("SiglipImageProcessorPil", SQUARE),
+    ),
+}
+
+
+def text_vectors(reference, ids):
+    """What the reference says of one text, as showtell pools it."""
+    ids = torch.tensor([ids])
+    match type(reference).__name__:
+        case "BertForPreTraining":
+            return reference.bert(ids).pooler_output
+        case "BertModel":
+            found = reference(ids)
+            return found.last_hidden_state.mean(1) if reference.pooler is None else found.pooler_output
+        case "RobertaForMaskedLM":
+            return reference.roberta(ids).last_hidden_state[:, 0]
+        case "GPT2LMHeadModel":
+            return reference.transformer(ids).last_hidden_state[:, -1]
+        case "SiglipModel":
+            config = reference.config.text_config
+            room = (0, config.max_position_embeddings - ids.shape[1])
+            ids = torch.nn.functional.pad(ids, room, value=config.pad_token_id)
+    features = reference.get_text_features(ids)
+    return torch.nn.functional.normalize(getattr(features, "pooler_output", features), dim=-1)
+
+
+def picture_vector(reference, pixels):
+    if hasattr(reference, "get_image_features"):
+        features = reference.get_image_features(pixels)
+        return torch.nn.functional.normalize(getattr(features, "pooler_output", features), dim=-1)
+    return reference.base_model(pixels).last_hidden_state[:, 0]
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def source(request, tmp_path_factory):
+    """A folder as the reference writes it: weights everywhere random, words, the processor of pictures."""
+    told, make, processor = MODELS[request.param]
+    folder = tmp_path_factory.mktemp(request.param) / "source"
+    tokenizer = words(*told) if told else None
+    torch.manual_seed(0)
+    reference = make(tokenizer).eval()
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    reference.save_pretrained(folder)
+    if tokenizer:
+        (folder / "tokenizer.json").write_text(tokenizer.to_json())
+    if processor:
+        getattr(transformers, processor[0])(**processor[1]).save_pretrained(folder)
+    return folder, reference
+
+
+@torch.no_grad()
+def same_answers(model, reference, folder, picture, tokenizer=None):
+    if model.vocabulary is not None:
+        ids = [
+            model.tokenizer.encode(text) if tokenizer is None else tokenizer(text).input_ids for text in TEXTS
+        ]
+        kept = [i for i, row in enumerate(ids) if row]
+        expected = torch.cat([text_vectors(reference, ids[i]) for i in kept])
+        found = model.embed_texts([TEXTS[i] for i in kept])
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    if model.sight is not None:
+        prepare = transformers.AutoImageProcessor.from_pretrained(folder)
+        pixels = prepare(Image.open(picture), return_tensors="pt")["pixel_values"]
+        found = model.encode([model.read(picture)]).pooled
+        torch.testing.assert_close(found, picture_vector(reference, pixels), atol=1e-5, rtol=1e-5)
+
+
+def test_in_and_out_and_in_again(source, picture, tmp_path, capsys):
+    folder, reference = source
+    assert run(["import", str(folder), "--output", str(tmp_path / "ours"), "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    model = load_model(tmp_path / "ours")
+    assert done["weights"] == sum(p.numel() for p in model.system.parameters())
+    same_answers(model, reference, folder, picture)
+
+    assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "theirs")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'theirs'}\n"
+    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "theirs/model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    theirs, report = type(reference).from_pretrained(tmp_path / "theirs", output_loading_info=True)
+    assert not report["unexpected_keys"]
+    tokenizer = None
+    if model.vocabulary is not None:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+        for text in TEXTS:
+            assert tokenizer(text).input_ids == model.tokenizer.encode(text)
+    if getattr(reference, "pooler", theirs) is None:
+        theirs.pooler = None  # which `from_pretrained` makes up
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(weight, reference.state_dict()[name]), name
+    same_answers(model, theirs, tmp_path / "theirs", picture, tokenizer)
+    assert type(transformers.AutoModel.from_pretrained(tmp_path / "theirs")).__name__.endswith("Model")
+
+    assert run(["import", str(tmp_path / "theirs"), "--output", str(tmp_path / "again")]) == 0
+    assert load_model(tmp_path / "again").hash == model.hash
+
+
+def test_a_run_may_go_on_from_it(source, tmp_path):
+    """The words that are hidden, and those that never are, are those of the tokenizer."""
+    folder, _ = source
+    import_model(str(folder), tmp_path / "ours")
+    model = load_model(tmp_path / "ours")
+    if hasattr(model.system.config, "mask_id"):
+        assert model.system.config.mask_id == model.tokenizer.mask
+        assert model.system.config.special == model.tokenizer.special
+
+
+def copied(source, tmp_path):
+    folder, _ = source
+    target = tmp_path / "broken"
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+def refused(folder, tmp_path, capsys, status=1):
+    assert run(["import", str(folder), "--output", str(tmp_path / "out")]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert not (tmp_path / "out").exists()
+    assert captured.err.startswith("showtell: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_missing_words_and_pictures_are_named(source, tmp_path, capsys):
+    folder = copied(source, tmp_path)
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        if (folder / name).exists():
+            (folder / name).rename(folder / "elsewhere")
+            assert name in refused(folder, tmp_path, capsys)
+            (folder / "elsewhere").rename(folder / name)
+
+
+def test_words_of_another_model_are_refused(source, tmp_path, capsys):
+    folder = copied(source, tmp_path)
+    if (folder / "tokenizer.json").exists():
+        other = SubwordTokenizer.train(["a b"], "wordpiece", 9, "bert")
+        (folder / "tokenizer.json").write_text(other.to_json())
+        message = refused(folder, tmp_path, capsys)
+        assert f"has {len(other)} tokens, the weights have" in message
+
+
+def test_weights_in_many_files(source, tmp_path, capsys):
+    folder = copied(source, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(tensors)
+    (folder / "model.safetensors").unlink()
+    shards = {f"model-0000{i + 1}-of-00002.safetensors": names[i::2] for i in range(2)}
+    for shard, inside in shards.items():
+        save_file({name: tensors[name] for name in inside}, folder / shard)
+    index = folder / "model.safetensors.index.json"
+    places = {name: shard for shard, inside in shards.items() for name in inside}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    import_model(str(folder), tmp_path / "sharded")
+    import_model(str(source[0]), tmp_path / "whole")
+    assert load_model(tmp_path / "sharded").hash == load_model(tmp_path / "whole").hash
+
+    index.write_text(json.dumps({"weight_map": places | {"foreign": "../model.safetensors"}}))
+    assert "no weight_map of .safetensors files beside it" in refused(folder, tmp_path, capsys)
+    index.write_text(json.dumps({"weight_map": places | {"foreign": next(iter(shards))}}))
+    assert "names tensors that no file holds: foreign" in refused(folder, tmp_path, capsys)
+    index.write_text(json.dumps({"weight_map": places}))
+    lost = next(iter(shards))
+    (folder / lost).unlink()
+    assert f"lacks {lost}" in refused(folder, tmp_path, capsys)
+
+
+def test_a_pickle_is_refused_with_the_way_out(source, tmp_path, capsys):
+    folder = copied(source, tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    message = refused(folder, tmp_path, capsys)
+    assert "pytorch_model.bin, a pickle" in message
+    assert "save_pretrained" in message
+    (folder / "pytorch_model.bin").unlink()
+    assert "lacks model.safetensors" in refused(folder, tmp_path, capsys)
