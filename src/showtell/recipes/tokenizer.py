@@ -104,8 +104,7 @@ def encode(
             f"the text that begins with {text[:40]!r} has {len(pieces.ids) + len(around)} tokens, "
             f"more than {max_length}; shorten it"
         )
-    before = around[:1] if around[:1] == [tokenizer.start] else []
-    after = around[len(before) :]
+    before, after = around[: len(around) // 2], around[len(around) // 2 :]
     ids = [*before, *pieces.ids[:room], *after]
     names = tokenizer.words if isinstance(tokenizer, WordTokenizer) else tokenizer.tokens
     offsets = [*(None for _ in before), *pieces.offsets[:room], *(None for _ in after)]
