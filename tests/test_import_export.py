@@ -10,9 +10,17 @@ from safetensors.torch import load_file, save_file
 
 from conftest import CAPTIONS
 from showtell.cli.main import run
+from showtell.data.batch import Batch
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.errors import MissingError
+from showtell.recipes.export_model import export_model
 from showtell.recipes.import_model import import_model
+from showtell.recipes.language import fitted
 from showtell.recipes.model import load_model
+from showtell.systems.bert import BERT, BERTConfig
+from showtell.systems.gpt import GPT, GPTConfig
+from showtell.systems.roberta import RoBERTa, RoBERTaConfig
+from showtell.train.checkpoint import save_checkpoint
 
 transformers = pytest.importorskip("transformers")
 TEXTS = ["a dog running", "Two men riding a motorcycle", "", "women"]
@@ -133,6 +141,9 @@ def picture(tmp_path_factory):
     return path
 
 
+ONE = pytest.mark.parametrize("source", ["clip"], indirect=True)
+
+
 @pytest.fixture(params=MODELS, scope="module")
 def source(request, tmp_path_factory):
     """A folder as the reference writes it: weights everywhere random, words, the processor of pictures."""
@@ -210,6 +221,103 @@ def test_a_run_may_go_on_from_it(source, tmp_path):
         assert model.system.config.special == model.tokenizer.special
 
 
+OURS = {
+    "bert": (BERT, BERTConfig, "wordpiece", "bert"),
+    "roberta": (RoBERTa, RoBERTaConfig, "bpe", "roberta"),
+    "gpt": (GPT, GPTConfig, "bpe", "gpt2"),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+@torch.no_grad()
+def test_what_showtell_trained_goes_out_with_its_own_words(name, tmp_path):
+    cls, config, kind, family = OURS[name]
+    tokenizer = words(kind, family)
+    torch.manual_seed(0)
+    system = cls(fitted(config(width=12, depth=2, num_heads=3, mlp_dim=20, max_length=32), tokenizer)).eval()
+    text = tokenizer.to_json()
+    save_checkpoint(tmp_path / "ours", system, record={}, tokenizer_json=text, preprocess={}, card="")
+    export_model(tmp_path / "ours", tmp_path / "theirs")
+    reference = transformers.AutoModel.from_pretrained(tmp_path / "theirs").eval()
+    read = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    inputs = read([t for t in TEXTS if t], padding=True, return_tensors="pt")
+    keep = inputs["attention_mask"].bool()
+    expected = reference(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+    found = system.embed_text(Batch(ids=inputs["input_ids"], keep=keep)).tokens
+    torch.testing.assert_close(found[keep], expected.last_hidden_state[keep], atol=1e-5, rtol=1e-5)
+    import_model(str(tmp_path / "theirs"), tmp_path / "again")
+    again = load_model(tmp_path / "again")
+    assert again.system.config == system.config
+    assert all(torch.equal(a, b) for a, b in zip(again.system.parameters(), system.parameters(), strict=True))
+
+
+@ONE
+def test_an_export_goes_where_nothing_else_is(source, tmp_path, capsys):
+    import_model(str(source[0]), tmp_path / "ours")
+    holds = {path.name: path.read_bytes() for path in (tmp_path / "ours").iterdir()}
+    assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "ours")]) == 2
+    assert "holds a checkpoint of showtell" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ours").iterdir()} == holds
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("mine")
+    assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "other")]) == 2
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["diary.txt"]
+    assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "x"), "--format", "onnx"]) == 2
+    assert "no format is called 'onnx'" in capsys.readouterr().err
+
+
+def test_a_system_without_counterpart_is_not_exported(checkpoint, tmp_path, capsys):
+    assert run(["export", str(checkpoint), "--output", str(tmp_path / "out")]) == 2
+    assert "ShowAndTell has no counterpart in the Hugging Face layout" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(["export", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        (
+            ["openai/clip-vit-base-patch32"],
+            4,
+            "the model openai/clip-vit-base-patch32 is not on this machine",
+        ),
+        (["openai/clip-vit-base-patch32", "--download"], 4, "openai/clip-vit-base-patch32 cannot be fetched"),
+        (["clip"], 2, "none of the names that packages offer: efficientnet_lite0, all-MiniLM-L6-v2"),
+        (["../../no/such"], 2, "is no folder, no id"),
+        (["/etc/hostname"], 2, "is a file; give the folder that holds it"),
+    ],
+)
+def test_what_is_not_here_is_named_and_nothing_is_fetched_unasked(
+    asked, status, said, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("reached for the network"))
+    assert run(["import", *asked, "--output", str(tmp_path / "out")]) == status
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@ONE
+def test_a_model_fetched_before_is_found_in_the_hubs_cache(source, tmp_path, monkeypatch):
+    folder, _ = source
+    asked = []
+
+    def snapshot_download(name, *, allow_patterns, local_files_only):
+        asked.append((name, local_files_only))
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    done = import_model("someone/something", tmp_path / "ours")
+    import_model("someone/something", tmp_path / "ours", download=True)
+    assert asked == [("someone/something", True), ("someone/something", False)]
+    assert load_model(done["model"]).name.startswith("something@")
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path / "part"))
+    with pytest.raises(MissingError, match=r"not on this machine, but for config\.json; --download"):
+        import_model("someone/something", tmp_path / "ours")
+
+
 def copied(source, tmp_path):
     folder, _ = source
     target = tmp_path / "broken"
@@ -247,6 +355,7 @@ def test_words_of_another_model_are_refused(source, tmp_path, capsys):
         assert f"has {len(other)} tokens, the weights have" in message
 
 
+@ONE
 def test_weights_in_many_files(source, tmp_path, capsys):
     folder = copied(source, tmp_path)
     tensors = load_file(folder / "model.safetensors")
@@ -272,6 +381,7 @@ def test_weights_in_many_files(source, tmp_path, capsys):
     assert f"lacks {lost}" in refused(folder, tmp_path, capsys)
 
 
+@ONE
 def test_a_pickle_is_refused_with_the_way_out(source, tmp_path, capsys):
     folder = copied(source, tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -179,6 +179,9 @@ def fitted(config: Config, tokenizer: SubwordTokenizer) -> Config:
     if isinstance(config, GPTConfig):
         return replace(config, vocab_size=len(tokenizer))
     assert tokenizer.mask is not None
+    if isinstance(config, RoBERTaConfig):
+        # From here the reference library counts: positions up to the id of padding are padding's.
+        config = replace(config, first_position=tokenizer.pad + 1)
     return replace(
         config, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tuple(tokenizer.special)
     )
