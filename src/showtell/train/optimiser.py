@@ -54,7 +54,8 @@ def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
         case "lars":
             return LARS(groups, lr=config.learning_rate, momentum=config.momentum)
         case "sgd":
-            return SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+            # Not fused: that fails where a parameter has its first gradient later than others.
+            return SGD(groups, lr=config.learning_rate, momentum=config.momentum, foreach=True)
 
 
 def set_rates(optimiser: Optimizer, config: TrainConfig, scheduled: float) -> None:

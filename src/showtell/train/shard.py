@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from typing import TypeVar
 
@@ -24,9 +25,11 @@ def divided(system: Module, device: torch.device) -> Module:
     copy = deepcopy(system)
     mesh = init_device_mesh(device.type, (count(),))
     scalars = {p for p in copy.parameters() if p.ndim == 0}  # nothing to divide
+    uses = Counter(p for _, p in copy.named_parameters(remove_duplicate=False))
     for stack in reversed([m for m in copy.modules() if isinstance(m, nn.ModuleList)]):
         for block in stack:
-            fully_shard(block, mesh=mesh, ignored_params=scalars)
+            if all(uses[p] == 1 for p in block.parameters()):  # what is shared goes with the whole
+                fully_shard(block, mesh=mesh, ignored_params=scalars)
     fully_shard(copy, mesh=mesh, ignored_params=scalars)
     return copy.to(device)
 
