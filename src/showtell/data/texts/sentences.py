@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 # A line's end; the full stop of a script without spaces; or a stop, what closes with it, and a space.
-_ENDS = re.compile(r"""\n|[。！？]+[”’』」）]*|[.!?…।]+(?:["'”’)\]]|\ '')*(?=\s|$)""")
-_NEXT = re.compile(r"""\s*["'“‘(\[`¿¡*_-]*\s*(\S)""")
+_ENDS = re.compile(r"""\n\s*+|[。！？]+[”’』」）]*|(?<![.!?…।])[.!?…।]++(?:["'”’)\]]|\ '')*+(?=\s|$)""")
+_NEXT = re.compile(r"""\s*+["'“‘(\[`¿¡*_-]*+\s*+(\S)""")
 _ABBREVIATIONS = (
     "Mr Mrs Ms Dr Prof St Sr Jr Gen Gov Sen Rep Lt Col Sgt Capt Rev Hon Mt vs No Vol pp "
     "Jan Feb Mar Apr Aug Sept Oct Nov Dec"
@@ -26,8 +26,9 @@ def split_sentences(text: str) -> list[str]:
     sentences, begin = [], 0
     for end in _ENDS.finditer(text):
         stop = end.end()
-        if end[0] == "\n":
-            stop = end.start()  # the line's end belongs to what comes after it
+        if end[0][0] == "\n":
+            # The line's end, and the spaces before it, belong to what comes after.
+            stop = begin + len(text[begin : end.start()].rstrip())
         elif end[0][0] in ".!?…":
             following = _NEXT.match(text, stop)
             if following and following[1].islower():
