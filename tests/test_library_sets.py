@@ -83,6 +83,22 @@ def test_a_set_follows_the_folder_when_its_model_indexes(photos, library) -> Non
     assert verify(library) == []
 
 
+def test_a_model_that_is_new_holds_the_other_folders_as_indexed_last(photos, library, tmp_path) -> None:
+    more = tmp_path / "more"
+    draw(more / "grey.png", (90, 90, 90))
+    own = {more / "grey.png": ["a fog"]}
+    index(photos, library, A)
+    index(photos, library, B)
+    index(more, library, B, own_captions=own)
+    check(index(photos, library, FakeEncoder("model-c")), added=4)
+    new = Library.open(library)
+    assert {p.path.stem: p.captions for p in new.rows()}["grey"] == ("a fog",)
+    assert new.behind is Library.open(library, B).behind is None
+    assert Library.open(library, A).behind == "fake@model-c"
+    check(index(photos, library, A, rebuild=True), added=3)
+    assert names(Library.open(library, A)) == ["blue", "green", "red"], "a rebuild holds what its set held"
+
+
 def test_own_captions_that_change_put_a_set_behind(photos, library) -> None:
     index(photos, library, A)
     index(photos, library, B, captions=False, own_captions={photos / "red.png": ["a poppy"]})
@@ -98,6 +114,7 @@ def test_captions_are_asked_of_the_last_set_that_has_them(photos, library) -> No
     assert silent.full_text("something") == []
     assert len(Library.open(library, captioned=True).full_text("something")) == 3
     index(photos, library, A, captions=False)
+    index(photos, library, B, captions=False)
     assert len(Library.open(library, captioned=True).full_text("something")) == 3, "they were not lost"
     forget(library, "fake@model-a")
     assert Library.open(library, captioned=True).model == "model-b", "better than none"
