@@ -284,7 +284,7 @@ def test_a_system_without_counterpart_is_not_exported(checkpoint, tmp_path, caps
         (["openai/clip-vit-base-patch32", "--download"], 4, "openai/clip-vit-base-patch32 cannot be fetched"),
         (["clip"], 2, "none of the names that packages offer: efficientnet_lite0, all-MiniLM-L6-v2"),
         (["../../no/such"], 2, "is no folder, no id"),
-        (["/etc/hostname"], 2, "is a file; give the folder that holds it"),
+        ([__file__], 2, "is a file; give the folder that holds it"),
     ],
 )
 def test_what_is_not_here_is_named_and_nothing_is_fetched_unasked(

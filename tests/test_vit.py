@@ -1,11 +1,14 @@
 """ViT equals the reference library at any size of picture, and learns."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from hf import imported
 from showtell.data.batch import Batch
+from showtell.errors import UsageError
 from showtell.hub.huggingface.families.vit import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
@@ -88,6 +91,31 @@ def test_it_learns_one_batch_with_every_weight(batch):
         optimiser.step()
     assert loss < 0.1
     assert [n for n, p in system.named_parameters() if not p.grad.any()] == []
+
+
+KINDS = ("learned", "learned_2d", "sine", "sine_2d")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
+    torch.manual_seed(0)
+    system = ViT(replace(SMALL, positions=kind)).eval()
+    pixels = torch.zeros(2, 3, 12, 12, dtype=torch.uint8)
+    pixels[0, :, :4, :4] = pixels[1, :, 8:, 4:8] = 255
+    first, moved = system.embed_image(Batch(pixels=pixels)).pooled
+    assert (first - moved).abs().max() > 1e-4
+    assert system.embed_image(Batch(pixels=pixels[:, :, :8])).tokens.shape == (2, 7, 12)
+    nowhere = torch.zeros(10, 12)
+    monkeypatch.setattr(type(system.embed.positions), "forward", lambda *_: nowhere)
+    first, moved = system.embed_image(Batch(pixels=pixels)).pooled
+    torch.testing.assert_close(first, moved, atol=1e-6, rtol=0)
+
+
+def test_other_positions_than_the_references_stay_here(tmp_path):
+    with pytest.raises(UsageError, match="positions 'sine_2d'"):
+        export_folder(ViT(replace(SMALL, positions="sine_2d")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_papers_sizes_are_the_defaults():

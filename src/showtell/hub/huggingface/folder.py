@@ -81,8 +81,8 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     folder = Path(folder)
     family = _family_of(system)
     config = cast(Any, system.config)
-    tensors = write_out(system.state_dict(), family.table(config))
     text = json.dumps(family.config_to(config), indent=2, ensure_ascii=False)
+    tensors = write_out(system.state_dict(), family.table(config))
     weights, described = folder / WHOLE, folder / "config.json"
     written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
     try:

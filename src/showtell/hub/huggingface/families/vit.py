@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.errors import UsageError
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.vit import ViT, ViTConfig
@@ -28,6 +29,8 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTConfig:
 
 def config_to(ours: ViTConfig) -> dict[str, Any]:
     """Their `config.json`."""
+    if ours.positions != "learned":
+        raise UsageError(f"the reference has no ViT with positions {ours.positions!r}, only 'learned'")
     return {
         "model_type": "vit",
         "architectures": ["ViTForImageClassification"],
