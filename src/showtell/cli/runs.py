@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import environ
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,8 @@ def train(
     from showtell.recipes.training import run
 
     reached = run(recipe, data, output, settings or [], resume, seed, device, format)
+    if environ.get("RANK", "0") != "0":
+        return  # under torchrun, one process says it
     if json:
         emit(reached)
     else:

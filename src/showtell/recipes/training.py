@@ -64,7 +64,8 @@ def run(
 ) -> dict[str, Any]:
     """Train `recipe` on `data`; the checkpoint stands in `output/model`.
 
-    `settings` are `field=value` pairs such as `train.steps=200`. Raises `UsageError` for an unknown
+    `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
+    and return the same. Raises `UsageError` for an unknown
     recipe, field or value.
     """
     if recipe not in RECIPES:
@@ -72,12 +73,14 @@ def run(
         raise UsageError(
             f"no recipe is called {recipe!r}; did you mean {near[0]}? There are: {', '.join(RECIPES)}"
         )
-    device = choose_device(device)
+    from showtell.train.processes import first_first, joined
+
     build = getattr(importlib.import_module(f"showtell.recipes.{RECIPES[recipe]}"), recipe)
     first: Recipe = apply(build(1), settings)  # a misspelt field is found before the data is read
-    found = first.read(data, format)
-    chosen: Recipe = apply(build(found.num_training), [f"train.seed={seed}", *settings])
-    return chosen.run(recipe, found, output, resume=resume, device=device)
+    with joined(choose_device(device)) as own:
+        found = first_first(lambda: first.read(data, format))
+        chosen: Recipe = apply(build(found.num_training), [f"train.seed={seed}", *settings])
+        return chosen.run(recipe, found, output, resume=resume, device=own)
 
 
 def choose_device(device: str) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from datetime import timedelta
+from io import StringIO
 from typing import Any, TypeVar, cast
 
 import torch
@@ -36,7 +37,10 @@ def rank() -> int:
 
 @contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Meet the processes that `torchrun` started with this one; yields the device that is its own."""
+    """Meet the processes that `torchrun` started with this one; yields the device that is its own.
+
+    The first one alone says what it does on standard error.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return
@@ -46,20 +50,9 @@ def joined(device: str) -> Iterator[str]:
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     # The first process may read and validate for hours; if it dies, torchrun ends the others.
     distributed.init_process_group(backend, timeout=timedelta(days=7))
-    try:
+    with redirect_stderr(StringIO()) if rank() else nullcontext():
         yield device
-    finally:
-        distributed.destroy_process_group()
-
-
-@contextmanager
-def first_alone() -> Iterator[None]:
-    """The first process goes through the block before the others do: they find the caches filled."""
-    if count() > 1 and rank() > 0:
-        distributed.barrier()
-    yield
-    if count() > 1 and rank() == 0:
-        distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def from_first(make: Callable[[], Result]) -> Result:
@@ -81,6 +74,13 @@ def from_first(make: Callable[[], Result]) -> Result:
             stopped, failure = box[1]
             raise StopRequest if stopped else UserError(f"the first process failed: {failure}")
     return cast(Result, box[0])
+
+
+def first_first(make: Callable[[], Result]) -> Result:
+    """`make()` in every process, but in the first one first: the others find the caches filled."""
+    made: list[Result] = []
+    from_first(lambda: made.append(make()))
+    return made[0] if made else make()
 
 
 def largest(number: int) -> int:
