@@ -9,7 +9,7 @@ import torch
 
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.recipes.complete import complete
 from showtell.recipes.fill import fill
 from showtell.recipes.model import load_model
@@ -104,7 +104,7 @@ def test_no_special_token_is_a_guess(guesser):
 def test_what_cannot_be_filled_is_said(models, checkpoint):
     bert = models["bert"]
     for empty in ("", "no mask here"):
-        with pytest.raises(UsageError, match=r"hides no word; write \[MASK\]"):
+        with pytest.raises(UserError, match=r"hides no word; write \[MASK\]"):
             fill(empty, bert)
     with pytest.raises(UsageError, match="guesses no hidden words"):
         fill("a [MASK]", models["gpt2"])
@@ -118,9 +118,9 @@ def test_a_long_text_is_cut_counted_or_refused(guesser):
     found = fill(long, guesser)
     assert len(found.guesses) == 5
     assert found.cut == len(guesser.tokenizer.encode("cat " * 40)) + 1 - 24
-    with pytest.raises(UsageError, match="reads 24; shorten it"):
+    with pytest.raises(UserError, match="reads 24; shorten it"):
         fill(long, guesser, strict=True)
-    with pytest.raises(UsageError, match="reads 24; shorten it"):
+    with pytest.raises(UserError, match="reads 24; shorten it"):
         fill("cat " * 40 + "[MASK]", guesser)
 
 
@@ -161,7 +161,7 @@ def test_the_end_of_a_long_text_is_gone_on_with(models):
     assert said.cut == len(ids) - 14
     assert said.tokens <= 10
     assert said.completion == complete(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
-    with pytest.raises(UsageError, match="shorten it"):
+    with pytest.raises(UserError, match="shorten it"):
         complete(long, gpt, 10, strict=True)
     with pytest.raises(UsageError, match="ask for 23 or fewer"):
         complete("The", gpt, 24)

@@ -62,14 +62,20 @@ def test_packed_texts_are_read_as_if_alone(system, padded, packed):
     torch.testing.assert_close(together.pooled, alone.pooled[order], atol=1e-5, rtol=1e-5)
 
 
-def test_packed_texts_teach_what_they_teach_alone(system, padded, packed, monkeypatch):
+@pytest.fixture
+def _by_the_word(monkeypatch):
+    """Hide the same words however they are laid out."""
+
     def hide(ids, keep, *, mask_id, **_):
-        """By the word itself, so that it is the same ones in both."""
         masked = keep & (ids > 4) & (ids % 3 == 2)
         return Masked(torch.where(masked, mask_id, ids), masked)
 
     for module in (bert, roberta):
         monkeypatch.setattr(module, "mask_words", hide)
+
+
+@pytest.mark.usefixtures("_by_the_word")
+def test_packed_texts_teach_what_they_teach_alone(system, padded, packed):
     found = []
     for batch in (padded, packed):
         system.zero_grad()
@@ -84,3 +90,14 @@ def test_packed_texts_teach_what_they_teach_alone(system, padded, packed, monkey
     assert packed_gradients.keys() == gradients.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(packed_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
+
+
+@pytest.mark.usefixtures("_by_the_word")
+def test_parts_of_a_packed_batch_weigh_by_what_they_teach(system, packed):
+    whole = system(packed, torch.Generator())
+    parts = [system(packed.part(i, 2), torch.Generator()) for i in range(2)]
+    for name, loss in whole.losses.items():
+        counts = torch.tensor([float(part.counts[name]) for part in parts])
+        assert counts.sum() == float(whole.counts[name])
+        together = sum(n * part.losses[name] for n, part in zip(counts, parts, strict=True)) / counts.sum()
+        torch.testing.assert_close(together, loss, atol=1e-5, rtol=1e-5)

@@ -56,6 +56,7 @@ _add(app, about.demo, pictures.caption, classify.classify, pictures.index, pictu
 _group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
 _group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
 _add(app, runs.train, runs.evaluate, probe.probe)
+_add(app, texts.fill, texts.complete)
 _group("tokenizer", "Vocabularies of one's own texts.", train=texts.train, encode=texts.encode)
 _group("data", "Look after your own data.", check=runs.check)
 _add(app, weights.export, **{"import": weights.import_})

@@ -1,4 +1,4 @@
-"""The verbs for texts: tokenizer train, tokenizer encode."""
+"""The verbs for texts: tokenizer train and encode, fill, complete."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from showtell.cli.options import Json
+from showtell.cli.options import Device, Json, Seed, Top
 from showtell.cli.output import complain, emit, say, table, text
+from showtell.errors import UsageError, UserError
 
 
 class Kind(StrEnum):
@@ -73,7 +74,6 @@ def encode(
     json: Json = False,
 ) -> None:
     """Show the tokens that texts are to a model; exit status 1 if --strict refused one."""
-    from showtell.errors import UsageError, UserError
     from showtell.recipes.tokenizer import encode, read_tokenizer
 
     if not texts:
@@ -101,6 +101,91 @@ def encode(
         say(f"longer than {max_length} tokens, and cut: {cut} of the texts")
     if refused:
         raise typer.Exit(1)
+
+
+LanguageModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="SHOWTELL_MODEL",
+        help="A language model: a checkpoint, or the folder of a training run.",
+        show_default=False,
+    ),
+]
+
+
+def fill(
+    texts: Annotated[
+        list[str], typer.Argument(help="Texts with [MASK] where a word is missing; - reads one a line.")
+    ],
+    model: LanguageModel = None,
+    top: Top = 5,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a text that is too long.")] = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Guess the words that are missing in texts; exit status 1 if a text could not be read."""
+    from showtell.recipes.fill import fill
+    from showtell.recipes.model import load_model
+
+    loaded = load_model(_language_model(model, "bert_mini"), device)
+    failed = cut = unknown = 0
+    for line in _from_stdin() if texts == ["-"] else texts:
+        try:
+            found = fill(line, loaded, top, strict=strict)
+        except UsageError:
+            raise
+        except UserError as error:
+            failed += 1
+            complain(error)
+            continue
+        cut += found.cut > 0
+        unknown += found.unknown
+        if json:
+            for guess in found.guesses:
+                emit(guess)
+        else:
+            rows = [(guess.token, guess.probability, guess.text) for guess in found.guesses]
+            table(["token", "probability", "text"], rows)
+    if unknown:
+        say(f"not known to the model: {unknown} pieces of the texts")
+    if cut:
+        say(f"longer than the {loaded.max_length} tokens the model reads, and cut: {cut} of the texts")
+    if failed:
+        raise typer.Exit(1)
+
+
+def complete(
+    beginning: Annotated[str, typer.Argument(metavar="TEXT", help="How the text begins.")],
+    model: LanguageModel = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to add at most.")] = 40,
+    sample: Annotated[
+        Literal["nucleus"] | None, typer.Option(help="Draw each token instead of taking the likeliest.")
+    ] = None,
+    seed: Seed = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a text that is too long.")] = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Go on with a text."""
+    from showtell.recipes.complete import complete
+    from showtell.recipes.model import load_model
+
+    loaded = load_model(_language_model(model, "gpt_mini"), device)
+    said = complete(beginning, loaded, max_tokens, sample=sample, seed=seed, strict=strict)
+    if said.cut:
+        say(f"too long for the model: the first {said.cut} tokens of the text were not read")
+    emit(said) if json else text(said.text + said.completion)
+
+
+def _language_model(model: Path | None, recipe: str) -> Path:
+    if model is None:
+        raise UsageError(
+            "no language model is shipped: name one with --model, or make one with "
+            f"`showtell train {recipe} --data TEXTS --output RUN`"
+        )
+    return model
 
 
 def _from_stdin() -> Iterable[str]:

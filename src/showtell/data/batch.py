@@ -34,7 +34,7 @@ class Batch:
     groups: Tensor | None = None
     """`int64 [R L]`, the same number for the pieces of one word, counted from 0 in each row."""
     follows: Tensor | None = None
-    """`bool [R]`, True where the second sentence follows the first."""
+    """`bool [R]`, True where the second sentence follows the first; an answer a text where rows are packed."""
     labels: Tensor | None = None
     """`int64 [B]`, the class of each picture."""
 
@@ -62,6 +62,9 @@ class Batch:
                 continue
             if name in PICTURES:
                 out[name] = tensor.narrow(PICTURES[name], first, last - first)
+            elif name == "follows" and self.positions is not None and self.keep is not None:
+                row = ((self.positions == 0) & self.keep).nonzero()[:, 0]
+                out[name] = tensor[(row >= first) & (row < last)]
             else:
                 out[name] = tensor[here] - first if name == "owner" else tensor[here]
         return Batch(**out)

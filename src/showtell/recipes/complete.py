@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.protocols import Continues
 from showtell.recipes.model import Model
 from showtell.tasks.decoding import nucleus
@@ -41,8 +41,9 @@ def complete(
 ) -> Completion:
     """Write at most `max_tokens` tokens after a text: the likeliest each time, or drawn from the nucleus.
 
-    An empty text is begun. Of one that is too long the end alone is read, or it is refused with `strict`.
-    Raises `UsageError` for a model that does not go on with texts, and for more tokens than it reads.
+    An empty text is begun. Of one that is too long the end alone is read, or with `strict` it is refused by
+    a `UserError`. Raises `UsageError` for a model that does not go on with texts, and for more tokens than it
+    reads.
 
     Example::
 
@@ -60,9 +61,9 @@ def complete(
     prompt = tokenizer.pieces(text).ids or [tokenizer.start]
     cut = max(0, len(prompt) - room)
     if cut and strict:
-        raise UsageError(
-            f"the text has {len(prompt)} tokens, and {room} are read where {max_tokens} shall follow; "
-            "shorten it"
+        raise UserError(
+            f"the text that begins with {text[:40]!r} has {len(prompt)} tokens, and {room} are read where "
+            f"{max_tokens} shall follow; shorten it"
         )
     ids = torch.tensor([prompt[cut:]], device=model.device)
     memory = model.system.nothing(1)

@@ -9,7 +9,7 @@ import torch
 
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.protocols import Guesses
 from showtell.recipes.model import Model
 
@@ -46,8 +46,8 @@ def fill(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Fill
     """The `top` likeliest words at each `[MASK]` of a text.
 
     A mask may also be spelt as the model's own tokenizer does, `<mask>` for RoBERTa's. A text that is
-    longer than the model reads is cut, or refused with `strict`. Raises `UsageError` for a text without
-    a mask, for masks behind the cut, and for a model that guesses no words.
+    longer than the model reads is cut, or refused with `strict`. Raises `UserError` for a text without
+    a mask and for masks behind the cut, `UsageError` for a model that guesses no words.
 
     Example::
 
@@ -63,13 +63,14 @@ def fill(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Fill
     mask = tokenizer.tokens[tokenizer.mask]
     parts = text.replace(MASK, mask).split(mask)
     if len(parts) == 1:
-        raise UsageError(f"{text!r} hides no word; write {MASK} where one is missing")
+        raise UserError(f"{text[:40]!r} hides no word; write {MASK} where one is missing")
     whole = tokenizer.encode(mask.join(parts), special=True)
     ids = tokenizer.encode(mask.join(parts), model.max_length, special=True)
     cut = len(whole) - len(ids)
     if cut and (strict or ids.count(tokenizer.mask) < len(parts) - 1):
-        raise UsageError(
-            f"the text has {len(whole)} tokens, and the model reads {model.max_length}; shorten it"
+        raise UserError(
+            f"the text that begins with {text[:40]!r} has {len(whole)} tokens, and the model reads "
+            f"{model.max_length}; shorten it"
         )
     row = torch.tensor([ids], device=model.device)
     tokens = model.system.embed_text(Batch(ids=row, keep=torch.ones_like(row, dtype=torch.bool))).tokens

@@ -121,7 +121,7 @@ class BERT(BERTEncoder):
         return self.words(tokens, self.embed.words.weight)
 
     def judge(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """Whether the second sentence of each encoded text follows the first: logits `[T 2]`, yes before no."""
+        """Whether the second sentence of each text follows its first: logits `[T 2]`, yes before no."""
         return self.next_sentence(self.pooler(first_token(tokens, batch.keep, batch.positions)))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
@@ -146,7 +146,8 @@ class BERT(BERTEncoder):
             {
                 "words": masked_words(self.guess(tokens[masked]), batch.ids[masked]),
                 "next_sentence": next_sentence(self.judge(tokens, batch), batch.follows),
-            }
+            },
+            counts={"words": masked.sum(), "next_sentence": len(batch.follows)},
         )
 
     def after_step(self, step: Step) -> None:

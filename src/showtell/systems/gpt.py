@@ -115,7 +115,7 @@ class GPT(nn.Module):
         assert batch.keep is not None
         chosen = predicted(batch.keep, batch.sequences)
         logits = self.next_word(self.embed_text(batch).tokens[:, :-1][chosen])
-        return Step({"words": causal_words(logits, batch.ids[:, 1:][chosen])})
+        return Step({"words": causal_words(logits, batch.ids[:, 1:][chosen])}, counts={"words": len(logits)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

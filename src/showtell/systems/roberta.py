@@ -110,7 +110,8 @@ class RoBERTa(nn.Module):
             generator=generator,
         )
         tokens = self.encode(replace(batch, ids=ids))
-        return Step({"words": masked_words(self.guess(tokens[masked]), batch.ids[masked])})
+        loss = masked_words(self.guess(tokens[masked]), batch.ids[masked])
+        return Step({"words": loss}, counts={"words": masked.sum()})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
