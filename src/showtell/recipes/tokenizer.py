@@ -113,8 +113,12 @@ def encode(
 
 def _documents(files: Sequence[Path]) -> Iterator[str]:
     """All documents one after another; how each file parts them is said on standard error."""
+    total = 0
     for file in files:
-        layout, count = layout_of(file), 0
-        for count, document in enumerate(documents(file, layout), 1):  # noqa: B007 - told below
+        layout, before = layout_of(file), total
+        for document in documents(file, layout):
+            total += 1
             yield document
-        print(f"{file}: {layout}, {count} documents", file=sys.stderr)
+        print(f"{file}: {layout}, {total - before} documents", file=sys.stderr)
+    if not total:
+        raise UserError(f"no text to learn from is in {', '.join(map(str, files))}")
