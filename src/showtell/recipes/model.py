@@ -10,14 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from showtell.data.batch import Batch, pad
 from showtell.data.image import MAX_PIXELS, load_image
+from showtell.data.tokenizers.load import load_tokenizer
+from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
-from showtell.protocols import Captions, EmbedsImages, EmbedsText, Encoded, HasWords
+from showtell.nn.packed import pack
+from showtell.protocols import Captions, Continues, EmbedsImages, EmbedsText, Encoded, Guesses, HasWords
 from showtell.recipes.sight import Sight, load_sight
 from showtell.recipes.training import choose_device
 from showtell.tasks.caption import Caption, caption
@@ -27,8 +29,10 @@ SHIPPED = Path(__file__).parents[1] / "models" / "default"
 TEXTS = 64
 ABILITIES: dict[Any, str] = {
     Captions: "puts no pictures into words",
+    Continues: "goes on with no texts",
     EmbedsImages: "sees no pictures",
     EmbedsText: "has no vectors for texts",
+    Guesses: "guesses no hidden words",
     HasWords: "has no words",
 }
 
@@ -39,7 +43,7 @@ class Model:
 
     system: Any
     """The network of the checkpoint, in evaluation mode."""
-    vocabulary: WordTokenizer | None
+    vocabulary: WordTokenizer | SubwordTokenizer | None
     sight: Sight | None
     """How pictures reach the network; None where it sees none."""
     hash: str
@@ -61,11 +65,18 @@ class Model:
                 raise UsageError(f"the model {self.name} {ABILITIES[ability]}; choose another with --model")
 
     @property
-    def tokenizer(self) -> WordTokenizer:
+    def tokenizer(self) -> WordTokenizer | SubwordTokenizer:
         """Raises `UsageError` for a network that reads no words."""
         if self.vocabulary is None:
             raise UsageError(f"the model {self.name} reads no words; choose another with --model")
         return self.vocabulary
+
+    @property
+    def words(self) -> WordTokenizer:
+        """Raises `UsageError` for a network that does not read whole words."""
+        if not isinstance(self.tokenizer, WordTokenizer):
+            raise UsageError(f"the model {self.name} reads pieces of words; choose another with --model")
+        return self.tokenizer
 
     @property
     def preprocessing(self) -> str:
@@ -119,7 +130,7 @@ class Model:
         """The `num` best captions of each encoded picture with how sure the model is of them."""
         self.require(Captions)
         return caption(
-            self.system, self.tokenizer, self.place(encoded), beam=beam, num=num, sample=sample, seed=seed
+            self.system, self.words, self.place(encoded), beam=beam, num=num, sample=sample, seed=seed
         )
 
     def caption(self, encoded: Encoded) -> list[str]:
@@ -151,12 +162,15 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
     device = choose_device(device)
     checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device)
     system: Any = checkpoint.system.requires_grad_(False)
+    if device == "cpu" and not isinstance(system, Captions):
+        pack(checkpoint.system)
     sight = load_sight(checkpoint.preprocess, checkpoint.folder, device)
     if isinstance(system, EmbedsImages) and sight is None:
         raise UserError(f"{checkpoint.folder / 'preprocess.json'} is of a model that sees no pictures")
-    vocabulary = _vocabulary(checkpoint.tokenizer_json, checkpoint.folder)
+    words, file = checkpoint.tokenizer_json, checkpoint.folder / "tokenizer.json"
+    vocabulary = load_tokenizer(words, str(file)) if words else None
     if vocabulary and isinstance(system, HasWords) and len(vocabulary) != len(system.word_vectors()):
-        raise UserError(f"{checkpoint.folder}: tokenizer.json is of another model; copy the whole folder")
+        raise UserError(f"{file} is of another model; copy the whole folder")
     digest = checkpoint.hash
     if sight and sight.weights_hash:
         digest = hashlib.sha256(f"{checkpoint.hash} {sight.weights_hash}".encode()).hexdigest()
@@ -169,12 +183,3 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
         max_length=getattr(system.config, "max_length", None),
         device=device,
     )
-
-
-def _vocabulary(text: str, folder: Path) -> WordTokenizer | None:
-    if not text:
-        return None
-    try:
-        return WordTokenizer(Tokenizer.from_str(text))
-    except Exception as error:  # the library raises nothing narrower
-        raise UserError(f"{folder / 'tokenizer.json'} is damaged: {error}") from error
