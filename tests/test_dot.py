@@ -137,6 +137,12 @@ def test_a_set_that_is_behind_is_said(ask, clip, checkpoint, tmp_path) -> None:
     assert (status, "it has those of colour_clip@" in err) == (2, True)
 
 
+def test_a_demonstration_wants_a_captioner(ask, photos, clip, tmp_path) -> None:
+    status, _, err = ask("demo", photos, "--output", tmp_path / "out", "--model", clip)
+    assert (status, "puts no pictures into words" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_without_pictures_is_refused(clip, photos, tmp_path) -> None:
     model = load_model(clip)
     model.system = torch.nn.Linear(1, 1)

@@ -16,6 +16,7 @@ import numpy as np
 from showtell.data.samples import sample_photographs
 from showtell.errors import UserError
 from showtell.library.search import Library
+from showtell.protocols import Captions, HasWords
 from showtell.recipes import report, words
 from showtell.recipes.library import index
 from showtell.recipes.map import picture_map, pictures_of, word_map
@@ -51,10 +52,13 @@ def demo(
 
     Without a folder, the photographs that installed packages carry, copied to `output/photographs`;
     without a model, the shipped one. `tell` is called with a line of progress at a time.
+
+    Raises `UsageError` for a model that is no captioner.
     """
     started = time.monotonic()
     output = Path(output)
     model = model or load_model()
+    model.require(Captions, HasWords)
     pictures = _samples(output / "photographs") if folder is None else Path(folder)
     tell(f"model {model.name}; pictures in {pictures}")
     # One library a folder: another folder's pictures would stay in it.
