@@ -20,9 +20,8 @@ from showtell.protocols import Step
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
-from showtell.train.signals import Interrupted
-from toy import CONFIG, ITEMS, SAMPLER, Line, data, error, finish, load_batch
 from together import Together
+from toy import CONFIG, SAMPLER, Line, data, error, finish, load_batch
 
 QUIET = replace(CONFIG, steps=6, ema=0.0, checkpoint_every=100, validate_every=0)
 
@@ -210,3 +209,130 @@ def test_two_processes_do_what_one_does(
     same_run(tmp_path / "one", tmp_path / "two")
     if not config.shard:
         assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_first_process_alone_writes_and_speaks(tmp_path: Path, together: Together) -> None:
+    together(tmp_path, run, tmp_path / "two", Sure, load_batch, replace(QUIET, watch_every=2))
+    assert [line["step"] for line in logged(tmp_path / "two")] == [1, 2, 3, 4, 5, 6, 6]
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"state", "model", "metrics.jsonl"}
+
+
+def queued(output: Path) -> list[Tensor]:
+    """What `after_step` was given to put into a queue, update by update."""
+    seen: list[Tensor] = []
+
+    class Queued(Sure):
+        def after_step(self, step: Step) -> None:
+            seen.append(step.carry["seen"])
+
+    run(output, Queued, load_batch, replace(QUIET, accumulate=2))
+    return seen
+
+
+def test_a_queue_gets_the_rows_of_all_processes_in_the_order_of_the_batches(
+    tmp_path: Path, together: Together
+) -> None:
+    first, second = together(tmp_path, queued, tmp_path / "two")
+    for update, (rows, others) in enumerate(zip(first, second, strict=True)):
+        expected = torch.cat([load_batch(index).grid[:, 0] for index in (2 * update, 2 * update + 1)])
+        assert torch.equal(rows, expected)
+        assert torch.equal(others, expected)
+
+
+def stopped(output: Path, config: TrainConfig, at: int, resume: bool = False) -> str:
+    """A noisy run; process 1 alone gets a signal when it loads batch `at`, twice."""
+
+    def load(index: int) -> Batch:
+        if index == at and torch.distributed.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return load_batch(index)
+
+    try:
+        run(output, Line, load, config, resume=resume)
+    except UserError as end:
+        return f"{type(end).__name__} {end.exit_status}: {end}"
+    return "done"
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_a_signal_to_one_stops_all_and_resumed_is_bit_identical(
+    tmp_path: Path, together: Together, shard: bool
+) -> None:
+    config = replace(CONFIG, steps=12, prefetch=1, checkpoint_every=100, shard=shard)
+    together(tmp_path, run, tmp_path / "whole", Line, load_batch, config)
+    first, second = together(tmp_path, stopped, tmp_path / "cut", config, 8)
+    assert first == second
+    assert "Interrupted 130: stopped at step 9 of 12" in first
+    assert together(tmp_path, stopped, tmp_path / "cut", config, -1, True) == ["done", "done"]
+    for file in ("state/state.safetensors", "model/weights.safetensors"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert logged(tmp_path / "cut") == logged(tmp_path / "whole")
+    with pytest.raises(UsageError, match=r"processes was 2 and is now 1"):
+        run(tmp_path / "cut", Line, load_batch, config, resume=True)
+
+
+def test_processes_draw_different_numbers(tmp_path: Path, together: Together) -> None:
+    first, second = together(tmp_path, drawn)
+    assert first != second
+    assert first == drawn()
+
+
+def drawn() -> float:
+    from showtell.train.update import seeded
+
+    return float(torch.rand((), generator=seeded(3, 5, torch.device("cpu"))))
+
+
+def failing(output: Path, what: str) -> str:
+    """How a run ends in which something goes wrong in one process."""
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+    class Broken(Sure):
+        def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+            step = super().forward(batch, generator)
+            bad = torch.nan if what == "loss" and rank == 1 else 0.0
+            return Step({**step.losses, "fit": step.losses["fit"] + bad}, step.carry)
+
+    def monitor(system: nn.Module, step: int, outcome: Step) -> dict[str, float]:
+        assert rank == 0
+        raise UserError("it has collapsed")
+
+    def validate(system: nn.Module) -> dict[str, float]:
+        assert rank == 0
+        if what == "validation":
+            raise UserError("the pictures are gone")
+        if what == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return error(system)
+
+    config = replace(QUIET, watch_every=2 if what == "monitor" else 0, validate_every=3)
+    config = replace(config, batch_size=1) if what == "small" else config
+    try:
+        run(output, Broken, load_batch, config, monitor=monitor, validate=validate)
+    except UserError as end:
+        saved = (
+            json.loads((output / "state" / "progress.json").read_text())["progress"]["step"]
+            if (output.exists())
+            else None
+        )
+        return f"{end.exit_status} {saved} {end}"
+    return "done"
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "second"),
+    [
+        ("loss", "1 0 the loss 'fit' became nan at step 1", "1 0 the loss 'fit' became nan at step 1"),
+        ("monitor", "1 2 it has collapsed", "1 2 the first process failed: it has collapsed"),
+        ("validation", "1 0 the pictures are gone", "1 0 the first process failed: the pictures are gone"),
+        ("signal", "143 3 stopped at step 3 of 6", "143 3 stopped at step 3 of 6"),
+        ("small", "2 None train.batch_size=1 is too small for 2", "2 None train.batch_size=1 is too small"),
+    ],
+)
+def test_what_fails_in_one_process_ends_all(
+    tmp_path: Path, together: Together, what: str, first: str, second: str
+) -> None:
+    said = together(tmp_path, failing, tmp_path / "two", what)
+    assert said[0].startswith(first)
+    assert said[1].startswith(second)
