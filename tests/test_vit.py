@@ -12,7 +12,7 @@ from showtell.errors import UsageError
 from showtell.hub.huggingface.families.vit import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
-from showtell.protocols import EmbedsImages, Trainable
+from showtell.protocols import Classifies, Trainable
 from showtell.systems.vit import ViT, ViTConfig
 
 SMALL = ViTConfig(12, 4, 12, 2, 3, 20, 5)
@@ -50,7 +50,9 @@ def test_forward_and_every_gradient(pair, size):
     theirs = reference(
         pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True, output_hidden_states=True
     )
-    torch.testing.assert_close(ours.classify(Batch(pixels=pixels)), theirs.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        ours.classify(ours.embed_image(Batch(pixels=pixels))), theirs.logits, atol=1e-5, rtol=1e-5
+    )
     ours.zero_grad()
     reference.zero_grad()
     ours(Batch(pixels=pixels, labels=labels)).losses["classes"].backward()
@@ -78,11 +80,24 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
     assert import_folder(tmp_path).config == ours.config
 
 
+def test_names_of_classes_go_in_and_out(pair, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    _, ours, _ = pair
+    assert ours.config.class_names == ()  # the reference calls them LABEL_0, LABEL_1, ...
+    named = ViT(replace(ours.config, class_names=("cat", "dog", "crane", "crane", "鸟")))
+    export_folder(named, tmp_path)
+    theirs = transformers.ViTForImageClassification.from_pretrained(tmp_path)
+    assert theirs.config.id2label == dict(enumerate(named.class_names))
+    assert import_folder(tmp_path).class_names == named.class_names
+    with pytest.raises(ValueError, match="2 names for 5 classes"):
+        replace(ours.config, class_names=("cat", "dog"))
+
+
 def test_it_learns_one_batch_with_every_weight(batch):
     torch.manual_seed(0)
     system = ViT(SMALL)
     assert isinstance(system, Trainable)
-    assert isinstance(system, EmbedsImages)
+    assert isinstance(system, Classifies)
     optimiser = torch.optim.Adam(system.parameters(), 0.01)
     for _ in range(60):
         loss = system(batch).losses["classes"]

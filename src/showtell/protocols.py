@@ -111,6 +111,18 @@ class EmbedsImages(Protocol):
 
 
 @runtime_checkable
+class Classifies(EmbedsImages, Protocol):
+    """Knows which of the classes it was taught a picture shows."""
+
+    class_names: Sequence[str]
+    """In the order of the logits; empty where nobody named them."""
+
+    def classify(self, encoded: Encoded) -> Tensor:
+        """Logits `[B K]` of encoded pictures."""
+        ...
+
+
+@runtime_checkable
 class EmbedsText(Protocol):
     """Turns texts into vectors in the space of the pictures."""
 

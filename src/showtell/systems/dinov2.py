@@ -89,6 +89,8 @@ class DINOv2ClassifierConfig(DINOv2Config):
     """With the classes of ImageNet."""
 
     num_classes: int = 1000
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty where nobody named them."""
 
 
 class DINOv2Classifier(DINOv2):
@@ -100,18 +102,18 @@ class DINOv2Classifier(DINOv2):
 
     def __init__(self, config: DINOv2ClassifierConfig) -> None:
         super().__init__(config)
+        self.class_names = config.class_names
         self.classifier = nn.Linear(2 * config.width, config.num_classes)
         initialise(self.classifier)
 
-    def classify(self, batch: Batch) -> Tensor:
+    def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B num_classes]`."""
-        encoded = self.embed_image(batch)
         return self.classifier(torch.cat([encoded.pooled, encoded.tokens[:, 1:].mean(1)], -1))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the pictures' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -33,6 +33,8 @@ class EfficientNet(nn.Module):
 
     Config: ClassVar = EfficientNetConfig
     loss_weights: ClassVar = {"classes": 1.0}
+    class_names: ClassVar = ()
+    """The package of the weights does not name them."""
 
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
@@ -46,14 +48,14 @@ class EfficientNet(nn.Module):
         grid = self.net(normalise(batch.pixels, self.config.mean, self.config.std, dtype))
         return Encoded(grid, grid.mean(1))
 
-    def classify(self, batch: Batch) -> Tensor:
+    def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B 1000]`."""
-        return self.net.classifier(self.embed_image(batch).pooled)
+        return self.net.classifier(encoded.pooled)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the pictures' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -35,6 +35,8 @@ class ViTConfig:
     num_heads: int = 12
     mlp_dim: int = 3072
     num_classes: int = 1000
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty where nobody named them."""
     activation: Activation = "gelu"
     eps: float = 1e-12
     dropout: float = 0.0
@@ -42,6 +44,10 @@ class ViTConfig:
     """The paper's; the others are those it compares with in appendix D.4, and waves."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
 
 class ViT(nn.Module):
@@ -53,6 +59,7 @@ class ViT(nn.Module):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.config = c = config
+        self.class_names = c.class_names
         self.embed = PictureEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.classifier = nn.Linear(c.width, c.num_classes)
@@ -72,11 +79,11 @@ class ViT(nn.Module):
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the pictures' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
 
-    def classify(self, batch: Batch) -> Tensor:
+    def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B num_classes]`."""
-        return self.classifier(self.embed_image(batch).pooled)
+        return self.classifier(encoded.pooled)
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

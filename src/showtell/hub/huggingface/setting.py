@@ -52,3 +52,23 @@ def sizes_to(ours: Any) -> dict[str, Any]:
         "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(ours.activation, ours.activation),
         "layer_norm_eps": ours.eps,
     }
+
+
+def classes_from(theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """How many classes, and their names; the reference calls those without `LABEL_0` and so on."""
+    named = theirs.get("id2label", _unnamed(2))
+    names = tuple(str(named[key]) for key in sorted(named, key=int))
+    return {
+        "num_classes": len(names),
+        "class_names": () if names == tuple(_unnamed(len(names)).values()) else names,
+    }
+
+
+def classes_to(ours: Any) -> dict[str, Any]:
+    """The same, under their names."""
+    named = {str(i): name for i, name in enumerate(ours.class_names)} or _unnamed(ours.num_classes)
+    return {"id2label": named, "label2id": {name: int(key) for key, name in named.items()}}
+
+
+def _unnamed(count: int) -> dict[str, str]:
+    return {str(i): f"LABEL_{i}" for i in range(count)}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.hub.huggingface.rename import Rename, linear, rename
-from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
 from showtell.systems.dinov2 import DINOv2, DINOv2Classifier, DINOv2ClassifierConfig, DINOv2Config
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers")
@@ -32,7 +32,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
     }
     if "classifier.weight" not in names:
         return DINOv2Config(**sizes)
-    return DINOv2ClassifierConfig(**sizes, num_classes=len(theirs.get("id2label", "ab")))
+    return DINOv2ClassifierConfig(**sizes, **classes_from(theirs))
 
 
 def config_to(ours: DINOv2Config) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def config_to(ours: DINOv2Config) -> dict[str, Any]:
     head = "Model"
     if isinstance(ours, DINOv2ClassifierConfig):
         head = "ForImageClassification"
-        described["id2label"] = {str(i): f"LABEL_{i}" for i in range(ours.num_classes)}
+        described |= classes_to(ours)
     name = "Dinov2WithRegisters" if registers else "Dinov2"
     return {
         **described,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.hub.huggingface.rename import Rename, linear, rename
-from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
 from showtell.systems.vit import ViT, ViTConfig
 
 MODEL_TYPES = ("vit",)
@@ -22,7 +22,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTConfig:
     return ViTConfig(
         image_size=theirs["image_size"],
         patch_size=theirs["patch_size"],
-        num_classes=len(theirs.get("id2label", "ab")),
+        **classes_from(theirs),
         **sizes_from(theirs),
     )
 
@@ -36,7 +36,7 @@ def config_to(ours: ViTConfig) -> dict[str, Any]:
         "architectures": ["ViTForImageClassification"],
         "image_size": ours.image_size,
         "patch_size": ours.patch_size,
-        "id2label": {str(i): f"LABEL_{i}" for i in range(ours.num_classes)},
+        **classes_to(ours),
         "hidden_dropout_prob": ours.dropout,
         **sizes_to(ours),
     }
