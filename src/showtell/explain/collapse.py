@@ -78,6 +78,8 @@ class CollapseMonitor:
 
     def verdict(self) -> str:
         """The last reading in a sentence."""
+        if not self.history:
+            return "nothing has been read yet"
         step, last = self.history[-1]
         figures = (
             f"at step {step} features vary by {last.std:.2f} of what an even spread would and fill "

@@ -17,5 +17,6 @@ def simclr(num_pictures: int) -> ViewingRecipe:
             learning_rate=1e-3,
             warmup_steps=steps // 10,
             validate_every=0,
+            watch_every=20,
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from showtell.data.sampler import Sampler
 from showtell.errors import UsageError
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PATCH_SIZE
+from showtell.recipes.alarm import Alarm
 from showtell.recipes.fit import fit
 from showtell.recipes.settings import record
 from showtell.recipes.unlabelled import SMALL, Unlabelled, find_unlabelled, load_pixels
@@ -38,6 +39,8 @@ KINDS: dict[type[Any], tuple[type[nn.Module], Views, Views]] = {
 }
 """Of each configuration: its system, and the views of photographs and of small pictures."""
 PAPER_SIZE = 224
+WATCHED = 128
+"""Pictures at most that the alarm looks at."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,25 @@ class ViewingRecipe:
         return find_unlabelled(data)
 
     def run(
-        self, name: str, data: Unlabelled, output: Path, *, resume: bool = False, device: str = "cpu"
+        self,
+        name: str,
+        data: Unlabelled,
+        output: Path,
+        *,
+        resume: bool = False,
+        device: str = "cpu",
+        validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
     ) -> dict[str, Any]:
-        """Train, write `output/model`; return what was reached."""
+        """Train, write `output/model` and the curves of the run's health; return what was reached.
+
+        Without labels nothing says which weights are best: the last are kept, unless `validate` measures.
+        Raises `UserError` when the run collapses.
+        """
         recipe = self.settled(data)
         assert recipe.size is not None
-        torch.manual_seed(recipe.train.seed)
-        system = KINDS[type(recipe.system)][0](recipe.system)  # a wrong setting is found before reading
+        system = recipe.build()  # a wrong setting is found before the pictures are read
         pixels = load_pixels(data, recipe.size)
-        sampler = Sampler(len(pixels), recipe.train.batch_size, recipe.train.seed)
+        sampler = Sampler(len(pixels), recipe.train.batch_size, recipe.train.seed, distinct=True)
         views = recipe.views()
 
         def load_batch(index: int) -> Batch:
@@ -78,7 +91,11 @@ class ViewingRecipe:
             "settings": record(recipe),
             "data": {"hash": pixels.hash, "train": len(pixels)},
         }
-        return fit(
+        alarm = None
+        if not isinstance(recipe.system, SimMIMConfig):  # which has nothing that could collapse
+            watched = pixels[list(range(0, len(pixels), -(-len(pixels) // WATCHED)))].to(device)
+            alarm = Alarm(draw_views(watched, views, _seeded(recipe.train.seed, 0, device)), output, resume)
+        reached = fit(
             system,
             recipe.train,
             output,
@@ -86,12 +103,17 @@ class ViewingRecipe:
             facts=facts,
             about=f"{len(pixels)} pictures of {recipe.size} x {recipe.size} to learn from, without labels",
             load_batch=load_batch,
+            validate=validate,
+            monitor=alarm,
             describe=lambda index: ", ".join(pixels.paths[i].name for i in sampler(index)),
             preprocess={"size": recipe.size, "version": f"squash{recipe.size}-v1"},
             card=lambda _: _card(name, system, facts),
             resume=resume,
             device=device,
         )
+        if alarm:
+            alarm.draw()
+        return reached
 
     def settled(self, data: Unlabelled) -> ViewingRecipe:
         """The recipe with everything decided that waits for the pictures.
@@ -107,6 +129,11 @@ class ViewingRecipe:
         if size < 8 or size % unit:
             raise UsageError(f"size={size}: give a multiple of {unit} pixels, 8 at least")
         return replace(self, system=system, size=size, stem=stem, backbone=system.backbone)
+
+    def build(self) -> nn.Module:
+        """The system as its seed begins it."""
+        torch.manual_seed(self.train.seed)
+        return KINDS[type(self.system)][0](self.system)
 
     def views(self) -> Views:
         """The paper's views at the recipe's size; the blur shrinks as the pictures do."""
