@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from conftest import CAPTIONS
 from dual import COLOURS, colour_clip
 from showtell.cli.main import run
+from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.library.search import Library
 from showtell.recipes.library import index
 from showtell.recipes.model import load_model
 from showtell.recipes.search import Searcher, engines_of, search
+from showtell.systems.vse import VSE, VSEConfig
+from showtell.train.checkpoint import save_checkpoint
 from test_library import draw
 
 
@@ -135,6 +139,32 @@ def test_a_set_that_is_behind_is_said(ask, clip, checkpoint, tmp_path) -> None:
     assert "colour_clip@" in err
     status, _, err = ask("index", *place, "--forget", "clip")
     assert (status, "it has those of colour_clip@" in err) == (2, True)
+
+
+def test_words_that_a_dual_encoder_lacks_are_named_and_left_out(ask, photos, tmp_path) -> None:
+    tokenizer = WordTokenizer.train(CAPTIONS)
+    torch.manual_seed(0)
+    system = VSE(VSEConfig(vocab_size=len(tokenizer), word_width=8, width=16))
+    with torch.no_grad():
+        system.words.weight[tokenizer.unknown] = torch.nan
+    save_checkpoint(
+        tmp_path / "vse",
+        system,
+        record={"recipe": "vse"},
+        tokenizer_json=tokenizer.to_json(),
+        preprocess={"backbone": "efficientnet_lite0", "version": "squash224-v1"},
+        card="# random\n",
+    )
+    place = ("--library", tmp_path / "library", "--model", tmp_path / "vse")
+    assert ask("index", photos, *place)[0] == 0
+    status, lines, err = ask("search", "a zebra dog", *place)
+    assert status == 0
+    assert [line["score"] for line in lines] == sorted((line["score"] for line in lines), reverse=True)
+    assert all(-1 <= line["score"] <= 1 for line in lines), "the unknown word's vector was read"
+    assert "does not know them: zebra" in err
+    known = ask("search", "a dog", *place)[1]
+    assert [(line["path"], line["score"]) for line in lines] == [(k["path"], k["score"]) for k in known]
+    assert ask("search", "zebra", *place)[0] == 2
 
 
 def test_a_demonstration_wants_a_captioner(ask, photos, clip, tmp_path) -> None:
