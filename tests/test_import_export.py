@@ -382,6 +382,19 @@ def test_weights_in_many_files(source, tmp_path, capsys):
 
 
 @ONE
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_exactly(source, dtype, tmp_path):
+    folder = copied(source, tmp_path)
+    halves = {n: t.to(dtype) for n, t in load_file(folder / "model.safetensors").items()}
+    save_file(halves, folder / "model.safetensors")
+    import_model(str(folder), tmp_path / "ours")
+    export_model(tmp_path / "ours", tmp_path / "theirs")
+    after = load_file(tmp_path / "theirs" / "model.safetensors")
+    assert after.keys() == halves.keys()
+    assert all(torch.equal(after[name], half.float()) for name, half in halves.items())
+
+
+@ONE
 def test_a_pickle_is_refused_with_the_way_out(source, tmp_path, capsys):
     folder = copied(source, tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

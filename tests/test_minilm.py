@@ -3,11 +3,14 @@
 import pytest
 import torch
 
+from conftest import CAPTIONS
+from showtell.cli.main import run
 from showtell.data.batch import Batch, pad
 from showtell.errors import MissingError
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.packages import PACKAGES, minilm_folder
 from showtell.protocols import EmbedsText
+from showtell.recipes.model import load_model
 from showtell.systems.bert import BERTEncoder
 
 # Pieces of "a dog runs on the grass", "a puppy is playing outside", "stock prices fell".
@@ -43,6 +46,20 @@ def test_vectors_equal_the_reference(folder, encoder):
         expected = (tokens * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
         pooled = encoder.embed_text(Batch(ids=ids, keep=keep)).pooled
     torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_texts_in_are_vectors_out_as_the_reference_has_them(folder, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    assert run(["import", "all-MiniLM-L6-v2", "--output", str(tmp_path / "minilm")]) == 0
+    texts = [*CAPTIONS, "", "A naïve café, 猫 on the mat 🐈!", "long " * 600]
+    found = load_model(tmp_path / "minilm").embed_texts(texts)
+    read = transformers.AutoTokenizer.from_pretrained(folder)
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    for text, vector in zip(texts, found, strict=True):
+        inputs = read(text, padding=False, truncation=True, max_length=512, return_tensors="pt")
+        expected = reference(**inputs).last_hidden_state.mean(1)[0]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
