@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from showtell.recipes.import_model import import_model
     from showtell.recipes.library import index
     from showtell.recipes.model import Model, load_model
+    from showtell.recipes.probe import probe
     from showtell.recipes.search import Searcher, search, similar
     from showtell.recipes.training import run as train_model
 
@@ -45,6 +46,7 @@ __all__ = [
     "index",
     "load_model",
     "map",
+    "probe",
     "search",
     "similar",
     "train_model",
@@ -66,6 +68,7 @@ _HOMES = {
     "index": "recipes.library.index",
     "load_model": "recipes.model.load_model",
     "map": "recipes.map",
+    "probe": "recipes.probe.probe",
     "search": "recipes.search.search",
     "similar": "recipes.search.similar",
     "train_model": "recipes.training.run",

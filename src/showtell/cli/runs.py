@@ -23,7 +23,9 @@ Data = Annotated[
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="show_and_tell or show_attend_and_tell.")],
+    recipe: Annotated[
+        str, typer.Argument(help="Its name, such as show_and_tell or simsiam; a wrong one lists all.")
+    ],
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")],
     settings: Annotated[
@@ -38,7 +40,7 @@ def train(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Train a captioner on pictures with captions.
+    """Train a recipe on one's own data.
 
     Ctrl-C saves the run and stops; --resume goes on to the very same result.
     """

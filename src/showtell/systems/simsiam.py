@@ -19,7 +19,7 @@ from showtell.nn.mlp import mlp
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PictureTower, each_view
 from showtell.objectives.views import simsiam_loss
-from showtell.protocols import Encoded, Step
+from showtell.protocols import Encoded, Rate, Step
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class SimSiam(nn.Module):
 
     Config: ClassVar = SimSiamConfig
     loss_weights: ClassVar = {"simsiam": 1.0}
+    # Source: Chen & He 2021, section 4.2: a predictor whose rate does not fall keeps up with the targets.
+    rates: ClassVar = {"predictor.": Rate(constant=True)}
 
     def __init__(self, config: SimSiamConfig) -> None:
         super().__init__()
