@@ -79,9 +79,9 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     Raises `UsageError` when the reference has no such model, `UserError` when the folder cannot be written.
     """
     folder = Path(folder)
-    family = _family_of(system)
     config = cast(Any, system.config)
-    text = json.dumps(family.config_to(config), indent=2, ensure_ascii=False)
+    family, theirs = _family_of(system, config)
+    text = json.dumps(theirs, indent=2, ensure_ascii=False)
     tensors = write_out(system.state_dict(), family.table(config))
     weights, described = folder / WHOLE, folder / "config.json"
     written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
@@ -128,8 +128,13 @@ def _family(name: Any, file: Path) -> Family:
     return known[name]
 
 
-def _family_of(system: nn.Module) -> Family:
+def _family_of(system: nn.Module, config: Any) -> tuple[Family, dict[str, Any]]:
+    """The first of the families of a system that can express its configuration, and how it does."""
+    refusal = UsageError(f"{type(system).__name__} has no counterpart in the Hugging Face layout")
     for family in _families():
         if type(system) in family.SYSTEMS:
-            return family
-    raise UsageError(f"{type(system).__name__} has no counterpart in the Hugging Face layout")
+            try:
+                return family, family.config_to(config)
+            except UsageError as error:
+                refusal = error
+    raise refusal

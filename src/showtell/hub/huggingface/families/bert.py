@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.errors import UsageError
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
@@ -40,6 +41,8 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
+    if not ours.num_segments:
+        raise UsageError("the reference's BERT has segments, at least one")
     heads = isinstance(ours, BERTConfig)
     # A model with a pooler that says nothing pools by it; one that says "cls" pools without.
     says = not heads and (ours.pooling == "mean" or not ours.pooler)
