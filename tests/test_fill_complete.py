@@ -1,12 +1,14 @@
 """Missing words are guessed, and texts gone on with, by checkpoints of any family that can."""
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from showtell.cli.main import run
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
@@ -172,3 +174,61 @@ def test_the_end_of_a_long_text_is_gone_on_with(models):
 def test_results_are_json(models):
     for result in (fill("The [MASK]", models["bert"], top=1).guesses[0], complete("The", models["gpt2"], 2)):
         assert json.loads(json.dumps(dataclasses.asdict(result)))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folders")
+    return {f: str(language_model(folder / f, f)) for f in ("bert", "gpt2")}
+
+
+def test_fill_on_the_command_line(folders, capsys, monkeypatch):
+    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"], "--top", "2", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.keys() for line in lines] == [{"text", "mask", "token", "probability"}] * 2
+    assert lines[0]["probability"] >= lines[1]["probability"]
+    long = "[MASK] " + "cat " * 40
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"The [MASK].\nno mask\n{long}\nA ☃ [MASK]\n"))
+    assert run(["fill", "-", "-m", folders["bert"], "--top", "1", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert "'no mask' hides no word" in err
+    assert "24 tokens the model reads, and cut: 1 of the texts" in err
+    assert "not known to the model: 1 pieces" in err
+    assert run(["fill", long, "-m", folders["bert"], "--strict"]) == 1
+    assert "shorten it" in capsys.readouterr().err
+    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"]]) == 0
+    assert "probability" in capsys.readouterr().out
+
+
+def test_complete_on_the_command_line(folders, capsys):
+    drawn = [
+        "complete",
+        "The cat",
+        "-m",
+        folders["gpt2"],
+        "--max-tokens",
+        "6",
+        "--sample",
+        "nucleus",
+        "--json",
+    ]
+    assert run([*drawn, "--seed", "3"]) == run([*drawn, "--seed", "3"]) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first == second
+    assert first["text"] == "The cat"
+    assert run(["complete", "The cat", "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert capsys.readouterr().out.startswith("The cat")
+    assert run(["complete", "The cat " * 40, "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert "tokens of the text were not read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["fill", "complete"])
+def test_a_language_model_has_to_be_named(verb, folders, checkpoint, capsys, monkeypatch):
+    monkeypatch.delenv("SHOWTELL_MODEL", raising=False)
+    assert run([verb, "a [MASK]"]) == 2
+    assert f"showtell train {'bert' if verb == 'fill' else 'gpt'}_mini --data" in capsys.readouterr().err
+    other = folders["gpt2" if verb == "fill" else "bert"]
+    for wrong in (other, str(checkpoint)):
+        assert run([verb, "a [MASK]", "-m", wrong]) == 2
+        assert "choose another with --model" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from showtell.data.texts.pairs import SentencePairs
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
+from showtell.errors import UsageError
 from showtell.objectives.masked_words import mask_words
 from showtell.recipes.fit import fit
 from showtell.recipes.language_card import language_card
@@ -67,6 +68,11 @@ class LanguageRecipe:
     ) -> dict[str, Any]:
         """Learn a vocabulary from the training documents, train, write `output/model`."""
         cls, kind, family = KINDS[type(self.system)]
+        try:
+            with torch.device("meta"):
+                cls(self.system)  # a wrong setting is found before an hour of reading
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         print(f"learning a vocabulary from {data.num_training} words", file=sys.stderr)
         tokenizer = SubwordTokenizer.train(data.training, kind, self.system.vocab_size, family)
         recipe = replace(self, system=fitted(self.system, tokenizer))
