@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from showtell.recipes import map, words
     from showtell.recipes.caption import caption
     from showtell.recipes.classify import classify
+    from showtell.recipes.complete import complete
     from showtell.recipes.demo import demo
     from showtell.recipes.environment import environment as env
     from showtell.recipes.evaluate import evaluate
     from showtell.recipes.export_model import export_model
+    from showtell.recipes.fill import fill
     from showtell.recipes.import_model import import_model
     from showtell.recipes.library import index
     from showtell.recipes.model import Model, load_model
@@ -38,10 +40,12 @@ __all__ = [
     "caption",
     "check_data",
     "classify",
+    "complete",
     "demo",
     "env",
     "evaluate",
     "export_model",
+    "fill",
     "import_model",
     "index",
     "load_model",
@@ -60,10 +64,12 @@ _HOMES = {
     "caption": "recipes.caption.caption",
     "check_data": "data.check.check",
     "classify": "recipes.classify.classify",
+    "complete": "recipes.complete.complete",
     "demo": "recipes.demo.demo",
     "env": "recipes.environment.environment",
     "evaluate": "recipes.evaluate.evaluate",
     "export_model": "recipes.export_model.export_model",
+    "fill": "recipes.fill.fill",
     "import_model": "recipes.import_model.import_model",
     "index": "recipes.library.index",
     "load_model": "recipes.model.load_model",
