@@ -23,6 +23,7 @@ def clip_b32(num_pictures: int) -> PairingRecipe:
         train=TrainConfig(
             steps=steps,
             batch_size=batch_size,
+            chunk_size=128,
             learning_rate=5e-4,
             warmup_steps=min(2000, steps // 10),
             betas=(0.9, 0.98),
@@ -46,7 +47,7 @@ def clip_mini(num_pictures: int) -> PairingRecipe:
     batch_size = 256
     per_epoch = epochs(5, num_pictures, batch_size, at_least=50)  # five captions a picture, each once
     train = TrainConfig(
-        steps=8 * per_epoch,
+        steps=6 * per_epoch,
         batch_size=batch_size,
         learning_rate=1e-3,
         warmup_steps=50,

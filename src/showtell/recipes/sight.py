@@ -60,7 +60,7 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
 
 
 def _pixels(pictures: np.ndarray) -> Batch:
-    return Batch(pixels=torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2))
+    return Batch(pixels=torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous())
 
 
 def _unlike(folder: Path, wanted: str, offered: str) -> UserError:

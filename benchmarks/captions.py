@@ -1,0 +1,28 @@
+"""Captions of people for the benchmarks: of a data set, or random words of the lengths that people write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from showtell.data.sources.detect import read
+from showtell.data.tokenizers.subword import SubwordTokenizer
+
+
+def captions(data: Path | None, count: int) -> list[str]:
+    """`count` captions; without a data set, words of four letters: mean 11, at least 4, at most 25."""
+    if data is not None:
+        texts = [text for entry in read(data).entries for text in entry.captions]
+        return [texts[(7919 * i) % len(texts)] for i in range(count)]
+    generator = torch.Generator().manual_seed(0)
+    letters = torch.randint(97, 123, (1000, 4), generator=generator).tolist()
+    words = ["".join(map(chr, row)) for row in letters]
+    lengths = (torch.randn(count, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int().tolist()
+    chosen = torch.randint(len(words), (count, 25), generator=generator).tolist()
+    return [" ".join(words[i] for i in row[:n]) for n, row in zip(lengths, chosen, strict=True)]
+
+
+def clip_tokenizer(data: Path | None) -> SubwordTokenizer:
+    """Byte pairs with CLIP's special tokens, from as many captions as make a common word one token."""
+    return SubwordTokenizer.train(captions(data, 20_000), "bpe", 8000, "clip")
