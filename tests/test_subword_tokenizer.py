@@ -292,6 +292,17 @@ def test_special_tokens_of_no_known_family_are_named(trained) -> None:
         load_tokenizer(json.dumps(stored))
 
 
+@pytest.mark.parametrize("unknown", [None, "[NONE]"])
+def test_a_vocabulary_without_the_unknown_token_is_damaged(trained, unknown) -> None:
+    stored = json.loads(trained["wordpiece", "bert"].to_json())
+    if unknown:
+        stored["model"]["unk_token"] = unknown
+    else:
+        del stored["model"]["vocab"]["[UNK]"]
+    with pytest.raises(UserError, match="damaged"):
+        load_tokenizer(json.dumps(stored))
+
+
 def test_words_are_told_from_sub_words(trained) -> None:
     words = WordTokenizer.train(["a dog runs"])
     assert isinstance(load_tokenizer(words.to_json()), WordTokenizer)

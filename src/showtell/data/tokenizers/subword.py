@@ -52,7 +52,7 @@ class SubwordTokenizer:
         self._before = around[:1] if around[:1] == [self.start] and len(around) > 1 else []
         self._after = around[len(self._before) :]
         try:
-            tokenizer.encode("\U0010fffd")
+            tokenizer.encode("ᚠ")  # a rune: in a vocabulary without it, the unknown token is looked up
         except Exception as error:  # the library raises nothing narrower
             raise ValueError(f"a text may have no ids: {error}") from error
 
