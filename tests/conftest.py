@@ -62,3 +62,11 @@ def tiny_checkpoint(folder: Path, system: str = "show_and_tell", seed: int = 0) 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "model")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> Path:
+    """A small dual encoder that has learned four colours."""
+    from dual import colour_clip
+
+    return colour_clip(tmp_path_factory.mktemp("clip") / "model")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dual import COLOURS, colour_clip
+from dual import COLOURS
 from showtell.cli.main import run
 from showtell.data.image import ImageError
 from showtell.data.samples import sample_photographs
@@ -21,11 +21,6 @@ from showtell.recipes.classify import SCALE, Classifier, classify
 from showtell.recipes.evaluate import evaluate
 from showtell.recipes.model import load_model
 from test_library import draw
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    return colour_clip(tmp_path_factory.mktemp("clip") / "model")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import CAPTIONS
-from dual import COLOURS, colour_clip
+from dual import COLOURS
 from showtell.cli.main import run
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
@@ -20,11 +20,6 @@ from showtell.recipes.search import Searcher, engines_of, search
 from showtell.systems.vse import VSE, VSEConfig
 from showtell.train.checkpoint import save_checkpoint
 from test_library import draw
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    return colour_clip(tmp_path_factory.mktemp("clip") / "model")
 
 
 @pytest.fixture(scope="module")
