@@ -56,8 +56,8 @@ class Together:
         got: dict[int, Any] = {}
         failure = None
         while len(got) < self.size and failure is None:
-            ready = connection.wait([p for i, p in enumerate(pipes) if i not in got], timeout=60)
-            failure = None if ready else "no answer within a minute"
+            ready = connection.wait([p for i, p in enumerate(pipes) if i not in got], timeout=240)
+            failure = None if ready else "no answer for four minutes"
             for pipe in ready:
                 rank = pipes.index(pipe)
                 got[rank], wrong = pipe.recv()
