@@ -15,7 +15,13 @@ def classify(
     files: Annotated[
         list[str], typer.Argument(help="Pictures, folders of pictures, or - to read paths line by line.")
     ],
-    labels: Annotated[str, typer.Option(help='What to choose between, such as "a dog,a cat".')],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help='What to choose between, such as "a dog,a cat"; without it, the classes it was taught.',
+            show_default=False,
+        ),
+    ] = None,
     template: Annotated[
         str, typer.Option(help='What is said with each label in place of {}, such as "a photo of {}".')
     ] = "{}",
@@ -26,7 +32,8 @@ def classify(
 ) -> None:
     """Say which of some labels fits each picture best, though none was trained.
 
-    Any model that compares pictures with texts can, and any captioner. A file that cannot be read is named
+    Any model that compares pictures with texts can, and any captioner. A model that was taught classes, as by
+    `train vit_mini`, answers with those. A file that cannot be read is named
     on standard error; the others go on, and the exit status is 1.
     """
     from showtell.recipes.classify import classify
@@ -41,7 +48,12 @@ def classify(
     given = (path for name in files for path in (lines() if name == "-" else [name]))
     loaded = load_model(model, device)
     for picture in classify(
-        given, labels.split(","), loaded, template=template, max_pixels=max_pixels, skip=skip
+        given,
+        None if labels is None else labels.split(","),
+        loaded,
+        template=template,
+        max_pixels=max_pixels,
+        skip=skip,
     ):
         if json:
             emit(picture)

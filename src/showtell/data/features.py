@@ -6,10 +6,11 @@ import fcntl
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from showtell.data.content import read_content
 from showtell.data.image import ImageError, decode_image
 from showtell.data.prefetch import prefetch
 from showtell.data.transforms import squash
+
+Item = TypeVar("Item")
 
 DIGEST_BYTES = 32
 BATCH = 32
@@ -94,11 +97,29 @@ class FeatureCache:
         `progress(done, total)` counts the pictures that are on disk or skipped. Another process that
         adds at the same time is waited for.
         """
+        return self._add(self._read, paths, len(paths), progress)
+
+    def add_contents(
+        self,
+        contents: Iterable[tuple[str, bytes | ImageError]],
+        total: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> FeatureRows:
+        """As `add`, of files in an archive, say: each one's name, and its bytes or why there are none."""
+        return self._add(self._read_content, contents, total, progress)
+
+    def _add(
+        self,
+        read: Callable[[Item], tuple[Path, bytes, np.ndarray | str | None]],
+        pictures: Iterable[Item],
+        total: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> FeatureRows:
         skipped: dict[Path, str] = {}
         digests: list[bytes | None] = []
         waiting: dict[bytes, np.ndarray] = {}
         with self._alone():
-            for path, digest, outcome in prefetch(self._read, paths):
+            for path, digest, outcome in prefetch(read, pictures):
                 if isinstance(outcome, str):
                     skipped[path] = outcome
                 elif outcome is not None and digest not in self._row_of:
@@ -108,11 +129,11 @@ class FeatureCache:
                     self._append(waiting)
                     waiting = {}
                 if progress and not waiting:
-                    progress(len(digests), len(paths))
+                    progress(len(digests), total)
             if waiting:
                 self._append(waiting)
                 if progress:
-                    progress(len(digests), len(paths))
+                    progress(len(digests), total)
         self._load()
         rows = [-1 if d is None else self._row_of[d] for d in digests]
         return FeatureRows(np.array(rows, np.int64), skipped)
@@ -120,13 +141,25 @@ class FeatureCache:
     def _read(self, path: Path) -> tuple[Path, bytes, np.ndarray | str | None]:
         """A picture's digest, and its pixels, or why there are none, or None when its row is there."""
         try:
-            data, digest = read_content(path)
-            if digest in self._row_of:
-                return path, digest, None
-            pixels = decode_image(data, path, at_least=2 * self._size)
+            return self._prepare(path, *read_content(path))
         except ImageError as error:
             return path, b"", error.reason
-        return path, digest, squash(pixels, self._size)
+
+    def _read_content(
+        self, content: tuple[str, bytes | ImageError]
+    ) -> tuple[Path, bytes, np.ndarray | str | None]:
+        path, data = Path(content[0]), content[1]
+        try:
+            if isinstance(data, ImageError):
+                raise data
+            return self._prepare(path, data, hashlib.sha256(data).digest())
+        except ImageError as error:
+            return path, b"", error.reason
+
+    def _prepare(self, path: Path, data: bytes, digest: bytes) -> tuple[Path, bytes, np.ndarray | str | None]:
+        if digest in self._row_of:
+            return path, digest, None
+        return path, digest, squash(decode_image(data, path, at_least=2 * self._size), self._size)
 
     def _append(self, pictures: dict[bytes, np.ndarray]) -> None:
         grid = self._compute(np.stack(list(pictures.values())))

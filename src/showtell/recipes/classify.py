@@ -1,10 +1,11 @@
-"""Tell pictures apart by labels that were never trained: zero-shot classification.
+"""Tell pictures apart: by labels that were never trained, zero-shot, or by classes that a model was taught.
 
+    classifier:    P(class | picture) = softmax over classes of  its logits
     dual encoder:  P(label | picture) = softmax over labels of  scale * cos(picture, label)
     captioner:     P(label | picture) = softmax over labels of  log (p(label | picture) / p(label | grey))
 
-The first is Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision",
-section 3.1. The second is Bayes' rule with all labels equally likely: a captioner says some words of any
+The second is Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision",
+section 3.1. The third is Bayes' rule with all labels equally likely: a captioner says some words of any
 picture, so what it says of a grey one is taken off, as Zhao et al. 2021, "Calibrate Before Use", take off
 what a language model says of nothing.
 """
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 from showtell.data.image import MAX_PIXELS
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError
-from showtell.protocols import Captions, EmbedsImages, EmbedsText, Encoded, State
+from showtell.protocols import Captions, Classifies, EmbedsImages, EmbedsText, Encoded, State
 from showtell.recipes.model import Model, load_model
 from showtell.recipes.pictures import Given, Skip, read_batches
 from showtell.tasks.retrieve import likelihood
@@ -56,7 +57,7 @@ class Classified:
 
 def classify(
     pictures: Given,
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
     model: Model | None = None,
     *,
     template: str = "{}",
@@ -65,10 +66,11 @@ def classify(
 ) -> Iterator[Classified]:
     """Which of the labels fits each picture file best, in the order given; without a model, the shipped one.
 
-    A label takes the place of `{}` in the template, such as "a photo of {}". A file that cannot be read is
+    Without labels, the classes that the model was taught. A label takes the place of `{}` in the template,
+    such as "a photo of {}". A file that cannot be read is
     passed to `skip`; without `skip` it raises `ImageError`.
 
-    Raises `UsageError` as `Classifier`.
+    Raises `UsageError` as `Classifier`, or without labels as `Taught`.
 
     Example::
 
@@ -76,7 +78,7 @@ def classify(
             print(picture.path, picture.label, picture.probability)
     """
     model = model or load_model()
-    classifier = Classifier(model, labels, template)
+    classifier = Taught(model, template) if labels is None else Classifier(model, labels, template)
     for batch in read_batches(pictures, model, max_pixels, skip):
         if not batch:
             continue
@@ -85,6 +87,24 @@ def classify(
             found = [LabelScore(label, p) for label, p in zip(classifier.labels, row, strict=True)]
             found.sort(key=lambda one: -one.probability)
             yield Classified(str(path), found[0].label, found[0].probability, found, model.name)
+
+
+class Taught:
+    """A model that was taught classes."""
+
+    def __init__(self, model: Model, template: str = "{}") -> None:
+        """Raises `UsageError` for a model that was taught none or has no names for them, or a template."""
+        if not model.can(Classifies) or not model.system.class_names:
+            raise UsageError(f"the model {model.name} knows no classes by name; name some with --labels")
+        if template != "{}":
+            raise UsageError("a template goes with labels; the classes that were taught need none")
+        self.labels = list(model.system.class_names)
+        self._model = model
+
+    @torch.inference_mode()
+    def __call__(self, encoded: Encoded) -> Tensor:
+        """Probabilities of the classes `[B K]` for the pictures that the model encoded."""
+        return self._model.system.classify(self._model.place(encoded)).softmax(1).float().cpu()
 
 
 class Classifier:
@@ -102,6 +122,10 @@ class Classifier:
         self._model = model
         self._dual = model.can(EmbedsText) and model.can(EmbedsImages)
         if not self._dual and not model.can(Captions):
+            if model.can(Classifies):
+                raise UsageError(
+                    f"the model {model.name} knows the classes it was taught alone; name no labels"
+                )
             model.require(EmbedsText, EmbedsImages)
         texts = [template.replace("{}", label) for label in self.labels]
         _require_words(model, texts)

@@ -20,6 +20,8 @@ RECIPES = {
     "byol": "byol",
     "simsiam": "simsiam",
     "simmim": "simmim",
+    "vit_base": "vit",
+    "vit_mini": "vit",
     "bert_base": "bert",
     "bert_mini": "bert",
     "roberta_base": "roberta",
