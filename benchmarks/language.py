@@ -4,7 +4,8 @@
 
 A RUN is the folder of `showtell train bert_mini|roberta_mini|gpt_mini ...`. The figures in the column
 `validation` are those of its own documents kept apart, by which its weights were chosen; the others are
-measured on `--data`: masked-token accuracy with 15 % hidden, perplexity a token and a word (as spaces part words).
+measured on `--data`: masked-token accuracy with 15 % hidden, perplexity a token and a word (as spaces part
+words).
 """
 
 from __future__ import annotations
