@@ -6,12 +6,12 @@ import torch
 from conftest import CAPTIONS
 from showtell.cli.main import run
 from showtell.data.batch import Batch, pad
-from showtell.errors import MissingError
+from showtell.errors import MissingError, UserError
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.packages import PACKAGES, minilm_folder
 from showtell.protocols import EmbedsText
 from showtell.recipes.model import load_model
-from showtell.systems.bert import BERTEncoder
+from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 
 # Pieces of "a dog runs on the grass", "a puppy is playing outside", "stock prices fell".
 ROWS = [
@@ -76,6 +76,32 @@ def test_in_and_out_and_in_again_keeps_every_bit(encoder, tmp_path):
     again = import_folder(tmp_path)
     assert again.config == encoder.config
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), encoder.parameters(), strict=True))
+
+
+SMALL = {"vocab_size": 9, "width": 6, "depth": 1, "num_heads": 2, "mlp_dim": 8, "max_length": 5}
+
+
+@pytest.mark.parametrize("pooler", [True, False])
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_how_a_text_is_pooled_goes_in_and_out(pooler, pooling, tmp_path):
+    ours = BERTEncoder(BERTEncoderConfig(**SMALL, pooler=pooler, pooling=pooling))
+    export_folder(ours, tmp_path)
+    assert import_folder(tmp_path).config == ours.config
+
+
+def test_a_sentence_encoder_reads_its_first_token_without_the_pooler(tmp_path):
+    torch.manual_seed(0)
+    ours = BERTEncoder(BERTEncoderConfig(**SMALL))
+    export_folder(ours, tmp_path)
+    (tmp_path / "1_Pooling").mkdir()
+    told = tmp_path / "1_Pooling" / "config.json"
+    told.write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}')
+    encoder, batch = import_folder(tmp_path), Batch(ids=torch.tensor([[1, 2, 3]]))
+    assert (encoder.config.pooler, encoder.config.pooling) == (False, "first")
+    assert torch.equal(encoder.embed_text(batch).pooled, ours.embed_text(batch).tokens[:, 0])
+    told.write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(UserError, match="sentence_pooling 'pooling_mode_max_tokens' is neither"):
+        import_folder(tmp_path)
 
 
 def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch):

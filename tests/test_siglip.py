@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch.nn import functional as F
 
 from hf import imported, same_gradients
 from showtell.data.batch import Batch, pad
+from showtell.data.tokenizers.load import load_tokenizer
 from showtell.errors import UserError
 from showtell.hub.huggingface.families.siglip import config_from, table
 from showtell.hub.huggingface.folder import export_folder, import_folder
@@ -124,6 +126,22 @@ def test_the_batch_around_a_text_changes_nothing(batch):
         torch.testing.assert_close(alone, together[i : i + 1], atol=1e-6, rtol=1e-5)
     with pytest.raises(UserError, match="a text has 10 tokens"):
         system.embed_text(Batch(ids=torch.zeros(1, 10, dtype=torch.long)))
+
+
+def test_its_words_are_read_from_the_references_file():
+    """The likeliest of all ways to cut a text into pieces; the end stands behind them, nothing before."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((letter, -3.0) for letter in "▁abcd")]
+    written = Tokenizer(models.Unigram([*pieces, ("▁ab", -1.0), ("cd", -1.0)], 2, False))
+    written.normalizer, written.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Metaspace()
+    written.decoder = decoders.Metaspace()
+    written.add_special_tokens([AddedToken(name, special=True) for name in ("</s>", "<unk>")])
+    written.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = load_tokenizer(written.to_str())
+    assert (tokenizer.family, tokenizer.end, tokenizer.pad) == ("siglip", 1, 1)
+    assert tokenizer.encode("AB cd") == written.encode("AB cd").ids == [8, 3, 9, 1]
+    assert tokenizer.encode("ab cd ab", 3) == [8, 3, 1]
+    assert tokenizer.encode("") == [1]
+    assert tokenizer.decode([8, 3, 9, 1]) == "ab cd"
 
 
 def test_it_learns_one_batch_with_every_weight(batch):

@@ -100,7 +100,8 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpo
     missing = [n for n in (CONFIG, WEIGHTS, TOKENIZER, PREPROCESS) if not (folder / n).is_file()]
     if missing:
         raise UserError(
-            f"{folder} is no complete checkpoint: {', '.join(missing)} missing. Copy the whole folder."
+            f"{folder} is no complete checkpoint: {', '.join(missing)} missing. Copy the whole folder; "
+            "one of another library goes through `showtell import` first."
         )
     config = read_json(folder / CONFIG)
     system = _build(config, folder / CONFIG)

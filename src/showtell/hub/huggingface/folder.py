@@ -123,6 +123,11 @@ def _families() -> list[Family]:
 
 def _family(name: Any, file: Path) -> Family:
     known = {model_type: family for family in _families() for model_type in family.MODEL_TYPES}
+    if name is None:
+        raise UserError(
+            f"{file} names no model_type: this is no folder in the Hugging Face layout. "
+            "A checkpoint of showtell is opened as it is."
+        )
     if name not in known:
         raise UserError(f"{file} has model_type {name!r}; known are {', '.join(sorted(known))}")
     return known[name]
