@@ -17,7 +17,10 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.errors import UsageError, UserError
 from showtell.protocols import Step
+from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
+from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
+from showtell.systems.simclr import SimCLR, SimCLRConfig
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
 from together import Together
@@ -148,6 +151,46 @@ def together() -> Iterator[Together]:
     processes.close()
 
 
+class Contrasted(SimCLR):
+    """SimCLR, small."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__(SimCLRConfig("resnet_mini", "cifar", hidden_width=8, projection_width=4))
+
+
+class Bootstrapped(BYOL):
+    """BYOL, small: a teacher whose batch norm trains too."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__(
+            BYOLConfig(
+                "resnet_mini", "cifar", hidden_width=8, projection_width=4, momentum=0.9, total_steps=9
+            )
+        )
+
+
+def views(index: int) -> Batch:
+    return Batch(views=torch.rand(2, 7, 3, 8, 8, generator=torch.Generator().manual_seed(index)))
+
+
+class Captioner(ShowAndTell):
+    """Captions of different lengths, one loss over all of their words."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__(ShowAndTellConfig(vocab_size=12, feature_width=6, width=8, depth=1, dropout=0.0))
+
+
+def captions(index: int) -> Batch:
+    return replace(pairs(index), pixels=None, grid=torch.randn(5, 4, 6, generator=seeded_by(index)))
+
+
+def seeded_by(index: int) -> torch.Generator:
+    return torch.Generator().manual_seed(index)
+
+
 def run(
     output: Path,
     system: type[nn.Module],
@@ -190,6 +233,10 @@ def same_run(one: Path, two: Path) -> None:
         (Sometimes, load_batch, {"optimiser": "sgd"}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "metric": "loss"}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2}),
+        (Contrasted, views, {"batch_size": 7, "optimiser": "sgd", "steps": 3}),
+        (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 3}),
+        (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 3, "shard": True}),
+        (Captioner, captions, {"batch_size": 5, "learning_rate": 1e-3}),
         (Stack, load_batch, {"shard": True, "ema": 0.5, "validate_every": 2}),
         (Stack, load_batch, {"shard": True, "optimiser": "lars", "accumulate": 2}),
         (Stack, load_batch, {"shard": True, "optimiser": "sgd"}),

@@ -87,7 +87,8 @@ class ShowAndTell(nn.Module):
         assert batch.ids is not None
         assert batch.keep is not None
         logits = self.say(self.remember(self.embed_image(batch)), batch.owner, batch.ids, batch.keep)
-        return Step({"words": causal_words(logits, next_words(batch.ids, batch.keep), self.config.smoothing)})
+        loss = causal_words(logits, next_words(batch.ids, batch.keep), self.config.smoothing)
+        return Step({"words": loss}, counts={"words": len(logits)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -146,7 +146,8 @@ class ShowAttendAndTell(nn.Module):
             {
                 "words": causal_words(logits, next_words(batch.ids, batch.keep), self.config.smoothing),
                 "coverage": doubly_stochastic(coverage, batch.keep[:, 1:].sum(1)),
-            }
+            },
+            counts={"words": len(logits), "coverage": len(batch.ids)},
         )
 
     def after_step(self, step: Step) -> None:

@@ -20,6 +20,7 @@ from showtell.data.batch import Batch
 from showtell.nn.mlp import mlp
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PictureTower, each_view
+from showtell.objectives.gather import gather_rows
 from showtell.objectives.views import nt_xent
 from showtell.protocols import Encoded, Step
 
@@ -62,10 +63,11 @@ class SimCLR(nn.Module):
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """NT-Xent of the two `batch.views`."""
+        """NT-Xent of the two `batch.views`, among the pictures of all processes."""
         assert batch.views is not None
         first, second = each_view(self.project, batch.views, self.config.joint_statistics)
-        return Step({"nt_xent": nt_xent(first, second, self.config.temperature)})
+        loss = nt_xent(gather_rows(first), gather_rows(second), self.config.temperature)
+        return Step({"nt_xent": loss})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
