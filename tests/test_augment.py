@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from scipy.ndimage import gaussian_filter
 
+from showtell.data import augment as augmentation
 from showtell.data import colour
 from showtell.data.augment import (
     BYOL,
@@ -126,9 +127,28 @@ def test_blur_is_gaussian(photographs, pixels, sigma) -> None:
 
 
 def test_no_weight_of_the_bell_is_denormal() -> None:
-    weights = colour._bell(96, torch.linspace(0.1, 2.0, 20), 8)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(20, 96))
+    weights = colour._bell(torch.linspace(0.1, 2.0, 20), 8)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(20))
     assert ((weights == 0) | (weights > torch.finfo(torch.float32).tiny)).all()
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [20, 64, 150])
+def test_boxes_cut_alone_are_those_cut_together(pixels, size, filter) -> None:
+    """In bytes on a processor, in floats on a GPU; bytes are clipped between the two axes, as Pillow's are."""
+    to = Augmentation(size, filter=filter)
+    boxes = crops(len(pixels), *pixels.shape[2:], to, seeded())
+    alone, together = augmentation._cut_each(pixels, boxes, to), augmentation._cut_together(pixels, boxes, to)
+    assert (alone - together).abs().mean() < 0.5 / 255
+    assert (alone - together).abs().max() < (1.6 if filter == "bilinear" else 16) / 255
+
+
+def test_a_view_does_not_depend_on_the_others(pixels, monkeypatch) -> None:
+    """Large views are changed one by one, small ones together: the same changes."""
+    to = replace(SIMCLR[0], size=80)
+    one_by_one = augment(pixels, to, seeded(3))
+    monkeypatch.setattr(augmentation, "LARGE", 1000)
+    torch.testing.assert_close(augment(pixels, to, seeded(3)), one_by_one, atol=2e-6, rtol=0)
 
 
 BOXES = [(0, 0, 96, 72), (5, 7, 45, 67), (60, 2, 92, 34), (10, 10, 18, 40), (95, 71, 96, 72), (0, 3, 96, 13)]

@@ -13,11 +13,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from showtell.data import colour
 
 Filter = Literal["bilinear", "bicubic"]
+Boxes = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Tops, lefts, heights and widths in pixels, `[B]` each."""
 TRIES = 10
+LARGE = 64
+"""Pixels a side from which a view is changed alone."""
 
 
 @dataclass(frozen=True)
@@ -92,41 +97,75 @@ def augment(pixels: Tensor, to: Augmentation, generator: torch.Generator) -> Ten
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
 
-    def chosen(probability: float) -> Tensor:
-        return (uniform(0, 1) < probability).nonzero()[:, 0]
-
-    tops, lefts, heights, widths = crops(count, height, width, to, generator)
-    rows = resampling(tops, heights, height, to.size, to.filter)
-    columns = resampling(lefts, widths, width, to.size, to.filter)
+    boxes = crops(count, height, width, to, generator)
     mirrored = uniform(0, 1) < to.flip
-    columns = torch.where(mirrored.view(-1, 1, 1), columns.flip(1), columns)
-    views = colour.along(pixels.float() / 255, rows, columns).clamp_(0, 1)
-
     jittered = uniform(0, 1) < to.jitter
-    changes: list[tuple[Callable[[Tensor, Tensor], Tensor], Tensor]] = [
-        (colour.brightness, uniform(max(0.0, 1 - to.brightness), 1 + to.brightness)),
-        (colour.contrast, uniform(max(0.0, 1 - to.contrast), 1 + to.contrast)),
-        (colour.saturation, uniform(max(0.0, 1 - to.saturation), 1 + to.saturation)),
-        (colour.hue, uniform(-to.hue, to.hue)),
-    ]
-    order = torch.rand(count, len(changes), generator=generator, device=generator.device).argsort(1)
-    for turn in range(len(changes)):
-        for which, (change, amount) in enumerate(changes):
-            some = (jittered & (order[:, turn] == which)).nonzero()[:, 0]
-            views[some] = change(views[some], amount[some])
+    amounts = (
+        uniform(max(0.0, 1 - to.brightness), 1 + to.brightness),
+        uniform(max(0.0, 1 - to.contrast), 1 + to.contrast),
+        uniform(max(0.0, 1 - to.saturation), 1 + to.saturation),
+        uniform(-to.hue, to.hue),
+    )
+    order = torch.rand(count, len(amounts), generator=generator, device=generator.device).argsort(1)
+    # Of each picture the number of its change at each turn, or none.
+    turns = torch.where(jittered[:, None], order, -1)
+    greyed, sigma = uniform(0, 1) < to.grey, uniform(*to.sigma)
+    blurred, solarised = uniform(0, 1) < to.blur, uniform(0, 1) < to.solarise
 
-    some = chosen(to.grey)
-    views[some] = colour.grey(views[some]).expand(-1, 3, -1, -1)
-    sigma, some = uniform(*to.sigma), chosen(to.blur)
-    views[some] = colour.blur(views[some], sigma[some], to.sigma[1])
-    some = chosen(to.solarise)
-    views[some] = colour.solarise(views[some])
+    alone = pixels.device.type == "cpu"
+    views = (_cut_each if alone else _cut_together)(pixels, boxes, to)
+    views[mirrored] = views[mirrored].flip(-1)
+    # A large picture alone stays in the processor's cache; small ones, and a GPU, want many at once.
+    for part in torch.arange(count).split(1 if alone and to.size >= LARGE else count):
+        here = slice(int(part[0]), int(part[-1]) + 1)
+        _jitter(views[here], turns[here], [amount[here] for amount in amounts])
+        _change(
+            views[here], greyed[here], lambda some, _: colour.grey(some).expand(-1, 3, -1, -1), sigma[here]
+        )
+    # Convolutions are for many channels: also large ones together.
+    _change(views, blurred, lambda some, widths: colour.blur(some, widths, to.sigma[1]), sigma)
+    _change(views, solarised, lambda some, _: colour.solarise(some), sigma)
     return views
 
 
-def crops(
-    count: int, height: int, width: int, to: Augmentation, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+Change = Callable[[Tensor, Tensor], Tensor]
+
+
+def _change(views: Tensor, some: Tensor, change: Change, amounts: Tensor) -> None:
+    """Change some of the views in place, each by its amount."""
+    chosen = some.nonzero()[:, 0]
+    if len(chosen) == len(views):
+        views.copy_(change(views, amounts))
+    elif len(chosen):
+        views[chosen] = change(views[chosen], amounts[chosen])
+
+
+def _jitter(views: Tensor, turns: Tensor, amounts: list[Tensor]) -> None:
+    """The changes of colour in place; `turns [B 4]` says which of them each view takes first, second, ..."""
+    changes: tuple[Change, ...] = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
+    for turn in turns.T:
+        for which, change in enumerate(changes):
+            _change(views, turn == which, change, amounts[which])
+
+
+def _cut_each(pixels: Tensor, boxes: Boxes, to: Augmentation) -> Tensor:
+    """The boxes of each picture resized, one after another, in bytes: fastest on a processor."""
+    views = pixels.new_empty(len(pixels), 3, to.size, to.size)
+    for place, (top, left, height, width) in enumerate(torch.stack(boxes, 1).int().tolist()):
+        box = pixels[place : place + 1, :, top : top + height, left : left + width]
+        views[place] = F.interpolate(box, (to.size, to.size), mode=to.filter, antialias=True)[0]
+    return views.float().div_(255)
+
+
+def _cut_together(pixels: Tensor, boxes: Boxes, to: Augmentation) -> Tensor:
+    """The boxes of all pictures resized by two products of matrices."""
+    tops, lefts, heights, widths = boxes
+    rows = resampling(tops, heights, pixels.shape[2], to.size, to.filter)
+    columns = resampling(lefts, widths, pixels.shape[3], to.size, to.filter)
+    return colour.along(pixels.float() / 255, rows, columns).clamp_(0, 1)
+
+
+def crops(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Boxes:
     """Boxes of a random share of the picture and a random shape: tops, lefts, heights, widths, `[B]`.
 
     Of ten boxes the first that fits; if none does, the largest in the middle whose shape is allowed.
