@@ -126,8 +126,8 @@ class ViewingRecipe:
         if isinstance(system, BYOLConfig):
             system = replace(system, total_steps=self.train.steps)
         unit = PATCH_SIZE[stem] * system.mask_unit if isinstance(system, SimMIMConfig) else 1
-        if size < 8 or size % unit:
-            raise UsageError(f"size={size}: give a multiple of {unit} pixels, 8 at least")
+        if size < max(8, 2 * unit) or size % unit:
+            raise UsageError(f"size={size}: give a multiple of {unit} pixels, {max(8, 2 * unit)} at least")
         return replace(self, system=system, size=size, stem=stem, backbone=system.backbone)
 
     def build(self) -> nn.Module:
