@@ -104,6 +104,34 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
         assert torch.equal(weight, reference.state_dict()[name]), name
 
 
+# What released files hold beside what their model reads.
+LEFTOVERS = {
+    "bert": ("bert.embeddings.position_ids", "cls.predictions.decoder.weight"),
+    "roberta": (
+        "roberta.embeddings.position_ids",
+        "roberta.pooler.dense.weight",
+        "roberta.pooler.dense.bias",
+    ),
+    "gpt2": ("transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias", "lm_head.weight"),
+}
+
+
+def test_leftovers_of_older_files_are_no_fault(pair, tmp_path):
+    name, _, _, ours, folder = pair
+    tensors = load_file(folder / "model.safetensors")
+    if name == "bert":  # as TensorFlow called a norm's weight and bias
+        tensors = {
+            n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
+            for n, t in tensors.items()
+        }
+    if name == "gpt2":  # the first release has no prefix
+        tensors = {n.removeprefix("transformer."): t for n, t in tensors.items()}
+    save_file(tensors | {n: torch.ones(3) for n in LEFTOVERS[name]}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    again = import_folder(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), ours.parameters(), strict=True))
+
+
 def test_what_does_not_fit_is_named(pair, tmp_path):
     _, _, _, _, folder = pair
     tensors = load_file(folder / "model.safetensors")

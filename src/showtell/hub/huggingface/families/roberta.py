@@ -14,7 +14,14 @@ from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
 MODEL_TYPES = ("roberta",)
 SYSTEMS = (RoBERTa,)
-REDUNDANT = ("lm_head.decoder.weight", "lm_head.decoder.bias", ".position_ids")
+# Copies of tied weights, counters, and a pooler that the released weights carry though nothing trained it.
+REDUNDANT = (
+    "lm_head.decoder.weight",
+    "lm_head.decoder.bias",
+    ".position_ids",
+    ".pooler.dense.weight",
+    ".pooler.dense.bias",
+)
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig:
@@ -48,7 +55,7 @@ def config_to(ours: RoBERTaConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without copies of tied weights."""
+    """Without what is redundant."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
 
 
