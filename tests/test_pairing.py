@@ -13,6 +13,7 @@ from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import MissingError, UsageError
 from showtell.hub.packages import package_path
+from showtell.nn.packed import PackedLinear
 from showtell.protocols import EmbedsImages, EmbedsText
 from showtell.recipes import clip, training
 from showtell.recipes.caches import pixel_cache
@@ -102,6 +103,7 @@ def test_the_vectors_of_a_validation_are_those_of_the_model(pictures, tmp_path, 
     settings = [*QUICK, "train.steps=2", *small, "vocabulary.max_length=16"]
     training.run("clip_b32", pictures, tmp_path / "run", settings, device="cpu")
     model = load_model(tmp_path / "run", device="cpu")
+    assert any(isinstance(module, PackedLinear) for module in model.system.modules())
     paths = [pictures / "val" / f"{number}.png" for number in range(16, 20)]
     entries = [
         Entry(path, ("a red square", "this square is really blue"), split)
