@@ -13,8 +13,8 @@ from showtell.nn.feedforward import MLP, Activation
 class AttentionPooling(nn.Module):
     """`y = attention(probe, tokens)`, `z = y + mlp(norm(y))`.
 
-    Source: Zhai et al. 2022, "Scaling Vision Transformers", section 2.3 (multihead attention pooling); Lee et
-    al. 2019, "Set Transformer", section 3.2.
+    Source: Zhai et al. 2022, "Scaling Vision Transformers" (multihead attention pooling), after Lee et al.
+    2019, "Set Transformer", section 3.2.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ class MLP(nn.Module):
 class LayerScale(nn.Module):
     """Each channel times a number of its own, small at first, so that a deep stack begins as the identity.
 
-    Source: Touvron et al. 2021, "Going deeper with Image Transformers", equation 3.
+    Source: Touvron et al. 2021, "Going deeper with Image Transformers", section 2.
     """
 
     def __init__(self, width: int, value: float) -> None:

@@ -19,7 +19,7 @@ def pairwise_sigmoid(
 
     The mean over the texts, in nats; all of length 1. Text `r` describes picture `owner[r]`, by default
     picture `r`. No pair looks at another, so a picture may have several texts or none.
-    Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", equation 1 and algorithm 1.
+    Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", section 3.2, algorithm 1.
 
     >>> round(pairwise_sigmoid(torch.ones(1, 1), torch.ones(1, 1), 0.0, 0.0).exp().item(), 3)
     2.0

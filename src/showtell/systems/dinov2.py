@@ -4,9 +4,9 @@
     -> transformer (pre-norm, each branch scaled channel by channel) -> norm -> [class], patches
     classes: linear([class], mean of the patches)
 
-Source: Oquab et al. 2024, "DINOv2: Learning Robust Visual Features without Supervision", sections 4, 5 and
-7.1, table 16; Darcet et al. 2024, "Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone
-and the linear classifier on it are here, not the training by a teacher on 142 M pictures.
+Source: Oquab et al. 2024, "DINOv2: Learning Robust Visual Features without Supervision"; Darcet et al. 2024,
+"Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone and the linear classifier on it are
+here, not the training by a teacher on 142 M pictures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """DistilBERT under the names of `DistilBertModel`: BERT's encoder, half as deep, without segments or pooler.
 
-Source: Sanh et al. 2019, "DistilBERT, a distilled version of BERT", section 2.
+Source: Sanh et al. 2019, "DistilBERT, a distilled version of BERT", section 3.
 """
 
 from __future__ import annotations
