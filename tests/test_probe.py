@@ -99,7 +99,7 @@ def test_few_labels() -> None:
     assert chosen.tolist() == sorted(set(chosen.tolist()))
     assert torch.equal(chosen, few_labels(labels, 2, seed=1))
     assert len({tuple(few_labels(labels, 2, seed=s).tolist()) for s in range(20)}) > 5
-    with pytest.raises(UsageError, match=r"class 0 has 4 pictures.*labels_per_class=5"):
+    with pytest.raises(UsageError, match=r"class 0 has 4 items.*labels_per_class=5"):
         few_labels(labels, 5)
 
 

@@ -84,7 +84,7 @@ def test_few_labels_are_drawn_by_the_seed(model, squares) -> None:
     found = probe(squares, loaded, labels_per_class=2, kind="linear")
     assert found.learned == 6
     assert found == probe(squares, loaded, labels_per_class=2, kind="linear")
-    with pytest.raises(UsageError, match="class blue has 20 pictures"):
+    with pytest.raises(UsageError, match="class blue has 20 items"):
         probe(squares, loaded, labels_per_class=21)
 
 

@@ -24,43 +24,56 @@ def probe(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", "-d", help="Labelled pictures: a folder or tar archive with a folder a class."
+            "--data",
+            "-d",
+            help="Pictures: a folder or tar archive with a folder a class. Texts: a .jsonl or .tsv file with "
+            "text (or sentence) and label, or a folder with train and test.",
         ),
     ],
     model: Annotated[
         Path | None,
         typer.Argument(
-            help="A checkpoint, or the folder of a training run; without it, the shipped model.",
+            help="A checkpoint, the folder of a training run, or the name of a model in a package, such as "
+            "all-MiniLM-L6-v2; without it, the shipped model.",
             show_default=False,
         ),
     ] = None,
     kind: Annotated[
-        Kind,
+        Kind | None,
         typer.Option(
             help="knn: the nearest labelled pictures vote. linear: one layer is trained on the vectors. "
-            "finetune: the whole network is trained."
+            "finetune: the whole network is trained. Without it, knn; linear of texts.",
+            show_default=False,
         ),
-    ] = Kind.knn,
+    ] = None,
     labels_per_class: Annotated[
-        int | None, typer.Option(min=1, help="Learn from so many pictures of each class.", show_default=False)
+        int | None, typer.Option(min=1, help="Learn from so many items of each class.", show_default=False)
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="How often finetune reads each picture.")] = 10,
+    max_length: Annotated[
+        int | None,
+        typer.Option(help="Tokens of a text; without it, all that the model reads.", show_default=False),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure what a model's vectors know: learn classes from them, and count right answers on the rest."""
-    from showtell.recipes.model import load_model
+    """Measure what a model's vectors know: learn classes from them, and count right answers on the rest.
+
+    Of texts, beside what a bag of their words gives.
+    """
+    from showtell.recipes.offered import load_offered
     from showtell.recipes.probe import probe
 
-    loaded = load_model(model, device)
+    loaded = load_offered(model, device)
     with progress(f"reading {data}") as tell:
         found = probe(
             data,
             loaded,
-            kind=kind.value,
+            kind=kind.value if kind else None,
             labels_per_class=labels_per_class,
             epochs=epochs,
+            max_length=max_length,
             seed=seed,
             progress=tell,
         )
@@ -68,7 +81,8 @@ def probe(
         emit(found)
         return
     table(["class", "accuracy"], list(found.classes.items()))
+    words = "" if found.baseline is None else f"a bag of words {found.baseline:.3f}, "
     text(
-        f"accuracy {found.accuracy:.3f} on {found.measured} pictures, chance {found.chance:.3f}; "
-        f"{kind.value} with {found.learned} labels"
+        f"accuracy {found.accuracy:.3f} on {found.measured}, {words}chance {found.chance:.3f}; "
+        f"{found.kind} with {found.learned} labels"
     )

@@ -1,10 +1,9 @@
-"""What the vectors of a model know of labelled pictures: by neighbours, by one layer, or all learned anew."""
+"""What the vectors of a model know of labelled items: by neighbours, by one layer, or all learned anew."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +14,13 @@ from torch import Tensor
 from showtell.data.image import ImageError, decode_image
 from showtell.data.prefetch import prefetch
 from showtell.data.sources.classes import Classes, Labelled, read_classes
-from showtell.errors import UserError
+from showtell.data.texts.labelled import labelled_files
+from showtell.errors import UsageError, UserError
 from showtell.protocols import EmbedsImages
 from showtell.recipes.finetune import finetune
 from showtell.recipes.model import Model, load_model
+from showtell.recipes.probe_report import ProbeReport, report
+from showtell.recipes.probe_texts import probe_texts
 from showtell.tasks.probe import few_labels, knn, linear_probe
 
 Kind = Literal["knn", "linear", "finetune"]
@@ -26,44 +28,43 @@ NEIGHBOURS = 200
 BATCH = 64
 
 
-@dataclass(frozen=True)
-class ProbeReport:
-    """How well classes are told apart."""
-
-    kind: str
-    accuracy: float
-    """The share of measured items whose class is found."""
-    chance: float
-    """The accuracy of always saying the most frequent class."""
-    learned: int
-    """Items with labels that were learned from."""
-    measured: int
-    skipped: int
-    """Items that could not be read."""
-    classes: dict[str, float]
-    """Accuracy of each class."""
-    model: str
-
-
 def probe(
     data: Path | str,
     model: Model | None = None,
     *,
-    kind: Kind = "knn",
+    kind: Kind | None = None,
     labels_per_class: int | None = None,
     epochs: int = 10,
+    max_length: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ProbeReport:
-    """Learn the classes of a folder or tar archive of labelled pictures, and measure on those held out.
+    """Learn the classes of labelled pictures or texts, and measure on those held out.
 
-    `knn` lets the nearest labelled pictures vote; `linear` trains one layer on vectors as they are;
-    `finetune` trains the network too, `epochs` times through. Without a model, the shipped one.
-    `labels_per_class` labelled pictures of each class are drawn by `seed`; None takes all.
+    Pictures lie in a folder or tar archive, a folder a class. `knn`, taken when nothing is said, lets the
+    nearest labelled pictures vote; `linear` trains one layer on vectors as they are; `finetune` trains the
+    network too, `epochs` times through. Texts lie in `.jsonl` or `.tsv` files; they are probed by `linear`,
+    and up to `max_length` tokens of each are read. `labels_per_class` labelled items of each class are drawn
+    by `seed`; None takes all. Without a model, the shipped one.
 
-    Raises `UserError` for data without two classes, `UsageError` for a class with too few labels and for a
-    model that sees no pictures, or whose network is frozen (`finetune`).
+    Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, for a kind
+    or `max_length` that the data cannot have, and for a model that does not see pictures or read texts, or
+    whose network is frozen (`finetune`).
     """
+    if labelled_files(Path(data)):
+        if kind not in (None, "linear"):
+            raise UsageError(f"texts are probed by --kind linear, not by {kind}")
+        return probe_texts(
+            data,
+            model,
+            labels_per_class=labels_per_class,
+            max_length=max_length,
+            seed=seed,
+            progress=progress,
+        )
+    if max_length is not None:
+        raise UsageError(f"{data} holds no labelled texts, of which --max-length is")
+    kind = kind or "knn"
     model = model or load_model()
     model.require(EmbedsImages)
     classes = read_classes(Path(data))
@@ -80,26 +81,6 @@ def probe(
         first = read.skipped[0]
         print(f"{len(read.skipped)} pictures skipped, the first: {first}", file=sys.stderr)
     return report(kind, truth, answers, classes.names, learned, len(read.skipped), model.name)
-
-
-def report(
-    kind: str, truth: Tensor, answers: Tensor, names: tuple[str, ...], learned: int, skipped: int, model: str
-) -> ProbeReport:
-    """The figures of answers `int64 [M]` to items whose classes are `truth [M]`."""
-    right = (truth == answers).double()
-    counts = truth.bincount(minlength=len(names))
-    return ProbeReport(
-        kind=kind,
-        accuracy=float(right.mean()),
-        chance=float(counts.max() / len(truth)),
-        learned=learned,
-        measured=len(truth),
-        skipped=skipped,
-        classes={
-            name: float(right[truth == label].mean()) for label, name in enumerate(names) if counts[label]
-        },
-        model=model,
-    )
 
 
 def choose(classes: Classes, labels_per_class: int | None, seed: int) -> list[Labelled]:

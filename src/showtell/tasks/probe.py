@@ -1,4 +1,4 @@
-"""What frozen features know: classify them by their neighbours, or by one linear layer."""
+"""What frozen features know: classify them by their neighbours, by one linear layer; and by words alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def linear_probe(
     Raises `UsageError` when there are not two classes.
     """
     if len(labels.unique()) < 2:
-        raise UsageError("a linear probe needs pictures of two classes at least; name a folder with more")
+        raise UsageError("a linear probe needs items of two classes at least; name data with more")
     from sklearn.linear_model import LogisticRegression
 
     mean, std = features.mean(0), features.std(0).clamp(min=1e-6)
@@ -71,8 +71,25 @@ def few_labels(labels: Tensor, per_class: int, seed: int = 0, names: Sequence[st
         if len(members) < per_class:
             name = names[label] if names else label
             raise UsageError(
-                f"class {name} has {len(members)} pictures, fewer than labels_per_class={per_class}"
+                f"class {name} has {len(members)} items, fewer than labels_per_class={per_class}"
             )
         order = torch.randperm(len(members), generator=generator)[:per_class]
         kept.append(members[order.to(members.device)])
     return torch.cat(kept).sort().values
+
+
+def bag_of_words(texts: Sequence[str], labels: Tensor, queries: Sequence[str]) -> Tensor:
+    """The class of each query, `[M]`, by logistic regression on its words' tf-idf, whatever their order.
+
+    Signs count as words, so that there is always one. `labels int64 [N]` are those of `texts`.
+
+    >>> bag_of_words(["so good", "so bad"], torch.tensor([1, 0]), ["bad, bad!", "a good one"]).tolist()
+    [0, 1]
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    counts = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]")
+    probe = LogisticRegression(max_iter=1000)
+    probe.fit(counts.fit_transform(texts), labels.numpy())
+    return torch.from_numpy(probe.predict(counts.transform(queries)))

@@ -53,7 +53,7 @@ def layout_of(file: Path) -> Layout:
     if file.name.lower().removesuffix(".xz").removesuffix(".gz").endswith(".jsonl"):
         return Layout.RECORDS
     after_text = after_blank = False
-    for _, line in _lines(file):
+    for _, line in lines(file):
         if line.strip():
             if after_blank:
                 return Layout.BLANK
@@ -71,15 +71,20 @@ def documents(file: Path, layout: Layout) -> Iterator[str]:
     if layout is Layout.BLANK:
         texts = _paragraphs(file)
     else:
-        texts = (_text_of(line, file, n) if layout is Layout.RECORDS else line for n, line in _lines(file))
+        texts = (_text_of(line, file, n) if layout is Layout.RECORDS else line for n, line in lines(file))
     for text in texts:
-        if document := _HTML_BREAKS.sub("\n", text).strip():
+        if document := plain(text):
             yield document
+
+
+def plain(text: str) -> str:
+    """Without spaces around it; HTML's `<br />` ends a line."""
+    return _HTML_BREAKS.sub("\n", text).strip()
 
 
 def _paragraphs(file: Path) -> Iterator[str]:
     held: list[str] = []
-    for _, line in _lines(file):
+    for _, line in lines(file):
         if line.strip():
             held.append(line.rstrip())
         else:
@@ -101,8 +106,11 @@ def _text_of(line: str, file: Path, number: int) -> str:
     return text
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines without their ends, counted from 1."""
+def lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Lines of a file, compressed or not, without their ends, counted from 1.
+
+    Raises `UserError` naming file and line for what is not UTF-8 or no text.
+    """
     try:
         with _open(file) as opened:
             for number, line in enumerate(opened, 1):
