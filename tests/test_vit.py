@@ -13,9 +13,9 @@ from showtell.hub.huggingface.families.vit import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
 from showtell.protocols import Classifies, Trainable
-from showtell.systems.vit import ViT, ViTConfig
+from showtell.systems.vit import ViT, ViTConfig, ViTEncoder
 
-SMALL = ViTConfig(12, 4, 12, 2, 3, 20, 5)
+SMALL = ViTConfig(12, 4, 12, 2, 3, 20, num_classes=5)
 
 
 @pytest.fixture
@@ -80,6 +80,29 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
     assert import_folder(tmp_path).config == ours.config
 
 
+@pytest.mark.parametrize("pooler", [True, False])
+def test_the_encoder_alone(pooler, tmp_path):
+    """As DINO and the pretraining on ImageNet-21k left theirs."""
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 21}
+    config = transformers.ViTConfig(image_size=12, patch_size=4, **sizes)
+    reference = transformers.ViTModel(config, add_pooling_layer=pooler)
+    ours = imported(reference, tmp_path / "theirs")
+    assert type(ours) is ViTEncoder
+    assert ours.config.pooler == pooler
+    pixels = torch.randint(256, (2, 3, 12, 20), dtype=torch.uint8)
+    theirs = reference(pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True)
+    encoded = ours.embed_image(Batch(pixels=pixels))
+    pooled = theirs.pooler_output if pooler else theirs.last_hidden_state[:, 0]
+    torch.testing.assert_close(encoded.tokens, theirs.last_hidden_state, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(encoded.pooled, pooled, atol=1e-5, rtol=1e-5)
+    export_folder(ours, tmp_path / "ours")
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("theirs", "ours"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert import_folder(tmp_path / "ours").config == ours.config
+
+
 def test_names_of_classes_go_in_and_out(pair, tmp_path):
     transformers = pytest.importorskip("transformers")
     _, ours, _ = pair
@@ -130,6 +153,8 @@ def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
 def test_other_positions_than_the_references_stay_here(tmp_path):
     with pytest.raises(UsageError, match="positions 'sine_2d'"):
         export_folder(ViT(replace(SMALL, positions="sine_2d")), tmp_path / "out")
+    with pytest.raises(UsageError, match="no pooler below its classifier"):
+        export_folder(ViT(replace(SMALL, pooler=True)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.nn.embed import normalise
 from showtell.nn.feedforward import Activation
+from showtell.nn.heads import Pooler
 from showtell.nn.picture import PictureEmbedding
 from showtell.nn.positions import Positions
 from showtell.nn.transformer import Transformer, initialise
@@ -25,8 +26,8 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class ViTConfig:
-    """ViT-B/16 with the classes of ImageNet. Pixels are normalised by `mean` and `std`, of 0..1."""
+class ViTEncoderConfig:
+    """ViT-B/16. Pixels are normalised by `mean` and `std`, of 0..1."""
 
     image_size: int = 224
     patch_size: int = 16
@@ -34,35 +35,28 @@ class ViTConfig:
     depth: int = 12
     num_heads: int = 12
     mlp_dim: int = 3072
-    num_classes: int = 1000
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty where nobody named them."""
     activation: Activation = "gelu"
     eps: float = 1e-12
     dropout: float = 0.0
     positions: Positions = "learned"
     """The paper's; the others are those it compares with in appendix D.4, and waves."""
+    pooler: bool = False
+    """Whether a layer stands on top of [class], as in the paper's pretraining."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
-    def __post_init__(self) -> None:
-        if len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
+class ViTEncoder(nn.Module):
+    """A transformer over patches, without a classifier."""
 
-class ViT(nn.Module):
-    """A transformer over patches, trained to classify."""
+    Config: ClassVar = ViTEncoderConfig
 
-    Config: ClassVar = ViTConfig
-    loss_weights: ClassVar = {"classes": 1.0}
-
-    def __init__(self, config: ViTConfig) -> None:
+    def __init__(self, config: ViTEncoderConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.class_names = c.class_names
         self.embed = PictureEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
-        self.classifier = nn.Linear(c.width, c.num_classes)
+        self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
         self.apply(initialise)
 
     def embed_image(self, batch: Batch) -> Encoded:
@@ -72,9 +66,37 @@ class ViT(nn.Module):
         """
         assert batch.pixels is not None
         c = self.config
-        tokens = self.embed(normalise(batch.pixels, c.mean, c.std, self.classifier.weight.dtype))
+        dtype = self.embed.patches.project.weight.dtype
+        tokens = self.embed(normalise(batch.pixels, c.mean, c.std, dtype))
         tokens = self.transformer(F.dropout(tokens, c.dropout, self.training))
-        return Encoded(tokens, tokens[:, 0])
+        return Encoded(tokens, self.pooler(tokens[:, 0]))
+
+
+@dataclass(frozen=True)
+class ViTConfig(ViTEncoderConfig):
+    """ViT-B/16 with the classes of ImageNet."""
+
+    num_classes: int = 1000
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty where nobody named them."""
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
+
+
+class ViT(ViTEncoder):
+    """The encoder, trained to classify."""
+
+    Config: ClassVar = ViTConfig
+    config: ViTConfig
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__(config)
+        self.class_names = config.class_names
+        self.classifier = nn.Linear(config.width, config.num_classes)
+        initialise(self.classifier)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the pictures' classes."""

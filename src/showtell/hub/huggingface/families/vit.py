@@ -1,4 +1,4 @@
-"""ViT under the names of `ViTForImageClassification`."""
+"""ViT under the names of `ViTForImageClassification`, its encoder under those of `ViTModel`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from torch import Tensor
 from showtell.errors import UsageError
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
-from showtell.systems.vit import ViT, ViTConfig
+from showtell.systems.vit import ViT, ViTConfig, ViTEncoder, ViTEncoderConfig
 
 MODEL_TYPES = ("vit",)
-SYSTEMS = (ViT,)
+SYSTEMS = (ViT, ViTEncoder)
 
 
-def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTConfig:
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTEncoderConfig:
     """Our configuration. Without names for its classes, a model has the two that the reference assumes."""
     expect(theirs, num_channels=3, qkv_bias=True)
-    return ViTConfig(
-        image_size=theirs["image_size"],
-        patch_size=theirs["patch_size"],
-        **classes_from(theirs),
-        **sizes_from(theirs),
-    )
+    sizes = {"image_size": theirs["image_size"], "patch_size": theirs["patch_size"], **sizes_from(theirs)}
+    if "classifier.weight" in names:
+        return ViTConfig(**sizes, **classes_from(theirs))
+    return ViTEncoderConfig(**sizes, pooler="pooler.dense.weight" in names)
 
 
-def config_to(ours: ViTConfig) -> dict[str, Any]:
+def config_to(ours: ViTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
     if ours.positions != "learned":
         raise UsageError(f"the reference has no ViT with positions {ours.positions!r}, only 'learned'")
+    classifies = isinstance(ours, ViTConfig)
+    if classifies and ours.pooler:
+        raise UsageError("the reference's ViT has no pooler below its classifier")
     return {
         "model_type": "vit",
-        "architectures": ["ViTForImageClassification"],
+        "architectures": ["ViTForImageClassification" if classifies else "ViTModel"],
         "image_size": ours.image_size,
         "patch_size": ours.patch_size,
-        **classes_to(ours),
+        **(classes_to(ours) if classifies else {}),
         "hidden_dropout_prob": ours.dropout,
         **sizes_to(ours),
     }
@@ -47,20 +48,24 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
     return found
 
 
-def table(ours: ViTConfig) -> list[Rename]:
+def table(ours: ViTEncoderConfig) -> list[Rename]:
     """Every tensor; their patches are a convolution's."""
-    embeddings, size, width = "vit.embeddings", ours.patch_size, ours.width
+    prefix, size, width = "vit." if isinstance(ours, ViTConfig) else "", ours.patch_size, ours.width
+    embeddings = f"{prefix}embeddings"
     projection = f"{embeddings}.patch_embeddings.projection"
     out = [
         rename("embed.class_token", f"{embeddings}.cls_token", shape=(1, 1, width)),
         rename("embed.positions.table", f"{embeddings}.position_embeddings", shape=(1, -1, width)),
         rename("embed.patches.project.weight", f"{projection}.weight", shape=(width, 3, size, size)),
         rename("embed.patches.project.bias", f"{projection}.bias"),
-        *linear("transformer.norm", "vit.layernorm"),
-        *linear("classifier", "classifier"),
+        *linear("transformer.norm", f"{prefix}layernorm"),
     ]
+    if isinstance(ours, ViTConfig):
+        out += linear("classifier", "classifier")
+    if ours.pooler:
+        out += linear("pooler.project", f"{prefix}pooler.dense")
     for i in range(ours.depth):
-        block, layer = f"transformer.blocks.{i}", f"vit.encoder.layer.{i}"
+        block, layer = f"transformer.blocks.{i}", f"{prefix}encoder.layer.{i}"
         qkv = (f"{layer}.attention.attention.{name}" for name in ("query", "key", "value"))
         out += [
             *linear(f"{block}.attention.qkv", *qkv),
