@@ -117,6 +117,7 @@ def main() -> None:
         output = options.output / name
         steps = int(options.minutes * 60 / pace(recipe, name, data, output, options.device))
         every = max(steps // READINGS, 1)
+        steps = every * READINGS
         recipe = replace(
             recipe,
             train=replace(
@@ -149,9 +150,7 @@ def main() -> None:
     command()
     print(f"{options.train} pictures to learn from, {options.test} to measure on, seed {options.seed}\n")
     table(["method", "backbone", "steps", "epochs", "minutes", "untrained", "trained", "points"], rows)
-    table(
-        ["method", *(f"{i / READINGS:.0%}" for i in range(READINGS + 1))], [c[: READINGS + 2] for c in curves]
-    )
+    table(["method", *(f"{i / READINGS:.0%}" for i in range(READINGS + 1))], curves)
 
 
 if __name__ == "__main__":

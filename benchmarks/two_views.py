@@ -1,18 +1,23 @@
-"""Two views of a batch of pictures: batched operations against the same recipe in Pillow.
+"""Two views of a batch of pictures against the same recipe in Pillow, albumentations and kornia.
 
     python benchmarks/two_views.py [--pictures 64] [--rounds 5]
 
-CPU time on one thread, both in turn, round by round; the ratio is of the medians. Photographs are crops of
-those that installed packages carry.
+CPU time on one thread, all in turn, round by round; the ratio is of the medians of Pillow and ours. The two
+libraries take part where they are installed; neither is needed otherwise. Photographs are crops of those that
+installed packages carry.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -71,6 +76,13 @@ def with_pillow(picture: Image.Image, to: Augmentation, rng: random.Random) -> t
     return torch.from_numpy(np.array(view)).permute(2, 0, 1).float() / 255
 
 
+def all_with_pillow(
+    pictures: list[Image.Image], pair: tuple[Augmentation, ...], rng: random.Random
+) -> torch.Tensor:
+    """Views of all pictures, one after another."""
+    return torch.stack([torch.stack([with_pillow(picture, to, rng) for picture in pictures]) for to in pair])
+
+
 def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.Image:
     """Brightness, contrast, saturation and hue in an order that is drawn."""
     enhancers = (
@@ -90,6 +102,55 @@ def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.I
     return view
 
 
+def with_albumentations(pair: tuple[Augmentation, ...]) -> Callable[[np.ndarray], torch.Tensor]:
+    """Views of all pictures, `uint8 [B H W 3]`, one after another."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for a newer version
+    import albumentations as A
+    import cv2
+
+    cv2.setNumThreads(1)
+
+    def compose(to: Augmentation) -> A.Compose:
+        filter = cv2.INTER_CUBIC if to.filter == "bicubic" else cv2.INTER_LINEAR
+        return A.Compose(
+            [
+                A.RandomResizedCrop((to.size, to.size), scale=to.area, ratio=to.ratio, interpolation=filter),
+                A.HorizontalFlip(p=to.flip),
+                A.ColorJitter(to.brightness, to.contrast, to.saturation, to.hue, p=to.jitter),
+                A.ToGray(p=to.grey),
+                A.GaussianBlur(blur_limit=0, sigma_limit=to.sigma, p=to.blur),
+                A.Solarize(p=to.solarise),
+            ]
+        )
+
+    composed = [compose(to) for to in pair]
+
+    def views(arrays: np.ndarray) -> torch.Tensor:
+        made = [torch.from_numpy(one(image=a)["image"]) for one in composed for a in arrays]
+        return torch.stack(made).permute(0, 3, 1, 2).float() / 255
+
+    return views
+
+
+def with_kornia(pair: tuple[Augmentation, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Views of all pictures, `uint8 [B 3 H W]`, together."""
+    import kornia.augmentation as K
+
+    def compose(to: Augmentation) -> K.AugmentationSequential:
+        size, taps = (to.size, to.size), 2 * math.ceil(4 * to.sigma[1]) + 1
+        return K.AugmentationSequential(
+            K.RandomResizedCrop(size, scale=to.area, ratio=to.ratio, resample=to.filter),
+            K.RandomHorizontalFlip(p=to.flip),
+            K.ColorJitter(to.brightness, to.contrast, to.saturation, to.hue, p=to.jitter),
+            K.RandomGrayscale(p=to.grey),
+            K.RandomGaussianBlur((taps, taps), to.sigma, p=to.blur),
+            K.RandomSolarize(p=to.solarise),
+        )
+
+    composed = [compose(to) for to in pair]
+    return lambda batch: torch.stack([one(batch.float() / 255) for one in composed])
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -98,24 +159,31 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng, generator = random.Random(0), torch.Generator().manual_seed(0)
+    peers = [name for name in ("albumentations", "kornia") if find_spec(name)]
     rows = []
     for name, (pair, side) in RECIPES.items():
         arrays = photographs(options.pictures, side)
         batch = torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
         pictures = [Image.fromarray(array) for array in arrays]
-        times: dict[str, list[float]] = {"batched": [], "pillow": []}
+        ways: dict[str, Callable[[], torch.Tensor]] = {
+            "Pillow": partial(all_with_pillow, pictures, pair, rng),
+            "ours": partial(draw_views, batch, pair, generator),
+        }
+        if "albumentations" in peers:
+            ways["albumentations"] = partial(with_albumentations(pair), arrays)
+        if "kornia" in peers:
+            ways["kornia"] = partial(with_kornia(pair), batch)
+        times: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(options.rounds + 1):
-            started = time.process_time()
-            draw_views(batch, pair, generator)
-            times["batched"].append(time.process_time() - started)
-            started = time.process_time()
-            torch.stack([torch.stack([with_pillow(p, to, rng) for p in pictures]) for to in pair])
-            times["pillow"].append(time.process_time() - started)
-        ours, theirs = (statistics.median(values[1:]) for values in times.values())  # the first one warms up
-        speeds = [f"{options.pictures / seconds:,.0f}" for seconds in (theirs, ours)]
-        rows.append([name, *speeds, f"{theirs / ours:.2f}"])
+            for way, make in ways.items():
+                started = time.process_time()
+                make()
+                times[way].append(time.process_time() - started)
+        medians = {way: statistics.median(values[1:]) for way, values in times.items()}  # the first warms up
+        speeds = [f"{options.pictures / medians[way]:,.0f}" for way in ("Pillow", *peers, "ours")]
+        rows.append([name, *speeds, f"{medians['Pillow'] / medians['ours']:.2f}"])
     command()
-    table(["recipe", "Pillow, pictures a second a core", "batched", "ratio"], rows)
+    table(["pictures a second a core", "Pillow", *peers, "ours", "ours / Pillow"], rows)
 
 
 if __name__ == "__main__":

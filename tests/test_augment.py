@@ -135,7 +135,7 @@ def test_no_weight_of_the_bell_is_denormal() -> None:
 @pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [20, 64, 150])
 def test_boxes_cut_alone_are_those_cut_together(pixels, size, filter) -> None:
-    """In bytes on a processor, in floats on a GPU; bytes are clipped between the two axes, as Pillow's are."""
+    """In bytes on a processor, in floats on a GPU; bytes are clipped between the axes, as Pillow's are."""
     to = Augmentation(size, filter=filter)
     boxes = crops(len(pixels), *pixels.shape[2:], to, seeded())
     alone, together = augmentation._cut_each(pixels, boxes, to), augmentation._cut_together(pixels, boxes, to)
