@@ -31,13 +31,13 @@ def gpt_mini(num_words: int) -> LanguageRecipe:
     """For `num_words` to learn from."""
     system = GPTConfig(vocab_size=4096, width=256, depth=4, num_heads=4, mlp_dim=1024, max_length=128)
     batch_size = 16
-    count = steps(5_000, num_words, batch_size, system.max_length)
+    count = steps(4_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
         train=TrainConfig(
             steps=count,
             batch_size=batch_size,
-            learning_rate=2e-3,
+            learning_rate=1.5e-3,
             warmup_steps=min(200, count // 10),
             weight_decay=0.1,
             betas=(0.9, 0.95),

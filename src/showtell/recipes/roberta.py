@@ -28,16 +28,16 @@ def roberta_base(num_words: int) -> LanguageRecipe:
 def roberta_mini(num_words: int) -> LanguageRecipe:
     """For `num_words` to learn from; more words are hidden than the paper's 15 %, as for `bert_mini`."""
     system = RoBERTaConfig(
-        vocab_size=4096, width=256, depth=3, num_heads=4, mlp_dim=1024, max_length=64, mask_rate=0.3
+        vocab_size=4096, width=256, depth=2, num_heads=4, mlp_dim=1024, max_length=64, mask_rate=0.3
     )
     batch_size = 32
-    count = steps(5_000, num_words, batch_size, system.max_length)
+    count = steps(10_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
         train=TrainConfig(
             steps=count,
             batch_size=batch_size,
-            learning_rate=2e-3,
+            learning_rate=1.5e-3,
             warmup_steps=min(500, count // 10),
             betas=(0.9, 0.98),
             validate_every=max(count // 8, 1),
