@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, pad
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.objectives.gather import gather_pairs
-from showtell.objectives.hinge import hardest_hinge
+from showtell.objectives.hinge import hardest_hinge, sum_hinge
 from showtell.protocols import Contrastive, EmbedsImages, EmbedsText, HasWords
 from showtell.systems.bert import BERTEncoderConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
@@ -86,6 +86,28 @@ def test_hinge_with_several_texts_a_picture_against_loops():
         expected += max(max(0.0, 0.2 - s[own][r] + s[own][q]) for q in range(7) if OWNER[q] != own)
         expected += max(max(0.0, 0.2 - s[own][r] + s[b][r]) for b in range(5) if b != own)
     assert hardest_hinge(scores, 0.2, torch.tensor(OWNER)).item() == pytest.approx(expected / 7, abs=1e-12)
+
+
+def test_the_sum_of_hinges_against_loops():
+    torch.manual_seed(0)
+    scores = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+    s, expected = scores.tolist(), 0.0
+    for r, own in enumerate(OWNER):
+        expected += sum(max(0.0, 0.2 - s[own][r] + s[own][q]) for q in range(7) if OWNER[q] != own)
+        expected += sum(max(0.0, 0.2 - s[own][r] + s[b][r]) for b in range(5) if b != own)
+    owner = torch.tensor(OWNER)
+    assert sum_hinge(scores, 0.2, owner).item() == pytest.approx(expected / 7, abs=1e-12)
+    assert torch.autograd.gradcheck(lambda x: sum_hinge(x, 0.2, owner), scores)
+
+
+def test_the_first_updates_of_vse_count_every_rival(batch):
+    system = VSE(VSEConfig(31, 6, 5, 8, warmup_updates=2))
+    images, texts = system.embed_pairs(batch)
+    scores = images @ texts.T
+    for hinge in (sum_hinge, sum_hinge, hardest_hinge, hardest_hinge):
+        step = system(batch)
+        torch.testing.assert_close(step.losses["hinge"], hinge(scores, 0.2, batch.owner))
+        system.after_step(step)
 
 
 def test_the_texts_of_one_picture_are_no_negatives_of_each_other():

@@ -1,4 +1,4 @@
-"""A pair must score higher than its hardest rivals, by a margin."""
+"""A pair must score higher than its rivals, by a margin."""
 
 from __future__ import annotations
 
@@ -13,14 +13,34 @@ def hardest_hinge(
     """`max_j [m - s_ii + s_ij]_+ + max_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
     `scores [B R]` has pictures as rows and texts as columns. Text `r` describes picture `owner[r]`, by
-    default picture `r`; other texts of the same picture are no rivals, and there must be at least one rival
-    of each kind. The paper sums over the pairs; the mean makes the learning rate independent of their number.
+    default picture `r`; other texts of the same picture are no rivals. The paper sums over the pairs; the mean makes the learning rate independent of their number.
     Source: Faghri et al. 2018, "VSE++", equation 6.
     """
+    by_image, by_text = _violations(scores, margin, owner)
+    return (by_image.amax(1) + by_text.amax(0)).mean()
+
+
+def sum_hinge(
+    scores: Float[Tensor, "B R"], margin: float = 0.2, owner: Int[Tensor, " R"] | None = None
+) -> Float[Tensor, ""]:
+    """`sum_j [m - s_ii + s_ij]_+ + sum_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
+
+    As `hardest_hinge`, but every rival counts.
+    Source: Kiros et al. 2014, "Unifying visual-semantic embeddings", section 2.3; Faghri et al. 2018,
+    equation 5.
+    """
+    by_image, by_text = _violations(scores, margin, owner)
+    return (by_image.sum(1) + by_text.sum(0)).mean()
+
+
+def _violations(
+    scores: Tensor, margin: float, owner: Tensor | None
+) -> tuple[Float[Tensor, "R R"], Float[Tensor, "B R"]]:
+    """How far each rival text of a text's picture, and each rival picture of a text, comes too near."""
     if owner is None:
         owner = torch.arange(scores.shape[1], device=scores.device)
     own = scores.gather(0, owner[None])[0]
-    pair = torch.arange(len(scores), device=scores.device)[:, None] == owner
-    rivals = scores.masked_fill(pair, -torch.inf)
-    by_image, by_text = rivals.amax(1)[owner], rivals.amax(0)
-    return ((margin - own + by_image).relu() + (margin - own + by_text).relu()).mean()
+    pictures = torch.arange(len(scores), device=scores.device)
+    by_image = (margin - own[:, None] + scores[owner]).relu().masked_fill(owner[:, None] == owner, 0)
+    by_text = (margin - own + scores).relu().masked_fill(pictures[:, None] == owner, 0)
+    return by_image, by_text

@@ -11,12 +11,12 @@ def vse(num_pictures: int) -> PairingRecipe:
     """For `num_pictures` to learn from, with five captions each.
 
     Source: Faghri et al. 2018, section 4.1: batches of 128, 30 epochs, Adam at 2e-4, there divided by ten
-    after half of them, here falling along a cosine.
+    after half of them, here falling along a cosine. In the first epoch every rival counts.
     """
     batch_size = 128
     per_epoch = epochs(5, num_pictures, batch_size, at_least=50)
     return PairingRecipe(
-        system=VSEConfig(),
+        system=VSEConfig(warmup_updates=per_epoch),
         train=TrainConfig(
             steps=30 * per_epoch,
             batch_size=batch_size,

@@ -5,7 +5,9 @@
     loss = max_j [m - u.v + u.v_j]_+  +  max_i [m - u.v + u_i.v]_+
 
 Source: Faghri et al. 2018, "VSE++: Improving visual-semantic embeddings with hard negatives", section 3,
-equation 6; the sizes are those of section 4.1.
+equation 6; the sizes are those of section 4.1. From the start, the hardest rival alone draws all vectors into
+one point, which may last; so the first updates may count every rival, as Chen et al. 2021, "Learning the best
+pooling strategy for visual semantic embedding", do.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from showtell.data.lengths import by_length
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.gather import gather_pairs
-from showtell.objectives.hinge import hardest_hinge
+from showtell.objectives.hinge import hardest_hinge, sum_hinge
 from showtell.protocols import Encoded, Step
 
 
@@ -36,6 +38,8 @@ class VSEConfig:
     width: int = 1024
     depth: int = 1
     margin: float = 0.2
+    warmup_updates: int = 0
+    """Updates in which every rival counts, before the hardest alone does."""
 
 
 class VSE(nn.Module):
@@ -54,6 +58,8 @@ class VSE(nn.Module):
         nn.init.xavier_uniform_(self.picture.weight)
         nn.init.zeros_(self.picture.bias)
         nn.init.uniform_(self.words.weight, -0.1, 0.1)
+        self.updates: Tensor
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def embed_image(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
@@ -83,11 +89,13 @@ class VSE(nn.Module):
         assert batch.owner is not None
         images, texts = vectors
         images, texts, owner = gather_pairs(images, texts, batch.owner)
-        return Step({"hinge": hardest_hinge(images @ texts.T, self.config.margin, owner)})
+        hinge = sum_hinge if self.updates < self.config.warmup_updates else hardest_hinge
+        return Step({"hinge": hinge(images @ texts.T, self.config.margin, owner)})
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The hinge of the batch's texts, each with its picture."""
         return self.compare(self.embed_pairs(batch, generator), batch)
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Count the updates."""
+        self.updates += 1
