@@ -13,7 +13,8 @@ def hardest_hinge(
     """`max_j [m - s_ii + s_ij]_+ + max_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
     `scores [B R]` has pictures as rows and texts as columns. Text `r` describes picture `owner[r]`, by
-    default picture `r`; other texts of the same picture are no rivals. The paper sums over the pairs; the mean makes the learning rate independent of their number.
+    default picture `r`; other texts of the same picture are no rivals. The paper sums over the pairs; the
+    mean makes the learning rate independent of their number.
     Source: Faghri et al. 2018, "VSE++", equation 6.
     """
     by_image, by_text = _violations(scores, margin, owner)
