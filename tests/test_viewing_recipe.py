@@ -29,7 +29,7 @@ from two_views import pictures
 RECIPES = {"simclr": simclr, "byol": byol, "simsiam": simsiam, "simmim": simmim}
 QUICK = ["train.steps=6", "train.warmup_steps=1", "train.batch_size=8", "train.watch_every=3"]
 TINY = ["backbone=tiny", "system.projection_width=32", "system.bottleneck_width=8", "train.batch_size=32"]
-TINY += ["train.learning_rate=1e-2", "train.warmup_steps=0"]
+TINY += ["train.learning_rate=1e-2", "train.warmup_steps=0", "train.watch_every=10"]
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +121,9 @@ def test_a_run_that_collapses_stops_and_says_so(folder, tmp_path, monkeypatch) -
 
 
 def test_a_healthy_run_is_left_alone(folder, tmp_path) -> None:
-    settings = [*TINY, "train.steps=80"]
+    settings = [*TINY, "train.steps=40"]
     training.run("simsiam", folder, tmp_path / "run", settings)
-    assert "step 80" in (tmp_path / "run" / "health.html").read_text()
+    assert "step 40" in (tmp_path / "run" / "health.html").read_text()
 
 
 @pytest.mark.parametrize(
