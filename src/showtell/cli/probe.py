@@ -81,8 +81,10 @@ def probe(
         emit(found)
         return
     table(["class", "accuracy"], list(found.classes.items()))
-    words = "" if found.baseline is None else f"a bag of words {found.baseline:.3f}, "
+    others = ""
+    if found.baseline is not None:
+        others = f"by the last vector alone {found.pooled:.3f}, a bag of words {found.baseline:.3f}, "
     text(
-        f"accuracy {found.accuracy:.3f} on {found.measured}, {words}chance {found.chance:.3f}; "
+        f"accuracy {found.accuracy:.3f} on {found.measured}, {others}chance {found.chance:.3f}; "
         f"{found.kind} with {found.learned} labels"
     )

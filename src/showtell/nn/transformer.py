@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol, cast, runtime_checkable
 
 from jaxtyping import Bool, Float
@@ -14,6 +16,27 @@ from showtell.nn.feedforward import MLP, Activation, LayerScale
 from showtell.protocols import State
 
 Norm = Literal["pre", "post"]
+
+_watcher: ContextVar[list[Tensor] | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watch_layers() -> Iterator[list[Tensor]]:
+    """Collect the tokens `[B N D]` that enter every block inside the `with`, in order, detached.
+
+    >>> import torch
+    >>> transformer = Transformer(8, 2, 2, 16, norm="pre")
+    >>> with watch_layers() as layers:
+    ...     _ = transformer(torch.zeros(1, 3, 8))
+    >>> [tuple(tokens.shape) for tokens in layers]
+    [(1, 3, 8), (1, 3, 8)]
+    """
+    layers: list[Tensor] = []
+    token = _watcher.set(layers)
+    try:
+        yield layers
+    finally:
+        _watcher.reset(token)
 
 
 @runtime_checkable
@@ -162,6 +185,8 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         """`[B N D]` to `[B N D]`; `mask` comes from `nn.mask.attention_mask`."""
         for block in self.blocks:
+            if (layers := _watcher.get()) is not None:
+                layers.append(tokens.detach())
             tokens = block(tokens, mask)
         return self.norm(tokens)
 

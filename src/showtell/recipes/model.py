@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -108,15 +108,21 @@ class Model:
         Raises `UsageError` for a network that has none.
         """
         self.require(EmbedsText)
+        rows: dict[int, Tensor] = {}
+        for places, batch in self.batches(texts):
+            vectors = self.system.embed_text(batch).pooled.float().cpu()
+            rows.update(zip(places, vectors, strict=True))
+        return torch.stack([rows[place] for place in range(len(texts))]) if rows else torch.empty(0, 0)
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Batch]]:
+        """Texts as the network reads them, on its device, some at a time, each with its place among all."""
         ids = [self.tokenizer.encode(text, self.max_length) for text in texts]
         # Texts of like length go together: nothing is computed for padding.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        rows: list[Tensor] = []
         for first in range(0, len(order), TEXTS):
-            padded, keep = pad([ids[i] for i in order[first : first + TEXTS]], self.tokenizer.pad)
-            encoded = self.system.embed_text(Batch(ids=padded, keep=keep).to(self.device))
-            rows += encoded.pooled.float().cpu()
-        return torch.stack([rows[i] for i in np.argsort(order)]) if rows else torch.empty(0, 0)
+            places = order[first : first + TEXTS]
+            padded, keep = pad([ids[place] for place in places], self.tokenizer.pad)
+            yield places, Batch(ids=padded, keep=keep).to(self.device)
 
     def tell(
         self,

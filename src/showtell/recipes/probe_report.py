@@ -24,6 +24,8 @@ class ProbeReport:
     classes: dict[str, float]
     """Accuracy of each class."""
     model: str
+    pooled: float | None = None
+    """Of texts, the accuracy by the vector that the network ends with alone."""
     baseline: float | None = None
     """Of texts, the accuracy that their words alone give, without the model."""
 
@@ -36,9 +38,15 @@ def report(
     learned: int,
     skipped: int,
     model: str,
+    *,
+    pooled: Tensor | None = None,
     baseline: Tensor | None = None,
 ) -> ProbeReport:
-    """The figures of answers `int64 [M]`, and of a baseline's, to items whose classes are `truth [M]`."""
+    """The figures of answers `int64 [M]`, and of others, to items whose classes are `truth [M]`."""
+
+    def accuracy(answers: Tensor | None) -> float | None:
+        return None if answers is None else float((truth == answers).double().mean())
+
     right = (truth == answers).double()
     counts = truth.bincount(minlength=len(names))
     return ProbeReport(
@@ -52,5 +60,6 @@ def report(
             name: float(right[truth == label].mean()) for label, name in enumerate(names) if counts[label]
         },
         model=model,
-        baseline=None if baseline is None else float((truth == baseline).double().mean()),
+        pooled=accuracy(pooled),
+        baseline=accuracy(baseline),
     )

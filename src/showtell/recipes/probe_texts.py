@@ -6,18 +6,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from showtell.data.texts.labelled import read_labelled
 from showtell.errors import UsageError
+from showtell.nn.transformer import watch_layers
 from showtell.protocols import EmbedsText
 from showtell.recipes.model import Model, load_model
 from showtell.recipes.probe_report import ProbeReport, report
 from showtell.tasks.probe import bag_of_words, few_labels, linear_probe
 
-CHUNK = 1024
+PENALTY = 1e-2
+"""More than for one vector a picture: a network's layers repeat each other."""
 
 
 def probe_texts(
@@ -31,8 +34,10 @@ def probe_texts(
 ) -> ProbeReport:
     """Learn the classes of labelled texts by logistic regression on their vectors; measure on those held out.
 
-    `baseline` is that of a bag of words, learned from the same texts. `labels_per_class` texts of each class
-    are drawn by `seed`, None takes all; of each, `max_length` tokens are read, None reads what the model can.
+    A text's vectors are what a network makes of it, block by block, and what it ends with; `pooled` measures
+    the latter alone, and `baseline` a bag of words that learned from the same texts. `labels_per_class` texts
+    of each class are drawn by `seed`, None takes all; of each, `max_length` tokens are read, None reads what
+    the model can.
 
     Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, a
     `max_length` that the model does not reach, and a model that reads no texts.
@@ -55,24 +60,43 @@ def probe_texts(
         torch.tensor([found.names.index(item.label) for item in items]) for items in (known, asked)
     )
     texts, queries = ([item.text for item in items] for items in (known, asked))
-    vectors = embed(model, [*texts, *queries], progress)
+    layers, pooled = embed_layers(model, [*texts, *queries], progress)
+    both = torch.cat([layers, pooled], 1)
+
+    def answers(vectors: Tensor) -> Tensor:
+        return linear_probe(vectors[: len(texts)], labels, vectors[len(texts) :], PENALTY)
+
     return report(
         "linear",
         truth,
-        linear_probe(vectors[: len(texts)], labels, vectors[len(texts) :]),
+        answers(both),
         found.names,
         len(texts),
         found.empty,
         model.name,
-        bag_of_words(texts, labels, queries),
+        pooled=answers(pooled),
+        baseline=bag_of_words(texts, labels, queries),
     )
 
 
-def embed(model: Model, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Tensor:
-    """A vector of each text, `[R D]`."""
-    rows = []
-    for first in range(0, len(texts), CHUNK):
-        rows.append(model.embed_texts(texts[first : first + CHUNK]))
+@torch.no_grad()
+def embed_layers(
+    model: Model, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+) -> tuple[Tensor, Tensor]:
+    """What a network makes of each text on its way, `[R L*D]`, and the vector it ends with, `[R D]`.
+
+    The former are the means of the words that enter each of a transformer's `L` blocks; others have none.
+    """
+    inside, pooled, done = list[Tensor](), list[Tensor](), list[int]()
+    for places, batch in model.batches(texts):
+        with watch_layers() as layers:
+            encoded = model.system.embed_text(batch)
+        keep = cast(Tensor, batch.keep)[..., None]
+        means = [(tokens * keep).sum(1) / keep.sum(1) for tokens in layers]
+        inside.append(torch.cat([*means, encoded.pooled[:, :0]], 1).float().cpu())
+        pooled.append(encoded.pooled.float().cpu())
+        done += places
         if progress:
-            progress(min(first + CHUNK, len(texts)), len(texts))
-    return torch.cat(rows)
+            progress(len(done), len(texts))
+    back = torch.tensor(done).argsort()
+    return torch.cat(inside)[back], torch.cat(pooled)[back]
