@@ -9,7 +9,7 @@ import showtell
 
 ROOT = Path(showtell.__file__).parent
 FLOORS = [
-    {"errors", "protocols"},
+    {"collective", "errors", "protocols"},
     {"writing"},
     {"nn", "objectives", "data"},
     {"fusion"},

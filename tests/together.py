@@ -23,6 +23,7 @@ def _serve(rank: int, size: int, pipe: Connection) -> None:
         store, function, arguments = job
         try:
             distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=size)
+            distributed.barrier()  # or one that is soon done leaves while the other still connects
             pipe.send((function(*arguments), None))
             distributed.destroy_process_group()
         except BaseException:

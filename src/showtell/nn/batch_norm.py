@@ -5,28 +5,12 @@ Torch's own `SyncBatchNorm` refuses tensors on a CPU; this one also takes parts 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-
-class _Gathered(torch.autograd.Function):
-    """`[D]` of each process to `[P D]` in all of them; backwards, a process gets what all want of its row."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        rows = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(rows, own)
-        return torch.stack(rows)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        wanted = gradients[0].clone()
-        distributed.all_reduce(wanted)
-        return wanted[distributed.get_rank()]
+from showtell.collective import gather
 
 
 class _Synchronised(_BatchNorm):
@@ -46,7 +30,7 @@ class _Synchronised(_BatchNorm):
         count = values.new_tensor([input.numel() / input.shape[1]])
         own = torch.cat([values.mean(axes), values.var(axes, correction=0), count])
         sizes = [input.shape[1], input.shape[1], 1]
-        means, variances, counts = _Gathered.apply(own).split(sizes, dim=1)
+        means, variances, counts = gather(own).split(sizes, dim=1)
         shares = counts / counts.sum()
         mean = (shares * means).sum(0)
         variance = (shares * (variances + (means - mean).square())).sum(0)

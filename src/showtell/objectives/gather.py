@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, distributed
-from torch.distributed.nn.functional import all_gather
+
+from showtell.collective import gather
 
 
 def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
@@ -17,13 +18,9 @@ def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
-    count = torch.tensor([len(rows)], device=rows.device)
-    counts = [torch.empty_like(count) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(counts, count)
-    sizes = torch.cat(counts).tolist()
+    sizes = gather(torch.tensor(len(rows), device=rows.device)).tolist()
     filled = torch.cat([rows, rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])])
-    parts = all_gather(filled) if rows.is_floating_point() else _without_gradient(filled)
-    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+    return torch.cat([part[:size] for part, size in zip(gather(filled), sizes, strict=True)])
 
 
 def gather_pairs(
@@ -33,9 +30,3 @@ def gather_pairs(
     count = gather_rows(torch.tensor([len(images)], device=images.device))
     rank = distributed.get_rank() if len(count) > 1 else 0
     return gather_rows(images), gather_rows(texts), gather_rows(owner + count[:rank].sum())
-
-
-def _without_gradient(rows: Tensor) -> list[Tensor]:
-    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, rows)
-    return parts
