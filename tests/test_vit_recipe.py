@@ -134,6 +134,14 @@ def test_a_resumed_run_is_the_same_to_the_bit(trained, squares, cache, tmp_path,
     whole, resumed = (load_checkpoint(run).system.state_dict() for run in (trained[0], tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert reached["test_accuracy"] == trained[1]["test_accuracy"]
+    lines, again = (_losses(run / "metrics.jsonl") for run in (trained[0], tmp_path / "run"))
+    assert len(lines) == 60
+    assert lines == again
+
+
+def _losses(metrics: Path) -> dict[int, float]:
+    lines = map(json.loads, metrics.read_text().splitlines())
+    return {line["step"]: line["loss"] for line in lines if "loss" in line}
 
 
 def test_its_classes_are_asked_without_labels(trained, squares, capsys) -> None:
