@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from showtell.recipes.progress import progress_lines
 
 Progress = Callable[[int, int], None]
 
@@ -69,7 +70,7 @@ def pairs(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def progress(what: str) -> Iterator[Progress]:
     """A bar on a terminal, else a line every ten seconds, on standard error."""
     if not sys.stderr.isatty():
-        yield _lines(what)
+        yield progress_lines(what)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -79,18 +80,6 @@ def progress(what: str) -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines(what: str) -> Progress:
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= 10:
-            last = time.monotonic()
-            say(f"{what}: {done} of {total}")
-
-    return tell
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """BYOL on a folder of pictures, sized for two cores and minutes."""
 
-from showtell.recipes.viewing import ViewingRecipe, epochs
+from showtell.recipes.epochs import epochs
+from showtell.recipes.viewing import ViewingRecipe
 from showtell.systems.byol import BYOLConfig
 from showtell.train.config import TrainConfig
 
@@ -11,7 +12,7 @@ def byol(num_pictures: int) -> ViewingRecipe:
     So few steps want a teacher that follows sooner: it begins at 0.99, the paper's at 0.996.
     """
     batch_size = min(128, max(num_pictures, 2))
-    steps = epochs(30, num_pictures, batch_size)
+    steps = epochs(30, num_pictures, batch_size, at_least=100)
     return ViewingRecipe(
         system=BYOLConfig(backbone="resnet_mini", hidden_width=1024, momentum=0.99),
         train=TrainConfig(

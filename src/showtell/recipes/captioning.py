@@ -80,15 +80,6 @@ class CaptionRecipe:
         )
 
 
-def epochs(count: float, num_pictures: int, batch_size: int, at_least: int = 600) -> int:
-    """Steps that read every picture `count` times; few pictures are read more often.
-
-    >>> epochs(10, 6000, 16), epochs(10, 100, 16)
-    (3750, 600)
-    """
-    return max(math.ceil(count * num_pictures / batch_size), at_least)
-
-
 def build(config: ShowAndTellConfig | ShowAttendAndTellConfig) -> Captioner:
     """The captioner that a configuration describes, untrained."""
     return ShowAndTell(config) if isinstance(config, ShowAndTellConfig) else ShowAttendAndTell(config)

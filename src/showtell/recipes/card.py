@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -26,70 +26,104 @@ TEXT_TOWERS = {
 }
 
 
+def model_card(
+    name: str,
+    system: nn.Module,
+    facts: Mapping[str, Any],
+    *,
+    what: str,
+    rows: Iterable[tuple[str, str]],
+    more: str,
+) -> str:
+    """Markdown for the README.md of a folder that a recipe made.
+
+    `what` the system is and does, `rows` of a table with what it learned from and what was measured, and
+    `more`, the sections after it. The number of weights, the data's hash and the settings are added.
+    """
+    count = sum(p.numel() for p in system.parameters())
+    table = [*rows, ("weights", f"{count:,}"), ("data hash", f"`{facts['data']['hash'][:16]}`")]
+    lines = "\n".join(f"| {key} | {value} |" for key, value in table)
+    return f"""# {type(system).__name__}, trained with the recipe `{name}`
+
+{what.strip()}
+
+| | |
+|---|---|
+{lines}
+
+{more.strip()}
+
+## Settings
+
+```json
+{json.dumps(facts["settings"], indent=1)}
+```
+"""
+
+
 def captioner_card(
     name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]
 ) -> str:
     """Markdown for the README.md of a captioner's folder."""
-    settings = facts["settings"]
-    data = facts["data"]
-    count = sum(p.numel() for p in system.parameters()) / 1e6
-    return f"""# {type(system).__name__}, trained with the recipe `{name}`
-
-A captioner of {count:.1f} million weights over the frozen backbone `{settings["backbone"]}`. It captions
-pictures, finds them by description, and knows which words are alike.
-
-| | |
-|---|---|
-| pictures learned from | {data["train"]:,} |
-| pictures the best weights were chosen by | {data["val"]:,} |
-| validation loss | {figures["loss"]:.3f} nats a word (perplexity {figures["perplexity"]:.2f}) |
-| data hash | `{data["hash"][:16]}` |
-
+    settings, data = facts["settings"], facts["data"]
+    return model_card(
+        name,
+        system,
+        facts,
+        what=f"""
+A captioner over the frozen backbone `{settings["backbone"]}`. It captions pictures, finds them by
+description, and knows which words are alike.
+""",
+        rows=[
+            ("pictures learned from", f"{data['train']:,}"),
+            ("pictures the best weights were chosen by", f"{data['val']:,}"),
+            (
+                "validation loss",
+                f"{figures['loss']:.3f} nats a word (perplexity {figures['perplexity']:.2f})",
+            ),
+        ],
+        more=f"""
 `showtell evaluate FOLDER --data DIR` measures the rest.
 
 ## Where it comes from
 
 Backbone: {BACKBONES[settings["backbone"]]}
+
 ## What it cannot do
 
 It knows the words of its training captions alone, and says something of every picture, also of one unlike
 all it has seen. Read the log-probability a word that comes with each caption: the lower, the less sure.
 Captions written by people carry their habits of guessing age, sex and activity; the model repeats them.
-
-## Settings
-
-```json
-{json.dumps(settings, indent=1)}
-```
-"""
+""",
+    )
 
 
 def pairing_card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
     """Markdown for the README.md of a folder that holds a picture tower and a text tower."""
     settings, data = facts["settings"], facts["data"]
-    count = sum(p.numel() for p in system.parameters()) / 1e6
     sees = "pixels" if "image_size" in settings["system"] else BACKBONES[settings["backbone"]]
     reads = TEXT_TOWERS.get(settings["vocabulary"].get("package"), "learned from the training captions alone")
     found = {"a caption finds its picture": "text_to_image", "a picture finds a caption": "image_to_text"}
-    rows = "\n".join(
+    recalls = "\n".join(
         f"| {what} | " + " | ".join(f"{figures[f'{key}_recall{k}']:.3f}" for k in (1, 5, 10)) + " |"
         for what, key in found.items()
     )
-    return f"""# {type(system).__name__}, trained with the recipe `{name}`
-
-Two towers of {count:.1f} million weights: a picture and the words that describe it get vectors that lie close
-together. It finds pictures by description, descriptions by picture, similar pictures, and says which of some
-labels fits a picture best.
-
-| | |
-|---|---|
-| pictures learned from | {data["train"]:,} |
-| pictures the best weights were chosen by | {data["val"]:,} |
-| data hash | `{data["hash"][:16]}` |
-
+    return model_card(
+        name,
+        system,
+        facts,
+        what="""
+Two towers: a picture and the words that describe it get vectors that lie close together. It finds pictures by
+description, descriptions by picture, similar pictures, and says which of some labels fits a picture best.
+""",
+        rows=[
+            ("pictures learned from", f"{data['train']:,}"),
+            ("pictures the best weights were chosen by", f"{data['val']:,}"),
+        ],
+        more=f"""
 | on the pictures it was chosen by | R@1 | R@5 | R@10 |
 |---|---|---|---|
-{rows}
+{recalls}
 
 `showtell evaluate FOLDER --data DIR` measures the rest.
 
@@ -104,10 +138,5 @@ Words: {reads}
 It tells apart what its training captions tell apart. A cosine is no probability: compare scores of one query,
 not of two. Captions written by people carry their habits of guessing age, sex and activity; the model
 repeats them.
-
-## Settings
-
-```json
-{json.dumps(settings, indent=1)}
-```
-"""
+""",
+    )

@@ -2,7 +2,7 @@
 
 from showtell.errors import MissingError
 from showtell.hub.packages import package_path
-from showtell.recipes.captioning import epochs
+from showtell.recipes.epochs import epochs
 from showtell.recipes.pairing import METRIC, PairingRecipe, PiecesConfig, PretrainedConfig
 from showtell.systems.bert import BERTEncoderConfig
 from showtell.systems.clip import CLIPConfig
@@ -17,7 +17,7 @@ def clip_b32(num_pictures: int) -> PairingRecipe:
     squashed, not cropped at random, so that nothing that a caption names is cut off.
     """
     batch_size = 32_768
-    steps = epochs(32, num_pictures, min(batch_size, num_pictures))
+    steps = epochs(32, num_pictures, min(batch_size, num_pictures), at_least=600)
     return PairingRecipe(
         system=CLIPConfig(),
         train=TrainConfig(

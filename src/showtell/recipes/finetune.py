@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterable
 from copy import deepcopy
@@ -14,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.data.augment import Augmentation, augment
 from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.data.sources.classes import Labelled
 from showtell.errors import UsageError
 from showtell.protocols import EmbedsImages, Step
+from showtell.recipes.crops import crops
+from showtell.recipes.epochs import epochs
 from showtell.recipes.model import Model
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
@@ -28,6 +28,8 @@ BATCH = 64
 LEARNING_RATE = 5e-4
 AT_LEAST = 100
 """Steps, where there are few pictures."""
+AREA = (0.3, 1.0)
+"""Smallest and largest share of a picture that a crop keeps."""
 
 
 class Finetuned(nn.Module):
@@ -58,10 +60,10 @@ def finetune(
     pictures: Iterable[tuple[Labelled, np.ndarray]],
     at_most: int,
     num_classes: int,
-    epochs: int,
+    times: int,
     seed: int,
 ) -> tuple[Tensor, Tensor, int]:
-    """Train on the pictures to learn from, `epochs` times through, at crops and mirrored.
+    """Train on the pictures to learn from, `times` through, at crops and mirrored.
 
     `pictures` are `uint8 [S S 3]`, `at_most` of them. Returns the classes of the measured ones, `[M]`, the
     network's answers, `[M]`, and how many were learned from. The model stays as it is.
@@ -89,7 +91,7 @@ def finetune(
         torch.manual_seed(seed)
         width = model.encode([pixels[0].transpose(1, 2, 0)]).pooled.shape[1]
         system = Finetuned(deepcopy(model.system).requires_grad_(True), width, num_classes)
-        steps = max(math.ceil(epochs * len(learned) / BATCH), AT_LEAST)
+        steps = epochs(times, len(learned), BATCH, at_least=AT_LEAST)
         config = TrainConfig(
             steps=steps,
             batch_size=BATCH,
@@ -101,13 +103,11 @@ def finetune(
             seed=seed,
         )
         sampler = Sampler(len(learned), BATCH, seed)
-        crop = Augmentation(sight.size, area=(0.3, 1.0), filter="bilinear", jitter=0.0, grey=0.0, blur=0.0)
 
         def load_batch(index: int) -> Batch:
             chosen = learned[sampler(index)]
-            (drawn,) = np.random.SeedSequence((seed, index)).generate_state(1, np.uint64).tolist()
-            views = augment(torch.from_numpy(pixels[chosen]), crop, torch.Generator().manual_seed(drawn))
-            return Batch(pixels=(views * 255).round().byte(), labels=truth[chosen])
+            cut = crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
+            return Batch(pixels=cut, labels=truth[chosen])
 
         train(system, load_batch, config, Path(folder) / "run", finish=lambda _: None, device=model.device)
         return truth[asked], _answers(system.eval(), pixels, asked, model.device), len(learned)

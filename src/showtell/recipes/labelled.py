@@ -17,6 +17,7 @@ from showtell.data.image import ImageError
 from showtell.data.sources.classes import Classes, Labelled, read_classes
 from showtell.errors import UsageError, UserError
 from showtell.recipes.caches import pixel_cache
+from showtell.recipes.progress import progress_lines
 
 SHARE, MOST = 0.1, 1000
 """Of the pictures to learn from, this share is kept apart to choose weights by, and no more than so many."""
@@ -98,8 +99,7 @@ def load_labelled(
             read.append(item)
             yield item.name, content
 
-    print(f"reading {len(found.classes.items)} pictures", file=sys.stderr)
-    kept = cache.add_contents(contents(), len(found.classes.items))
+    kept = cache.add_contents(contents(), len(found.classes.items), progress_lines("pictures read"))
     if kept.skipped:
         first, reason = next(iter(kept.skipped.items()))
         print(f"{len(kept.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from showtell.errors import UsageError
 from showtell.objectives.masked_words import mask_words
 from showtell.recipes.fit import fit
 from showtell.recipes.language_card import language_card
+from showtell.recipes.progress import progress_lines
 from showtell.recipes.settings import record
 from showtell.recipes.texts import Texts, count_words, read_texts
 from showtell.systems.bert import BERT, BERTConfig
@@ -78,7 +78,7 @@ class LanguageRecipe:
         recipe = replace(self, system=fitted(self.system, tokenizer))
         torch.manual_seed(recipe.train.seed)
         system = cls(recipe.system)
-        corpus = tokenise(data.training, tokenizer, _told("tokenising"))
+        corpus = tokenise(data.training, tokenizer, progress_lines("documents tokenised"))
         examples = recipe.examples(corpus, tokenizer)
         measure = recipe.measure(data.validation, tokenizer, device)
         sampler = Sampler(len(examples), recipe.train.batch_size, recipe.train.seed)
@@ -221,16 +221,3 @@ def _told_apart(bert: BERT, batches: list[Batch]) -> float:
         right += int(((yes > no) == batch.follows).sum())
         count += len(batch.follows)
     return right / count
-
-
-def _told(what: str) -> Callable[[int, int], None]:
-    """Tell how far it is every ten seconds, on standard error."""
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= 10:
-            last = time.monotonic()
-            print(f"{what}: {done} of {total} documents", file=sys.stderr)
-
-    return tell

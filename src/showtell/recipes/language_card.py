@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+
+from showtell.recipes.card import model_card
 
 MEANING = {
     "loss": "nats a word that was to be guessed",
@@ -27,31 +28,25 @@ def language_card(
 ) -> str:
     """Markdown for the README.md of a language model's folder."""
     settings, data = facts["settings"], facts["data"]
-    count = sum(p.numel() for p in system.parameters()) / 1e6
-    kind = type(system).__name__
-    measured = "\n".join(f"| validation: {MEANING[key]} | {value:.4g} |" for key, value in figures.items())
-    return f"""# {kind}, trained with the recipe `{name}`
-
-A language model of {count:.1f} million weights and {settings["system"]["vocab_size"]:,} tokens. {USES[kind]}
+    return model_card(
+        name,
+        system,
+        facts,
+        what=f"""
+A language model of {settings["system"]["vocab_size"]:,} tokens. {USES[type(system).__name__]}
 It reads at most {settings["system"]["max_length"]} tokens.
-
-| | |
-|---|---|
-| documents learned from | {data["documents"]:,}, {data["train"]:,} tokens |
-| documents the best weights were chosen by | {data["val"]:,} |
-{measured}
-| data hash | `{data["hash"][:16]}` |
-
+""",
+        rows=[
+            ("documents learned from", f"{data['documents']:,}, {data['train']:,} tokens"),
+            ("documents the best weights were chosen by", f"{data['val']:,}"),
+            *((f"validation: {MEANING[key]}", f"{value:.4g}") for key, value in figures.items()),
+        ],
+        more="""
 The vocabulary was learned from the training documents alone.
 
 ## What it cannot do
 
 It knows the language of its training texts alone, their habits and prejudices included, and knows nothing
 of what is true. A small model writes sentences that hold together for a few words.
-
-## Settings
-
-```json
-{json.dumps(settings, indent=1)}
-```
-"""
+""",
+    )

@@ -1,6 +1,7 @@
 """The article's captioner: three recurrent layers of 300, dropout 0.22, about 8,000 words."""
 
-from showtell.recipes.captioning import CaptionRecipe, epochs
+from showtell.recipes.captioning import CaptionRecipe
+from showtell.recipes.epochs import epochs
 from showtell.systems.show_and_tell import ShowAndTellConfig
 from showtell.train.config import TrainConfig
 
@@ -15,7 +16,7 @@ def show_and_tell(num_pictures: int) -> CaptionRecipe:
     return CaptionRecipe(
         system=ShowAndTellConfig(),
         train=TrainConfig(
-            steps=epochs(10, num_pictures, batch_size),
+            steps=epochs(10, num_pictures, batch_size, at_least=600),
             batch_size=batch_size,
             learning_rate=1e-3,
             warmup_steps=200,

@@ -1,6 +1,7 @@
 """The captioner that looks: attention over the grid of a frozen backbone."""
 
-from showtell.recipes.captioning import CaptionRecipe, epochs
+from showtell.recipes.captioning import CaptionRecipe
+from showtell.recipes.epochs import epochs
 from showtell.recipes.splits import VocabularyConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
 from showtell.train.config import TrainConfig
@@ -14,7 +15,7 @@ def show_attend_and_tell(num_pictures: int) -> CaptionRecipe:
         system=ShowAttendAndTellConfig(),
         vocabulary=VocabularyConfig(min_count=3),
         train=TrainConfig(
-            steps=epochs(9, num_pictures, batch_size),
+            steps=epochs(9, num_pictures, batch_size, at_least=600),
             batch_size=batch_size,
             learning_rate=8e-4,
             warmup_steps=200,

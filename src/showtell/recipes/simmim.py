@@ -1,6 +1,7 @@
 """SimMIM on a folder of pictures, sized for two cores and minutes."""
 
-from showtell.recipes.viewing import ViewingRecipe, epochs
+from showtell.recipes.epochs import epochs
+from showtell.recipes.viewing import ViewingRecipe
 from showtell.systems.simmim import SimMIMConfig
 from showtell.train.config import TrainConfig
 
@@ -8,7 +9,7 @@ from showtell.train.config import TrainConfig
 def simmim(num_pictures: int) -> ViewingRecipe:
     """For `num_pictures` to learn from, 60 times each: a step has one view and takes half the time."""
     batch_size = min(128, max(num_pictures, 2))
-    steps = epochs(60, num_pictures, batch_size)
+    steps = epochs(60, num_pictures, batch_size, at_least=100)
     return ViewingRecipe(
         system=SimMIMConfig(backbone="vit_mini"),
         train=TrainConfig(

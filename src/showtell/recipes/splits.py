@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from showtell.data.features import FeatureCache
 from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UserError
+from showtell.recipes.progress import progress_lines
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def load_splits(
     tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
     splits = {}
     for name, chosen in named.items():
-        found = cache.add([entry.path for entry in chosen], _tell(f"features of {name}"))
+        found = cache.add([entry.path for entry in chosen], progress_lines(f"pictures of {name} read"))
         for path, reason in found.skipped.items():
             print(f"skipped {path}: {reason}", file=sys.stderr)
         readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
@@ -171,16 +171,3 @@ def split_hash(splits: dict[str, Split]) -> str:
         for path, captions in zip(split.paths, split.captions, strict=True):
             digest.update(json.dumps([name, path.name, captions]).encode())
     return digest.hexdigest()
-
-
-def _tell(what: str) -> Callable[[int, int], None]:
-    """Progress on standard error: every ten seconds, and when all is done."""
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if done == total or time.monotonic() - last > 10:
-            last = time.monotonic()
-            print(f"{what}: {done} of {total}", file=sys.stderr)
-
-    return tell

@@ -16,6 +16,7 @@ from torch import Tensor
 from showtell.data.image import ImageError, find_images, load_image
 from showtell.errors import UserError
 from showtell.recipes.caches import pixel_cache
+from showtell.recipes.progress import progress_lines
 
 SMALL = 64
 """Pixels. Pictures of at most this longer side are kept at their size, as CIFAR's are."""
@@ -92,7 +93,7 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     Raises `UserError` when fewer than two are left.
     """
     cache = pixel_cache(size)
-    kept = cache.add(found.paths)
+    kept = cache.add(found.paths, progress_lines("pictures read"))
     if kept.skipped:
         first, reason = next(iter(kept.skipped.items()))
         print(f"{len(kept.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,6 +18,8 @@ from showtell.errors import UsageError
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PATCH_SIZE
 from showtell.recipes.alarm import Alarm
+from showtell.recipes.card import model_card
+from showtell.recipes.crops import seeded
 from showtell.recipes.fit import fit
 from showtell.recipes.settings import record
 from showtell.recipes.unlabelled import SMALL, Unlabelled, find_unlabelled, load_pixels
@@ -84,7 +83,7 @@ class ViewingRecipe:
 
         def load_batch(index: int) -> Batch:
             chosen = pixels[sampler(index)].to(device)
-            return Batch(views=draw_views(chosen, views, _seeded(recipe.train.seed, index, device)))
+            return Batch(views=draw_views(chosen, views, seeded((recipe.train.seed, index, 1), device)))
 
         facts = {
             "recipe": name,
@@ -94,7 +93,9 @@ class ViewingRecipe:
         alarm = None
         if not isinstance(recipe.system, SimMIMConfig):  # which has nothing that could collapse
             watched = pixels[list(range(0, len(pixels), -(-len(pixels) // WATCHED)))].to(device)
-            alarm = Alarm(draw_views(watched, views, _seeded(recipe.train.seed, 0, device)), output, resume)
+            alarm = Alarm(
+                draw_views(watched, views, seeded((recipe.train.seed, 0, 1), device)), output, resume
+            )
         reached = fit(
             system,
             recipe.train,
@@ -142,52 +143,32 @@ class ViewingRecipe:
         return tuple(_resized(one, self.size) for one in (small if self.size <= SMALL else photographs))
 
 
-def epochs(count: float, num_pictures: int, batch_size: int, at_least: int = 100) -> int:
-    """Steps that read every picture `count` times; few pictures are read more often.
-
-    >>> epochs(30, 6000, 128), epochs(30, 120, 120)
-    (1407, 100)
-    """
-    return max(math.ceil(count * num_pictures / batch_size), at_least)
-
-
 def _resized(one: Augmentation, size: int) -> Augmentation:
     sharpest, widest = one.sigma
     return replace(one, size=size, sigma=(sharpest, max(sharpest, widest * min(size / PAPER_SIZE, 1))))
 
 
-def _seeded(seed: int, index: int, device: str) -> torch.Generator:
-    """What draws the views of batch `index`: any thread may, in any order."""
-    (drawn,) = np.random.SeedSequence((seed, index, 1)).generate_state(1, np.uint64).tolist()
-    return torch.Generator(device).manual_seed(drawn)
-
-
 def _card(name: str, system: nn.Module, facts: Mapping[str, Any]) -> str:
     """Markdown for the README.md of the checkpoint."""
-    settings, data = facts["settings"], facts["data"]
-    count = sum(p.numel() for p in system.parameters()) / 1e6
-    return f"""# {type(system).__name__}, trained with the recipe `{name}`
-
-A network of {count:.1f} million weights, `{settings["backbone"]}` and what trained it, that turns a picture
-into a vector. It was trained from nothing on pictures without labels: alike pictures get alike vectors. It
-finds similar pictures, draws maps, and is where a classifier with few labels may begin; it knows no words.
-
-| | |
-|---|---|
-| pictures learned from | {data["train"]:,} |
-| side of a picture, pixels | {settings["size"]} |
-| data hash | `{data["hash"][:16]}` |
-
+    return model_card(
+        name,
+        system,
+        facts,
+        what=f"""
+A network, `{facts["settings"]["backbone"]}` and what trained it, that turns a picture into a vector. It was
+trained from nothing on pictures without labels: alike pictures get alike vectors. It finds similar pictures,
+draws maps, and is where a classifier with few labels may begin; it knows no words.
+""",
+        rows=[
+            ("pictures learned from", f"{facts['data']['train']:,}"),
+            ("side of a picture, pixels", str(facts["settings"]["size"])),
+        ],
+        more="""
 `showtell probe FOLDER --data LABELLED` measures what its vectors know.
 
 ## What it cannot do
 
 What counts as alike is what the training's changes of crop and colour leave as it is. Nothing says what a
 picture shows. With few pictures its vectors tell colours and textures, little more.
-
-## Settings
-
-```json
-{json.dumps(settings, indent=1)}
-```
-"""
+""",
+    )

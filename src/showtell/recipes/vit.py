@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from showtell.data.augment import Augmentation, augment
 from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.errors import UsageError
+from showtell.recipes.card import model_card
+from showtell.recipes.crops import crops
+from showtell.recipes.epochs import epochs
 from showtell.recipes.fit import fit
 from showtell.recipes.labelled import LabelledPictures, LabelledPixels, find_labelled, load_labelled
 from showtell.recipes.settings import record
-from showtell.recipes.viewing import epochs
 from showtell.systems.vit import ViT, ViTConfig
 from showtell.train.checkpoint import load_checkpoint
 from showtell.train.config import TrainConfig
@@ -36,7 +35,7 @@ def vit_base(num_pictures: int) -> ViTRecipe:
     Source: Dosovitskiy et al. 2021, table 3. A departure: a crop is cut from the picture made square.
     """
     batch_size = 4096
-    steps = epochs(300, num_pictures, batch_size)
+    steps = epochs(300, num_pictures, batch_size, at_least=100)
     return ViTRecipe(
         system=ViTConfig(dropout=0.1),
         train=TrainConfig(
@@ -61,7 +60,7 @@ def vit_mini(num_pictures: int) -> ViTRecipe:
     Of photographs it sees more with `system.image_size=128` and `system.patch_size=16`, in the same time.
     """
     batch_size = 64
-    steps = min(epochs(30, num_pictures, batch_size), 2000)
+    steps = min(epochs(30, num_pictures, batch_size, at_least=100), 2000)
     return ViTRecipe(
         system=ViTConfig(image_size=32, patch_size=4, width=192, depth=6, num_heads=3, mlp_dim=768),
         train=TrainConfig(
@@ -110,15 +109,11 @@ class ViTRecipe:
         system, size = ViT(recipe.system), recipe.system.image_size
         training, validation, test = load_labelled(data, size)
         sampler = Sampler(len(training), recipe.train.batch_size, recipe.train.seed)
-        crop = Augmentation(size, recipe.area, filter="bilinear", jitter=0.0, grey=0.0, blur=0.0)
 
         def load_batch(index: int) -> Batch:
             chosen = sampler(index)
-            (drawn,) = (
-                np.random.SeedSequence((recipe.train.seed, index)).generate_state(1, np.uint64).tolist()
-            )
-            views = augment(training[chosen].to(device), crop, torch.Generator(device).manual_seed(drawn))
-            return Batch(pixels=(views * 255).round().byte(), labels=training.labels[chosen].to(device))
+            cut = crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
+            return Batch(pixels=cut, labels=training.labels[chosen].to(device))
 
         facts = {
             "recipe": name,
@@ -164,32 +159,28 @@ def measure(system: ViT, pictures: LabelledPixels, device: str = "cpu") -> dict[
 
 def _card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
     """Markdown for the README.md of the checkpoint."""
-    settings, data = facts["settings"], facts["data"]
-    count = sum(p.numel() for p in system.parameters()) / 1e6
-    return f"""# ViT, trained with the recipe `{name}`
-
-A transformer of {count:.1f} million weights over patches of {settings["system"]["patch_size"]} pixels,
-trained from nothing. It says which of its classes a picture shows:
-`showtell classify PICTURE --model FOLDER`.
-
-| | |
-|---|---|
-| pictures learned from | {data["train"]:,} |
-| pictures the best weights were chosen by | {data["val"]:,} |
-| accuracy on those | {figures["accuracy"]:.3f} (always the most frequent class: {data["chance"]:.3f}) |
-| side of a picture, pixels | {settings["system"]["image_size"]} |
-| data hash | `{data["hash"][:16]}` |
-
-Its classes: {", ".join(settings["system"]["class_names"])}.
+    settings, data = facts["settings"]["system"], facts["data"]
+    chance = f"always the most frequent class: {data['chance']:.3f}"
+    return model_card(
+        name,
+        system,
+        facts,
+        what=f"""
+A transformer over patches of {settings["patch_size"]} pixels, trained from nothing. It says which of its
+classes a picture shows: `showtell classify PICTURE --model FOLDER`.
+""",
+        rows=[
+            ("pictures learned from", f"{data['train']:,}"),
+            ("pictures the best weights were chosen by", f"{data['val']:,}"),
+            ("accuracy on those", f"{figures['accuracy']:.3f} ({chance})"),
+            ("side of a picture, pixels", str(settings["image_size"])),
+        ],
+        more=f"""
+Its classes: {", ".join(settings["class_names"])}.
 
 ## What it cannot do
 
 It answers with one of its classes whatever a picture shows, also one unlike all it has seen. What its
 training pictures of a class had in common, a background too, is what it knows the class by.
-
-## Settings
-
-```json
-{json.dumps(settings, indent=1)}
-```
-"""
+""",
+    )

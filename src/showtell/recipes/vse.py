@@ -1,6 +1,6 @@
 """VSE++: a GRU and a frozen network, trained on the hardest wrong pair of each batch."""
 
-from showtell.recipes.captioning import epochs
+from showtell.recipes.epochs import epochs
 from showtell.recipes.pairing import METRIC, PairingRecipe
 from showtell.recipes.splits import VocabularyConfig
 from showtell.systems.vse import VSEConfig
