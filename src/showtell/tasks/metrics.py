@@ -102,7 +102,7 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
     return 10 * total / NGRAM_ORDER / len(hypotheses)
 
 
-def ranks(scores: np.ndarray, targets: Sequence[int]) -> np.ndarray:
+def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray:
     """Place of each query's own picture among all, 1 for the best, `int64 [Q]`.
 
     `scores [Q N]`, higher is better; `targets [Q]` the own picture's column. Ties count against the
