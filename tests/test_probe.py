@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from showtell.errors import UsageError
 from showtell.tasks import probe
-from showtell.tasks.probe import few_labels, knn, linear_probe
+from showtell.tasks.probe import choose_penalty, few_labels, knn, linear_probe
 
 
 def clusters(
@@ -107,3 +107,13 @@ def test_one_class_is_refused() -> None:
     features, _ = clusters(10)
     with pytest.raises(UsageError, match="two classes"):
         linear_probe(features, torch.zeros(10, dtype=torch.int64), features)
+
+
+def test_the_penalty_is_chosen_on_items_held_out() -> None:
+    """Many columns that each hint want a strong one; one that tells needs none: the weakest is kept."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 2
+    tells = (2.0 * labels - 1)[:, None]
+    hints = 0.2 * tells + torch.randn(400, 300, generator=draw)
+    assert choose_penalty(hints, labels) > choose_penalty(tells, labels)
+    assert choose_penalty(hints[:18], labels[:18]) == choose_penalty(tells, labels)

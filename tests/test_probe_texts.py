@@ -19,7 +19,7 @@ from showtell.recipes.offered import load_offered
 from showtell.recipes.probe import probe
 from showtell.recipes.probe_texts import embed_layers
 from showtell.systems.bert import BERT, BERTConfig
-from showtell.tasks.probe import bag_of_words, linear_probe
+from showtell.tasks.probe import bag_of_words, choose_penalty, linear_probe
 from showtell.train.checkpoint import save_checkpoint
 
 GOOD, BAD = ("good", "fine", "lovely", "great"), ("bad", "poor", "awful", "sad")
@@ -92,7 +92,8 @@ def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
     labels = torch.tensor([int(label == "p") for _, label in known])
     truth = torch.tensor([int(label == "p") for _, label in asked])
     vectors = (model.embed_texts([text for text, _ in rows]) for rows in (known, asked))
-    answers = linear_probe(next(vectors), labels, next(vectors), module.PENALTY)
+    learned = next(vectors)
+    answers = linear_probe(learned, labels, next(vectors), choose_penalty(learned, labels))
     assert found.pooled == pytest.approx(float((answers == truth).double().mean()))
 
 

@@ -17,10 +17,7 @@ from showtell.nn.transformer import watch_layers
 from showtell.protocols import EmbedsText
 from showtell.recipes.model import Model, load_model
 from showtell.recipes.probe_report import ProbeReport, report
-from showtell.tasks.probe import bag_of_words, few_labels, linear_probe
-
-PENALTY = 1e-2
-"""More than for one vector a picture: a network's layers repeat each other."""
+from showtell.tasks.probe import bag_of_words, choose_penalty, few_labels, linear_probe
 
 
 def probe_texts(
@@ -35,9 +32,9 @@ def probe_texts(
     """Learn the classes of labelled texts by logistic regression on their vectors; measure on those held out.
 
     A text's vectors are what a network makes of it, block by block, and what it ends with; `pooled` measures
-    the latter alone, and `baseline` a bag of words that learned from the same texts. `labels_per_class` texts
-    of each class are drawn by `seed`, None takes all; of each, `max_length` tokens are read, None reads what
-    the model can.
+    the latter alone, and `baseline` a bag of words that learned from the same texts. The penalty of each is
+    chosen on a held-out fifth of what is learned from. `labels_per_class` texts of each class are drawn by
+    `seed`, None takes all; of each, `max_length` tokens are read, None reads what the model can.
 
     Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, a
     `max_length` that the model does not reach, and a model that reads no texts.
@@ -64,7 +61,8 @@ def probe_texts(
     both = torch.cat([layers, pooled], 1)
 
     def answers(vectors: Tensor) -> Tensor:
-        return linear_probe(vectors[: len(texts)], labels, vectors[len(texts) :], PENALTY)
+        learned, measured = vectors[: len(texts)], vectors[len(texts) :]
+        return linear_probe(learned, labels, measured, choose_penalty(learned, labels))
 
     return report(
         "linear",
