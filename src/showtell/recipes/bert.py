@@ -32,7 +32,7 @@ def bert_mini(num_words: int) -> LanguageRecipe:
     system = BERTConfig(
         vocab_size=4096,
         width=256,
-        depth=2,
+        depth=3,
         num_heads=4,
         mlp_dim=1024,
         max_length=64,
@@ -40,13 +40,13 @@ def bert_mini(num_words: int) -> LanguageRecipe:
         mask_rate=0.3,
     )
     batch_size = 32
-    count = steps(14_000, num_words, batch_size, system.max_length)
+    count = steps(8_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
         train=TrainConfig(
             steps=count,
             batch_size=batch_size,
-            learning_rate=1.5e-3,
+            learning_rate=2e-3,
             warmup_steps=min(500, count // 10),
             betas=(0.9, 0.98),
             validate_every=max(count // 8, 1),
