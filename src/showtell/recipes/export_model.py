@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from showtell.data.json import read_object
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError
@@ -15,7 +16,7 @@ from showtell.hub.huggingface.preprocessor import FILE as PREPROCESSOR
 from showtell.hub.huggingface.preprocessor import Preprocessor, preprocessor_config
 from showtell.hub.huggingface.sidecars import pooling_files, tokenizer_config
 from showtell.train.checkpoint import PREPROCESS, Checkpoint, load_checkpoint
-from showtell.train.folder import read_json, replace_folder
+from showtell.train.folder import replace_folder
 
 FORMATS = ("huggingface",)
 
@@ -36,7 +37,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
 
     def write(folder: Path) -> None:
         export_folder(checkpoint.system, folder)
-        for name, content in _beside(checkpoint, read_json(folder / "config.json")):
+        for name, content in _beside(checkpoint, read_object(folder / "config.json")):
             (folder / name).parent.mkdir(exist_ok=True)
             text = content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
             (folder / name).write_text(text, "utf-8")

@@ -18,8 +18,9 @@ from torch import nn
 
 import showtell
 from showtell import systems
+from showtell.data.json import read_object
 from showtell.errors import UserError
-from showtell.train.folder import read_json, replace_folder, standing, write_json
+from showtell.train.folder import replace_folder, standing, write_json
 from showtell.train.tensors import named_tensors, read_tensors, write_tensors
 
 FORMAT = 1
@@ -103,14 +104,14 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpo
             f"{folder} is no complete checkpoint: {', '.join(missing)} missing. Copy the whole folder; "
             "one of another library goes through `showtell import` first."
         )
-    config = read_json(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     system = _build(config, folder / CONFIG)
     read_tensors(folder / WEIGHTS, named_tensors(system))
     try:
         tokenizer_json = (folder / TOKENIZER).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {folder / TOKENIZER}: {error}. Copy or download it again.") from error
-    preprocess = read_json(folder / PREPROCESS)
+    preprocess = read_object(folder / PREPROCESS)
     return Checkpoint(
         system=system.to(device).eval(),
         record=config.get("record", {}),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from showtell.errors import UsageError, UserError
+from showtell.errors import UsageError
 from showtell.writing import sync, writing
 
 
@@ -55,14 +55,3 @@ def standing(folder: Path) -> Path:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Indented UTF-8. Raises `ValueError` for what JSON lacks, such as NaN."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or a `UserError` that names the file."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}. Copy or download it again.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} does not hold a JSON object. Copy or download it again.")
-    return value

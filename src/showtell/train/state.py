@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from showtell.data.json import read_object
 from showtell.errors import UsageError
 from showtell.nn.batch_norm import synchronise
 from showtell.train.average import Average
 from showtell.train.config import TrainConfig
-from showtell.train.folder import read_json, replace_folder, standing, write_json
+from showtell.train.folder import replace_folder, standing, write_json
 from showtell.train.optimiser import MOMENTS, build_optimiser
 from showtell.train.processes import count, from_first, rank, same_weights
 from showtell.train.shard import divided, put, whole
@@ -124,7 +125,7 @@ class TrainState:
         damaged files.
         """
         folder = standing(folder)
-        saved = read_json(folder / "progress.json")
+        saved = read_object(folder / "progress.json")
         then, now = (dict(_leaves(record)) for record in (saved["record"], self.record))
         differing = [
             f"{name} was {then.get(name)!r} and is now {now.get(name)!r}"

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from showtell.errors import UserError
 
@@ -96,14 +96,22 @@ def _paragraphs(file: Path) -> Iterator[str]:
 def _text_of(line: str, file: Path, number: int) -> str:
     if not line.strip():
         return ""
+    text = record_of(line, file, number).get("text")
+    if not isinstance(text, str):
+        raise UserError(f'{file}, line {number}: has no text; write {{"text": "..."}}')
+    return text
+
+
+def record_of(line: str, file: Path, number: int) -> dict[str, Any]:
+    """The object of a line of JSON; what is JSON but no object has no fields.
+
+    Raises `UserError` naming file and line for what is not JSON.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}, line {number}: is not valid JSON: {error}") from error
-    text = record.get("text") if isinstance(record, dict) else None
-    if not isinstance(text, str):
-        raise UserError(f'{file}, line {number}: has no text; write {{"text": "..."}}')
-    return text
+    return record if isinstance(record, dict) else {}
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:

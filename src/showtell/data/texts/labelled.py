@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from showtell.data.sources.entry import split_name
-from showtell.data.texts.files import lines, plain
+from showtell.data.texts.files import lines, plain, record_of
 from showtell.errors import UserError
 
 ENDINGS = (".jsonl", ".tsv")
@@ -101,13 +100,8 @@ def _rows(file: Path) -> Iterator[tuple[str, str]]:
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
     for number, line in lines(file):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{file}, line {number}: is not valid JSON: {error}") from error
-        yield number, record if isinstance(record, dict) else {}
+        if line.strip():
+            yield number, record_of(line, file, number)
 
 
 def _table(file: Path) -> Iterator[tuple[int, dict[str, object]]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models
 
+from showtell.data.json import read_object
 from showtell.data.tokenizers import families
 from showtell.data.tokenizers.families import END_OF_WORD, FAMILIES, Name
 from showtell.data.tokenizers.load import load_tokenizer
@@ -29,7 +29,7 @@ def tokenizer_of(folder: Path) -> SubwordTokenizer:
         if not isinstance(tokenizer, SubwordTokenizer):
             raise UserError(f"{file} splits texts into whole words; this needs a tokenizer of sub-words")
         return tokenizer
-    settings = _json(file) if (file := folder / "tokenizer_config.json").is_file() else {}
+    settings = read_object(file) if (file := folder / "tokenizer_config.json").is_file() else {}
     if (file := folder / "vocab.txt").is_file():
         return _built(file, lambda: _word_pieces(file, settings))
     if (file := folder / "vocab.json").is_file() and (merges := folder / "merges.txt").is_file():
@@ -54,7 +54,7 @@ def _word_pieces(file: Path, settings: dict[str, Any]) -> Tokenizer:
 
 
 def _byte_pairs(file: Path, merges_file: Path, settings: dict[str, Any]) -> Tokenizer:
-    vocab = _json(file)
+    vocab = read_object(file)
     merges: list[Any] = [tuple(line.split(" ")) for line in _read(merges_file).split("\n") if line]
     if merges and merges[0][0].startswith("#version"):
         del merges[0]
@@ -88,13 +88,3 @@ def _read(file: Path) -> str:
         raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8") from error
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_read(file))
-    except ValueError as error:
-        raise UserError(f"{file} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{file} is not a JSON object")
-    return value

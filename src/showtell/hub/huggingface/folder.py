@@ -13,11 +13,12 @@ from typing import Any, Protocol, cast
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from showtell.data.json import read_object
 from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface import families
 from showtell.hub.huggingface.rename import Rename, read_in, write_out
-from showtell.hub.huggingface.weights import WHOLE, read_json, read_weights
-from showtell.writing import sync
+from showtell.hub.huggingface.weights import WHOLE, read_weights
+from showtell.writing import sync, writing
 
 
 class Family(Protocol):
@@ -54,7 +55,7 @@ def import_folder(folder: Path | str) -> nn.Module:
     described = folder / "config.json"
     if not described.is_file():
         raise UserError(f"{folder} lacks config.json: give a folder in the Hugging Face layout")
-    theirs = read_json(described)
+    theirs = read_object(described)
     family = _family(theirs.get("model_type"), described)
     found, weights = read_weights(folder)
     try:
@@ -85,19 +86,19 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     tensors = write_out(system.state_dict(), family.table(config))
     weights, described = folder / WHOLE, folder / "config.json"
     written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(written[weights], save(tensors, metadata={"format": "pt"}))
-        _write(written[described], (text + "\n").encode())
-        described.unlink(missing_ok=True)
-        for path, new in written.items():
-            new.replace(path)
-    except OSError as error:
-        for new in written.values():
-            with suppress(OSError):
-                new.unlink()
-        reason = error.strerror or error
-        raise UserError(f"cannot write {folder}: {reason}; free space there or name another") from error
+    with writing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(written[weights], save(tensors, metadata={"format": "pt"}))
+            _write(written[described], (text + "\n").encode())
+            described.unlink(missing_ok=True)
+            for path, new in written.items():
+                new.replace(path)
+        except OSError:
+            for new in written.values():
+                with suppress(OSError):
+                    new.unlink()
+            raise
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -111,7 +112,9 @@ def _sentence_pooling(folder: Path) -> dict[str, str]:
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return {}
-    modes = [name for name, chosen in read_json(file).items() if name.startswith("pooling_mode_") and chosen]
+    modes = [
+        name for name, chosen in read_object(file).items() if name.startswith("pooling_mode_") and chosen
+    ]
     names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     return {"sentence_pooling": "+".join(names.get(mode, mode) for mode in modes)}
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
+from showtell.data.json import read_object
 from showtell.data.preparation import FILTERS, Preparation
 from showtell.errors import UserError
-from showtell.hub.huggingface.weights import read_json
 
 FILE = "preprocessor_config.json"
 # What the reference prepares the pictures of a model with; with everything said, all do the same.
@@ -43,9 +43,9 @@ def read_preprocessor(folder: Path) -> Preprocessor:
     """
     file, theirs = folder / FILE, None
     if file.is_file():
-        theirs = read_json(file)
+        theirs = read_object(file)
     elif (file := folder / "processor_config.json").is_file():
-        theirs = read_json(file).get("image_processor")
+        theirs = read_object(file).get("image_processor")
     if not isinstance(theirs, dict):
         raise UserError(
             f"{folder} lacks {FILE}, which says how pictures are prepared; "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from showtell.data.json import read_object
 from showtell.errors import UserError
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -33,19 +32,8 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
     raise UserError(f"{folder} lacks {WHOLE}: give a folder in the Hugging Face layout")
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object, or a `UserError` that names the file."""
-    try:
-        value = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file}: {error}. Download it again.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{file} holds no object; download it again")
-    return value
-
-
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    places = read_json(index).get("weight_map")
+    places = read_object(index).get("weight_map")
     # A name with a folder in it would lead out of this one.
     if not isinstance(places, dict) or not all(
         isinstance(name, str) and name == Path(name).name and name.endswith(".safetensors")

@@ -1,0 +1,20 @@
+"""JSON files that hold one object: settings, indices, vocabularies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from showtell.errors import UserError
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The object. Raises `UserError`, naming the file, for what cannot be read or is none."""
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read {file}: {error}. Copy or download it again.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{file} does not hold a JSON object. Copy or download it again.")
+    return value
