@@ -16,6 +16,7 @@ from showtell.data.sources.entry import Entry
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.recipes import training
+from showtell.recipes.caches import pixel_cache
 from showtell.recipes.captioning import CaptionData
 from showtell.recipes.evaluate import evaluate
 from showtell.recipes.model import load_model
@@ -225,3 +226,8 @@ def test_the_vocabulary_is_cut_by_count():
     tokenizer = WordTokenizer.train(["a a b", "b c"], min_count=2)
     assert tokenizer.words[4:] == ["a", "b"]
     assert tokenizer.decode(tokenizer.encode("A c, b!")) == "a b"
+
+
+def test_pictures_without_captions_are_told_what_they_lack():
+    with pytest.raises(UserError, match=r"none of the 1 pictures has a caption.*a\.txt.*simsiam"):
+        load_splits([Entry(path=Path("a.jpg"), captions=())], VocabularyConfig(), pixel_cache(8))

@@ -134,6 +134,11 @@ def load_splits(
 ) -> tuple[Tokenizer, dict[str, Split]]:
     """Words from the training split alone, features of every picture, both splits ready to be read."""
     divided = divide(entries)
+    if not divided:
+        raise UserError(
+            f"none of the {len(entries)} pictures has a caption: write some, as in a.jpg with a.txt; "
+            "simclr, byol, simsiam and simmim learn without"
+        )
     if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):
         print(
             f"the data has no split 'val': {len(divided['val'])} pictures of 'train' are kept to choose by, "

@@ -33,7 +33,10 @@ class SentencePairs:
         if len(corpus.documents) < 3:
             raise UserError("sentence pairs need two documents or more: part them by blank lines")
         if not len(self._runs):
-            raise UserError("no document of the data has two sentences to make a pair of")
+            raise UserError(
+                "no document of the data has two sentences to make a pair of: add longer ones, "
+                "or learn by a recipe that needs no pairs, such as roberta_mini"
+            )
 
     def __len__(self) -> int:
         return len(self._runs)
