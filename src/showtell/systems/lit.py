@@ -85,9 +85,8 @@ class LiT(nn.Module):
 
     def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        groups, place = by_length(batch)
-        texts = torch.cat([self.embed_text(group).pooled for group in groups])
-        return self.embed_image(batch).pooled, texts[place]
+        texts = by_length(batch, lambda group: self.embed_text(group).pooled)
+        return self.embed_image(batch).pooled, texts
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
