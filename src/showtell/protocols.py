@@ -124,7 +124,7 @@ class Classifies(EmbedsImages, Protocol):
 
 @runtime_checkable
 class EmbedsText(Protocol):
-    """Turns texts into vectors in the space of the pictures."""
+    """Turns texts into vectors; a system that also `EmbedsImages` has both in one space."""
 
     def embed_text(self, batch: Batch) -> Encoded:
         """Encode the `R` texts of the batch."""

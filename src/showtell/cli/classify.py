@@ -33,8 +33,8 @@ def classify(
     """Say which of some labels fits each picture best, though none was trained.
 
     Any model that compares pictures with texts can, and any captioner. A model that was taught classes, as by
-    `train vit_mini`, answers with those. A file that cannot be read is named
-    on standard error; the others go on, and the exit status is 1.
+    `train vit_mini`, answers with those. A file that cannot be read is named on standard error; the others go
+    on, and the exit status is 1.
     """
     from showtell.recipes.classify import classify
     from showtell.recipes.model import load_model

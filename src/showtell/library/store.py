@@ -30,8 +30,8 @@ LOCK = "lock"
 MAX_FRAGMENTS = 16
 MAX_VERSIONS = 48
 
-# Pictures from which LanceDB's index answers in place of the exact product. Here it takes 0.3 of the product's
-# time at a recall of 0.91; at 100,000 it takes 0.7, of milliseconds, and minutes to make
+# Pictures from which LanceDB's index answers in place of the exact product. Here it takes 0.3 of the
+# product's time at a recall of 0.91; at 100,000 it takes 0.7, of milliseconds, and minutes to make
 # (`benchmarks/library_search.py --index`).
 APPROXIMATE_FROM = 500_000
 

@@ -213,12 +213,12 @@ class Transformer(nn.Module):
         return self.norm(tokens), now
 
 
-def initialise(module: nn.Module, std: float = 0.02) -> None:
-    """Weights of linear layers and embeddings from `N(0, std^2)`, biases zero: give it to `Module.apply`.
+def initialise(module: nn.Module) -> None:
+    """Weights of linear layers and embeddings from `N(0, 0.02^2)`, biases zero: give it to `Module.apply`.
 
-    Source: Devlin et al. 2019 (BERT) and Radford et al. 2018 (GPT), whose `std` is 0.02.
+    Source: Devlin et al. 2019 (BERT) and Radford et al. 2018 (GPT).
     """
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=std)
+        nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -67,8 +67,8 @@ def classify(
     """Which of the labels fits each picture file best, in the order given; without a model, the shipped one.
 
     Without labels, the classes that the model was taught. A label takes the place of `{}` in the template,
-    such as "a photo of {}". A file that cannot be read is
-    passed to `skip`; without `skip` it raises `ImageError`.
+    such as "a photo of {}". A file that cannot be read is passed to `skip`; without `skip` it raises
+    `ImageError`.
 
     Raises `UsageError` as `Classifier`, or without labels as `Taught`.
 

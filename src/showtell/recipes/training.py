@@ -67,8 +67,7 @@ def run(
     """Train `recipe` on `data`; the checkpoint stands in `output/model`.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
-    and return the same. Raises `UsageError` for an unknown
-    recipe, field or value.
+    and return the same. Raises `UsageError` for an unknown recipe, field or value.
     """
     if recipe not in RECIPES:
         near = difflib.get_close_matches(recipe, RECIPES, 1, 0.0)

@@ -36,9 +36,9 @@ class Rename:
         return {name: part.contiguous().clone() for name, part in zip(self.theirs, parts, strict=True)}
 
 
-def rename(ours: str, *theirs: str, transposed: bool = False, shape: tuple[int, ...] | None = None) -> Rename:
+def rename(ours: str, *theirs: str, shape: tuple[int, ...] | None = None) -> Rename:
     """A single tensor."""
-    return Rename(ours, theirs, transposed, shape)
+    return Rename(ours, theirs, shape=shape)
 
 
 def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
