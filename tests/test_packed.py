@@ -98,3 +98,15 @@ def test_double_and_half_stay_plain():
         tokens = torch.randn(2, 7, dtype=torch.float64)
         assert torch.equal(PackedLinear(linear)(tokens), linear(tokens))
     assert FUSED.keys() == {ACTIVATIONS[name] for name in ("gelu", "gelu_tanh", "relu", "quick_gelu")}
+
+
+def test_a_copy_packs_its_own():
+    linear = PackedLinear(nn.Linear(7, 3))
+    tokens = torch.randn(2, 7)
+    with torch.no_grad():
+        expected = linear(tokens)
+        other = copy.deepcopy(linear)
+        torch.testing.assert_close(other(tokens), expected)
+        other.weight.zero_()
+        torch.testing.assert_close(other(tokens), other.bias.expand(2, 3))
+        torch.testing.assert_close(linear(tokens), expected)

@@ -62,6 +62,10 @@ class PackedLinear(nn.Linear):
         self._versions: tuple[int, ...] = ()
         self._packed: tuple[Any, Tensor | None] = (None, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the packed weights, which torch cannot copy: a copy packs its own."""
+        return self.__dict__ | {"_versions": (), "_packed": (None, None)}
+
     def forward(self, tokens: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
         """The linear layer where gradients are recorded; else the packed one with its bend."""
         if plain(tokens):
