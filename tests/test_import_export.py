@@ -1,6 +1,7 @@
 """`import` and `export`, end to end: from a picture file and the words of a text to the same vectors."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -262,6 +263,15 @@ def test_an_export_goes_where_nothing_else_is(source, tmp_path, capsys):
     (tmp_path / "other" / "diary.txt").write_text("mine")
     assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "other")]) == 2
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["diary.txt"]
+    theirs = tmp_path / "theirs"
+    shutil.copytree(source[0], theirs)
+    (theirs / "diary.txt").write_text("mine")
+    found = sorted(path.name for path in theirs.iterdir())
+    assert run(["export", str(tmp_path / "ours"), "--output", str(theirs)]) == 2
+    assert f"{theirs} holds diary.txt" in capsys.readouterr().err
+    assert run(["import", str(theirs), "--output", str(theirs)]) == 2
+    assert "was not written by showtell" in capsys.readouterr().err
+    assert sorted(path.name for path in theirs.iterdir()) == found
     assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "x"), "--format", "onnx"]) == 2
     assert "no format is called 'onnx'" in capsys.readouterr().err
 

@@ -41,6 +41,12 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
             (folder / name).parent.mkdir(exist_ok=True)
             text = content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
             (folder / name).write_text(text, "utf-8")
+        if output.is_dir() and (
+            foreign := {p.name for p in output.iterdir()} - {p.name for p in folder.iterdir()}
+        ):
+            raise UsageError(
+                f"{output} holds {min(foreign)}, which is of no older export; choose another folder"
+            )
 
     replace_folder(output, write, marker="config.json")
     count = sum(p.numel() for p in checkpoint.system.parameters())

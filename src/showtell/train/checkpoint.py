@@ -85,7 +85,8 @@ def save_checkpoint(
         (temporary / TOKENIZER).write_text(tokenizer_json, "utf-8")
         (temporary / CARD).write_text(card, "utf-8")
 
-    replace_folder(Path(folder), write, marker=CONFIG)
+    # Models of others hold a config.json too, and are not to be replaced.
+    replace_folder(Path(folder), write, marker=PREPROCESS)
 
 
 def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
