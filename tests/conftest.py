@@ -1,6 +1,9 @@
 """Settings of every test: nothing reaches for the network, real data is found or skipped."""
 
+import io
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,21 @@ def shared_data() -> Path:
             f"no data sets at {folder}; set SHOWTELL_DATA to the folder that holds flickr8k/ and photos/"
         )
     return folder
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """Run a command; return its status, its JSON lines, and what it said to the person."""
+    from showtell.cli.main import run
+
+    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status = run([*map(str, arguments), "--json"])
+        out, err = capsys.readouterr()
+        return status, [json.loads(line) for line in out.splitlines()], err
+
+    return ask
 
 
 CAPTIONS = [

@@ -1,9 +1,7 @@
 """Labels that were never trained, told apart by dual encoders and captioners; and dual encoders measured."""
 
-import io
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +27,6 @@ def photos(tmp_path_factory) -> Path:
     for name, colour in COLOURS.items():
         draw(folder / f"{name}.png", colour)
     return folder
-
-
-@pytest.fixture
-def ask(capsys, monkeypatch):
-    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = run([*map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        return status, [json.loads(line) for line in out.splitlines()], err
-
-    return ask
 
 
 def test_a_dual_encoder_names_colours(photos, clip) -> None:

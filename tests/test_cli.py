@@ -1,6 +1,5 @@
 """The command: what it prints where, with which exit status, and how soon."""
 
-import io
 import json
 import os
 import shutil
@@ -41,20 +40,6 @@ def library(album: Path, checkpoint: Path, tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def model(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOWTELL_MODEL", str(checkpoint))
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Run a command; return its status, its JSON lines, and what it said to the person."""
-
-    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = run([*map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        return status, [json.loads(line) for line in out.splitlines()], err
-
-    return ask
 
 
 def test_help_is_soon_and_loads_nothing_heavy() -> None:

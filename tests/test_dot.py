@@ -1,8 +1,5 @@
 """A dual encoder in a library: its vectors beside the captioner's, and its engine."""
 
-import io
-import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +7,6 @@ import torch
 
 from conftest import CAPTIONS
 from dual import COLOURS
-from showtell.cli.main import run
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.library.search import Library
@@ -39,18 +35,6 @@ def library(photos, clip, checkpoint, tmp_path_factory) -> Path:
     report = index(photos, folder, load_model(clip))
     assert (report.added, len(report.beside)) == (4, 1)
     return folder
-
-
-@pytest.fixture
-def ask(capsys, monkeypatch):
-    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = run([*map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        return status, [json.loads(line) for line in out.splitlines()], err
-
-    return ask
 
 
 def test_words_find_pictures_by_the_cosine_of_their_vectors(library, clip) -> None:

@@ -1,8 +1,6 @@
 """`showtell tokenizer`: a vocabulary of one's own texts, and what it makes of a text."""
 
-import io
-import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,17 +14,9 @@ TEXTS = "The dog sat on the low wall.\nThe lower dog ran, the lowest dog slept!\
 
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Run a command of `tokenizer`; return its status, its JSON lines, and what it said to the person."""
-
-    def ask(*arguments: object, stdin: str = "") -> tuple[int, list[dict], str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = run(["tokenizer", *map(str, arguments), "--json"])
-        out, err = capsys.readouterr()
-        return status, [json.loads(line) for line in out.splitlines()], err
-
-    return ask
+def ask(ask):
+    """Run a command of `tokenizer`."""
+    return partial(ask, "tokenizer")
 
 
 @pytest.fixture
