@@ -18,7 +18,6 @@ from showtell.hub.backbones import load_backbone
 from showtell.recipes.caches import feature_cache
 from showtell.recipes.card import captioner_card
 from showtell.recipes.fit import fit
-from showtell.recipes.settings import record
 from showtell.recipes.sources import tell_problems
 from showtell.recipes.splits import Split, VocabularyConfig, divide, load_splits, split_hash
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
@@ -27,6 +26,7 @@ from showtell.tasks.perplexity import nats
 from showtell.train.config import TrainConfig
 
 Captioner = ShowAndTell | ShowAttendAndTell
+CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,12 @@ class CaptionRecipe:
         system = build(recipe.system)
         training, validation = splits["train"], splits["val"]
         sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed)
-        facts = {
-            "recipe": name,
-            "settings": record(recipe),
-            "data": {"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
-        }
         return fit(
             system,
-            recipe.train,
+            recipe,
             output,
             name=name,
-            facts=facts,
+            data={"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
             about=f"{len(training.rows)} pictures to learn from, {len(validation.rows)} to choose by, "
             f"{len(tokenizer)} words",
             load_batch=lambda index: training.batch(sampler(index)),
@@ -73,7 +68,7 @@ class CaptionRecipe:
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             tokenizer_json=tokenizer.to_json(),
             preprocess={"backbone": self.backbone, "version": backbone.preprocessing},
-            card=lambda figures: captioner_card(name, system, facts, figures),
+            card=captioner_card,
             dtype=getattr(torch, recipe.weights),
             resume=resume,
             device=device,
@@ -85,12 +80,12 @@ def build(config: ShowAndTellConfig | ShowAttendAndTellConfig) -> Captioner:
     return ShowAndTell(config) if isinstance(config, ShowAndTellConfig) else ShowAttendAndTell(config)
 
 
-def validate(system: Captioner, split: Split, batch_size: int = 50) -> dict[str, float]:
+def validate(system: Captioner, split: Split) -> dict[str, float]:
     """Teacher-forced nats a word over a split, and e to that power."""
     total, words = 0.0, 0
     with torch.inference_mode():
-        for first in range(0, len(split.rows), batch_size):
-            items = range(first, min(first + batch_size, len(split.rows)))
+        for first in range(0, len(split.rows), CHUNK):
+            items = range(first, min(first + CHUNK, len(split.rows)))
             pictures = Batch(grid=split.grid(items).to(next(system.parameters()).device))
             surprise, count = nats(system, system.embed_image(pictures), [split.captions[i] for i in items])
             total, words = total + surprise, words + count

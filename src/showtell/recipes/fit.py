@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from showtell.data.batch import Batch
+from showtell.recipes.settings import record
 from showtell.train.checkpoint import save_checkpoint
 from showtell.train.config import TrainConfig
 from showtell.train.loop import Monitor, train
@@ -18,16 +19,24 @@ from showtell.train.loop import Monitor, train
 Figures = Mapping[str, float]
 
 
+class Trains(Protocol):
+    """A recipe, as far as a run needs it; a frozen dataclass."""
+
+    @property
+    def train(self) -> TrainConfig:
+        """How the loop goes."""
+
+
 def fit(
     system: nn.Module,
-    config: TrainConfig,
+    recipe: Trains,
     output: Path,
     *,
     name: str,
-    facts: Mapping[str, Any],
+    data: Mapping[str, Any],
     about: str,
     load_batch: Callable[[int], Batch],
-    card: Callable[[Figures], str],
+    card: Callable[[str, nn.Module, Mapping[str, Any], Figures], str],
     validate: Callable[[nn.Module], Figures] | None = None,
     monitor: Monitor | None = None,
     describe: Callable[[int], str] | None = None,
@@ -39,10 +48,12 @@ def fit(
 ) -> dict[str, Any]:
     """Train a system by `train.loop.train`; write `output/model`; return what was reached.
 
-    `facts` is what the checkpoint records and a resumed run must share; `about` says in a few words what
-    there is to learn from; `card(figures)` is the model card, given what `validate` returned; `preprocess`
-    and `tokenizer_json` say how pictures and words reach the system.
+    The checkpoint records `name`, the recipe's settings and what is said of the `data`, its `hash` at least;
+    a resumed run must share them. `about` says in a few words what there is to learn from;
+    `card(name, system, those facts, figures)` is the model card, given what `validate` returned;
+    `preprocess` and `tokenizer_json` say how pictures and words reach the system.
     """
+    facts = {"recipe": name, "settings": record(recipe), "data": data}
     figures: dict[str, float] = {}
 
     def measure(module: nn.Module) -> Figures:
@@ -60,7 +71,7 @@ def fit(
             record={**facts, "validation": dict(figures)},
             tokenizer_json=tokenizer_json,
             preprocess=preprocess or {},
-            card=card(figures),
+            card=card(name, system, facts, figures),
             dtype=dtype,
         )
 
@@ -69,7 +80,7 @@ def fit(
     trained = train(
         system,
         load_batch,
-        config,
+        recipe.train,
         output,
         finish=finish,
         validate=measure if validate else None,
@@ -79,4 +90,4 @@ def fit(
         resume=resume,
         device=device,
     )
-    return {"model": str(output / "model"), "steps": trained.step, config.metric: trained.best}
+    return {"model": str(output / "model"), "steps": trained.step, recipe.train.metric: trained.best}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from showtell.data.image import ImageError
 from showtell.data.sources.classes import Classes, Labelled, read_classes
 from showtell.errors import UsageError, UserError
-from showtell.recipes.caches import pixel_cache
+from showtell.recipes.caches import Pixels, pixel_cache, tell_skipped
 from showtell.recipes.progress import progress_lines
 
 SHARE, MOST = 0.1, 1000
@@ -57,31 +56,16 @@ def find_labelled(data: Path, format: str | None = None) -> LabelledPictures:
 
 
 @dataclass(frozen=True)
-class LabelledPixels:
+class LabelledPixels(Pixels):
     """Pictures made square, and their classes."""
 
-    names: list[str]
-    rows: np.ndarray
-    array: np.ndarray
-    """`uint8 [M 3 S S]`, memory-mapped; `rows` says which row is which picture."""
     labels: Tensor
     """`int64 [N]`."""
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, items: Sequence[int]) -> Tensor:
-        """Some pictures, `uint8 [B 3 S S]`."""
-        return torch.from_numpy(self.array[self.rows[items]])
 
     @property
     def hash(self) -> str:
         """SHA-256 of the names, the labels and the pixels, in their order."""
-        digest = hashlib.sha256()
-        for name, row, label in zip(self.names, self.rows, self.labels.tolist(), strict=True):
-            digest.update(os.fsencode(name) + b"\0" + str(label).encode() + b"\0")
-            digest.update(self.array[row])
-        return digest.hexdigest()
+        return hashlib.sha256(super().hash.encode() + self.labels.numpy().tobytes()).hexdigest()
 
 
 def load_labelled(
@@ -100,9 +84,7 @@ def load_labelled(
             yield item.name, content
 
     kept = cache.add_contents(contents(), len(found.classes.items), progress_lines("pictures read"))
-    if kept.skipped:
-        first, reason = next(iter(kept.skipped.items()))
-        print(f"{len(kept.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)
+    tell_skipped(kept)
     row_of = {item: row for item, row in zip(read, kept.rows.tolist(), strict=True) if row >= 0}
 
     def part(items: list[Labelled], purpose: str) -> LabelledPixels:

@@ -28,7 +28,6 @@ from showtell.objectives.masked_words import mask_words
 from showtell.recipes.fit import fit
 from showtell.recipes.language_card import language_card
 from showtell.recipes.progress import progress_lines
-from showtell.recipes.settings import record
 from showtell.recipes.texts import Texts, count_words, read_texts
 from showtell.systems.bert import BERT, BERTConfig
 from showtell.systems.gpt import GPT, GPTConfig
@@ -86,29 +85,24 @@ class LanguageRecipe:
         def load_batch(index: int) -> Batch:
             return recipe.batch(examples, sampler(index), (recipe.train.seed, index), tokenizer)
 
-        facts = {
-            "recipe": name,
-            "settings": record(recipe),
-            "data": {
+        return fit(
+            system,
+            recipe,
+            output,
+            name=name,
+            data={
                 "hash": data.hash,
                 "vocabulary": hashlib.sha256(tokenizer.to_json().encode()).hexdigest(),
                 "documents": len(data.training),
                 "train": len(corpus.ids),
                 "val": len(data.validation),
             },
-        }
-        return fit(
-            system,
-            recipe.train,
-            output,
-            name=name,
-            facts=facts,
             about=f"{len(corpus.ids)} tokens in {len(examples)} examples to learn from, "
             f"{len(data.validation)} documents to choose by, {len(tokenizer)} tokens known",
             load_batch=load_batch,
             validate=measure,
             tokenizer_json=tokenizer.to_json(),
-            card=lambda figures: language_card(name, system, facts, figures),
+            card=language_card,
             resume=resume,
             device=device,
         )

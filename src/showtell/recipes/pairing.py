@@ -19,11 +19,10 @@ from showtell.data.tokenizers.training import Kind
 from showtell.hub.backbones import load_backbone
 from showtell.hub.huggingface.folder import import_folder
 from showtell.hub.packages import package_path
-from showtell.recipes.caches import feature_cache, pixel_cache
+from showtell.recipes.caches import feature_cache, pixel_cache, pixel_preprocess
 from showtell.recipes.captioning import CaptionData, read_captioned
 from showtell.recipes.card import pairing_card
 from showtell.recipes.fit import fit
-from showtell.recipes.settings import record
 from showtell.recipes.splits import Split, VocabularyConfig, load_splits, split_hash
 from showtell.systems.bert import BERTEncoder
 from showtell.systems.clip import CLIP, CLIPConfig
@@ -96,7 +95,7 @@ class PairingRecipe:
         """Train, keep the best on `val`, write `output/model`; return what was reached."""
         if isinstance(self.system, CLIPConfig):
             size = self.system.image_size
-            cache, sight = pixel_cache(size), {"size": size, "version": f"squash{size}-v1"}
+            cache, sight = pixel_cache(size), pixel_preprocess(size)
         else:
             backbone = load_backbone(self.backbone, device)
             cache = feature_cache(backbone)
@@ -108,17 +107,12 @@ class PairingRecipe:
         training, validation = splits["train"], splits["val"]
         # A picture that came twice would be its own negative.
         sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed, distinct=True)
-        facts = {
-            "recipe": name,
-            "settings": record(recipe),
-            "data": {"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
-        }
         return fit(
             system,
-            recipe.train,
+            recipe,
             output,
             name=name,
-            facts=facts,
+            data={"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
             about=f"{len(training.rows)} pictures to learn from, {len(validation.rows)} to choose by, "
             f"{len(tokenizer)} tokens",
             load_batch=lambda index: training.pairs(sampler(index), sampler.epoch(index)),
@@ -126,7 +120,7 @@ class PairingRecipe:
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             tokenizer_json=tokenizer.to_json(),
             preprocess=sight,
-            card=lambda figures: pairing_card(name, system, facts, figures),
+            card=pairing_card,
             resume=resume,
             device=device,
         )

@@ -27,7 +27,7 @@ def read_documents(*paths: Path) -> Iterator[str]:
         for document in documents(file, layout):
             count += 1
             yield document
-        print(f"{file}: {layout}, {count}", file=sys.stderr)
+        print(f"{file}: {layout}, {count} documents", file=sys.stderr)
         total += count
     if not total:
         raise UserError(f"{', '.join(map(str, paths))}: no text is in there")

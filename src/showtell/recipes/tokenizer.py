@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.texts.files import documents, layout_of, text_files
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.load import load_tokenizer
@@ -15,6 +13,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
+from showtell.recipes.texts import read_documents
 from showtell.writing import write_file
 
 
@@ -56,10 +55,9 @@ def train(
     """
     if output.is_dir():
         raise UsageError(f"{output} is a folder; name a file in it, such as {output / 'tokenizer.json'}")
-    files = [file for path in texts for file in text_files(path)]
-    if not files:
+    if not texts:
         raise UsageError("name the texts to learn from: files, or folders of them")
-    tokenizer = SubwordTokenizer.train(_documents(files), kind, vocab_size, family)
+    tokenizer = SubwordTokenizer.train(read_documents(*texts), kind, vocab_size, family)
     write_file(output, tokenizer.to_json().encode())
     return Trained(output, kind, tokenizer.family, len(tokenizer))
 
@@ -109,16 +107,3 @@ def encode(
     names = tokenizer.words if isinstance(tokenizer, WordTokenizer) else tokenizer.tokens
     offsets = [*(None for _ in before), *pieces.offsets[:room], *(None for _ in after)]
     return Encoded(text, ids, [names[i] for i in ids], offsets, cut)
-
-
-def _documents(files: Sequence[Path]) -> Iterator[str]:
-    """All documents one after another; how each file parts them is said on standard error."""
-    total = 0
-    for file in files:
-        layout, before = layout_of(file), total
-        for document in documents(file, layout):
-            total += 1
-            yield document
-        print(f"{file}: {layout}, {total - before} documents", file=sys.stderr)
-    if not total:
-        raise UserError(f"no text to learn from is in {', '.join(map(str, files))}")

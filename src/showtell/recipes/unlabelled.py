@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from showtell.data.image import ImageError, find_images, load_image
 from showtell.errors import UserError
-from showtell.recipes.caches import pixel_cache
+from showtell.recipes.caches import Pixels, pixel_cache, tell_skipped
 from showtell.recipes.progress import progress_lines
 
 SMALL = 64
@@ -60,32 +56,6 @@ def find_unlabelled(folder: Path) -> Unlabelled:
     return Unlabelled(paths)
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """Pictures made square, and their files."""
-
-    paths: list[Path]
-    rows: np.ndarray
-    array: np.ndarray
-    """`uint8 [M 3 S S]`, memory-mapped; `rows` says which row is which picture."""
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, items: list[int]) -> Tensor:
-        """Some pictures, `uint8 [B 3 S S]`."""
-        return torch.from_numpy(self.array[self.rows[items]])
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the names and the pixels, in their order."""
-        digest = hashlib.sha256()
-        for path, row in zip(self.paths, self.rows, strict=True):
-            digest.update(os.fsencode(path.name) + b"\0")
-            digest.update(self.array[row])
-        return digest.hexdigest()
-
-
 def load_pixels(found: Unlabelled, size: int) -> Pixels:
     """The pictures squashed to `size` pixels a side, read once and kept between runs.
 
@@ -94,20 +64,18 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     """
     cache = pixel_cache(size)
     kept = cache.add(found.paths, progress_lines("pictures read"))
-    if kept.skipped:
-        first, reason = next(iter(kept.skipped.items()))
-        print(f"{len(kept.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)
+    tell_skipped(kept)
     # A copy of a picture is no other picture, whose vector would have to differ.
     rows, places = np.unique(kept.rows, return_index=True)
     rows, places = rows[rows >= 0], places[rows >= 0]
     order = places.argsort()
-    rows, paths = rows[order], [found.paths[place] for place in places[order]]
-    if len(paths) < 2:
-        raise UserError(f"{len(paths)} different pictures can be read; name a folder with two at least")
-    if len(paths) < FEW:
+    rows, names = rows[order], [found.paths[place].name for place in places[order]]
+    if len(names) < 2:
+        raise UserError(f"{len(names)} different pictures can be read; name a folder with two at least")
+    if len(names) < FEW:
         print(
-            f"{len(paths)} pictures are few to learn from without labels: expect vectors that tell colours "
+            f"{len(names)} pictures are few to learn from without labels: expect vectors that tell colours "
             "and textures apart, little more; give thousands if you have them",
             file=sys.stderr,
         )
-    return Pixels(paths, rows, cache.array)
+    return Pixels(names, rows, cache.array)

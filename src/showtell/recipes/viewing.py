@@ -18,10 +18,11 @@ from showtell.errors import UsageError
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PATCH_SIZE
 from showtell.recipes.alarm import Alarm
+from showtell.recipes.caches import pixel_preprocess
 from showtell.recipes.card import model_card
 from showtell.recipes.crops import seeded
+from showtell.recipes.epochs import epochs
 from showtell.recipes.fit import fit
-from showtell.recipes.settings import record
 from showtell.recipes.unlabelled import SMALL, Unlabelled, find_unlabelled, load_pixels
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
@@ -85,11 +86,6 @@ class ViewingRecipe:
             chosen = pixels[sampler(index)].to(device)
             return Batch(views=draw_views(chosen, views, seeded((recipe.train.seed, index, 1), device)))
 
-        facts = {
-            "recipe": name,
-            "settings": record(recipe),
-            "data": {"hash": pixels.hash, "train": len(pixels)},
-        }
         alarm = None
         if not isinstance(recipe.system, SimMIMConfig):  # which has nothing that could collapse
             watched = pixels[list(range(0, len(pixels), -(-len(pixels) // WATCHED)))].to(device)
@@ -98,17 +94,17 @@ class ViewingRecipe:
             )
         reached = fit(
             system,
-            recipe.train,
+            recipe,
             output,
             name=name,
-            facts=facts,
+            data={"hash": pixels.hash, "train": len(pixels)},
             about=f"{len(pixels)} pictures of {recipe.size} x {recipe.size} to learn from, without labels",
             load_batch=load_batch,
             validate=validate,
             monitor=alarm,
-            describe=lambda index: ", ".join(pixels.paths[i].name for i in sampler(index)),
-            preprocess={"size": recipe.size, "version": f"squash{recipe.size}-v1"},
-            card=lambda _: _card(name, system, facts),
+            describe=lambda index: ", ".join(pixels.names[i] for i in sampler(index)),
+            preprocess=pixel_preprocess(recipe.size),
+            card=_card,
             resume=resume,
             device=device,
         )
@@ -143,12 +139,26 @@ class ViewingRecipe:
         return tuple(_resized(one, self.size) for one in (small if self.size <= SMALL else photographs))
 
 
+def short_training(num_pictures: int, times: int) -> TrainConfig:
+    """Each picture read `times` times, in minutes on two cores."""
+    batch_size = min(128, max(num_pictures, 2))
+    steps = epochs(times, num_pictures, batch_size, at_least=100)
+    return TrainConfig(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=1e-3,
+        warmup_steps=steps // 10,
+        validate_every=0,
+        watch_every=20,
+    )
+
+
 def _resized(one: Augmentation, size: int) -> Augmentation:
     sharpest, widest = one.sigma
     return replace(one, size=size, sigma=(sharpest, max(sharpest, widest * min(size / PAPER_SIZE, 1))))
 
 
-def _card(name: str, system: nn.Module, facts: Mapping[str, Any]) -> str:
+def _card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
     """Markdown for the README.md of the checkpoint."""
     return model_card(
         name,

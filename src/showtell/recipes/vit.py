@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.errors import UsageError
+from showtell.recipes.caches import pixel_preprocess
 from showtell.recipes.card import model_card
 from showtell.recipes.crops import crops
 from showtell.recipes.epochs import epochs
 from showtell.recipes.fit import fit
 from showtell.recipes.labelled import LabelledPictures, LabelledPixels, find_labelled, load_labelled
-from showtell.recipes.settings import record
 from showtell.systems.vit import ViT, ViTConfig
 from showtell.train.checkpoint import load_checkpoint
 from showtell.train.config import TrainConfig
@@ -115,29 +115,24 @@ class ViTRecipe:
             cut = crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
             return Batch(pixels=cut, labels=training.labels[chosen].to(device))
 
-        facts = {
-            "recipe": name,
-            "settings": record(recipe),
-            "data": {
+        reached = fit(
+            system,
+            recipe,
+            output,
+            name=name,
+            data={
                 "hash": training.hash,
                 "train": len(training),
                 "val": len(validation),
                 "chance": float(validation.labels.bincount().max()) / len(validation),
             },
-        }
-        reached = fit(
-            system,
-            recipe.train,
-            output,
-            name=name,
-            facts=facts,
             about=f"{len(training)} pictures of {len(classes)} classes to learn from, {len(validation)} to "
             "choose by",
             load_batch=load_batch,
             validate=lambda vit: measure(cast(ViT, vit), validation, device),
             describe=lambda index: ", ".join(training.names[i] for i in sampler(index)),
-            preprocess={"size": size, "version": f"squash{size}-v1"},
-            card=lambda figures: _card(name, system, facts, figures),
+            preprocess=pixel_preprocess(size),
+            card=_card,
             resume=resume,
             device=device,
         )
