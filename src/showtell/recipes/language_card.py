@@ -10,7 +10,7 @@ from torch import nn
 from showtell.recipes.card import model_card
 
 MEANING = {
-    "loss": "nats a word that was to be guessed",
+    "loss": "nats a token that was to be guessed",
     "accuracy": "share of hidden tokens that were guessed, 15 % hidden",
     "next_sentence": "share of sentence pairs that were told apart, half of them random",
     "perplexity": "perplexity a token",
