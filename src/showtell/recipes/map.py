@@ -12,6 +12,7 @@ from showtell.errors import UserError
 from showtell.explain.maps import tsne
 from showtell.explain.page import Picture, PictureMap, WordMap, write_map
 from showtell.library.search import Library
+from showtell.protocols import HasWords
 from showtell.recipes.model import Model, load_model
 
 
@@ -43,7 +44,8 @@ def pictures(output: Path | str, library: Path | str, *, limit: int = 2000, seed
 
 
 def word_map(model: Model, limit: int, seed: int = 0) -> WordMap:
-    """The most frequent words at their places."""
+    """The most frequent words at their places. Raises `UsageError` for a model that has none."""
+    model.require(HasWords)
     chosen = slice(len(SPECIAL), len(SPECIAL) + limit)
     vectors = model.system.word_vectors()[chosen].float().cpu().numpy()
     return WordMap(model.words.words[chosen], tsne(vectors, seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from showtell.protocols import HasWords
 from showtell.recipes.model import Model, load_model
 from showtell.tasks import words
 from showtell.tasks.words import WordScore
@@ -10,16 +11,18 @@ from showtell.tasks.words import WordScore
 def similar(word: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
     """The words nearest to a word by cosine, nearest first; without a model, the shipped one.
 
-    Raises `UsageError`, naming words spelled alike, for a word that the model does not know.
+    Raises `UsageError` for a model without words and for a word it does not know, naming those spelled alike.
     """
     model = model or load_model()
+    model.require(HasWords)
     return words.similar(model.system.word_vectors(), model.words, word, top)
 
 
 def analogy(a: str, b: str, c: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
     """`a` is to `b` as `c` is to these words, best first; without a model, the shipped one.
 
-    Raises `UsageError`, naming words spelled alike, for a word that the model does not know.
+    Raises `UsageError` for a model without words and for a word it does not know, naming those spelled alike.
     """
     model = model or load_model()
+    model.require(HasWords)
     return words.analogy(model.system.word_vectors(), model.words, a, b, c, top)
