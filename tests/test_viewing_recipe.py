@@ -59,6 +59,7 @@ def backbone(name: str) -> str:
 @pytest.mark.parametrize("name", RECIPES)
 def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, capsys) -> None:
     reached = training.run(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
+    assert set(reached) == {"model", "steps"}  # nothing chose the weights
     said = capsys.readouterr().err
     assert "1 pictures skipped, the first:" in said
     assert "damaged.jpg" in said
@@ -164,6 +165,8 @@ def test_copies_count_once_and_damaged_ones_not_at_all(folder) -> None:
 
 
 def test_mistakes_are_named(folder, tmp_path, capsys) -> None:
+    with pytest.raises(UsageError, match="--format coco is of captions"):
+        training.run("simsiam", folder, tmp_path / "run", TINY, format="coco")
     run = ["train", "simmim", "--data", str(folder), "--output", str(tmp_path / "run")]
     assert command([*run, "--set", "size=20"]) == 2
     assert "size=20: give a multiple of 8 pixels" in capsys.readouterr().err

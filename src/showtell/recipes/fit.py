@@ -90,4 +90,5 @@ def fit(
         resume=resume,
         device=device,
     )
-    return {"model": str(output / "model"), "steps": trained.step, recipe.train.metric: trained.best}
+    chosen_by = {} if trained.best is None else {recipe.train.metric: trained.best}
+    return {"model": str(output / "model"), "steps": trained.step, **chosen_by}

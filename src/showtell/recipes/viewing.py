@@ -57,7 +57,14 @@ class ViewingRecipe:
     """The side of pictures and views in pixels; None keeps small pictures as they are, others at 128."""
 
     def read(self, data: Path, format: str | None = None) -> Unlabelled:
-        """Every picture under a folder; captions and labels beside them are not looked at."""
+        """Every picture under a folder; captions and labels beside them are not looked at.
+
+        Raises `UsageError` for a `format`, which captions have.
+        """
+        if format is not None:
+            raise UsageError(
+                f"--format {format} is of captions; pictures alone are read whatever is beside them"
+            )
         return find_unlabelled(data)
 
     def run(
