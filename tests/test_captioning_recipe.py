@@ -231,3 +231,12 @@ def test_the_vocabulary_is_cut_by_count():
 def test_pictures_without_captions_are_told_what_they_lack():
     with pytest.raises(UserError, match=r"none of the 1 pictures has a caption.*a\.txt.*simsiam"):
         load_splits([Entry(path=Path("a.jpg"), captions=())], VocabularyConfig(), pixel_cache(8))
+
+
+def test_the_folder_of_another_run_is_refused_before_the_data_is_read(tmp_path):
+    (tmp_path / "run" / "state").mkdir(parents=True)
+    with pytest.raises(UsageError, match="already holds a run"):
+        training.run("show_and_tell", tmp_path / "no data", tmp_path / "run", [], device="cpu")
+    with pytest.raises(UsageError, match="no run to resume"):
+        training.run("show_and_tell", tmp_path / "no data", tmp_path / "new", [], resume=True, device="cpu")
+    assert not (tmp_path / "new").exists()

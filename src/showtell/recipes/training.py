@@ -74,11 +74,13 @@ def run(
         raise UsageError(
             f"no recipe is called {recipe!r}; did you mean {near[0]}? There are: {', '.join(RECIPES)}"
         )
-    from showtell.train.processes import first_first, joined
+    from showtell.train.loop import require_output
+    from showtell.train.processes import first_first, from_first, joined
 
     build = getattr(importlib.import_module(f"showtell.recipes.{RECIPES[recipe]}"), recipe)
     first: Recipe = apply(build(1), settings)  # a misspelt field is found before the data is read
     with joined(choose_device(device)) as own:
+        from_first(lambda: require_output(output, resume))  # before minutes of reading
         found = first_first(lambda: first.read(data, format))
         chosen: Recipe = apply(build(found.num_training), [f"train.seed={seed}", *settings])
         return chosen.run(recipe, found, output, resume=resume, device=own)

@@ -98,14 +98,19 @@ def train(
         return run.until_done(update)
 
 
-def _claim(output: Path, resume: bool) -> None:
-    """Make the output folder, and never write over another run."""
+def require_output(output: Path, resume: bool) -> None:
+    """Raises `UsageError` for the folder of another run, or, where one is to be resumed, of none."""
     if resume and not standing(output / "state").exists():
         raise UsageError(f"{output} holds no run to resume; leave out --resume, or name the run's folder")
     if not resume and any(standing(output / name).exists() for name in ("state", "model", "metrics.jsonl")):
         raise UsageError(
             f"{output} already holds a run; continue it with --resume, or choose another output folder"
         )
+
+
+def _claim(output: Path, resume: bool) -> None:
+    """Make the output folder, and never write over another run."""
+    require_output(output, resume)
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
 
