@@ -7,10 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command does: before torch is loaded
+
+# The same cases at every run, so that a failure is of the change that was made. Others:
+# `pytest --hypothesis-profile=default`.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 # Shapes in signatures are checked in tests alone; the hook sees modules that are imported after it.
 install_import_hook(["showtell.objectives", "showtell.nn"], "beartype.beartype")

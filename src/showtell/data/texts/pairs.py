@@ -17,9 +17,9 @@ class SentencePairs:
 
     A document is cut into runs of sentences that fit together; a run of two or more is an item. It is cut
     in two at random; in half of the draws its second part is replaced by as many sentences (fewer, where
-    they would not fit) from a random place in another document. So hardly the length, and no sentence that
-    is cut, tells which it is; only where a sentence alone is too long are tokens dropped, at random from
-    either end of the longer part, until both fit.
+    they would not fit) from a random place in another document, so that the length hardly tells which it is.
+    Only where one sentence does not fit beside the first part are tokens dropped, at random from either end
+    of the longer part, until both fit.
 
     Source: Devlin et al. 2019, appendix A.2. The tenth of shorter examples is left out.
     """
