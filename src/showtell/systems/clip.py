@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.data.lengths import by_length
 from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.picture import PictureEmbedding
+from showtell.nn.pool import last_token
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
-from showtell.objectives.gather import gather_pairs
 from showtell.protocols import Encoded, Step
+from showtell.systems.two_towers import TwoTowers
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ImageTower(nn.Module):
         return self.transformer(self.norm(self.embed(pixels)))
 
 
-class CLIP(nn.Module):
+class CLIP(TwoTowers):
     """Pictures and texts in one space."""
 
     Config: ClassVar = CLIPConfig
@@ -106,33 +106,19 @@ class CLIP(nn.Module):
         """
         assert batch.ids is not None
         assert batch.keep is not None
-        lengths = batch.keep.sum(1)
-        longest = int(lengths.max())
+        longest = int(batch.keep.sum(1).max())
         ids, keep = batch.ids[:, :longest], batch.keep[:, :longest]
         mask = attention_mask(keep, queries=longest, causal=True)
         tokens = self.text(self.embed(ids), mask)
-        last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
-        return Encoded(tokens, F.normalize(self.project_text(last), dim=-1), keep)
+        return Encoded(tokens, F.normalize(self.project_text(last_token(tokens, keep, None)), dim=-1), keep)
 
     def word_vectors(self) -> Tensor:
         """`[V D]`."""
         return self.embed.words.weight.detach()
 
-    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        texts = by_length(batch, lambda group: self.embed_text(group).pooled)
-        return self.embed_image(batch).pooled, texts
-
-    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
-        assert batch.owner is not None
-        images, texts = vectors
-        images, texts, owner = gather_pairs(images, texts, batch.owner)
-        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)})
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """InfoNCE of the batch's texts, each with its picture."""
-        return self.compare(self.embed_pairs(batch, generator), batch)
+    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+        """InfoNCE both ways."""
+        return {"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

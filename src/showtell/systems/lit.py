@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.data.lengths import by_length
 from showtell.objectives.contrastive import symmetric_info_nce
-from showtell.objectives.gather import gather_pairs
 from showtell.protocols import Encoded, Rate, Step
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
+from showtell.systems.two_towers import TwoTowers
 
 
 def _minilm() -> BERTEncoderConfig:
@@ -50,7 +49,7 @@ class LiTConfig:
         return self.text.max_length
 
 
-class LiT(nn.Module):
+class LiT(TwoTowers):
     """Pictures and texts in one space."""
 
     Config: ClassVar = LiTConfig
@@ -83,21 +82,9 @@ class LiT(nn.Module):
         """`[V D]`."""
         return self.text.word_vectors()
 
-    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        texts = by_length(batch, lambda group: self.embed_text(group).pooled)
-        return self.embed_image(batch).pooled, texts
-
-    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """InfoNCE both ways over the pictures and texts of all processes; no picture may come twice."""
-        assert batch.owner is not None
-        images, texts = vectors
-        images, texts, owner = gather_pairs(images, texts, batch.owner)
-        return Step({"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)})
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """InfoNCE of the batch's texts, each with its picture."""
-        return self.compare(self.embed_pairs(batch, generator), batch)
+    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+        """InfoNCE both ways."""
+        return {"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

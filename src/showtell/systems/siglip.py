@@ -23,10 +23,10 @@ from showtell.nn.attention_pooling import AttentionPooling
 from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.picture import PictureEmbedding
 from showtell.nn.transformer import Transformer, initialise
-from showtell.objectives.gather import gather_pairs
 from showtell.objectives.sigmoid import pairwise_sigmoid
 from showtell.protocols import Encoded, Step
 from showtell.systems.clip import TowerConfig
+from showtell.systems.two_towers import TwoTowers
 
 
 def _base() -> TowerConfig:
@@ -53,7 +53,7 @@ class SigLIPConfig:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
 
-class SigLIP(nn.Module):
+class SigLIP(TwoTowers):
     """Pictures and texts in one space."""
 
     Config: ClassVar = SigLIPConfig
@@ -104,16 +104,9 @@ class SigLIP(nn.Module):
         """What is compared: the pooled pictures `[B D]` and texts `[R D]`."""
         return self.embed_image(batch).pooled, self.embed_text(batch).pooled
 
-    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """The sigmoid loss over the pictures and texts of all processes; no picture may come twice."""
-        assert batch.owner is not None
-        images, texts = vectors
-        images, texts, owner = gather_pairs(images, texts, batch.owner)
-        return Step({"pairs": pairwise_sigmoid(images, texts, self.log_scale.exp(), self.bias, owner)})
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The sigmoid loss of the batch's pictures and texts."""
-        return self.compare(self.embed_pairs(batch, generator), batch)
+    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+        """The sigmoid loss of every picture with every text."""
+        return {"pairs": pairwise_sigmoid(images, texts, self.log_scale.exp(), self.bias, owner)}
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

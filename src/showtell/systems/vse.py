@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.data.lengths import by_length
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
-from showtell.objectives.gather import gather_pairs
 from showtell.objectives.hinge import hardest_hinge, sum_hinge
 from showtell.protocols import Encoded, Step
+from showtell.systems.two_towers import TwoTowers
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class VSEConfig:
     """Updates in which every rival counts, before the hardest alone does."""
 
 
-class VSE(nn.Module):
+class VSE(TwoTowers):
     """Pictures and texts in one space."""
 
     Config: ClassVar = VSEConfig
@@ -78,22 +77,10 @@ class VSE(nn.Module):
         """`[V word_width]`."""
         return self.words.weight.detach()
 
-    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled pictures `[B width]` and texts `[R width]`."""
-        texts = by_length(batch, lambda group: self.embed_text(group).pooled)
-        return self.embed_image(batch).pooled, texts
-
-    def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """The hinge over the pictures and texts of all processes; no picture may come twice."""
-        assert batch.owner is not None
-        images, texts = vectors
-        images, texts, owner = gather_pairs(images, texts, batch.owner)
+    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+        """The hinge: of every rival at first, then of the hardest."""
         hinge = sum_hinge if self.updates < self.config.warmup_updates else hardest_hinge
-        return Step({"hinge": hinge(images @ texts.T, self.config.margin, owner)})
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The hinge of the batch's texts, each with its picture."""
-        return self.compare(self.embed_pairs(batch, generator), batch)
+        return {"hinge": hinge(images @ texts.T, self.config.margin, owner)}
 
     def after_step(self, step: Step) -> None:
         """Count the updates."""
