@@ -1,8 +1,9 @@
 """Tiny random models of the reference library, and whether ours equals them."""
 
 import torch
+from safetensors.torch import load_file
 
-from showtell.hub.huggingface.folder import import_folder
+from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
 
 
@@ -28,3 +29,14 @@ def same_gradients(ours, reference, table, skip=()):
             )
             compared += 1
     assert compared > 10
+
+
+def same_bits(reference, ours, folder, exported):
+    """Exported, every tensor is that of the reference's folder, and the reference reads it back as it was."""
+    export_folder(ours, exported)
+    before, after = load_file(folder / "model.safetensors"), load_file(exported / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    theirs = type(reference).from_pretrained(exported)
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(weight, reference.state_dict()[name]), name

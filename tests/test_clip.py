@@ -4,13 +4,12 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from hf import imported, same_gradients
+from hf import imported, same_bits, same_gradients
 from showtell.data.batch import Batch, pad
 from showtell.hub.huggingface.families.clip import table
-from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.hub.huggingface.folder import import_folder
 from showtell.protocols import EmbedsImages, EmbedsText, HasWords, Trainable
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
@@ -82,13 +81,7 @@ def test_forward_and_every_gradient(pair, size, rows):
 
 def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
     reference, ours, folder = pair
-    export_folder(ours, tmp_path)
-    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    theirs = type(reference).from_pretrained(tmp_path)
-    for name, weight in theirs.state_dict().items():
-        assert torch.equal(weight, reference.state_dict()[name]), name
+    same_bits(reference, ours, folder, tmp_path)
     again = import_folder(tmp_path)
     for name, weight in again.state_dict().items():
         assert torch.equal(weight, ours.state_dict()[name]), name

@@ -4,16 +4,15 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch.nn import functional as F
 
-from hf import imported, same_gradients
+from hf import imported, same_bits, same_gradients
 from showtell.data.batch import Batch, pad
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.errors import UserError
 from showtell.hub.huggingface.families.siglip import config_from, table
-from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.hub.huggingface.folder import import_folder
 from showtell.objectives.sigmoid import pairwise_sigmoid
 from showtell.protocols import Contrastive, EmbedsImages, EmbedsText, HasWords, Trainable
 from showtell.systems.clip import TowerConfig
@@ -79,13 +78,7 @@ def test_forward_and_every_gradient(pair, size, rows):
 
 def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
     reference, ours, folder = pair
-    export_folder(ours, tmp_path)
-    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    theirs = type(reference).from_pretrained(tmp_path)
-    for name, weight in theirs.state_dict().items():
-        assert torch.equal(weight, reference.state_dict()[name]), name
+    same_bits(reference, ours, folder, tmp_path)
     assert import_folder(tmp_path).config == ours.config
 
 
