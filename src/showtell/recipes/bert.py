@@ -1,6 +1,6 @@
 """BERT on one's own texts: as the paper trained it, and sized for two cores and half an hour."""
 
-from showtell.recipes.language import LanguageRecipe, steps
+from showtell.recipes.language import LanguageRecipe, short_training, steps
 from showtell.systems.bert import BERTConfig
 from showtell.train.config import TrainConfig
 
@@ -43,13 +43,11 @@ def bert_mini(num_words: int) -> LanguageRecipe:
     count = steps(8_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
-        train=TrainConfig(
-            steps=count,
-            batch_size=batch_size,
+        train=short_training(
+            count,
+            batch_size,
             learning_rate=2e-3,
             warmup_steps=min(500, count // 10),
             betas=(0.9, 0.98),
-            validate_every=max(count // 8, 1),
-            checkpoint_every=max(count // 8, 1),
         ),
     )

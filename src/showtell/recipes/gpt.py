@@ -1,6 +1,6 @@
 """GPT-2 on one's own texts: its smallest size, and one for two cores and minutes."""
 
-from showtell.recipes.language import LanguageRecipe, steps
+from showtell.recipes.language import LanguageRecipe, short_training, steps
 from showtell.systems.gpt import GPTConfig
 from showtell.train.config import TrainConfig
 
@@ -34,14 +34,12 @@ def gpt_mini(num_words: int) -> LanguageRecipe:
     count = steps(4_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
-        train=TrainConfig(
-            steps=count,
-            batch_size=batch_size,
+        train=short_training(
+            count,
+            batch_size,
             learning_rate=1.5e-3,
             warmup_steps=min(200, count // 10),
             weight_decay=0.1,
             betas=(0.9, 0.95),
-            validate_every=max(count // 8, 1),
-            checkpoint_every=max(count // 8, 1),
         ),
     )

@@ -196,6 +196,14 @@ def steps(most: int, num_words: int, batch_size: int, max_length: int, epochs: i
     return min(most, max(200, math.ceil(epochs * num_words / (batch_size * max_length))))
 
 
+def short_training(steps: int, batch_size: int, **settings: Any) -> TrainConfig:
+    """The run of a `_mini`: soon warm, validated and saved eight times."""
+    often = max(steps // 8, 1)
+    return TrainConfig(
+        steps=steps, batch_size=batch_size, validate_every=often, checkpoint_every=often, **settings
+    )
+
+
 def _perplexity(gpt: GPT, batches: list[Batch], tokens_per_word: float) -> dict[str, float]:
     score = predict_next(gpt, batches)
     loss = score.nats / score.count

@@ -1,6 +1,6 @@
 """RoBERTa on one's own texts: as the paper trained it, and sized for two cores and minutes."""
 
-from showtell.recipes.language import LanguageRecipe, steps
+from showtell.recipes.language import LanguageRecipe, short_training, steps
 from showtell.systems.roberta import RoBERTaConfig
 from showtell.train.config import TrainConfig
 
@@ -34,13 +34,11 @@ def roberta_mini(num_words: int) -> LanguageRecipe:
     count = steps(10_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
-        train=TrainConfig(
-            steps=count,
-            batch_size=batch_size,
+        train=short_training(
+            count,
+            batch_size,
             learning_rate=1.5e-3,
             warmup_steps=min(500, count // 10),
             betas=(0.9, 0.98),
-            validate_every=max(count // 8, 1),
-            checkpoint_every=max(count // 8, 1),
         ),
     )
