@@ -140,3 +140,23 @@ def test_pixels_are_normalised_channel_by_channel():
     expected = (pixels / 255 - mean[:, None, None]) / std[:, None, None]
     ours = normalise(pixels, (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), torch.float32)
     torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+def test_one_token_a_row_is_what_the_whole_says_of_it(norm, causal, kept):
+    torch.manual_seed(0)
+    transformer, tokens = Transformer(12, 2, 3, 16, norm=norm).double(), torch.randn(3, 5, 12).double()
+    keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]).bool() if kept else None
+    mask, at = attention_mask(keep, queries=5, causal=causal), torch.tensor([4, 1, 0])
+    whole = transformer(tokens, mask)[torch.arange(3), at]
+    whole.square().sum().backward()
+    expected = {name: weight.grad.clone() for name, weight in transformer.named_parameters()}
+    transformer.zero_grad()
+    one = transformer(tokens, mask, at)
+    assert one.shape == (3, 1, 12)
+    torch.testing.assert_close(one[:, 0], whole)
+    one.square().sum().backward()
+    for name, weight in transformer.named_parameters():
+        torch.testing.assert_close(weight.grad, expected[name], msg=name)

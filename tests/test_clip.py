@@ -10,6 +10,7 @@ from hf import imported, same_bits, same_gradients
 from showtell.data.batch import Batch, pad
 from showtell.hub.huggingface.families.clip import table
 from showtell.hub.huggingface.folder import import_folder
+from showtell.nn.transformer import watch_layers
 from showtell.protocols import EmbedsImages, EmbedsText, HasWords, Trainable
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
@@ -91,8 +92,9 @@ def test_padding_to_77_changes_nothing(batch):
     torch.manual_seed(0)
     system = CLIP(SMALL)
     ids, keep = texts([[1, 2, 3], [4], [5, 6, 7, 8]], length=16)
-    padded = system.embed_text(Batch(ids=ids, keep=keep))
-    assert padded.tokens.shape[1] == 5
+    with watch_layers() as layers:
+        padded = system.embed_text(Batch(ids=ids, keep=keep))
+    assert {tokens.shape[1] for tokens in layers} == {5}
     assert torch.equal(padded.pooled, system.embed_text(batch).pooled)
     one = system.embed_text(Batch(ids=ids[1:2, :2], keep=keep[1:2, :2]))
     torch.testing.assert_close(one.pooled, padded.pooled[1:2], atol=1e-5, rtol=1e-5)

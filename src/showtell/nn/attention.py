@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,6 +66,11 @@ class AdditiveAttention(nn.Module):
         return weights @ values, weights
 
 
+def pick(tensor: Tensor, at: Int[Tensor, " B"], dim: int) -> Tensor:
+    """One place a row along `dim`, which stays, with a length of 1: `[B ... N ...]` to `[B ... 1 ...]`."""
+    return tensor.take_along_dim(at.view(-1, *[1] * (tensor.ndim - 1)), dim)
+
+
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each over its own slice of the width.
 
@@ -83,13 +88,20 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+        self,
+        tokens: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #N"] | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
         """`[B N D]` to `[B N D]`; `mask` broadcasts to `bool [B H N N]`, True = may attend.
 
-        A token that may attend to none receives zero.
+        A token that may attend to none receives zero. Where only one token a row is asked for, `at [B]`, that
+        one alone attends, and is returned as `[B 1 D]`.
         """
         queries, keys, values = self._heads(tokens)
+        if at is not None:
+            queries = pick(queries, at, 2)
+            mask = mask if mask is None or mask.shape[2] == 1 else pick(mask, at, 2)
         return self._attend(queries, keys, values, mask)
 
     def advance(

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, Protocol, cast, runtime_checkable
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.nn.attention import MultiHeadAttention
+from showtell.nn.attention import MultiHeadAttention, pick
 from showtell.nn.feedforward import MLP, Activation, LayerScale
 from showtell.protocols import State
 
@@ -102,10 +102,14 @@ class Block(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        """`[B N D]` to `[B N D]`."""
-        return self._around(tokens, self.attention(self._before(tokens), mask))
+        self,
+        tokens: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #N"] | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
+        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token a row, where `at [B]` says which."""
+        attended = self.attention(self._before(tokens), mask, at)
+        return self._around(tokens if at is None else pick(tokens, at, 1), attended)
 
     def advance(
         self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
@@ -181,13 +185,19 @@ class Transformer(nn.Module):
         )
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "#B #H #N #N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        """`[B N D]` to `[B N D]`; `mask` comes from `nn.mask.attention_mask`."""
-        for block in self.blocks:
+        self,
+        tokens: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #N"] | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
+        """`[B N D]` to `[B N D]`; `mask` comes from `nn.mask.attention_mask`.
+
+        Where one token a row is all that is read, `at [B]`, the last block computes no other: `[B 1 D]`.
+        """
+        for i, block in enumerate(self.blocks, 1):
             if (layers := _watcher.get()) is not None:
                 layers.append(tokens.detach())
-            tokens = block(tokens, mask)
+            tokens = block(tokens, mask, at if i == len(self.blocks) else None)
         return self.norm(tokens)
 
     def nothing(self, batch: int) -> State:

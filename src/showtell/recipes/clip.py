@@ -47,7 +47,7 @@ def clip_mini(num_pictures: int) -> PairingRecipe:
     batch_size = 256
     per_epoch = epochs(5, num_pictures, batch_size, at_least=50)  # five captions a picture, each once
     train = TrainConfig(
-        steps=6 * per_epoch,
+        steps=5 * per_epoch,
         batch_size=batch_size,
         learning_rate=1e-3,
         warmup_steps=50,

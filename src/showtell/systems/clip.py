@@ -23,7 +23,6 @@ from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.picture import PictureEmbedding
-from showtell.nn.pool import last_token
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Step
@@ -71,8 +70,9 @@ class ImageTower(nn.Module):
         self.transformer = Transformer.of(config.image, norm="pre")
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """`[B 3 H W]`, normalised, to `[B 1+N D]`; other sizes than the trained get resized positions."""
-        return self.transformer(self.norm(self.embed(pixels)))
+        """`[B 3 H W]`, normalised, any size, to the [class] token, `[B 1 D]`."""
+        first = torch.zeros(len(pixels), dtype=torch.long, device=pixels.device)
+        return self.transformer(self.norm(self.embed(pixels)), at=first)
 
 
 class CLIP(TwoTowers):
@@ -93,24 +93,25 @@ class CLIP(TwoTowers):
         self.apply(initialise)
 
     def embed_image(self, batch: Batch) -> Encoded:
-        """The pictures' patches `[B 1+N D]`, pooled to length 1, `[B width]`."""
+        """The pictures' [class] token, `[B 1 D]`, and that projected, of length 1, `[B width]`."""
         assert batch.pixels is not None
         pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_scale.dtype)
         tokens = self.image(pixels)
         return Encoded(tokens, F.normalize(self.project_image(tokens[:, 0]), dim=-1))
 
     def embed_text(self, batch: Batch) -> Encoded:
-        """The texts' words `[R L D]`, pooled from the last real one to length 1, `[R width]`.
+        """The texts' last real token, `[R 1 D]`, and that projected, of length 1, `[R width]`.
 
         Columns that are padding in every row are cut off first: the tower is causal, so that changes nothing.
         """
         assert batch.ids is not None
         assert batch.keep is not None
-        longest = int(batch.keep.sum(1).max())
+        lengths = batch.keep.sum(1)
+        longest = int(lengths.max())
         ids, keep = batch.ids[:, :longest], batch.keep[:, :longest]
         mask = attention_mask(keep, queries=longest, causal=True)
-        tokens = self.text(self.embed(ids), mask)
-        return Encoded(tokens, F.normalize(self.project_text(last_token(tokens, keep, None)), dim=-1), keep)
+        tokens = self.text(self.embed(ids), mask, lengths - 1)
+        return Encoded(tokens, F.normalize(self.project_text(tokens[:, 0]), dim=-1))
 
     def word_vectors(self) -> Tensor:
         """`[V D]`."""
