@@ -9,7 +9,7 @@ import showtell
 
 ROOT = Path(showtell.__file__).parent
 FLOORS = [
-    {"collective", "errors", "protocols"},
+    {"collective", "errors", "protocols", "wording"},
     {"writing"},
     {"nn", "objectives", "data"},
     {"fusion"},

@@ -129,7 +129,7 @@ def test_a_damaged_archive_is_named(tmp_path, broken) -> None:
     [
         ([], "0 classes"),
         (["a.png", "b.png"], "0 classes"),
-        (["cat/a.png", "cat/b.png"], "1 classes"),
+        (["cat/a.png", "cat/b.png"], "1 class;"),
         (["train/cat/a.png", "test/dog/a.png"], "'dog' has no picture to learn from"),
     ],
 )

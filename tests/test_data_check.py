@@ -52,7 +52,7 @@ def test_report(tmp_path) -> None:
     assert "does not exist" in found["link.jpg"].what
     assert "leaks from the split 'train' to 'val'" in found["copy of a.jpg"].what
     assert "leaks" not in found["again a.jpg"].what
-    assert "1 pictures have no row: unlisted.jpg" in found[tmp_path.name].what
+    assert "1 picture without a row: unlisted.jpg" in found[tmp_path.name].what
     assert all(problem.fix for problem in report.problems)
 
 

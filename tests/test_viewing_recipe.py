@@ -61,7 +61,7 @@ def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, capsys) -> N
     reached = training.run(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
     assert set(reached) == {"model", "steps"}  # nothing chose the weights
     said = capsys.readouterr().err
-    assert "1 pictures skipped, the first:" in said
+    assert "1 picture skipped, the first:" in said
     assert "damaged.jpg" in said
     assert "40 pictures are few" in said
     assert f"{name}: 40 pictures of 16 x 16 to learn from" in said

@@ -10,6 +10,7 @@ import typer
 
 from showtell.cli.options import Device, Engine, Json, Seed
 from showtell.cli.output import emit, pairs, progress, say, table, text
+from showtell.wording import counted
 
 Format = Annotated[
     str | None,
@@ -119,15 +120,18 @@ def check(
     if json:
         emit({**vars(report), "splits": splits})
     else:
-        text(f"{report.path}: {report.format}, {report.pictures} pictures, {report.captions} captions")
+        text(
+            f"{report.path}: {report.format}, {counted(report.pictures, 'picture')}, "
+            f"{counted(report.captions, 'caption')}"
+        )
         for count, pictures in report.captions_per_picture.items():
-            text(f"  {pictures} pictures have {count} captions")
+            text(f"  {counted(pictures, 'picture')} with {counted(count, 'caption')}")
         for name, pictures in splits.items():
-            text(f"  {pictures} pictures in the split {name}")
+            text(f"  {counted(pictures, 'picture')} in the split {name}")
         for problem in report.problems:
             text(str(problem))
     if report.problems:
-        say(f"{len(report.problems)} problems")
+        say(counted(len(report.problems), "problem"))
         raise typer.Exit(1)
 
 

@@ -18,8 +18,6 @@ from torch.nn import functional as F
 from showtell.data import colour
 
 Filter = Literal["bilinear", "bicubic"]
-Boxes = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Tops, lefts, heights and widths in pixels, `[B]` each."""
 TRIES = 10
 LARGE = 64
 """Pixels a side from which a view is changed alone."""
@@ -82,11 +80,17 @@ SIMMIM: Views = (Augmentation(area=(0.67, 1.0), jitter=0.0, grey=0.0, blur=0.0),
 
 def draw_views(pixels: Tensor, views: Views, generator: torch.Generator) -> Tensor:
     """`uint8 [B 3 H W]` to the views of each picture, `float32 [V B 3 S S]` in 0..1."""
-    return torch.stack([augment(pixels, one, generator) for one in views])
+    side = views[0].size
+    out = torch.empty(len(views), len(pixels), 3, side, side, device=pixels.device)
+    for to, room in zip(views, out, strict=True):
+        augment(pixels, to, generator, room)
+    return out
 
 
-def augment(pixels: Tensor, to: Augmentation, generator: torch.Generator) -> Tensor:
-    """`uint8 [B 3 H W]` to one view of each picture, `float32 [B 3 S S]` in 0..1.
+def augment(
+    pixels: Tensor, to: Augmentation, generator: torch.Generator, out: Tensor | None = None
+) -> Tensor:
+    """`uint8 [B 3 H W]` to one view of each picture, `float32 [B 3 S S]` in 0..1, written to `out` if given.
 
     >>> pixels = torch.zeros(4, 3, 40, 60, dtype=torch.uint8)
     >>> augment(pixels, SIMSIAM_CIFAR[0], torch.Generator().manual_seed(0)).shape
@@ -112,52 +116,51 @@ def augment(pixels: Tensor, to: Augmentation, generator: torch.Generator) -> Ten
     greyed, sigma = uniform(0, 1) < to.grey, uniform(*to.sigma)
     blurred, solarised = uniform(0, 1) < to.blur, uniform(0, 1) < to.solarise
 
-    alone = pixels.device.type == "cpu"
-    views = (_cut_each if alone else _cut_together)(pixels, boxes, to)
-    views[mirrored] = views[mirrored].flip(-1)
+    views = pixels.new_empty(count, 3, to.size, to.size, dtype=torch.float32) if out is None else out
     # A large picture alone stays in the processor's cache; small ones, and a GPU, want many at once.
-    for part in torch.arange(count).split(1 if alone and to.size >= LARGE else count):
+    alone = pixels.device.type == "cpu" and to.size >= LARGE
+    for part in torch.arange(count).split(1 if alone else max(count, 1)):
         here = slice(int(part[0]), int(part[-1]) + 1)
-        _jitter(views[here], turns[here], [amount[here] for amount in amounts])
-        _change(
-            views[here], greyed[here], lambda some, _: colour.grey(some).expand(-1, 3, -1, -1), sigma[here]
-        )
-    # Convolutions are for many channels: also large ones together.
-    _change(views, blurred, lambda some, widths: colour.blur(some, widths, to.sigma[1]), sigma)
-    _change(views, solarised, lambda some, _: colour.solarise(some), sigma)
+        widths = sigma[here]
+        some = (_cut_one if alone else _cut)(pixels[here], boxes[:, here], to)
+        some = _change(some, mirrored[here], lambda few, _: few.flip(-1), widths)
+        some = _jitter(some, turns[here], [amount[here] for amount in amounts])
+        some = _change(some, greyed[here], lambda few, _: colour.grey(few).expand(-1, 3, -1, -1), widths)
+        some = _change(some, blurred[here], lambda few, wide: colour.blur(few, wide, to.sigma[1]), widths)
+        views[here] = _change(some, solarised[here], lambda few, _: colour.solarise(few), widths)
     return views
 
 
 Change = Callable[[Tensor, Tensor], Tensor]
 
 
-def _change(views: Tensor, some: Tensor, change: Change, amounts: Tensor) -> None:
-    """Change some of the views in place, each by its amount."""
+def _change(views: Tensor, some: Tensor, change: Change, amounts: Tensor) -> Tensor:
+    """Some of the views changed, each by its amount."""
     chosen = some.nonzero()[:, 0]
     if len(chosen) == len(views):
-        views.copy_(change(views, amounts))
-    elif len(chosen):
+        return change(views, amounts)
+    if len(chosen):
         views[chosen] = change(views[chosen], amounts[chosen])
+    return views
 
 
-def _jitter(views: Tensor, turns: Tensor, amounts: list[Tensor]) -> None:
-    """The changes of colour in place; `turns [B 4]` says which of them each view takes first, second, ..."""
+def _jitter(views: Tensor, turns: Tensor, amounts: list[Tensor]) -> Tensor:
+    """The changes of colour; `turns [B 4]` says which of them each view takes first, second, ..."""
     changes: tuple[Change, ...] = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
     for turn in turns.T:
         for which, change in enumerate(changes):
-            _change(views, turn == which, change, amounts[which])
+            views = _change(views, turn == which, change, amounts[which])
+    return views
 
 
-def _cut_each(pixels: Tensor, boxes: Boxes, to: Augmentation) -> Tensor:
-    """The boxes of each picture resized, one after another, in bytes: fastest on a processor."""
-    views = pixels.new_empty(len(pixels), 3, to.size, to.size)
-    for place, (top, left, height, width) in enumerate(torch.stack(boxes, 1).int().tolist()):
-        box = pixels[place : place + 1, :, top : top + height, left : left + width]
-        views[place] = F.interpolate(box, (to.size, to.size), mode=to.filter, antialias=True)[0]
-    return views.float().div_(255)
+def _cut_one(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Tensor:
+    """The box of a single picture resized in bytes: fastest on a processor."""
+    top, left, height, width = boxes[:, 0].int().tolist()
+    box = pixels[:, :, top : top + height, left : left + width]
+    return F.interpolate(box, (to.size, to.size), mode=to.filter, antialias=True) / 255
 
 
-def _cut_together(pixels: Tensor, boxes: Boxes, to: Augmentation) -> Tensor:
+def _cut(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Tensor:
     """The boxes of all pictures resized by two products of matrices."""
     tops, lefts, heights, widths = boxes
     rows = resampling(tops, heights, pixels.shape[2], to.size, to.filter)
@@ -165,8 +168,8 @@ def _cut_together(pixels: Tensor, boxes: Boxes, to: Augmentation) -> Tensor:
     return colour.along(pixels.float() / 255, rows, columns).clamp_(0, 1)
 
 
-def crops(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Boxes:
-    """Boxes of a random share of the picture and a random shape: tops, lefts, heights, widths, `[B]`.
+def crops(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Tensor:
+    """Boxes of a random share of the picture and a random shape: tops, lefts, heights, widths, `[4 B]`.
 
     Of ten boxes the first that fits; if none does, the largest in the middle whose shape is allowed.
     Source: Szegedy et al. 2015, "Going deeper with convolutions", section 6.
@@ -188,7 +191,7 @@ def crops(count: int, height: int, width: int, to: Augmentation, generator: torc
     corner = torch.where(any_fits, uniform(0, 1, 2, count), 0.5)
     tops = (corner[0] * (height - heights + 1)).floor()
     lefts = (corner[1] * (width - widths + 1)).floor()
-    return tops, lefts, heights, widths
+    return torch.stack([tops, lefts, heights, widths])
 
 
 def resampling(start: Tensor, length: Tensor, size_in: int, size_out: int, filter: Filter) -> Tensor:

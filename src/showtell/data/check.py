@@ -12,6 +12,7 @@ from showtell.data.image import ImageError, decode_image, is_image_name
 from showtell.data.prefetch import prefetch
 from showtell.data.sources.detect import read
 from showtell.data.sources.entry import Entry, Problem
+from showtell.wording import counted
 
 Progress = Callable[[int, int], None]
 
@@ -97,7 +98,8 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
             if is_image_name(path.name) and path not in listed and not path.is_dir()
         )
         if missed:
-            what = f"{len(missed)} pictures have no row: {', '.join(missed[:3])}{', ...' * (len(missed) > 3)}"
+            names = ", ".join(missed[:3]) + ", ..." * (len(missed) > 3)
+            what = f"{counted(len(missed), 'picture')} without a row: {names}"
             problems.append(Problem(folder, None, what, "caption them, or they are not used"))
     return problems
 

@@ -21,24 +21,21 @@ def grey(pictures: Tensor) -> Tensor:
     return (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)[:, None]
 
 
-def _blend(ground: Tensor | float, pictures: Tensor, factor: Tensor) -> Tensor:
-    factor = factor.view(-1, 1, 1, 1)
-    return (factor * pictures + (1 - factor) * ground).clamp_(0, 1)
-
-
 def brightness(pictures: Tensor, factor: Tensor) -> Tensor:
     """Black at 0, unchanged at 1, brighter above, as `PIL.ImageEnhance.Brightness`."""
-    return _blend(0.0, pictures, factor)
+    return (pictures * factor.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def contrast(pictures: Tensor, factor: Tensor) -> Tensor:
     """Its mean grey everywhere at 0, unchanged at 1, as `PIL.ImageEnhance.Contrast`."""
-    return _blend(grey(pictures).mean((1, 2, 3), keepdim=True), pictures, factor)
+    factor = factor.view(-1, 1, 1, 1)
+    mean = grey(pictures).mean((1, 2, 3), keepdim=True)
+    return (factor * pictures).add_((1 - factor) * mean).clamp_(0, 1)
 
 
 def saturation(pictures: Tensor, factor: Tensor) -> Tensor:
     """Grey at 0, unchanged at 1, more colourful above, as `PIL.ImageEnhance.Color`."""
-    return _blend(grey(pictures), pictures, factor)
+    return torch.lerp(grey(pictures), pictures, factor.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def hue(pictures: Tensor, shift: Tensor) -> Tensor:
@@ -71,30 +68,29 @@ def along(pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
     `pictures [B C H W]`, `rows [B S H]`, `columns [B T W]`; returns `[B C S T]`.
     """
-    count, channels, height, width = pictures.shape
-    wide = pictures.reshape(count, channels * height, width) @ columns.mT
-    split = (channels, columns.shape[1])
-    stacked = wide.view(count, channels, height, split[1]).transpose(1, 2).flatten(2)
-    return (rows @ stacked).unflatten(2, split).transpose(1, 2).contiguous()
+    wide = pictures.flatten(1, 2) @ columns.mT
+    return rows[:, None] @ wide.unflatten(1, pictures.shape[1:3])
 
 
 def blur(pictures: Tensor, sigma: Tensor, largest: float) -> Tensor:
     """Gaussian blur of `sigma` pixels, `largest` at most; the pixels of the edge go on beyond it.
 
-    The bell is cut at 4 `largest`, so nothing that could be seen is missing.
+    The bell is cut at 4 `largest`, so nothing that could be seen is missing. A product with the matrix of all
+    bells is faster than a convolution, which is made for many channels.
     """
-    radius, channels = math.ceil(4 * largest), pictures.shape[1]
-    wide = F.pad(pictures, (radius,) * 4, mode="replicate")
-    bell = _bell(sigma, radius).repeat_interleave(channels, 0)[:, None, None]
-    # One picture of `B C` channels, each with a bell of its own.
-    across = F.conv2d(wide.flatten(0, 1)[None], bell, groups=len(bell))
-    down = F.conv2d(across, bell.transpose(2, 3), groups=len(bell))
-    return down[0].unflatten(0, pictures.shape[:2]).clamp_(0, 1)
+    radius = math.ceil(4 * largest)
+    rows, columns = (_bells(sigma, radius, side) for side in pictures.shape[2:])
+    return along(pictures, rows, columns).clamp_(0, 1)
 
 
-def _bell(sigma: Tensor, radius: int) -> Tensor:
-    """`[B 2*radius+1]`: a Gaussian about the middle, of sum 1."""
+def _bells(sigma: Tensor, radius: int, side: int) -> Tensor:
+    """`[B side side]`: in each row a Gaussian about its pixel, of sum 1, the rest on the edge."""
     away = torch.arange(-radius, radius + 1, device=sigma.device)
     # The far tail is zero, not denormal: a product with denormals is five times slower.
-    weights = F.threshold(torch.exp(-0.5 * (away / sigma[:, None]).square()), 1e-12, 0.0)
-    return weights / weights.sum(1, keepdim=True)
+    bell = F.threshold(torch.exp(-0.5 * (away / sigma[:, None]).square()), 1e-12, 0.0)
+    bell /= bell.sum(1, keepdim=True)
+    places = (torch.arange(side, device=sigma.device)[:, None] + away).clamp(0, side - 1)
+    shape = (len(sigma), *places.shape)
+    return bell.new_zeros(len(sigma), side, side).scatter_add_(
+        2, places.expand(shape), bell[:, None].expand(shape)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -115,4 +116,6 @@ class ResNet(nn.Module):
 
         `N` is `H/32 * W/32` after the ImageNet stem, `H/8 * W/8` after the CIFAR stem.
         """
+        # Channels last, which every layer keeps: a processor's convolutions then need not reorder.
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         return self.stages(self.stem(pixels)).flatten(2).transpose(1, 2)

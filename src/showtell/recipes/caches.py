@@ -17,6 +17,7 @@ from torch import Tensor
 from showtell.data.features import FeatureCache, FeatureRows
 from showtell.data.preparation import Preparation
 from showtell.hub.backbones import Backbone
+from showtell.wording import counted
 
 
 def feature_cache(backbone: Backbone) -> FeatureCache:
@@ -73,7 +74,8 @@ def tell_skipped(found: FeatureRows) -> None:
     """Say on standard error how many pictures could not be read, and why the first."""
     if found.skipped:
         first, reason = next(iter(found.skipped.items()))
-        print(f"{len(found.skipped)} pictures skipped, the first: {first}: {reason}", file=sys.stderr)
+        skipped = counted(len(found.skipped), "picture")
+        print(f"{skipped} skipped, the first: {first}: {reason}", file=sys.stderr)
 
 
 def _squashed(size: int) -> str:

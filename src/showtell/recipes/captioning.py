@@ -24,6 +24,7 @@ from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
 from showtell.tasks.perplexity import nats
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 
 Captioner = ShowAndTell | ShowAttendAndTell
 CHUNK = 50
@@ -107,6 +108,6 @@ class CaptionData:
 def read_captioned(data: Path, format: str | None = None) -> CaptionData:
     """The pictures and captions of a folder or file, with what is wrong said on standard error."""
     source = read(data, format)
-    print(f"{data}: {source.format}, {len(source.entries)} pictures", file=sys.stderr)
+    print(f"{data}: {source.format}, {counted(len(source.entries), 'picture')}", file=sys.stderr)
     tell_problems(data, source)
     return CaptionData(source.entries)

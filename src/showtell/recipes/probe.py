@@ -22,6 +22,7 @@ from showtell.recipes.model import Model, load_model
 from showtell.recipes.probe_report import ProbeReport, report
 from showtell.recipes.probe_texts import probe_texts
 from showtell.tasks.probe import few_labels, knn, linear_probe
+from showtell.wording import counted
 
 Kind = Literal["knn", "linear", "finetune"]
 NEIGHBOURS = 200
@@ -78,8 +79,8 @@ def probe(
         answer = _neighbours if kind == "knn" else linear_probe
         answers, learned = answer(features[~measured], known, features[measured]), len(known)
     if read.skipped:
-        first = read.skipped[0]
-        print(f"{len(read.skipped)} pictures skipped, the first: {first}", file=sys.stderr)
+        skipped = counted(len(read.skipped), "picture")
+        print(f"{skipped} skipped, the first: {read.skipped[0]}", file=sys.stderr)
     return report(kind, truth, answers, classes.names, learned, len(read.skipped), model.name)
 
 

@@ -18,6 +18,7 @@ from showtell.protocols import EmbedsText
 from showtell.recipes.model import Model, load_model
 from showtell.recipes.probe_report import ProbeReport, report
 from showtell.tasks.probe import bag_of_words, choose_penalty, few_labels, linear_probe
+from showtell.wording import counted
 
 
 def probe_texts(
@@ -52,7 +53,7 @@ def probe_texts(
         known = [known[place] for place in few_labels(labels, labels_per_class, seed, found.names)]
     asked = [item for item in found.items if item.measured]
     if found.empty:
-        print(f"{found.empty} texts skipped: they are empty", file=sys.stderr)
+        print(f"{counted(found.empty, 'text')} skipped for being empty", file=sys.stderr)
     labels, truth = (
         torch.tensor([found.names.index(item.label) for item in items]) for items in (known, asked)
     )

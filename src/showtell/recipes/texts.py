@@ -11,6 +11,7 @@ from pathlib import Path
 from showtell.data.texts.files import documents, layout_of, text_files
 from showtell.data.texts.split import divide
 from showtell.errors import UsageError, UserError
+from showtell.wording import counted
 
 SHARE, AT_LEAST = 0.01, 10
 """Of the documents, this share is kept apart; of few, about so many, but about half at most."""
@@ -27,7 +28,7 @@ def read_documents(*paths: Path) -> Iterator[str]:
         for document in documents(file, layout):
             count += 1
             yield document
-        print(f"{file}: {layout}, {count} documents", file=sys.stderr)
+        print(f"{file}: {layout}, {counted(count, 'document')}", file=sys.stderr)
         total += count
     if not total:
         raise UserError(f"{', '.join(map(str, paths))}: no text is in there")

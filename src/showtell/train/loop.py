@@ -23,6 +23,7 @@ from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.folder import standing
 from showtell.train.log import Display, Metrics
+from showtell.train.memory import keep_freed_memory
 from showtell.train.processes import count, from_first, largest, rank
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
@@ -74,6 +75,8 @@ def train(
     """
     torch.set_flush_denormal(True)
     device = torch.device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if config.batch_size < count():
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
     from_first(lambda: _claim(output, resume))

@@ -15,6 +15,7 @@ from showtell.data.content import read_content
 from showtell.data.image import ImageError, find_images, is_image_name
 from showtell.data.sources.entry import split_name
 from showtell.errors import UserError
+from showtell.wording import counted
 
 LARGEST = 1 << 28
 """Bytes of an archive's picture; a larger one is not taken into memory."""
@@ -77,7 +78,8 @@ def read_classes(root: Path) -> Classes:
     names = tuple(sorted({label for label, _ in places.values()}))
     if len(names) < 2:
         raise UserError(
-            f"{root} holds {len(names)} classes; put the pictures of each class in a folder of its own"
+            f"{root} holds {counted(len(names), 'class')}; "
+            "put the pictures of each class in a folder of its own"
         )
     items = tuple(
         Labelled(name, names.index(label), measured) for name, (label, measured) in sorted(places.items())
