@@ -141,6 +141,9 @@ def test_a_resumed_run_makes_the_same_weights(pictures, tmp_path, monkeypatch, w
         patch.setattr(Split, "pairs", stopped)
         with pytest.raises(KeyboardInterrupt):
             training.run("clip_mini", pictures, tmp_path / "half", small, device="cpu")
+    longer = [*small, "train.steps=11"]
+    with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11\. Resume"):
+        training.run("clip_mini", pictures, tmp_path / "half", longer, resume=True, device="cpu")
     training.run("clip_mini", pictures, tmp_path / "half", small, resume=True, device="cpu")
     a, b = (load_checkpoint(tmp_path / run).system.state_dict() for run in ("whole", "half"))
     assert all(torch.equal(a[key], b[key]) for key in a)

@@ -129,7 +129,7 @@ def test_a_model_lends_its_words(ask, tmp_path) -> None:
         (["encode", "-t", "good.json", "x", "--strict"], 2, "--max-length"),
         (["encode", "-t", "good.json", "x", "--max-length", "1"], 2, "no room for the 2 special"),
         (["train", "--kind", "bpe", "--vocab-size", "300", "none.txt", "-o", "o.json"], 1, "none.txt"),
-        (["train", "--kind", "bpe", "--vocab-size", "99", "a.txt", "-o", "o.json"], 1, "99 is too small"),
+        (["train", "--kind", "bpe", "--vocab-size", "99", "a.txt", "-o", "o.json"], 2, "99 is too small"),
         (["train", "--kind", "words", "--vocab-size", "99", "blank.txt", "-o", "o.json"], 1, "no text"),
         (["train", "--kind", "bpe", "--vocab-size", "300", "blank.txt", "-o", "o.json"], 1, "no text"),
         (["train", "--kind", "words", "--vocab-size", "99", "bad.txt", "-o", "o.json"], 1, "bad.txt, line 2"),

@@ -53,7 +53,8 @@ def fit(
     `card(name, system, those facts, figures)` is the model card, given what `validate` returned;
     `preprocess` and `tokenizer_json` say how pictures and words reach the system.
     """
-    facts = {"recipe": name, "settings": record(recipe), "data": data}
+    settings = record(recipe)
+    facts = {"recipe": name, "settings": settings, "data": data}
     figures: dict[str, float] = {}
 
     def measure(module: nn.Module) -> Figures:
@@ -77,6 +78,8 @@ def fit(
 
     weights = sum(p.numel() for p in system.parameters()) / 1e6
     print(f"{name}: {about}, {weights:.1f} M weights", file=sys.stderr)
+    # The loop knows its own settings: a resumption that differs in one names it once.
+    others = {setting: value for setting, value in settings.items() if setting != "train"}
     trained = train(
         system,
         load_batch,
@@ -86,7 +89,7 @@ def fit(
         validate=measure if validate else None,
         monitor=monitor,
         describe=describe,
-        record=facts,
+        record={**facts, "settings": others},
         resume=resume,
         device=device,
     )

@@ -13,7 +13,7 @@ from showtell.data.tokenizers import families
 from showtell.data.tokenizers.families import END_OF_WORD, FAMILIES, Name
 from showtell.data.tokenizers.wellformed import wellformed
 from showtell.data.tokenizers.wordpiece import CONTINUES, learn_pieces
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 
 Kind = Literal["words", "chars", "bpe", "wordpiece"]
 
@@ -21,13 +21,13 @@ Kind = Literal["words", "chars", "bpe", "wordpiece"]
 def train(texts: Iterable[str], kind: Kind, vocab_size: int, family: Name) -> Tokenizer:
     """A tokenizer of at most `vocab_size` tokens, special ones included; fewer where the texts have no more.
 
-    Raises `UserError` for texts without a word, and for a `vocab_size` too small for the kind.
+    Raises `UserError` for texts without a word, `UsageError` for a `vocab_size` too small for the kind.
     """
     special = FAMILIES[family].tokens
     room = vocab_size - len(special)
     at_least = {"bpe": 512 if family == "clip" else 256}.get(kind, 1)
     if room < at_least:
-        raise UserError(
+        raise UsageError(
             f"a vocabulary of {vocab_size} is too small: {kind} needs {at_least + len(special)} or more"
         )
     train_kind = {"words": _words, "chars": _chars, "bpe": _bpe, "wordpiece": _wordpiece}[kind]
