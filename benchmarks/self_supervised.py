@@ -6,15 +6,20 @@
 The archive holds `train/CLASS/PICTURE` and `test/CLASS/PICTURE`. A method trains by its recipe on `--train`
 pictures, evenly many of each class, labels unseen, for as many steps as take `--minutes` at the pace of
 its first ones. Accuracy is that of a vote of the 200 nearest training pictures, on `--test` pictures of the
-test split; nothing was chosen by it: the last weights count. See `OUTPUT/METHOD/run/health.html` for curves.
+test split; nothing was chosen by it: the last weights count. `OUTPUT/neighbours.svg` draws it for all methods
+that were measured in there, `OUTPUT/METHOD/run/health.html` the health of a run. On a processor two methods
+side by side with a thread each learn more than one after the other with two: `OMP_NUM_THREADS=1`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +38,7 @@ from table import command, table
 
 READINGS = 8
 """Measurements along a run."""
+COLOURS = ("#2f7ed8", "#d1495b", "#3a9d6e", "#b07d12")
 # The stem for photographs shrinks 32 pixels to 8 at once: a sixteenth of the operations, so more epochs.
 _CHEAP = ("stem=imagenet", "train.batch_size=256")
 SETTINGS = {"simclr": _CHEAP, "byol": _CHEAP, "simsiam": _CHEAP, "simmim": ()}
@@ -42,7 +48,7 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
     """The first pictures of each class, so many in all, as files; nothing where they lie there already."""
     if folder.exists():
         return
-    classes = read_classes(archive)
+    classes, part = read_classes(archive), Path(tempfile.mkdtemp(dir=folder.parent))
     wanted, left = [], {}
     for item in classes.items:
         key = (item.label, item.measured)
@@ -52,10 +58,13 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
             wanted.append(item)
     for item, data in classes.contents(wanted):
         path = (
-            folder / ("test" if item.measured else "train") / classes.names[item.label] / Path(item.name).name
+            part / ("test" if item.measured else "train") / classes.names[item.label] / Path(item.name).name
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    with suppress(OSError):  # another process was sooner
+        part.rename(folder)
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,6 +92,42 @@ def neighbours(folder: Path, size: int) -> Callable[[nn.Module], dict[str, float
         return {"knn": float((knn(features, labels, queries) == truth).float().mean())}
 
     return accuracy
+
+
+def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
+    """An SVG of accuracy by share of the run, a line a method with its name at the end."""
+    wide, high, left, right, below = 640, 320, 48, 90, 34
+    low = int(min(map(min, curves.values())) * 10) / 10
+    top = (int(max(map(max, curves.values())) * 10) + 1) / 10
+
+    def down(value: float) -> float:
+        return 10 + (top - value) / (top - low) * (high - below - 10)
+
+    grey = "#808890"
+    marks = [low + i / 10 for i in range(round((top - low) * 10) + 1)]
+    parts = [
+        f'<line x1="{left}" x2="{wide - right}" y1="{down(v):.1f}" y2="{down(v):.1f}" stroke="{grey}" '
+        f'stroke-opacity=".35"/><text x="{left - 8}" y="{down(v) + 4:.1f}" text-anchor="end">{v:.1f}</text>'
+        for v in marks
+    ]
+    parts.append(f'<text x="{left}" y="{high - 8}">untrained</text>')
+    parts.append(f'<text x="{wide - right}" y="{high - 8}" text-anchor="end">end of the run</text>')
+    names = {}
+    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
+        step = (wide - right - left) / (len(values) - 1)
+        points = " ".join(f"{left + i * step:.1f},{down(v):.1f}" for i, v in enumerate(values))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
+        names[name] = (down(values[-1]) + 4, colour)
+    bottom = 0.0
+    for name, (y, colour) in sorted(names.items(), key=lambda item: item[1]):
+        bottom = max(y, bottom + 15)  # names of lines that end together stand below each other
+        parts.append(f'<text x="{wide - right + 8}" y="{bottom:.1f}" fill="{colour}">{name}</text>')
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" '
+        f'font-size="13" fill="{grey}"><title>Accuracy of neighbours along training</title>{"".join(parts)}'
+        "</svg>\n",
+        encoding="utf-8",
+    )
 
 
 def pace(recipe: ViewingRecipe, name: str, data, output: Path, device: str) -> float:
@@ -146,7 +191,13 @@ def main() -> None:
                 *(f"{trained:.3f}", f"{100 * (trained - untrained):+.1f}"),
             ]
         )
-        curves.append([name, f"{untrained:.3f}", *(f"{value:.3f}" for _, value in read)])
+        curve = [untrained, *(value for _, value in read)]
+        (output / "curve.json").write_text(json.dumps(curve) + "\n", encoding="utf-8")
+        curves.append([name, *(f"{value:.3f}" for value in curve)])
+    measured = {
+        path.parent.name: json.loads(path.read_text()) for path in options.output.glob("*/curve.json")
+    }
+    draw(dict(sorted(measured.items())), options.output / "neighbours.svg")
     command()
     print(f"{options.train} pictures to learn from, {options.test} to measure on, seed {options.seed}\n")
     table(["method", "backbone", "steps", "epochs", "minutes", "untrained", "trained", "points"], rows)
