@@ -40,7 +40,7 @@ def bert_mini(num_words: int) -> LanguageRecipe:
         mask_rate=0.3,
     )
     batch_size = 32
-    count = steps(8_000, num_words, batch_size, system.max_length)
+    count = steps(6_000, num_words, batch_size, system.max_length)
     return LanguageRecipe(
         system=system,
         train=short_training(
