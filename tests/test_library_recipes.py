@@ -43,7 +43,7 @@ def test_what_is_wrong_with_the_captions_is_said(photos, tmp_path, capsys) -> No
     (photos / "metadata.jsonl").write_text('{"file_name": "a.png", "te')
     index(photos, tmp_path / "library", FakeModel())
     line, stay = capsys.readouterr().err.splitlines()
-    assert "problems, the first: " in line
+    assert line.startswith("1 problem, the first: ")
     assert f"`showtell data check {photos}` lists them" in line
     assert "keep the stored ones" in stay
     assert f"{photos}/metadata.jsonl:1: is not valid JSON" in stay
