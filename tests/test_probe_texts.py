@@ -174,7 +174,7 @@ def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, capsys) -> None:
     assert [item.text for item in found.items] == ["fine\nplay", "bad", "fine"]
     assert found.empty == 2
     assert probe(tmp_path, load_model(bert)).skipped == 2
-    assert "2 texts skipped: they are empty" in capsys.readouterr().err
+    assert "2 texts skipped for being empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
