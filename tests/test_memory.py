@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 for keep in (False, True):
     if keep:
         keep_freed_memory()
-    for _ in range(10):
+    for _ in range(40):
         torch.empty(20 * 2**20).fill_(1.0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):
