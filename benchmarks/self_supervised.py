@@ -48,7 +48,9 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
     """The first pictures of each class, so many in all, as files; nothing where they lie there already."""
     if folder.exists():
         return
-    classes, part = read_classes(archive), Path(tempfile.mkdtemp(dir=folder.parent))
+    classes = read_classes(archive)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent))
     wanted, left = [], {}
     for item in classes.items:
         key = (item.label, item.measured)

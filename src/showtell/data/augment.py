@@ -119,8 +119,9 @@ def augment(
     views = pixels.new_empty(count, 3, to.size, to.size, dtype=torch.float32) if out is None else out
     # A large picture alone stays in the processor's cache; small ones, and a GPU, want many at once.
     alone = pixels.device.type == "cpu" and to.size >= LARGE
-    for part in torch.arange(count).split(1 if alone else max(count, 1)):
-        here = slice(int(part[0]), int(part[-1]) + 1)
+    together = 1 if alone else max(count, 1)
+    for first in range(0, count, together):
+        here = slice(first, first + together)
         widths = sigma[here]
         some = (_cut_one if alone else _cut)(pixels[here], boxes[:, here], to)
         some = _change(some, mirrored[here], lambda few, _: few.flip(-1), widths)
