@@ -1,4 +1,4 @@
-"""BERT, RoBERTa and GPT-2 equal the reference library: logits, every gradient, weights in and out."""
+"""BERT, DistilBERT, RoBERTa and GPT-2 equal the reference: logits, every gradient, weights in and out."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from hf import imported, same_gradients
 from showtell.data.batch import Batch, pad
 from showtell.errors import UsageError, UserError
-from showtell.hub.huggingface.families import bert, gpt2, roberta
+from showtell.hub.huggingface.families import bert, distilbert, gpt2, roberta
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 
@@ -28,6 +28,15 @@ SIZES = {
 }
 FAMILIES = {
     "bert": (bert, lambda: transformers.BertForPreTraining(transformers.BertConfig(**SIZES))),
+    "bert_words": (bert, lambda: transformers.BertForMaskedLM(transformers.BertConfig(**SIZES))),
+    "distilbert_words": (
+        distilbert,
+        lambda: transformers.DistilBertForMaskedLM(
+            transformers.DistilBertConfig(
+                vocab_size=VOCAB, max_position_embeddings=19, n_layers=2, n_heads=3, dim=12, hidden_dim=21
+            )
+        ),
+    ),
     "roberta": (
         roberta,
         lambda: transformers.RobertaForMaskedLM(transformers.RobertaConfig(type_vocab_size=1, **SIZES)),
@@ -107,6 +116,8 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
 # What released files hold beside what their model reads.
 LEFTOVERS = {
     "bert": ("bert.embeddings.position_ids", "cls.predictions.decoder.weight"),
+    "bert_words": ("cls.predictions.decoder.weight", "bert.pooler.dense.weight", "bert.pooler.dense.bias"),
+    "distilbert_words": ("distilbert.embeddings.position_ids", "vocab_projector.weight"),
     "roberta": (
         "roberta.embeddings.position_ids",
         "roberta.pooler.dense.weight",

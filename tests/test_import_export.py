@@ -45,6 +45,12 @@ def bert(words, **extra):
     return transformers.BertConfig(vocab_size=len(words), max_position_embeddings=32, **SIZES, **extra)
 
 
+def roberta(words):
+    return transformers.RobertaConfig(
+        vocab_size=len(words), max_position_embeddings=34, pad_token_id=words.pad, type_vocab_size=1, **SIZES
+    )
+
+
 def clip_config(words, name, end):
     tower = {"hidden_size": 12, **TOWERS}
     text = {"vocab_size": len(words), "max_position_embeddings": 32, "projection_size": 12, **tower}
@@ -62,13 +68,19 @@ MODELS = {
         lambda w: transformers.BertModel(bert(w), add_pooling_layer=False),
         None,
     ),
-    "roberta": (
-        ("bpe", "roberta"),
-        lambda w: transformers.RobertaForMaskedLM(
-            transformers.RobertaConfig(
-                vocab_size=len(w), max_position_embeddings=34, pad_token_id=w.pad, type_vocab_size=1, **SIZES
+    "distilbert": (
+        ("wordpiece", "bert"),
+        lambda w: transformers.DistilBertForMaskedLM(
+            transformers.DistilBertConfig(
+                vocab_size=len(w), max_position_embeddings=32, n_layers=2, n_heads=3, dim=12, hidden_dim=21
             )
         ),
+        None,
+    ),
+    "roberta": (("bpe", "roberta"), lambda w: transformers.RobertaForMaskedLM(roberta(w)), None),
+    "roberta-encoder": (
+        ("bpe", "roberta"),
+        lambda w: transformers.RobertaModel(roberta(w), add_pooling_layer=False),
         None,
     ),
     "gpt2": (
@@ -116,6 +128,10 @@ def text_vectors(reference, ids):
         case "BertModel":
             found = reference(ids)
             return found.last_hidden_state.mean(1) if reference.pooler is None else found.pooler_output
+        case "DistilBertForMaskedLM":
+            return reference.distilbert(ids).last_hidden_state.mean(1)
+        case "RobertaModel":
+            return reference(ids).last_hidden_state.mean(1)
         case "RobertaForMaskedLM":
             return reference.roberta(ids).last_hidden_state[:, 0]
         case "GPT2LMHeadModel":

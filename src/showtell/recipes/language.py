@@ -168,7 +168,9 @@ class LanguageRecipe:
             score = guess_hidden(cast(BERT | RoBERTa, system), zip(batches, hidden, strict=True))
             figures = {"loss": score.nats / score.count, "accuracy": score.right / score.count}
             return figures | (
-                {"next_sentence": _told_apart(system, batches)} if isinstance(system, BERT) else {}
+                {"next_sentence": _told_apart(system, batches)}
+                if isinstance(system, BERT) and system.config.pooler
+                else {}
             )
 
         return guessed

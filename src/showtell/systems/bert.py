@@ -40,6 +40,8 @@ class BERTEncoderConfig:
     num_heads: int = 12
     mlp_dim: int = 3072
     max_length: int = 512
+    first_position: int = 0
+    """Rows of the table of positions before the first word's; RoBERTa has two."""
     num_segments: int = 2
     activation: Activation = "gelu"
     eps: float = 1e-12
@@ -59,7 +61,12 @@ class BERTEncoder(nn.Module):
         super().__init__()
         self.config = c = config
         self.embed = TextEmbedding(
-            c.vocab_size, c.width, c.max_length, num_segments=c.num_segments, eps=c.eps
+            c.vocab_size,
+            c.width,
+            c.max_length,
+            first_position=c.first_position,
+            num_segments=c.num_segments,
+            eps=c.eps,
         )
         self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
         self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
@@ -89,7 +96,10 @@ class BERTEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class BERTConfig(BERTEncoderConfig):
-    """BERT-base, uncased. `special` are the ids that are never hidden: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+    """BERT-base, uncased. `special` are the ids that are never hidden: [PAD] [UNK] [CLS] [SEP] [MASK].
+
+    Without `pooler` there is nobody to judge the next sentence: BERT of hidden words alone.
+    """
 
     mask_id: int = 103
     special: tuple[int, ...] = (0, 100, 101, 102, 103)
@@ -97,13 +107,9 @@ class BERTConfig(BERTEncoderConfig):
     dynamic: bool = True
     """Hide other words each time (Liu et al. 2019, section 4.1); else the same of the same row."""
 
-    def __post_init__(self) -> None:
-        if not self.pooler:
-            raise ValueError("BERT judges the next sentence by its pooler: set pooler=True")
-
 
 class BERT(BERTEncoder):
-    """The encoder, pretrained on masked words and next sentences jointly."""
+    """The encoder, pretrained on masked words and, where it has a pooler, next sentences jointly."""
 
     Config: ClassVar = BERTConfig
     config: BERTConfig
@@ -112,9 +118,10 @@ class BERT(BERTEncoder):
     def __init__(self, config: BERTConfig) -> None:
         super().__init__(config)
         self.words = MaskedWordHead(config.width, config.vocab_size, config.eps, config.activation)
-        self.next_sentence = nn.Linear(config.width, 2)
         self.words.apply(initialise)
-        initialise(self.next_sentence)
+        if config.pooler:
+            self.next_sentence = nn.Linear(config.width, 2)
+            initialise(self.next_sentence)
 
     def guess(self, tokens: Tensor) -> Tensor:
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
@@ -128,7 +135,6 @@ class BERT(BERTEncoder):
         """Both losses; `follows` has an answer a text, and the batch's `groups` hide whole words."""
         assert batch.ids is not None
         assert batch.keep is not None
-        assert batch.follows is not None
         c = self.config
         ids, masked = mask_words(
             batch.ids,
@@ -142,13 +148,13 @@ class BERT(BERTEncoder):
             generator=generator,
         )
         tokens = self.encode(replace(batch, ids=ids))
-        return Step(
-            {
-                "words": masked_words(self.guess(tokens[masked]), batch.ids[masked]),
-                "next_sentence": next_sentence(self.judge(tokens, batch), batch.follows),
-            },
-            counts={"words": masked.sum(), "next_sentence": len(batch.follows)},
-        )
+        losses = {"words": masked_words(self.guess(tokens[masked]), batch.ids[masked])}
+        counts: dict[str, Tensor | int] = {"words": masked.sum()}
+        if c.pooler:
+            assert batch.follows is not None
+            losses["next_sentence"] = next_sentence(self.judge(tokens, batch), batch.follows)
+            counts["next_sentence"] = len(batch.follows)
+        return Step(losses, counts=counts)
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -1,9 +1,9 @@
-"""BERT under the names of `BertForPreTraining`, its encoder alone under those of `BertModel`."""
+"""BERT under the names of `BertForPreTraining` or `BertForMaskedLM`, its encoder alone as `BertModel`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -31,42 +31,53 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
         **sizes_from(theirs),
     }
     if not _headless(names):
-        return BERTConfig(**sizes)
+        return BERTConfig(**sizes, pooler="cls.seq_relationship.weight" in names)
     pooler = "pooler.dense.weight" in names
-    pooling = theirs.get("sentence_pooling", "cls" if pooler else "mean")
-    if pooling not in ("cls", "mean"):
-        raise ValueError(f"sentence_pooling {pooling!r} is neither 'cls' nor 'mean'")
-    return BERTEncoderConfig(**sizes, pooler=pooler, pooling="first" if pooling == "cls" else "mean")
+    return BERTEncoderConfig(**sizes, pooler=pooler, pooling=pooling(theirs, "cls" if pooler else "mean"))
+
+
+def pooling(theirs: Mapping[str, Any], silent: str = "mean") -> Literal["first", "mean"]:
+    """What a sentence's vector is, where their configuration says nothing as `silent` does."""
+    said = theirs.get("sentence_pooling", silent)
+    if said not in ("cls", "mean"):
+        raise ValueError(f"sentence_pooling {said!r} is neither 'cls' nor 'mean'")
+    return "first" if said == "cls" else "mean"
 
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
-    if not ours.num_segments:
-        raise UsageError("the reference's BERT has segments, at least one")
+    if not ours.num_segments or ours.first_position:
+        raise UsageError("the reference's BERT has segments, at least one, and counts positions from 0")
     heads = isinstance(ours, BERTConfig)
     # A model with a pooler that says nothing pools by it; one that says "cls" pools without.
     says = not heads and (ours.pooling == "mean" or not ours.pooler)
-    pooling = {"sentence_pooling": "mean" if ours.pooling == "mean" else "cls"} if says else {}
     return {
         "model_type": "bert",
-        "architectures": ["BertForPreTraining" if heads else "BertModel"],
+        "architectures": [_architecture(ours)],
         "vocab_size": ours.vocab_size,
         "max_position_embeddings": ours.max_length,
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
         "attention_probs_dropout_prob": 0.0,
-        **pooling,
+        **({"sentence_pooling": "mean" if ours.pooling == "mean" else "cls"} if says else {}),
         **sizes_to(ours),
     }
+
+
+def _architecture(ours: BERTEncoderConfig) -> str:
+    if not isinstance(ours, BERTConfig):
+        return "BertModel"
+    return "BertForPreTraining" if ours.pooler else "BertForMaskedLM"
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Without redundant tensors; TensorFlow's gamma and beta are weight and bias."""
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
     headless = _headless(set(found))
+    judges = "cls.seq_relationship.weight" in found
     out = {}
     for name, tensor in found.items():
-        if name.endswith(REDUNDANT):
+        if name.endswith(REDUNDANT) or (name.startswith("bert.pooler.") and not (headless or judges)):
             continue
         for before, after in old.items():
             name = name.replace(before, after)
@@ -95,8 +106,9 @@ def table(ours: BERTEncoderConfig) -> list[Rename]:
             rename("words.bias", "cls.predictions.bias"),
             *linear("words.project", "cls.predictions.transform.dense"),
             *linear("words.norm", "cls.predictions.transform.LayerNorm"),
-            *linear("next_sentence", "cls.seq_relationship"),
         ]
+        if ours.pooler:
+            out += linear("next_sentence", "cls.seq_relationship")
     return out
 
 

@@ -1,5 +1,7 @@
 """DistilBERT under the names of `DistilBertModel`: BERT's encoder, half as deep, without segments or pooler.
 
+With the head that guesses hidden words, `DistilBertForMaskedLM`, it is such a BERT.
+
 Source: Sanh et al. 2019, "DistilBERT, a distilled version of BERT", section 3.
 """
 
@@ -11,39 +13,44 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.families.bert import pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
-from showtell.hub.huggingface.setting import activation
-from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
+from showtell.hub.huggingface.setting import activation, expect
+from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
 
 MODEL_TYPES = ("distilbert",)
-SYSTEMS = (BERTEncoder,)
+SYSTEMS = (BERT, BERTEncoder)
 EPS = 1e-12
+# A copy of the tied words, and a counter that older versions wrote.
+REDUNDANT = ("vocab_projector.weight", "position_ids")
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
     """Our configuration; where `sentence_pooling` is silent, a text is the mean of its words."""
-    return BERTEncoderConfig(
-        vocab_size=theirs["vocab_size"],
-        width=theirs["dim"],
-        depth=theirs["n_layers"],
-        num_heads=theirs["n_heads"],
-        mlp_dim=theirs["hidden_dim"],
-        max_length=theirs["max_position_embeddings"],
-        num_segments=0,
-        activation=activation(theirs["activation"]),
-        eps=EPS,
-        pooler=False,
-        pooling="first" if theirs.get("sentence_pooling") == "cls" else "mean",
-    )
+    expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
+    sizes = {
+        "vocab_size": theirs["vocab_size"],
+        "width": theirs["dim"],
+        "depth": theirs["n_layers"],
+        "num_heads": theirs["n_heads"],
+        "mlp_dim": theirs["hidden_dim"],
+        "max_length": theirs["max_position_embeddings"],
+        "num_segments": 0,
+        "activation": activation(theirs["activation"]),
+        "eps": EPS,
+        "pooler": False,
+        "pooling": pooling(theirs),
+    }
+    return BERTConfig(**sizes) if "vocab_transform.weight" in names else BERTEncoderConfig(**sizes)
 
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
-    if ours.num_segments or ours.pooler or ours.eps != EPS:
+    if ours.num_segments or ours.first_position or ours.pooler or ours.eps != EPS:
         raise UsageError("the reference's DistilBERT has no segments, no pooler, and norms of epsilon 1e-12")
     return {
         "model_type": "distilbert",
-        "architectures": ["DistilBertModel"],
+        "architectures": ["DistilBertForMaskedLM" if isinstance(ours, BERTConfig) else "DistilBertModel"],
         "vocab_size": ours.vocab_size,
         "dim": ours.width,
         "n_layers": ours.depth,
@@ -58,19 +65,27 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """As they are."""
-    return found
+    """Without what is redundant."""
+    return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
 
 
 def table(ours: BERTEncoderConfig) -> list[Rename]:
     """Every tensor."""
+    heads = isinstance(ours, BERTConfig)
+    prefix = "distilbert." if heads else ""
     out = [
-        rename("embed.words.weight", "embeddings.word_embeddings.weight"),
-        rename("embed.positions.weight", "embeddings.position_embeddings.weight"),
-        *linear("embed.norm", "embeddings.LayerNorm"),
+        rename("embed.words.weight", f"{prefix}embeddings.word_embeddings.weight"),
+        rename("embed.positions.weight", f"{prefix}embeddings.position_embeddings.weight"),
+        *linear("embed.norm", f"{prefix}embeddings.LayerNorm"),
     ]
+    if heads:
+        out += [
+            rename("words.bias", "vocab_projector.bias"),
+            *linear("words.project", "vocab_transform"),
+            *linear("words.norm", "vocab_layer_norm"),
+        ]
     for i in range(ours.depth):
-        block, layer = f"transformer.blocks.{i}", f"transformer.layer.{i}"
+        block, layer = f"transformer.blocks.{i}", f"{prefix}transformer.layer.{i}"
         qkv = (f"{layer}.attention.{name}_lin" for name in "qkv")
         out += [
             *linear(f"{block}.attention.qkv", *qkv),

@@ -1,4 +1,4 @@
-"""RoBERTa under the names of `RobertaForMaskedLM`."""
+"""RoBERTa under the names of `RobertaForMaskedLM`, its encoder alone under those of `RobertaModel`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ from typing import Any
 
 from torch import Tensor
 
-from showtell.hub.huggingface.families.bert import encoder
+from showtell.errors import UsageError
+from showtell.hub.huggingface.families.bert import encoder, pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
 MODEL_TYPES = ("roberta",)
-SYSTEMS = (RoBERTa,)
+SYSTEMS = (RoBERTa, BERTEncoder)
 # Copies of tied weights, counters, and a pooler that the released weights carry though nothing trained it.
 REDUNDANT = (
     "lm_head.decoder.weight",
     "lm_head.decoder.bias",
-    ".position_ids",
-    ".pooler.dense.weight",
-    ".pooler.dense.bias",
+    "position_ids",
+    "pooler.dense.weight",
+    "pooler.dense.bias",
 )
 
 
-def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig:
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig | BERTEncoderConfig:
     """Our configuration. Their positions count from the id of padding plus one; <mask> is the last word."""
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     first, mask_id = theirs["pad_token_id"] + 1, theirs["vocab_size"] - 1
-    return RoBERTaConfig(
-        vocab_size=theirs["vocab_size"],
-        max_length=theirs["max_position_embeddings"] - first,
-        first_position=first,
-        num_segments=theirs["type_vocab_size"],
-        mask_id=mask_id,
-        special=(0, 1, 2, 3, mask_id),
+    sizes = {
+        "vocab_size": theirs["vocab_size"],
+        "max_length": theirs["max_position_embeddings"] - first,
+        "first_position": first,
+        "num_segments": theirs["type_vocab_size"],
         **sizes_from(theirs),
-    )
+    }
+    if not any(name.startswith("lm_head.") for name in names):
+        return BERTEncoderConfig(**sizes, pooler=False, pooling=pooling(theirs))
+    return RoBERTaConfig(**sizes, mask_id=mask_id, special=(0, 1, 2, 3, mask_id))
 
 
-def config_to(ours: RoBERTaConfig) -> dict[str, Any]:
+def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
-    return {
+    theirs = {
         "model_type": "roberta",
         "architectures": ["RobertaForMaskedLM"],
         "vocab_size": ours.vocab_size,
@@ -52,15 +55,28 @@ def config_to(ours: RoBERTaConfig) -> dict[str, Any]:
         "attention_probs_dropout_prob": 0.0,
         **sizes_to(ours),
     }
+    if isinstance(ours, BERTEncoderConfig):
+        if not ours.num_segments or not ours.first_position or ours.pooler:
+            raise UsageError(
+                "the reference's RoBERTa has segments, at least one, and no pooler that is trained"
+            )
+        theirs["architectures"] = ["RobertaModel"]
+        theirs["sentence_pooling"] = "cls" if ours.pooling == "first" else "mean"
+    return theirs
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without what is redundant."""
-    return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
+    """Without what is redundant; an encoder alone without a prefix."""
+    kept = {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
+    if any(name.startswith("lm_head.") for name in kept):
+        return kept
+    return {name.removeprefix("roberta."): tensor for name, tensor in kept.items()}
 
 
-def table(ours: RoBERTaConfig) -> list[Rename]:
+def table(ours: RoBERTaConfig | BERTEncoderConfig) -> list[Rename]:
     """Every tensor."""
+    if not isinstance(ours, RoBERTaConfig):
+        return encoder("", ours.depth)
     return [
         *encoder("roberta.", ours.depth),
         rename("words.bias", "lm_head.bias"),
