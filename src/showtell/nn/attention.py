@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from showtell.protocols import State
 
+SHORT = 256
+"""Tokens up to which fused attention, whose gradient computes the weights again, is slower on a processor."""
+
 _watcher: ContextVar[list[Tensor] | None] = ContextVar("watcher", default=None)
 
 
@@ -75,7 +78,7 @@ class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each over its own slice of the width.
 
     `softmax(Q K^T / sqrt(D / H)) V`, one matrix product for all of Q, K and V. Fused attention runs, unless
-    somebody watches: then the weights are computed one by one, `[B H Q N]`.
+    somebody watches, or a processor learns from few tokens: then the weights `[B H Q N]` are kept.
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
     """
 
@@ -137,15 +140,17 @@ class MultiHeadAttention(nn.Module):
         return self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        if (maps := _watcher.get()) is None:
+        maps, short = _watcher.get(), queries.device.type == "cpu" and keys.shape[2] <= SHORT
+        if maps is None and not (short and queries.requires_grad):
             out = F.scaled_dot_product_attention(queries, keys, values, mask)
         else:
-            scores = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
+            scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(-1, -2)
             if mask is None:
                 weights = scores.softmax(-1)
             else:
                 # The lowest number instead of minus infinity, so that an empty row is zero and not NaN.
                 weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
-            maps.append(weights.detach())
+            if maps is not None:
+                maps.append(weights.detach())
             out = weights @ values
         return self.output(out.transpose(1, 2).flatten(2))
