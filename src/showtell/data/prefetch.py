@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,7 +22,7 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: i
     ['A', 'B', 'C']
     """
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count(), initializer=_start_no_threads) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
@@ -30,3 +33,18 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: i
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _start_no_threads() -> None:
+    """Let the calling thread compute alone, in torch and in what torch is built on.
+
+    Once there are more threads than cores, GNU's OpenMP sends all that wait at a barrier to sleep, and waking
+    them costs a training step of many small operations a third of its time.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # the first call in a thread sets what is limited now
+    threadpool_limits(1, user_api="openmp")
+    with suppress(OSError, AttributeError):  # the MKL inside has its own number, where there is one
+        ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).MKL_Set_Num_Threads_Local(1)

@@ -1,0 +1,29 @@
+"""Work done ahead by threads that leave the cores to whoever consumes it."""
+
+import threading
+from pathlib import Path
+
+import torch
+
+from showtell.data.prefetch import prefetch
+
+
+def alive() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def test_threads_that_prepare_start_none_of_their_own() -> None:
+    """By OpenMP (a sum of many numbers), and by MKL (their roots); whoever waits keeps its own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        numbers = torch.rand(1_000_000)
+        numbers.sqrt().sum()  # the teams of this thread stand
+        python, before_us = threading.active_count(), alive()
+        most = 0
+        for _ in prefetch(lambda _: float(numbers.sqrt().sum()), range(8), 4):
+            most = max(most, alive() - (threading.active_count() - python))
+        assert most <= before_us
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
