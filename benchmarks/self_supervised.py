@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from showtell.data.augment import draw_views
 from showtell.data.batch import Batch
 from showtell.data.image import load_image
 from showtell.data.sources.classes import read_classes
@@ -42,6 +43,8 @@ COLOURS = ("#2f7ed8", "#d1495b", "#3a9d6e", "#b07d12")
 # The stem for photographs shrinks 32 pixels to 8 at once: a sixteenth of the operations, so more epochs.
 _CHEAP = ("stem=imagenet", "train.batch_size=256")
 SETTINGS = {"simclr": _CHEAP, "byol": _CHEAP, "simsiam": _CHEAP, "simmim": ()}
+SETTLING = 100
+"""Batches that the untrained network reads."""
 
 
 def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
@@ -94,6 +97,19 @@ def neighbours(folder: Path, size: int) -> Callable[[nn.Module], dict[str, float
         return {"knn": float((knn(features, labels, queries) == truth).float().mean())}
 
     return accuracy
+
+
+@torch.no_grad()
+def settled(recipe: ViewingRecipe, folder: Path, device: str) -> nn.Module:
+    """The untrained network, whose batch norms know the pictures as those of a trained one do."""
+    assert recipe.size is not None
+    pixels, _ = labelled(folder / "train", recipe.size)
+    system = recipe.build().to(device).train()
+    generator = torch.Generator(device).manual_seed(recipe.train.seed)
+    for _ in range(SETTLING):
+        some = pixels[torch.randint(len(pixels), (recipe.train.batch_size,))].to(device)
+        system(Batch(views=draw_views(some, recipe.views(), generator)), generator)
+    return system
 
 
 def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -177,9 +193,9 @@ def main() -> None:
                 higher_is_better=True,
             ),
         )
-        settled = recipe.settled(data)
-        accuracy = neighbours(folder, settled.size)
-        untrained = accuracy(settled.build().to(options.device))["knn"]
+        decided = recipe.settled(data)
+        accuracy = neighbours(folder, decided.size)
+        untrained = accuracy(settled(decided, folder, options.device))["knn"]
         started = time.monotonic()
         recipe.run(name, data, output / "run", device=options.device, validate=accuracy)
         minutes = (time.monotonic() - started) / 60
@@ -189,7 +205,7 @@ def main() -> None:
         epochs = steps * recipe.train.batch_size / options.train
         rows.append(
             [
-                *(name, settled.backbone, steps, f"{epochs:.0f}", f"{minutes:.1f}", f"{untrained:.3f}"),
+                *(name, decided.backbone, steps, f"{epochs:.0f}", f"{minutes:.1f}", f"{untrained:.3f}"),
                 *(f"{trained:.3f}", f"{100 * (trained - untrained):+.1f}"),
             ]
         )

@@ -9,7 +9,7 @@ from showtell.data.batch import Batch
 from showtell.errors import UsageError
 from showtell.nn import vision_transformer
 from showtell.nn.vision_transformer import TransformerShape
-from showtell.objectives.masked_pixels import mask_patches
+from showtell.objectives.masked_pixels import mask_patches, normalise_patches
 from showtell.protocols import EmbedsImages, Trainable
 from showtell.systems.simmim import SimMIM, SimMIMConfig
 from two_views import pictures
@@ -40,7 +40,13 @@ def test_it_keeps_its_promises() -> None:
     assert isinstance(system, EmbedsImages)
     encoded = system.eval().embed_image(batch())
     assert encoded.tokens.shape == (8, 16, 32)
-    torch.testing.assert_close(encoded.pooled, encoded.tokens.mean(1))
+    mean = encoded.tokens.mean(1)
+    system.standardise.running_mean, system.standardise.running_var = (
+        mean.mean(0).detach(),
+        mean.var(0).detach(),
+    )
+    pooled = system.embed_image(batch()).pooled
+    torch.testing.assert_close(pooled, (mean - mean.mean(0)) / mean.std(0), rtol=1e-2, atol=1e-2)
 
 
 def test_the_loss_written_out() -> None:
@@ -79,7 +85,36 @@ def test_every_weight_gets_a_gradient_and_nothing_moves() -> None:
     before = copy.deepcopy(system.state_dict())
     system(batch(), seeded()).losses["masked_pixels"].backward()
     assert [n for n, p in system.named_parameters() if p.grad is None or not p.grad.any()] == []
+    moved = {name for name, tensor in system.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {f"standardise.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
+
+
+def test_vectors_are_standardised_by_what_was_seen() -> None:
+    """Patch by patch; what is hidden has no part in it, and evaluation moves nothing."""
+    system, given = build(), batch(6)
+    masked = mask_patches(6, 4, 4, seeded(), 0.6, 2)
+    tokens = system.fill(system.tower.normalise(given.views[0]), masked)
+    seen = torch.stack([row[~hidden].mean(0) for row, hidden in zip(tokens, masked, strict=True)])
+    system(given, seeded())
+    torch.testing.assert_close(system.standardise.running_mean, 0.1 * seen.mean(0))
+    torch.testing.assert_close(system.standardise.running_var, 0.9 + 0.1 * seen.var(0))
+    before = copy.deepcopy(system.eval().state_dict())
+    system(given, seeded())
+    system.embed_image(given)
     assert all(torch.equal(t, before[n]) for n, t in system.state_dict().items())
+
+
+def test_normalised_pixels_know_no_light() -> None:
+    """The same loss of a darker picture of less contrast, where the prediction stays: 0 of a flat patch."""
+    patches = torch.randn(2, 3, 48, generator=seeded()) * 3
+    normal = normalise_patches(patches)
+    torch.testing.assert_close(normal.mean(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normal.std(-1), torch.ones(2, 3), atol=2e-3, rtol=0)
+    torch.testing.assert_close(normalise_patches(patches * 0.7 - 2), normal, atol=5e-3, rtol=0)
+    assert not normalise_patches(torch.full((1, 1, 48), 7.0)).any()
+    given = batch(3)
+    plain, normalised = (build(normalised=n)(given, seeded()).losses["masked_pixels"] for n in (False, True))
+    assert plain != normalised
 
 
 def test_the_generator_alone_decides() -> None:

@@ -41,3 +41,14 @@ def masked_pixels(
     Source: Xie et al. 2022, "SimMIM", equation 1.
     """
     return (prediction - target)[masked].abs().mean()
+
+
+def normalise_patches(patches: Float[Tensor, "B N P"]) -> Float[Tensor, "B N P"]:
+    """Each patch's values less their mean, over their deviation: shapes remain, colours and light do not.
+
+    A hundredth added to the variance leaves an even patch even, where its own noise would be all there is.
+
+    Source: He et al. 2022, "Masked autoencoders are scalable vision learners", section 3.
+    """
+    variance, mean = torch.var_mean(patches, -1, keepdim=True)
+    return (patches - mean) / (variance + 0.01).sqrt()

@@ -146,9 +146,9 @@ class ViewingRecipe:
         return tuple(_resized(one, self.size) for one in (small if self.size <= SMALL else photographs))
 
 
-def short_training(num_pictures: int, times: int) -> TrainConfig:
+def short_training(num_pictures: int, times: int, batch_size: int = 128) -> TrainConfig:
     """Each picture read `times` times, in minutes on two cores."""
-    batch_size = min(128, max(num_pictures, 2))
+    batch_size = min(batch_size, max(num_pictures, 2))
     steps = epochs(times, num_pictures, batch_size, at_least=100)
     return TrainConfig(
         steps=steps,

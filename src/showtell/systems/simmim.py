@@ -4,6 +4,10 @@
     -> one linear layer -> the pixels of each patch        loss = |predicted - true|, of the hidden alone
 
 Source: Xie et al. 2022, "SimMIM: a simple framework for masked image modeling", figure 1, section 3.
+
+Nothing in that loss keeps the vectors of all pictures from pointing almost the same way. So a picture's
+vector is standardised, as He et al. 2022, "Masked autoencoders are scalable vision learners", do before they
+classify (appendix A.1).
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ from torch import Tensor, nn
 
 from showtell.data.batch import Batch
 from showtell.errors import UsageError
+from showtell.nn.pool import mean_token
 from showtell.nn.resnet import Stem
 from showtell.nn.tower import PictureTower
 from showtell.nn.vision_transformer import SHAPES, VisionTransformer
-from showtell.objectives.masked_pixels import mask_patches, masked_pixels
+from showtell.objectives.masked_pixels import mask_patches, masked_pixels, normalise_patches
 from showtell.protocols import Encoded, Step
 
 
@@ -33,6 +38,8 @@ class SimMIMConfig:
     mask_ratio: float = 0.6
     mask_unit: int = 2
     """Patches a side of the squares that are hidden as one: 32 pixels in the paper."""
+    normalised: bool = False
+    """Predict pixels less their patch's mean, over its deviation (He et al. 2022, table 1d)."""
 
 
 class SimMIM(nn.Module):
@@ -55,6 +62,7 @@ class SimMIM(nn.Module):
         self.tower = PictureTower(config.backbone, config.stem)
         self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(self.tower.width), std=0.02))
         self.predictor = nn.Linear(self.tower.width, 3 * self._net.patches.patch_size**2)
+        self.standardise = nn.BatchNorm1d(self.tower.width, affine=False)
 
     @property
     def _net(self) -> VisionTransformer:
@@ -62,15 +70,20 @@ class SimMIM(nn.Module):
         return self.tower.net
 
     def embed_image(self, batch: Batch) -> Encoded:
-        """One token a patch `[B N D]` of `batch.pixels`, none hidden, and their mean."""
+        """One token a patch `[B N D]` of `batch.pixels`, none hidden, and their mean, standardised."""
         assert batch.pixels is not None
-        return self.tower.encode(batch.pixels)
+        tokens = self.tower.grid(batch.pixels)
+        return Encoded(tokens=tokens, pooled=self.standardise(tokens.mean(1)))
+
+    def fill(self, pixels: Tensor, masked: Tensor) -> Tensor:
+        """Normalised pixels `[B 3 H W]` with patches `masked [B N]` to what all mean, `[B N D]`."""
+        patches = torch.where(masked[..., None], self.mask_token, self._net.patches(pixels))
+        size = self._net.patches.patch_size
+        return self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size)
 
     def predict(self, pixels: Tensor, masked: Tensor) -> Tensor:
         """Normalised pixels `[B 3 H W]` with patches `masked [B N]` to the pixels of all, `[B N P]`."""
-        patches = torch.where(masked[..., None], self.mask_token, self._net.patches(pixels))
-        size = self._net.patches.patch_size
-        return self.predictor(self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size))
+        return self.predictor(self.fill(pixels, masked))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The mean absolute error of hidden pixels, normalised, in the first of `batch.views`."""
@@ -80,7 +93,12 @@ class SimMIM(nn.Module):
         target = self._net.patches.cut(pixels)
         rows, columns = (side // self._net.patches.patch_size for side in pixels.shape[2:])
         masked = mask_patches(len(pixels), rows, columns, generator, config.mask_ratio, config.mask_unit)
-        return Step({"masked_pixels": masked_pixels(self.predict(pixels, masked), target, masked)})
+        tokens = self.fill(pixels, masked)
+        if self.training:
+            self.standardise(mean_token(tokens.detach().float(), ~masked, None))
+        if config.normalised:
+            target = normalise_patches(target)
+        return Step({"masked_pixels": masked_pixels(self.predictor(tokens), target, masked)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
