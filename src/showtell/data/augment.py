@@ -126,10 +126,8 @@ def augment(
         for i, cut in enumerate(_cut_each(pixels, boxes, to)):  # which stays in the processor's cache
             one = slice(i, i + 1)
             views[one] = change_one(cut / 255, Drawn(*(some[one] for some in drawn)))
-    else:
-        for i, cut in enumerate(_cut_each(pixels, boxes, to)):
-            views[i] = cut[0]
-        views[:] = change_all(views.div_(255), drawn)
+    elif count:
+        views[:] = change_all(torch.cat(list(_cut_each(pixels, boxes, to))) / 255, drawn)
     return views
 
 

@@ -44,12 +44,12 @@ def change_all(views: Tensor, drawn: Drawn) -> Tensor:
     place = torch.arange(len(views), device=views.device)
     for turn in drawn.turns.T:  # those with the same change next to each other, to be changed where they lie
         order = turn[place].argsort()
-        views, place = views[order], place[order]
+        views, place = views.index_select(0, order), place[order]
         sizes = torch.bincount(turn + 1, minlength=1 + len(_colours())).tolist()
-        _, *parts = zip(views.split(sizes), place.split(sizes), strict=True)
-        for which, (some, here) in enumerate(parts):
-            _colours()[which](some, drawn.amounts[here, which])
-    views = views[place.argsort()]
+        _, *parts = zip(views.split(sizes), drawn.amounts[place].split(sizes), strict=True)
+        for which, (some, amounts) in enumerate(parts):
+            _colours()[which](some, amounts[:, which])
+    views = views.index_select(0, place.argsort())
     _change(views, drawn.greyed, colour.grey)
     _change(views, drawn.blurred, colour.blur, drawn.sigma)
     _change(views, drawn.solarised, colour.solarise)
@@ -65,4 +65,4 @@ def _change(views: Tensor, some: Tensor, change: Callable[..., Tensor], *amounts
     """Some of the views, each by its amount."""
     chosen = some.nonzero()[:, 0]
     if len(chosen):
-        views[chosen] = change(views[chosen], *(amount[chosen] for amount in amounts))
+        views[chosen] = change(views.index_select(0, chosen), *(amount[chosen] for amount in amounts))
