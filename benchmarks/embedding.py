@@ -6,7 +6,8 @@ Both sides have the same weights and run in turn with each other. Texts: both sp
 tokenizer, the reference then pads batches of 64 to 77 tokens, or only to the longest of the batch
 (`trimmed`); ours is `Model.embed_texts`. Pictures: the reference is given normalised pixels, ours is
 `Model.encode` of bytes, one at a time and in batches of 16. First it is checked that the vectors are equal to
-1e-5.
+1e-5. The `share` is that of the physical limit: the operations of the reference's picture in this time, beside
+those of a float32 product of 2048 x 2048, taken in turn with the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 import transformers
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from captions import captions, clip_tokenizer
 from clip_step import reference
@@ -41,11 +43,15 @@ def features(output: Any) -> Tensor:
     return F.normalize(output if isinstance(output, Tensor) else output.pooler_output, dim=-1)
 
 
-def compare(ways: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, taken in turn, after their vectors were found equal."""
+def compare(
+    ways: dict[str, Callable[[], Tensor]], rounds: int, limit: Callable[[], Tensor] | None = None
+) -> dict[str, float]:
+    """Median seconds of each way, in turn, after their vectors were found equal; and of `limit`."""
     first, *others = [way() for way in ways.values()]
     for other in others:
         torch.testing.assert_close(other, first, atol=1e-5, rtol=0)
+    if limit:
+        ways |= {"limit": limit}
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -99,6 +105,9 @@ def main() -> None:
         places = range(0, len(pictures), size)
         return torch.cat([ours.encode(pictures[first : first + size]).pooled for first in places])
 
+    square = torch.rand(2048, 2048)
+    with FlopCounterMode(display=False) as counter:
+        theirs.get_image_features(normal[:1])
     found = {
         "texts": compare(
             {
@@ -116,6 +125,7 @@ def main() -> None:
                 "showtell": lambda size=size: show_pictures(size),
             },
             options.rounds,
+            lambda: square @ square,
         )
     command()
     print(
@@ -126,11 +136,16 @@ def main() -> None:
     for what, seconds in found.items():
         count = options.texts if what == "texts" else options.pictures
         slowest = next(iter(seconds.values()))
-        rows += [
-            [what, name, f"{1000 * value / count:.2f}", f"{slowest / value:.2f}"]
-            for name, value in seconds.items()
-        ]
-    table(["what", "by", "ms each", "times as fast"], rows)
+        limit = seconds.pop("limit", 0.0)
+        for name, value in seconds.items():
+            share = counter.get_total_flops() * count / value / (2 * 2048**3 / limit) if limit else None
+            rows.append(
+                [
+                    *(what, name, f"{1000 * value / count:.2f}", f"{slowest / value:.2f}"),
+                    f"{share:.0%}" if share else "",
+                ]
+            )
+    table(["what", "by", "ms each", "times as fast", "share"], rows)
 
 
 if __name__ == "__main__":
