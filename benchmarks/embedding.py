@@ -6,8 +6,8 @@ Both sides have the same weights and run in turn with each other. Texts: both sp
 tokenizer, the reference then pads batches of 64 to 77 tokens, or only to the longest of the batch
 (`trimmed`); ours is `Model.embed_texts`. Pictures: the reference is given normalised pixels, ours is
 `Model.encode` of bytes, one at a time and in batches of 16. First it is checked that the vectors are equal to
-1e-5. The `share` is that of the physical limit: operations of the reference's picture in this time, beside those
-of a float32 product of 2048 x 2048, taken in turn with the rest.
+1e-5. The `share` is that of the physical limit: operations of the reference's picture in this time, beside
+those of a float32 product of 2048 x 2048, taken in turn with the rest.
 """
 
 from __future__ import annotations
