@@ -118,10 +118,12 @@ class BERT(BERTEncoder):
     def __init__(self, config: BERTConfig) -> None:
         super().__init__(config)
         self.words = MaskedWordHead(config.width, config.vocab_size, config.eps, config.activation)
-        self.words.apply(initialise)
+        heads: list[nn.Module] = [self.words]
         if config.pooler:
             self.next_sentence = nn.Linear(config.width, 2)
-            initialise(self.next_sentence)
+            heads.append(self.next_sentence)
+        for head in heads:
+            head.apply(initialise)
 
     def guess(self, tokens: Tensor) -> Tensor:
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
