@@ -68,8 +68,8 @@ def solarise(pictures: Tensor) -> Tensor:
 def blur(pictures: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur of `sigma` pixels; the pixels of the edge go on beyond it.
 
-    The bell is cut at 3 `sigma`: what is missing is less than a level of 255. Shifted pictures are added: a
-    convolution is made for many channels, and three times slower.
+    The bell is cut at 3 `sigma`: what is missing is less than a level of 255 an axis. Shifted pictures are
+    added, as a convolution is made for many channels and slower here.
     """
     radius = math.ceil(3 * float(sigma.max()))
     away = torch.arange(-radius, radius + 1, device=sigma.device).view(-1, 1, 1, 1, 1)

@@ -38,8 +38,8 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: i
 def _start_no_threads() -> None:
     """Let the calling thread compute alone, in torch and in what torch is built on.
 
-    Once there are more threads than cores, GNU's OpenMP sends all that wait at a barrier to sleep, and waking
-    them costs a training step of many small operations a third of its time.
+    Once there are more threads than cores, GNU's OpenMP sends all that wait at a barrier to sleep, and a
+    training step of many small operations spends its time waking them: `benchmarks/preparing.py`.
     """
     import torch
     from threadpoolctl import threadpool_limits

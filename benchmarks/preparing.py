@@ -1,0 +1,103 @@
+"""A training step beside threads that prepare its batches: plain ones, and those of `prefetch`.
+
+    python benchmarks/preparing.py [--steps 20] [--rounds 5]
+
+SimMIM's step of `vit_mini` on 32 pictures of 32 px, whose views are drawn in a few milliseconds. The limit is
+the step alone, with all views ready. All in turn, round by round; the threads end with their round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from showtell.data.augment import SIMMIM, draw_views
+from showtell.data.batch import Batch
+from showtell.data.prefetch import prefetch
+from showtell.systems.simmim import SimMIM, SimMIMConfig
+from showtell.train.memory import keep_freed_memory
+from table import command, table
+
+AHEAD = 4
+
+
+def plain(function: Callable[[int], Tensor], items: range, ahead: int) -> Iterator[Tensor]:
+    """`prefetch` by threads that nothing is done for."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = [pool.submit(function, item) for item in items[:ahead]]
+        for item in items[ahead:]:
+            yield pending.pop(0).result()
+            pending.append(pool.submit(function, item))
+        for future in pending:
+            yield future.result()
+
+
+def stepping(precision: torch.dtype) -> Callable[[Tensor], None]:
+    """One update of a new system."""
+    torch.manual_seed(0)
+    system = SimMIM(SimMIMConfig("vit_mini", "cifar"))
+    optimiser = torch.optim.AdamW(system.parameters(), fused=True)
+    generator = torch.Generator().manual_seed(0)
+
+    def step(views: Tensor) -> None:
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss = system(Batch(views=views), generator).losses["masked_pixels"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    keep_freed_memory()  # as `showtell.train.loop.train` does
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (32, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    recipe = (replace(SIMMIM[0], size=32),)
+
+    def draw(index: int) -> Tensor:
+        return draw_views(pixels, recipe, torch.Generator().manual_seed(index))
+
+    places = range(options.steps)
+    ready = [draw(index) for index in places]
+    ways: dict[str, Callable[[], Iterable[Tensor]]] = {
+        "nobody": lambda: ready,
+        "plain threads": lambda: plain(draw, places, AHEAD),
+        "prefetch": lambda: prefetch(draw, places, AHEAD),
+    }
+    rows = []
+    for precision in (torch.float32, torch.bfloat16):
+        step = stepping(precision)
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(options.rounds + 1):
+            for name, batches in ways.items():
+                started = time.perf_counter()
+                for views in batches():
+                    step(views)
+                times[name].append((time.perf_counter() - started) / options.steps)
+        # The first round warms up.
+        medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+        for name, value in medians.items():
+            speed = f"{medians['nobody'] / value:.2f}"
+            rows.append([str(precision).removeprefix("torch."), name, f"{value * 1000:.0f}", speed])
+    command()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
+    table(["precision", "views drawn meanwhile by", "ms a step", "of the step's own speed"], rows)
+
+
+if __name__ == "__main__":
+    main()
