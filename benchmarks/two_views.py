@@ -2,9 +2,9 @@
 
     python benchmarks/two_views.py [--pictures 128] [--rounds 5]
 
-CPU time on one thread, all in turn, round by round; the ratio is of the medians of Pillow and ours. A batch is
-of 128, as in the recipes. The two libraries take part where they are installed; neither is needed otherwise.
-Photographs are crops of those that installed packages carry.
+CPU time on one thread, all in turn, round by round; the ratio is of the medians of Pillow and ours. Batches
+are of 128, as in the recipes. The two libraries take part where they are installed; neither is needed
+otherwise. Photographs are crops of those that installed packages carry.
 """
 
 from __future__ import annotations
