@@ -3,13 +3,17 @@
 import threading
 from pathlib import Path
 
+import pytest
 import torch
 
 from showtell.data.prefetch import prefetch
 
+TASKS = Path("/proc/self/task")
+pytestmark = pytest.mark.skipif(not TASKS.exists(), reason="threads are counted as Linux lists them")
+
 
 def alive() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
+    return len(list(TASKS.iterdir()))
 
 
 def test_threads_that_prepare_start_none_of_their_own() -> None:
