@@ -141,7 +141,8 @@ class MultiHeadAttention(nn.Module):
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         maps, short = _watcher.get(), queries.device.type == "cpu" and keys.shape[2] <= SHORT
-        if maps is None and not (short and queries.requires_grad):
+        quick = mask is None or queries.dtype != torch.float32  # in float32 a mask costs what is gained
+        if maps is None and not (short and quick and queries.requires_grad):
             out = F.scaled_dot_product_attention(queries, keys, values, mask)
         else:
             scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(-1, -2)
