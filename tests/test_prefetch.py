@@ -1,5 +1,7 @@
 """Work done ahead by threads that leave the cores to whoever consumes it."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -31,3 +33,12 @@ def test_threads_that_prepare_start_none_of_their_own() -> None:
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_reading_files_ahead_does_not_import_torch() -> None:
+    """Which takes seconds, as long as `showtell data check` has to work."""
+    code = "import sys; from showtell.data.prefetch import prefetch; list(prefetch(str.upper, 'abc'))"
+    said = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"], capture_output=True
+    )
+    assert said.stdout.strip() == b"False"

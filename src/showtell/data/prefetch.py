@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,6 +42,8 @@ def _start_no_threads() -> None:
     Once there are more threads than cores, GNU's OpenMP sends all that wait at a barrier to sleep, and a
     training step of many small operations spends its time waking them: `benchmarks/preparing.py`.
     """
+    if "torch" not in sys.modules:  # whoever only reads files need not wait for its import
+        return
     import torch
     from threadpoolctl import threadpool_limits
 
