@@ -44,6 +44,11 @@ def pooling(theirs: Mapping[str, Any], silent: str = "mean") -> Literal["first",
     return "first" if said == "cls" else "mean"
 
 
+def sentence_pooling(ours: BERTEncoderConfig) -> dict[str, str]:
+    """The same, as their configuration says it."""
+    return {"sentence_pooling": "cls" if ours.pooling == "first" else "mean"}
+
+
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
     """Their `config.json`."""
     if not ours.num_segments or ours.first_position:
@@ -59,7 +64,7 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
         "attention_probs_dropout_prob": 0.0,
-        **({"sentence_pooling": "mean" if ours.pooling == "mean" else "cls"} if says else {}),
+        **(sentence_pooling(ours) if says else {}),
         **sizes_to(ours),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
-from showtell.hub.huggingface.families.bert import pooling
+from showtell.hub.huggingface.families.bert import pooling, sentence_pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
@@ -60,7 +60,7 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
         "activation": {"gelu_tanh": "gelu_pytorch_tanh"}.get(ours.activation, ours.activation),
         "dropout": ours.dropout,
         "attention_dropout": 0.0,
-        "sentence_pooling": "cls" if ours.pooling == "first" else "mean",
+        **sentence_pooling(ours),
     }
 
 

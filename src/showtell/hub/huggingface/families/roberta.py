@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
-from showtell.hub.huggingface.families.bert import encoder, pooling
+from showtell.hub.huggingface.families.bert import encoder, pooling, sentence_pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -37,7 +37,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig | B
         "num_segments": theirs["type_vocab_size"],
         **sizes_from(theirs),
     }
-    if not any(name.startswith("lm_head.") for name in names):
+    if _headless(names):
         return BERTEncoderConfig(**sizes, pooler=False, pooling=pooling(theirs))
     return RoBERTaConfig(**sizes, mask_id=mask_id, special=(0, 1, 2, 3, mask_id))
 
@@ -61,16 +61,20 @@ def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
                 "the reference's RoBERTa has segments, at least one, and no pooler that is trained"
             )
         theirs["architectures"] = ["RobertaModel"]
-        theirs["sentence_pooling"] = "cls" if ours.pooling == "first" else "mean"
+        theirs |= sentence_pooling(ours)
     return theirs
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Without what is redundant; an encoder alone without a prefix."""
     kept = {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
-    if any(name.startswith("lm_head.") for name in kept):
+    if not _headless(set(kept)):
         return kept
     return {name.removeprefix("roberta."): tensor for name, tensor in kept.items()}
+
+
+def _headless(names: set[str]) -> bool:
+    return not any(name.startswith("lm_head.") for name in names)
 
 
 def table(ours: RoBERTaConfig | BERTEncoderConfig) -> list[Rename]:
