@@ -80,9 +80,10 @@ def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels.permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in found])
 
 
-def neighbours(folder: Path, size: int) -> Callable[[nn.Module], dict[str, float]]:
-    """A function of a system: the accuracy of its neighbours."""
-    (known, labels), (asked, truth) = (labelled(folder / split, size) for split in ("train", "test"))
+def neighbours(
+    known: torch.Tensor, labels: torch.Tensor, asked: torch.Tensor, truth: torch.Tensor
+) -> Callable[[nn.Module], dict[str, float]]:
+    """A function of a system: how many of the pictures `asked` its neighbours among `known` name rightly."""
 
     @torch.no_grad()
     def accuracy(system: nn.Module) -> dict[str, float]:
@@ -100,10 +101,8 @@ def neighbours(folder: Path, size: int) -> Callable[[nn.Module], dict[str, float
 
 
 @torch.no_grad()
-def settled(recipe: ViewingRecipe, folder: Path, device: str) -> nn.Module:
+def settled(recipe: ViewingRecipe, pixels: torch.Tensor, device: str) -> nn.Module:
     """The untrained network, whose batch norms know the pictures as those of a trained one do."""
-    assert recipe.size is not None
-    pixels, _ = labelled(folder / "train", recipe.size)
     system = recipe.build().to(device).train()
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
     for _ in range(SETTLING):
@@ -194,8 +193,9 @@ def main() -> None:
             ),
         )
         decided = recipe.settled(data)
-        accuracy = neighbours(folder, decided.size)
-        untrained = accuracy(settled(decided, folder, options.device))["knn"]
+        known, asked = (labelled(folder / split, decided.size) for split in ("train", "test"))
+        accuracy = neighbours(*known, *asked)
+        untrained = accuracy(settled(decided, known[0], options.device))["knn"]
         started = time.monotonic()
         recipe.run(name, data, output / "run", device=options.device, validate=accuracy)
         minutes = (time.monotonic() - started) / 60

@@ -41,10 +41,8 @@ def test_it_keeps_its_promises() -> None:
     encoded = system.eval().embed_image(batch())
     assert encoded.tokens.shape == (8, 16, 32)
     mean = encoded.tokens.mean(1)
-    system.standardise.running_mean, system.standardise.running_var = (
-        mean.mean(0).detach(),
-        mean.var(0).detach(),
-    )
+    system.standardise.running_mean = mean.mean(0).detach()
+    system.standardise.running_var = mean.var(0).detach()
     pooled = system.embed_image(batch()).pooled
     torch.testing.assert_close(pooled, (mean - mean.mean(0)) / mean.std(0), rtol=1e-2, atol=1e-2)
 
@@ -56,7 +54,7 @@ def test_the_loss_written_out() -> None:
     masked = mask_patches(3, 4, 4, seeded(), 0.6, 2)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     pixels = (given.views[0] - mean.view(3, 1, 1)) / std.view(3, 1, 1)
-    predicted = system.predict(pixels, masked)
+    predicted = system.predictor(system.fill(pixels, masked))
     total, count = 0.0, 0
     for picture in range(3):
         for place in masked[picture].nonzero()[:, 0].tolist():
@@ -75,9 +73,9 @@ def test_hidden_pixels_cannot_be_seen_and_visible_ones_can() -> None:
     hidden, visible = pixels.clone(), pixels.clone()
     hidden[..., 4:8, 4:8] += 1
     visible[..., 0:4, 0:4] += 1
-    before = system.predict(pixels, masked)
-    assert torch.equal(system.predict(hidden, masked), before)
-    assert not torch.allclose(system.predict(visible, masked)[0, 5], before[0, 5])
+    before = system.predictor(system.fill(pixels, masked))
+    assert torch.equal(system.predictor(system.fill(hidden, masked)), before)
+    assert not torch.allclose(system.predictor(system.fill(visible, masked))[0, 5], before[0, 5])
 
 
 def test_every_weight_gets_a_gradient_and_nothing_moves() -> None:

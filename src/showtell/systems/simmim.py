@@ -81,10 +81,6 @@ class SimMIM(nn.Module):
         size = self._net.patches.patch_size
         return self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size)
 
-    def predict(self, pixels: Tensor, masked: Tensor) -> Tensor:
-        """Normalised pixels `[B 3 H W]` with patches `masked [B N]` to the pixels of all, `[B N P]`."""
-        return self.predictor(self.fill(pixels, masked))
-
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The mean absolute error of hidden pixels, normalised, in the first of `batch.views`."""
         assert batch.views is not None
