@@ -1,8 +1,8 @@
 """Batched beam search against a loop over hypotheses: same captions, how much sooner.
 
-    python benchmarks/beam_search.py [--pictures 32] [--beam 5] [--rounds 5]
+    python benchmarks/beam_search.py [--images 32] [--beam 5] [--rounds 5]
 
-Both search the same encoded pictures (crops of photographs that installed packages carry) in turn, round
+Both search the same encoded images (crops of photographs that installed packages carry) in turn, round
 by round; the ratio is of the medians.
 """
 
@@ -15,10 +15,10 @@ import time
 import numpy as np
 import torch
 
-from showtell.data.image import load_image
-from showtell.data.samples import sample_photographs
-from showtell.protocols import Captions, Encoded
-from showtell.recipes.model import load_model
+from showtell.data.images.decode import load_image
+from showtell.data.images.samples import sample_photographs
+from showtell.pipelines.model import load_model
+from showtell.protocols import Captioner, Encoded
 from showtell.tasks.decoding import Hypothesis, beam_search
 from table import command, table
 
@@ -41,7 +41,7 @@ def crops(count: int, seed: int = 0) -> list[np.ndarray]:
 
 @torch.inference_mode()
 def loop_over_hypotheses(
-    system: Captions,
+    system: Captioner,
     encoded: Encoded,
     *,
     start: int,
@@ -51,18 +51,16 @@ def loop_over_hypotheses(
     max_words: int = 20,
     penalty: float = 0.7,
 ) -> list[Hypothesis]:
-    """The textbook search: one hypothesis of one picture at a time, lists and sorting."""
+    """The textbook search: one hypothesis of one image at a time, lists and sorting."""
     best = []
-    for picture in range(len(encoded.pooled)):
-        memory = system.remember(
-            Encoded(encoded.tokens[picture : picture + 1], encoded.pooled[picture : picture + 1])
-        )
-        open_, finished = [(0.0, (), system.begin(memory))], []
+    for image in range(len(encoded.pooled)):
+        memory = system.prefill(Encoded(encoded.tokens[image : image + 1], encoded.pooled[image : image + 1]))
+        open_, finished = [(0.0, (), system.initial_state(memory))], []
         for _ in range(max_words + 1):
             longer = []
             for score, ids, state in open_:
                 word = torch.tensor([[ids[-1] if ids else start]])
-                logits, after = system.advance(memory, state, word)
+                logits, after = system.step(memory, state, word)
                 logits[..., [start, *banned]] = -torch.inf
                 logprobs = logits.log_softmax(-1)[0, 0]
                 finished.append((score + logprobs[end].item(), ids))
@@ -86,21 +84,20 @@ def loop_over_hypotheses(
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
     options = parser.parse_args()
     model = load_model(options.model)
-    encoded = model.encode([model.prepare(pixels) for pixels in crops(options.pictures)])
+    encoded = model.encode([model.prepare(pixels) for pixels in crops(options.images)])
     words = {"start": model.tokenizer.start, "end": model.tokenizer.end, "beam": options.beam}
     banned = [model.tokenizer.pad, model.tokenizer.unknown]
     times: dict[str, list[float]] = {"batched": [], "loop": []}
     for _ in range(options.rounds):
         started = time.perf_counter()
         batched = [
-            row[0]
-            for row in beam_search(model.system, model.system.remember(encoded), banned=banned, **words)
+            row[0] for row in beam_search(model.system, model.system.prefill(encoded), banned=banned, **words)
         ]
         times["batched"].append(time.perf_counter() - started)
         started = time.perf_counter()
@@ -109,16 +106,16 @@ def main() -> None:
     same = sum(a.ids == b.ids for a, b in zip(batched, looped, strict=True))
     medians = {name: statistics.median(values) for name, values in times.items()}
     command()
-    each = {name: 1000 * seconds / options.pictures for name, seconds in medians.items()}
+    each = {name: 1000 * seconds / options.images for name, seconds in medians.items()}
     table(
-        ["search", "ms a picture", "ratio", "same captions"],
+        ["search", "ms an image", "ratio", "same captions"],
         [
             ["loop over hypotheses", f"{each['loop']:.1f}", "1.0", ""],
             [
                 "batched",
                 f"{each['batched']:.1f}",
                 f"{each['loop'] / each['batched']:.1f}",
-                f"{same} of {options.pictures}",
+                f"{same} of {options.images}",
             ],
         ],
     )

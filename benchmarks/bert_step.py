@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch
 from showtell.data.texts.corpus import Example
 from showtell.data.texts.pack import pack, stack
-from showtell.objectives.masked_words import mask_words
+from showtell.objectives.masked_tokens import mask_tokens
 from showtell.systems.bert import BERT, BERTConfig
 from table import command, table
 
@@ -63,7 +63,7 @@ def reference_inputs(batch: Batch, length: int, config: BERTConfig) -> dict[str,
     assert batch.keep is not None
     assert batch.segments is not None
     assert batch.follows is not None
-    ids, masked = mask_words(
+    ids, masked = mask_tokens(
         batch.ids,
         batch.keep,
         mask_id=config.mask_id,

@@ -13,10 +13,10 @@ import json
 import sys
 from pathlib import Path
 
-from showtell.recipes.evaluate import evaluate
-from showtell.recipes.model import load_model
-from showtell.recipes.search import ENGINES
-from showtell.recipes.word_figures import NEIGHBOURS
+from showtell.evaluation.evaluate import evaluate
+from showtell.evaluation.word_figures import NEIGHBOURS
+from showtell.pipelines.model import load_model
+from showtell.pipelines.search import ENGINES
 from table import command, table
 
 
@@ -46,21 +46,21 @@ def main() -> None:
         progress=tell,
     )
     command()
-    print(f"Model `{model.hash[:12]}`, {figures['pictures']} pictures of `{options.split}`.\n")
+    print(f"Model `{model.hash[:12]}`, {figures['images']} images of `{options.split}`.\n")
     said = figures["captions"]
     table(
         ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "perplexity"],
         [[*(f"{value:.3f}" for value in said.values()), f"{figures['perplexity']:.2f}"]],
     )
     table(
-        ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "pictures", "ms a query"],
+        ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "images", "ms a query"],
         [
             [
                 engine,
                 *(f"{f[f'recall{k}']:.3f}" for k in (1, 5, 10)),
                 f"{f['median_rank']:.0f}",
                 f["queries"],
-                f["pictures"],
+                f["images"],
                 f"{f['milliseconds']:.0f}",
             ]
             for engine, f in figures["search"].items()

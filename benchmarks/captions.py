@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from showtell.data.sources.detect import read
+from showtell.data.captions.detect import read
 from showtell.data.tokenizers.subword import SubwordTokenizer
 
 

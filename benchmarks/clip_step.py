@@ -2,7 +2,7 @@
 
     python benchmarks/clip_step.py [--data DATA/flickr8k] [--batch 32] [--rounds 10] [--tiny]
 
-Both sides have the same weights, run fused attention and fused AdamW, and read the same pictures and
+Both sides have the same weights, run fused attention and fused AdamW, and read the same images and
 captions, in turn with each other. The reference pads captions to 77 tokens, as CLIP was trained; `trimmed`
 is the reference given no column that is padding in every row. Its pixels are normalised beforehand; ours
 are bytes. First it is checked that all compute the same loss.

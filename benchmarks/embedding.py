@@ -1,12 +1,12 @@
-"""Texts and pictures to vectors with CLIP ViT-B/32, against `transformers`, in float32, to the same vectors.
+"""Texts and images to vectors with CLIP ViT-B/32, against `transformers`, in float32, to the same vectors.
 
-    python benchmarks/embedding.py [--data DATA/flickr8k] [--texts 512] [--pictures 64] [--rounds 5] [--tiny]
+    python benchmarks/embedding.py [--data DATA/flickr8k] [--texts 512] [--images 64] [--rounds 5] [--tiny]
 
 Both sides have the same weights and run in turn with each other. Texts: both split the captions with the same
 tokenizer, the reference then pads batches of 64 to 77 tokens, or only to the longest of the batch
-(`trimmed`); ours is `Model.embed_texts`. Pictures: the reference is given normalised pixels, ours is
+(`trimmed`); ours is `Model.encode_texts`. Images: the reference is given normalised pixels, ours is
 `Model.encode` of bytes, one at a time and in batches of 16. First it is checked that the vectors are equal to
-1e-5. The `share` is that of the physical limit: operations of the reference's picture in this time, beside
+1e-5. The `share` is that of the physical limit: operations of the reference's image in this time, beside
 those of a float32 product of 2048 x 2048, taken in turn with the rest.
 """
 
@@ -29,10 +29,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from captions import captions, clip_tokenizer
 from clip_step import reference
+from showtell.checkpoint.save_load import save_checkpoint
 from showtell.data.batch import pad
 from showtell.hub.huggingface.folder import import_folder
-from showtell.recipes.model import load_model
-from showtell.train.checkpoint import save_checkpoint
+from showtell.pipelines.model import load_model
 from table import command, table
 
 BATCH, TEXTS = 16, 64
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="captions of this data set; else random words")
     parser.add_argument("--texts", type=int, default=512)
-    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiny", action="store_true", help="a network of no size, to try the script")
     options = parser.parse_args()
@@ -85,9 +85,9 @@ def main() -> None:
         )
         ours = load_model(Path(folder) / "ours", "cpu")
     texts = captions(options.data, options.texts)
-    pictures = list(np.random.default_rng(0).integers(0, 256, (options.pictures, 224, 224, 3), np.uint8))
+    images = list(np.random.default_rng(0).integers(0, 256, (options.images, 224, 224, 3), np.uint8))
     mean, std = (torch.tensor(v)[:, None, None] for v in (ours.system.config.mean, ours.system.config.std))
-    normal = (torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255 - mean) / std
+    normal = (torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255 - mean) / std
 
     def refer_texts(length: int) -> Tensor:
         parts = []
@@ -98,12 +98,12 @@ def main() -> None:
             parts.append(features(theirs.get_text_features(ids, attention_mask=keep.long())))
         return torch.cat(parts)
 
-    def refer_pictures(size: int) -> Tensor:
+    def refer_images(size: int) -> Tensor:
         return torch.cat([features(theirs.get_image_features(some)) for some in normal.split(size)])
 
-    def show_pictures(size: int) -> Tensor:
-        places = range(0, len(pictures), size)
-        return torch.cat([ours.encode(pictures[first : first + size]).pooled for first in places])
+    def show_images(size: int) -> Tensor:
+        places = range(0, len(images), size)
+        return torch.cat([ours.encode(images[first : first + size]).pooled for first in places])
 
     square = torch.rand(2048, 2048)
     with FlopCounterMode(display=False) as counter:
@@ -113,16 +113,16 @@ def main() -> None:
             {
                 "transformers, padded to 77": lambda: refer_texts(77),
                 "transformers, trimmed": lambda: refer_texts(0),
-                "showtell": lambda: ours.embed_texts(texts),
+                "showtell": lambda: ours.encode_texts(texts),
             },
             options.rounds,
         )
     }
     for size in (1, BATCH):
-        found[f"pictures, {size} at a time"] = compare(
+        found[f"images, {size} at a time"] = compare(
             {
-                "transformers": lambda size=size: refer_pictures(size),
-                "showtell": lambda size=size: show_pictures(size),
+                "transformers": lambda size=size: refer_images(size),
+                "showtell": lambda size=size: show_images(size),
             },
             options.rounds,
             lambda: square @ square,
@@ -134,7 +134,7 @@ def main() -> None:
     )
     rows = []
     for what, seconds in found.items():
-        count = options.texts if what == "texts" else options.pictures
+        count = options.texts if what == "texts" else options.images
         slowest = next(iter(seconds.values()))
         limit = seconds.pop("limit", 0.0)
         for name, value in seconds.items():

@@ -2,7 +2,7 @@
 
     python benchmarks/gradient_cache.py [--batches 32,64,128,256] [--chunk 32] [--tiny]
 
-CLIP ViT-B/32 with random weights, pictures of 224 pixels, captions of 16 tokens. Each row is a process of its
+CLIP ViT-B/32 with random weights, images of 224 pixels, captions of 16 tokens. Each row is a process of its
 own: `MB more` is how far its peak of resident memory lies above that before its first step.
 """
 

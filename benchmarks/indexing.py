@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.image import find_images, load_image
-from showtell.data.transforms import squash
+from showtell.data.images.decode import find_images, load_image
+from showtell.data.images.resize import squash
 from showtell.hub.backbones import Backbone, load_backbone
 from showtell.library.index import index
-from showtell.protocols import Encoded, PictureEncoder
+from showtell.protocols import Encoded, LibraryEncoder
 
 BATCH = 32
 
@@ -41,9 +41,9 @@ class MeanPool:
         """Squashed to a square."""
         return squash(pixels, self.backbone.size)
 
-    def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
-        """One vector a picture."""
-        pooled = self.backbone(np.stack(pictures)).mean(1)
+    def encode(self, images: Sequence[np.ndarray]) -> Encoded:
+        """One vector an image."""
+        pooled = self.backbone(np.stack(images)).mean(1)
         return Encoded(pooled[:, None], pooled)
 
     def caption(self, encoded: Encoded) -> list[str]:
@@ -71,9 +71,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     backbone = load_backbone()
-    encoder: PictureEncoder = MeanPool(backbone)
+    encoder: LibraryEncoder = MeanPool(backbone)
     if arguments.model:
-        from showtell.recipes.model import load_model
+        from showtell.pipelines.model import load_model
 
         encoder = load_model(arguments.model)
     found = find_images(arguments.folder)
@@ -84,7 +84,7 @@ def main() -> None:
         photos.mkdir()
         for i, path in enumerate(found):
             for copy in range(arguments.copies):
-                # Bytes after the end of a picture change its content, and nothing that is seen.
+                # Bytes after the end of an image change its content, and nothing that is seen.
                 data = path.read_bytes() + bytes(copy)
                 (photos / f"{i}-{copy}{path.suffix}").write_bytes(data)
         num = len(found) * arguments.copies
@@ -105,7 +105,7 @@ def main() -> None:
 
     print(f"$ {shlex.join(['python', *sys.argv])}")
     print(f"{num} photographs, {os.cpu_count()} cores, median of {arguments.rounds} rounds\n")
-    print(f"{'':16}{'pictures/s':>12}{'CPU ms/picture':>16}")
+    print(f"{'':16}{'images/s':>12}{'CPU ms/image':>16}")
     for name, pairs in times.items():
         rate, cost = num / statistics.median(w for w, _ in pairs), statistics.median(c for _, c in pairs)
         print(f"{name:16}{rate:12.1f}{1000 * cost / num:16.2f}")

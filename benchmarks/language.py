@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from showtell.checkpoint.save_load import load_checkpoint
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.recipes.language import LanguageRecipe
-from showtell.recipes.model import load_model
-from showtell.recipes.texts import read_documents
-from showtell.train.checkpoint import load_checkpoint
+from showtell.datasets.texts import read_documents
+from showtell.pipelines.model import load_model
+from showtell.runs.language_model import LanguageModelRun
 from showtell.train.config import TrainConfig
 from table import command, table
 
@@ -36,7 +36,7 @@ def main() -> None:
     for run in options.runs:
         model = load_model(run, "cpu")
         assert isinstance(model.tokenizer, SubwordTokenizer)
-        recipe = LanguageRecipe(system=model.system.config, train=TrainConfig())
+        recipe = LanguageModelRun(system=model.system.config, train=TrainConfig())
         measured = recipe.measure(documents, model.tokenizer)(model.system)
         kept = load_checkpoint(run).record["validation"]
         rows += [

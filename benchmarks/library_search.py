@@ -2,7 +2,7 @@
 
 Turn by turn in one run, so that whatever else the machine does falls on both.
 
-    python benchmarks/library_search.py [--pictures 100000] [--width 300] [--queries 200] [--index]
+    python benchmarks/library_search.py [--images 100000] [--width 300] [--queries 200] [--index]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLUSTERS = 200
 
 
 def build(folder: Path, vectors: np.ndarray) -> None:
-    """A library whose pictures have these vectors."""
+    """A library whose images have these vectors."""
     maker = {"model": "synthetic", "preprocessing": "none"}
     name = table_name(**maker)
     nothing = np.empty((0, 0, 3), np.uint8)
@@ -42,7 +42,7 @@ def build(folder: Path, vectors: np.ndarray) -> None:
             pooled = torch.from_numpy(vectors[rows.start : rows.stop])
             table.add(
                 new_rows(
-                    [File(Path(f"/pictures/{i:09}.jpg"), 0, 0) for i in rows],
+                    [File(Path(f"/images/{i:09}.jpg"), 0, 0) for i in rows],
                     [Content(i.to_bytes(32), nothing, b"", 1, 1) for i in rows],
                     Encoded(pooled[:, None], pooled),
                     [None] * len(rows),
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--width", type=int, default=300)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--top", type=int, default=10)
@@ -73,8 +73,8 @@ def main() -> None:
         noise = rng.standard_normal((num, arguments.width), np.float32)
         return centres[rng.integers(0, CLUSTERS, num)] + 0.7 * noise
 
-    vectors, queries = draw(arguments.pictures), draw(arguments.queries)
-    store.APPROXIMATE_FROM = 0 if arguments.index else arguments.pictures + 1
+    vectors, queries = draw(arguments.images), draw(arguments.queries)
+    store.APPROXIMATE_FROM = 0 if arguments.index else arguments.images + 1
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         build(Path(folder, "library"), vectors)
@@ -94,7 +94,7 @@ def main() -> None:
         times = {name: [] for name in exact} | ({"Library.similar, index": []} if arguments.index else {})
         shared = 0
         for query in queries:
-            store.APPROXIMATE_FROM = arguments.pictures + 1
+            store.APPROXIMATE_FROM = arguments.images + 1
             for name, ask in exact.items():
                 started = time.perf_counter()
                 answer = ask(query)
@@ -107,7 +107,7 @@ def main() -> None:
                 shared += len({m.row for m in nearly} & {m.row for m in answer})  # type: ignore[attr-defined]
 
     print(f"$ {shlex.join(['python', *sys.argv])}")
-    shape = f"{arguments.pictures} x {arguments.width} float32"
+    shape = f"{arguments.images} x {arguments.width} float32"
     print(f"{shape}, {arguments.queries} queries, {os.cpu_count()} cores")
     print(f"built in {built:.1f} s, first opened in {derived:.2f} s, then in {opened:.2f} s\n")
     print(f"{'':24}{'median ms':>12}{'p95 ms':>12}")

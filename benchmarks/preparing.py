@@ -2,7 +2,7 @@
 
     python benchmarks/preparing.py [--steps 20] [--rounds 5]
 
-SimMIM's step of `vit_mini` on 32 pictures of 32 px, whose views are drawn in a few milliseconds. The limit is
+SimMIM's step of `vit_mini` on 32 images of 32 px, whose views are drawn in a few milliseconds. The limit is
 the step alone, with all views ready. All in turn, round by round; the threads end with their round.
 """
 
@@ -19,8 +19,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from showtell.data.augment import SIMMIM, draw_views
 from showtell.data.batch import Batch
+from showtell.data.images.augment import SIMMIM, draw_views
 from showtell.data.prefetch import prefetch
 from showtell.systems.simmim import SimMIM, SimMIMConfig
 from showtell.train.memory import keep_freed_memory

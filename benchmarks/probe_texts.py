@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from showtell.recipes.offered import load_offered
-from showtell.recipes.probe_texts import probe_texts
+from showtell.evaluation.probe_texts import probe_texts
+from showtell.pipelines.offered import load_offered
 from table import command, table
 
 

@@ -3,9 +3,9 @@
     python benchmarks/self_supervised.py cifar10-jpeg.tar.xz --output runs [--methods simclr byol simsiam]
         [--train 10000] [--test 2000] [--minutes 12] [--seed 0] [--set NAME=VALUE ...]
 
-The archive holds `train/CLASS/PICTURE` and `test/CLASS/PICTURE`. A method trains by its recipe on `--train`
-pictures, evenly many of each class, labels unseen, for as many steps as take `--minutes` at the pace of
-its first ones. Accuracy is that of a vote of the 200 nearest training pictures, on `--test` pictures of the
+The archive holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. A method trains by its recipe on `--train`
+images, evenly many of each class, labels unseen, for as many steps as take `--minutes` at the pace of
+its first ones. Accuracy is that of a vote of the 200 nearest training images, on `--test` images of the
 test split; nothing was chosen by it: the last weights count. `OUTPUT/neighbours.svg` draws it for all methods
 that were measured in there, `OUTPUT/METHOD/run/health.html` the health of a run. On a processor two methods
 side by side with a thread each learn more than one after the other with two: `OMP_NUM_THREADS=1`.
@@ -26,14 +26,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from showtell.data.augment import draw_views
 from showtell.data.batch import Batch
-from showtell.data.image import load_image
-from showtell.data.sources.classes import read_classes
-from showtell.data.transforms import squash
-from showtell.recipes.settings import apply
-from showtell.recipes.training import RECIPES
-from showtell.recipes.viewing import ViewingRecipe
+from showtell.data.images.augment import draw_views
+from showtell.data.images.decode import load_image
+from showtell.data.images.resize import squash
+from showtell.data.labels.images import read_classes
+from showtell.recipes.launch import RECIPES
+from showtell.runs.self_supervised import SelfSupervisedRun
+from showtell.runs.settings import apply
 from showtell.tasks.probe import knn
 from table import command, table
 
@@ -48,7 +48,7 @@ SETTLING = 100
 
 
 def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
-    """The first pictures of each class, so many in all, as files; nothing where they lie there already."""
+    """The first images of each class, so many in all, as files; nothing where they lie there already."""
     if folder.exists():
         return
     classes = read_classes(archive)
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
 
 
 def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures `uint8 [N 3 S S]` and the numbers of their folders."""
+    """Images `uint8 [N 3 S S]` and the numbers of their folders."""
     names = sorted(path.name for path in folder.iterdir())
     found = [(path, names.index(path.parent.name)) for path in sorted(folder.glob("*/*"))]
     pixels = torch.stack([torch.from_numpy(squash(load_image(path), size)) for path, _ in found])
@@ -83,7 +83,7 @@ def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 def neighbours(
     known: torch.Tensor, labels: torch.Tensor, asked: torch.Tensor, truth: torch.Tensor
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """A function of a system: how many of the pictures `asked` its neighbours among `known` name rightly."""
+    """A function of a system: how many of the images `asked` its neighbours among `known` name rightly."""
 
     @torch.no_grad()
     def accuracy(system: nn.Module) -> dict[str, float]:
@@ -91,7 +91,7 @@ def neighbours(
         device = next(system.parameters()).device
         features, queries = (
             torch.cat(
-                [system.embed_image(Batch(pixels=p.to(device))).pooled.cpu() for p in pixels.split(256)]
+                [system.encode_images(Batch(pixels=p.to(device))).pooled.cpu() for p in pixels.split(256)]
             )
             for pixels in (known, asked)
         )
@@ -101,8 +101,8 @@ def neighbours(
 
 
 @torch.no_grad()
-def settled(recipe: ViewingRecipe, pixels: torch.Tensor, device: str) -> nn.Module:
-    """The untrained network, whose batch norms know the pictures as those of a trained one do."""
+def settled(recipe: SelfSupervisedRun, pixels: torch.Tensor, device: str) -> nn.Module:
+    """The untrained network, whose batch norms know the images as those of a trained one do."""
     system = recipe.build().to(device).train()
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
     for _ in range(SETTLING):
@@ -147,7 +147,7 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
     )
 
 
-def pace(recipe: ViewingRecipe, name: str, data, output: Path, device: str) -> float:
+def pace(recipe: SelfSupervisedRun, name: str, data, output: Path, device: str) -> float:
     """Seconds a step, of the ten after the first ten."""
     short = replace(recipe, train=replace(recipe.train, steps=20, warmup_steps=0, watch_every=0))
     short.run(name, data, output / "pace", device=device)
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], dest="settings")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    folder = options.output / f"pictures-{options.train}-{options.test}"
+    folder = options.output / f"images-{options.train}-{options.test}"
     unpack(options.archive, folder, options.train, options.test)
     rows, curves = [], []
     for name in options.methods:
@@ -217,7 +217,7 @@ def main() -> None:
     }
     draw(dict(sorted(measured.items())), options.output / "neighbours.svg")
     command()
-    print(f"{options.train} pictures to learn from, {options.test} to measure on, seed {options.seed}\n")
+    print(f"{options.train} images to learn from, {options.test} to measure on, seed {options.seed}\n")
     table(["method", "backbone", "steps", "epochs", "minutes", "untrained", "trained", "points"], rows)
     table(["method", *(f"{i / READINGS:.0%}" for i in range(READINGS + 1))], curves)
 

@@ -4,7 +4,7 @@
 
 Batches hold random features and captions of the lengths people write (mean 11, at most 25 words). The
 operations counted are those of the words that are learned from (no padding): multiply-adds of every
-weight matrix a word or picture passes, twice for forward, four times for backward. The peak is a float32
+weight matrix a word or image passes, twice for forward, four times for backward. The peak is a float32
 product of 2048 x 2048, taken in the same run, in turn with the steps.
 """
 
@@ -19,38 +19,36 @@ import torch
 from torch import nn
 
 from showtell.data.batch import Batch, pad
-from showtell.recipes.captioning import build as build_system
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
+from showtell.runs.captioning import build as build_system
 from table import command, table
 
-TOKENS, PER_PICTURE, VOCABULARY = 49, 5, 3478
+TOKENS, PER_IMAGE, VOCABULARY = 49, 5, 3478
 
 
-def make_batch(pictures: int, feature_width: int, seed: int) -> Batch:
-    """Captions of about 11 words, five a picture."""
+def make_batch(images: int, feature_width: int, seed: int) -> Batch:
+    """Captions of about 11 words, five an image."""
     generator = torch.Generator().manual_seed(seed)
-    lengths = (
-        (torch.randn(pictures * PER_PICTURE, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int()
-    )
+    lengths = (torch.randn(images * PER_IMAGE, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int()
     ids, keep = pad([[1, *[4 + (7 * i) % 3000 for i in range(n)], 2] for n in lengths.tolist()])
-    grid = torch.rand(pictures, TOKENS, feature_width, generator=generator)
-    return Batch(grid=grid, ids=ids, keep=keep, owner=torch.arange(pictures).repeat_interleave(PER_PICTURE))
+    grid = torch.rand(images, TOKENS, feature_width, generator=generator)
+    return Batch(grid=grid, ids=ids, keep=keep, owner=torch.arange(images).repeat_interleave(PER_IMAGE))
 
 
 def operations(system: nn.Module, batch: Batch) -> float:
     """Floating-point operations of one step, counted from the weight matrices."""
     assert batch.keep is not None
     words = int(batch.keep[:, 1:].sum())
-    pictures = len(batch.grid)
+    images = len(batch.grid)
     total = 0
     for name, weight in system.named_parameters():
         if weight.ndim != 2 or (name == "words.weight" and hasattr(system, "output")):
             continue  # biases; an embedding that is only looked up
-        if name.startswith(("picture", "attention.key")):
-            total += weight.numel() * pictures * (TOKENS if hasattr(system, "attention") else 1)
+        if name.startswith(("image", "attention.key")):
+            total += weight.numel() * images * (TOKENS if hasattr(system, "attention") else 1)
         elif name.startswith("first"):
-            total += weight.numel() * pictures
+            total += weight.numel() * images
         else:
             total += weight.numel() * words
     return 6.0 * total
@@ -109,13 +107,11 @@ def main() -> None:
             ]
         )
     command()
-    print(
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}; a default run reads 6,000 pictures\n"
-    )
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; a default run reads 6,000 images\n")
     table(
         [
             "recipe",
-            "pictures a step",
+            "images a step",
             "ms a step",
             "GFLOP/s",
             "product's GFLOP/s",

@@ -1,9 +1,9 @@
-"""What finished runs of two towers find: captions their pictures, and pictures their captions.
+"""What finished runs of two towers find: captions their images, and images their captions.
 
     python benchmarks/two_towers.py --data DATA/flickr8k RUN [RUN ...]
 
 A run is the folder that `showtell train clip_mini --data DATA/flickr8k --output RUN` made. Every caption of
-the split is a query among all its pictures, every picture a query among all captions, where any of its own
+the split is a query among all its images, every image a query among all captions, where any of its own
 counts. `minutes` is the time that training's updates took, from `metrics.jsonl`.
 """
 
@@ -13,8 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
-from showtell.recipes.evaluate import evaluate
-from showtell.recipes.model import load_model
+from showtell.evaluation.evaluate import evaluate
+from showtell.pipelines.model import load_model
 from table import command, table
 
 
@@ -22,8 +22,8 @@ def minutes(run: Path) -> float:
     """How long the updates of a run took together."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
     settings = json.loads((run / "model" / "config.json").read_text("utf-8"))["record"]["settings"]["train"]
-    pictures = settings["batch_size"] * settings["accumulate"]
-    return sum(pictures / line["items_per_second"] for line in lines if "items_per_second" in line) / 60
+    images = settings["batch_size"] * settings["accumulate"]
+    return sum(images / line["items_per_second"] for line in lines if "items_per_second" in line) / 60
 
 
 def main() -> None:
@@ -45,12 +45,12 @@ def main() -> None:
                     *recalls,
                     f"{found['median_rank']:.0f}",
                     found["texts"],
-                    found["pictures"],
+                    found["images"],
                     f"{minutes(run):.1f}",
                 ]
             )
     command()
-    names = ["model", "search", "R@1", "R@5", "R@10", "median rank", "texts", "pictures", "minutes"]
+    names = ["model", "search", "R@1", "R@5", "R@10", "median rank", "texts", "images", "minutes"]
     table(names, rows)
 
 

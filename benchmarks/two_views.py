@@ -1,6 +1,6 @@
-"""Two views of a batch of pictures against the same recipe in Pillow, albumentations and kornia.
+"""Two views of a batch of images against the same recipe in Pillow, albumentations and kornia.
 
-    python benchmarks/two_views.py [--pictures 128] [--rounds 5]
+    python benchmarks/two_views.py [--images 128] [--rounds 5]
 
 CPU time on one thread, all in turn, round by round; the ratio is of the medians of Pillow and ours. Batches
 are of 128, as in the recipes. The two libraries take part where they are installed; neither is needed
@@ -23,9 +23,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from showtell.data.augment import BYOL, SIMCLR, SIMCLR_CIFAR, SIMSIAM, SIMSIAM_CIFAR, Augmentation, draw_views
-from showtell.data.image import load_image
-from showtell.data.samples import sample_photographs
+from showtell.data.images.augment import (
+    BYOL,
+    SIMCLR,
+    SIMCLR_CIFAR,
+    SIMSIAM,
+    SIMSIAM_CIFAR,
+    Augmentation,
+    draw_views,
+)
+from showtell.data.images.decode import load_image
+from showtell.data.images.samples import sample_photographs
 from table import command, table
 
 RECIPES = {
@@ -50,9 +58,9 @@ def photographs(count: int, side: int, seed: int = 0) -> np.ndarray:
     return np.stack(out)
 
 
-def with_pillow(picture: Image.Image, to: Augmentation, rng: random.Random) -> torch.Tensor:
-    """One view of one picture, step by step as most programs do."""
-    width, height = picture.size
+def with_pillow(image: Image.Image, to: Augmentation, rng: random.Random) -> torch.Tensor:
+    """One view of one image, step by step as most programs do."""
+    width, height = image.size
     for _ in range(10):
         area = width * height * rng.uniform(*to.area)
         ratio = math.exp(rng.uniform(math.log(to.ratio[0]), math.log(to.ratio[1])))
@@ -62,7 +70,7 @@ def with_pillow(picture: Image.Image, to: Augmentation, rng: random.Random) -> t
     else:
         w, h = width, height
     x, y = rng.randint(0, width - w), rng.randint(0, height - h)
-    view = picture.resize((to.size, to.size), Image.Resampling[to.filter.upper()], (x, y, x + w, y + h))
+    view = image.resize((to.size, to.size), Image.Resampling[to.filter.upper()], (x, y, x + w, y + h))
     if rng.random() < to.flip:
         view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if rng.random() < to.jitter:
@@ -77,10 +85,10 @@ def with_pillow(picture: Image.Image, to: Augmentation, rng: random.Random) -> t
 
 
 def all_with_pillow(
-    pictures: list[Image.Image], pair: tuple[Augmentation, ...], rng: random.Random
+    images: list[Image.Image], pair: tuple[Augmentation, ...], rng: random.Random
 ) -> torch.Tensor:
-    """Views of all pictures, one after another."""
-    return torch.stack([torch.stack([with_pillow(picture, to, rng) for picture in pictures]) for to in pair])
+    """Views of all images, one after another."""
+    return torch.stack([torch.stack([with_pillow(image, to, rng) for image in images]) for to in pair])
 
 
 def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.Image:
@@ -103,7 +111,7 @@ def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.I
 
 
 def with_albumentations(pair: tuple[Augmentation, ...]) -> Callable[[np.ndarray], torch.Tensor]:
-    """Views of all pictures, `uint8 [B H W 3]`, one after another."""
+    """Views of all images, `uint8 [B H W 3]`, one after another."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for a newer version
     import albumentations as A
     import cv2
@@ -133,7 +141,7 @@ def with_albumentations(pair: tuple[Augmentation, ...]) -> Callable[[np.ndarray]
 
 
 def with_kornia(pair: tuple[Augmentation, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Views of all pictures, `uint8 [B 3 H W]`, together."""
+    """Views of all images, `uint8 [B 3 H W]`, together."""
     import kornia.augmentation as K
 
     def compose(to: Augmentation) -> K.AugmentationSequential:
@@ -154,7 +162,7 @@ def with_kornia(pair: tuple[Augmentation, ...]) -> Callable[[torch.Tensor], torc
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -162,11 +170,11 @@ def main() -> None:
     peers = [name for name in ("albumentations", "kornia") if find_spec(name)]
     rows = []
     for name, (pair, side) in RECIPES.items():
-        arrays = photographs(options.pictures, side)
+        arrays = photographs(options.images, side)
         batch = torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
-        pictures = [Image.fromarray(array) for array in arrays]
+        images = [Image.fromarray(array) for array in arrays]
         ways: dict[str, Callable[[], torch.Tensor]] = {
-            "Pillow": partial(all_with_pillow, pictures, pair, rng),
+            "Pillow": partial(all_with_pillow, images, pair, rng),
             "ours": partial(draw_views, batch, pair, generator),
         }
         if "albumentations" in peers:
@@ -180,10 +188,10 @@ def main() -> None:
                 make()
                 times[way].append(time.process_time() - started)
         medians = {way: statistics.median(values[1:]) for way, values in times.items()}  # the first warms up
-        speeds = [f"{options.pictures / medians[way]:,.0f}" for way in ("Pillow", *peers, "ours")]
+        speeds = [f"{options.images / medians[way]:,.0f}" for way in ("Pillow", *peers, "ours")]
         rows.append([name, *speeds, f"{medians['Pillow'] / medians['ours']:.2f}"])
     command()
-    table(["pictures a second a core", "Pillow", *peers, "ours", "ours / Pillow"], rows)
+    table(["images a second a core", "Pillow", *peers, "ours", "ours / Pillow"], rows)
 
 
 if __name__ == "__main__":

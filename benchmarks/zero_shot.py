@@ -1,8 +1,8 @@
-"""Zero-shot classification of labelled pictures, such as CIFAR-10's test split, beside chance.
+"""Zero-shot classification of labelled images, such as CIFAR-10's test split, beside chance.
 
-    python benchmarks/zero_shot.py --data cifar10-jpeg.tar.xz [--model M] [--pictures 2000] [--seed 0]
+    python benchmarks/zero_shot.py --data cifar10-jpeg.tar.xz [--model M] [--images 2000] [--seed 0]
 
-Without `--pictures`, all of the split. No label was trained: what a model knows of them it has from captions.
+Without `--images`, all of the split. No label was trained: what a model knows of them it has from captions.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from showtell.data.image import decode_image
-from showtell.data.sources.classes import read_classes
+from showtell.data.images.decode import decode_image
+from showtell.data.labels.images import read_classes
 from showtell.errors import UsageError
-from showtell.recipes.classify import Classifier
-from showtell.recipes.model import load_model
+from showtell.pipelines.classify import Classifier
+from showtell.pipelines.model import load_model
 from table import command, table
 
 BATCH = 64
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder or tar archive, a folder a class")
     parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
     parser.add_argument("--template", default="a photo of a {}", help="that of CLIP's paper when left out")
-    parser.add_argument("--pictures", type=int, help="draw so many; all when left out")
+    parser.add_argument("--images", type=int, help="draw so many; all when left out")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     model = load_model(options.model)
@@ -45,21 +45,21 @@ def main() -> None:
         print(f"It cannot answer: {error}")
         return
     measured = [item for item in classes.items if item.measured]
-    if options.pictures:
-        measured = random.Random(options.seed).sample(measured, min(options.pictures, len(measured)))
-    pictures, truth, answers = [], [], []
+    if options.images:
+        measured = random.Random(options.seed).sample(measured, min(options.images, len(measured)))
+    images, truth, answers = [], [], []
 
     def answer() -> None:
-        answers.append(classify(model.encode(pictures)).argmax(1))
-        pictures.clear()
+        answers.append(classify(model.encode(images)).argmax(1))
+        images.clear()
 
     for item, content in classes.contents(measured):
         if isinstance(content, bytes):
-            pictures.append(model.prepare(decode_image(content, Path(item.name))))
+            images.append(model.prepare(decode_image(content, Path(item.name))))
             truth.append(item.label)
-        if len(pictures) == BATCH:
+        if len(images) == BATCH:
             answer()
-    if pictures:
+    if images:
         answer()
     right = (torch.cat(answers) == torch.tensor(truth)).double()
     counts = torch.tensor(truth).bincount(minlength=len(classes.names))
@@ -67,11 +67,11 @@ def main() -> None:
     print(f'Model `{model.name}`, "{options.template}", seed {options.seed}.\n')
     chance = counts.max() / len(right)
     table(
-        ["pictures", "classes", "accuracy", "standard error", "chance"],
+        ["images", "classes", "accuracy", "standard error", "chance"],
         [[len(right), len(counts), f"{right.mean():.3f}", f"{error:.3f}", f"{chance:.3f}"]],
     )
     table(
-        ["class", "asked as", "pictures", "accuracy"],
+        ["class", "asked as", "images", "accuracy"],
         [
             [name, label, int(counts[place]), f"{right[torch.tensor(truth) == place].mean():.3f}"]
             for place, (name, label) in enumerate(zip(classes.names, classify.labels, strict=True))

@@ -48,49 +48,16 @@ def ask(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     return ask
 
 
-CAPTIONS = [
-    "a woman smiling in a red shirt",
-    "a man with a camera on the grass",
-    "two men riding a motorcycle under a blue sky",
-    "a dog running through the green grass",
-    "a boy sitting and three women walking",
-]
-
-
-def tiny_checkpoint(folder: Path, system: str = "show_and_tell", seed: int = 0) -> Path:
-    """A captioner with random weights and a few dozen words, for the real backbone."""
-    import torch
-
-    from showtell.data.tokenizers.words import WordTokenizer
-    from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
-    from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
-    from showtell.train.checkpoint import save_checkpoint
-
-    tokenizer = WordTokenizer.train(CAPTIONS)
-    torch.manual_seed(seed)
-    if system == "show_and_tell":
-        built = ShowAndTell(ShowAndTellConfig(vocab_size=len(tokenizer), width=16, depth=1))
-    else:
-        built = ShowAttendAndTell(ShowAttendAndTellConfig(vocab_size=len(tokenizer), width=16))
-    save_checkpoint(
-        folder,
-        built,
-        record={"recipe": system},
-        tokenizer_json=tokenizer.to_json(),
-        preprocess={"backbone": "efficientnet_lite0", "version": "squash224-v1"},
-        card="# random weights\n",
-    )
-    return folder
-
-
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
+    from support.checkpoints import tiny_checkpoint
+
     return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "model")
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
     """A small dual encoder that has learned four colours."""
-    from dual import colour_clip
+    from support.dual import colour_clip
 
     return colour_clip(tmp_path_factory.mktemp("clip") / "model")

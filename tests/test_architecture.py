@@ -9,13 +9,16 @@ import showtell
 
 ROOT = Path(showtell.__file__).parent
 FLOORS = [
-    {"collective", "errors", "protocols", "wording"},
-    {"writing"},
+    {"errors"},
+    {"collective", "device", "progress", "protocols", "runtime", "version", "wording", "writing"},
     {"nn", "objectives", "data"},
     {"fusion"},
     {"systems"},
-    {"train", "tasks", "library", "explain", "hub"},
-    {"recipes"},
+    {"checkpoint"},
+    {"train", "tasks", "library", "explain", "hub", "html"},
+    {"datasets"},
+    {"runs", "pipelines"},
+    {"recipes", "evaluation", "reports"},
     {"cli", "serve"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

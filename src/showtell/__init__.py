@@ -1,4 +1,4 @@
-"""showtell: representations that pictures and words share.
+"""showtell: representations that images and words share.
 
 The verbs of the command line are functions here; each loads what it needs when it is first used::
 
@@ -15,28 +15,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from showtell.version import __version__
+
 if TYPE_CHECKING:
     from showtell.data.check import check as check_data
-    from showtell.recipes import map, words
-    from showtell.recipes.caption import caption
-    from showtell.recipes.classify import classify
-    from showtell.recipes.complete import complete
-    from showtell.recipes.demo import demo
-    from showtell.recipes.environment import environment as env
-    from showtell.recipes.evaluate import evaluate
-    from showtell.recipes.export_model import export_model
-    from showtell.recipes.fill import fill
-    from showtell.recipes.import_model import import_model
-    from showtell.recipes.library import index
-    from showtell.recipes.model import Model, load_model
-    from showtell.recipes.probe import probe
-    from showtell.recipes.search import Searcher, search, similar
-    from showtell.recipes.training import run as train_model
+    from showtell.evaluation.evaluate import evaluate
+    from showtell.evaluation.probe import probe
+    from showtell.pipelines import words
+    from showtell.pipelines.caption import caption
+    from showtell.pipelines.classify import classify
+    from showtell.pipelines.environment import environment as env
+    from showtell.pipelines.export_model import export_model
+    from showtell.pipelines.fill_mask import fill
+    from showtell.pipelines.generate import complete
+    from showtell.pipelines.import_model import import_model
+    from showtell.pipelines.index import index
+    from showtell.pipelines.model import Model, load_model
+    from showtell.pipelines.search import Searcher, search, similar
+    from showtell.recipes.launch import run as train_model
+    from showtell.reports import map
+    from showtell.reports.demo import demo
 
-__version__ = "0.1.0"
 __all__ = [
     "Model",
     "Searcher",
+    "__version__",
     "caption",
     "check_data",
     "classify",
@@ -59,35 +62,35 @@ __all__ = [
 
 # `train` and `data` are rooms of the package, so those two verbs carry an object.
 _HOMES = {
-    "Model": "recipes.model.Model",
-    "Searcher": "recipes.search.Searcher",
-    "caption": "recipes.caption.caption",
+    "Model": "pipelines.model.Model",
+    "Searcher": "pipelines.search.Searcher",
+    "caption": "pipelines.caption.caption",
     "check_data": "data.check.check",
-    "classify": "recipes.classify.classify",
-    "complete": "recipes.complete.complete",
-    "demo": "recipes.demo.demo",
-    "env": "recipes.environment.environment",
-    "evaluate": "recipes.evaluate.evaluate",
-    "export_model": "recipes.export_model.export_model",
-    "fill": "recipes.fill.fill",
-    "import_model": "recipes.import_model.import_model",
-    "index": "recipes.library.index",
-    "load_model": "recipes.model.load_model",
-    "map": "recipes.map",
-    "probe": "recipes.probe.probe",
-    "search": "recipes.search.search",
-    "similar": "recipes.search.similar",
-    "train_model": "recipes.training.run",
-    "words": "recipes.words",
+    "classify": "pipelines.classify.classify",
+    "complete": "pipelines.generate.complete",
+    "demo": "reports.demo.demo",
+    "env": "pipelines.environment.environment",
+    "evaluate": "evaluation.evaluate.evaluate",
+    "export_model": "pipelines.export_model.export_model",
+    "fill": "pipelines.fill_mask.fill",
+    "import_model": "pipelines.import_model.import_model",
+    "index": "pipelines.index.index",
+    "load_model": "pipelines.model.load_model",
+    "map": "reports.map",
+    "probe": "evaluation.probe.probe",
+    "search": "pipelines.search.search",
+    "similar": "pipelines.search.similar",
+    "train_model": "recipes.launch.run",
+    "words": "pipelines.words",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _HOMES[name].rpartition(".")
-    if module == "recipes":
+    if name in ("map", "words"):
         return import_module(f"{__name__}.{_HOMES[name]}")
+    module, _, attribute = _HOMES[name].rpartition(".")
     return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 

@@ -1,6 +1,7 @@
-"""What a system can be asked, and the three values that travel between rooms.
+"""What a system can do, and the values that travel between rooms.
 
-Tasks, training, libraries and explanations know systems only through these.
+Runs, tasks, libraries and explanations know systems only through these protocols: a system that keeps one
+gets every verb that needs it, and what it cannot do is named by the protocol that it lacks.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -18,29 +17,38 @@ if TYPE_CHECKING:
     from showtell.data.batch import Batch
 
 State = dict[str, "Tensor"]
-"""What a decoder remembers: named tensors that all begin with the same axes."""
+"""The state of a decoder, such as its KV cache: named tensors whose leading axes are the same."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A picture, a text or a fusion of both, as a tower leaves it."""
+    """An image, a text or a fusion of both, as an encoder returns it, on the encoder's device."""
 
     tokens: Tensor
-    """`[B N D]`, one vector a patch, region or word."""
+    """`[B N D]`, one vector per patch, region or token: all of them."""
     pooled: Tensor
     """`[B D]`, one vector for the whole."""
     keep: Tensor | None = None
-    """`[B N]`, True where a token is real; None when all are."""
+    """`[B N]`, True for a real token, False for padding; None when there is no padding."""
+
+    def to(self, device: torch.device | str) -> Encoded:
+        """The same on another device."""
+        keep = None if self.keep is None else self.keep.to(device)
+        return Encoded(self.tokens.to(device), self.pooled.to(device), keep)
+
+    def __getitem__(self, rows: slice) -> Encoded:
+        """Some of the `B` rows."""
+        return Encoded(self.tokens[rows], self.pooled[rows], None if self.keep is None else self.keep[rows])
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast one part of a system learns, beside the rest."""
+    """The learning rate of one part of a system, relative to the rest."""
 
     scale: float = 1.0
     """A multiple of the run's learning rate."""
     constant: bool = False
-    """It stays at the peak all along, without warm-up or decay."""
+    """Stay at the peak throughout, without warm-up or decay."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,17 @@ class Step:
     """What one forward pass of training computed."""
 
     losses: Mapping[str, Tensor]
-    """Scalars by name; the loop weighs and adds them."""
+    """Scalars by name; the loop adds them up with the system's `loss_weights`."""
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     """What `after_step` needs to move a teacher or a queue, detached; the first axis runs over items."""
     counts: Mapping[str, Tensor | int] = field(default_factory=dict)
-    """How many terms a loss is the mean of, where that is not the number of the batch's items: words, say.
-    When several processes share a batch, their losses weigh by it."""
+    """How many terms a loss is the mean of, where that is not the number of items in the batch: tokens, say.
+    Processes that share a batch weight their losses by it."""
 
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A module that the loop can train.
+    """A module that the training loop can train.
 
     `forward` computes and mutates nothing; `after_step` alone changes what gradients do not.
     """
@@ -70,157 +78,156 @@ class Trainable(Protocol):
         ...
 
     def after_step(self, step: Step) -> None:
-        """Move what gradients do not: a teacher, a queue. Called once an update.
+        """Move what gradients do not: a teacher, a queue. Called once per update.
 
-        `step` is the whole update's: losses averaged over its batches, `carry` of all of them end to end.
+        `step` is that of the whole update: losses averaged over its batches, `carry` concatenated over them.
         """
         ...
 
 
 @runtime_checkable
-class HasRates(Protocol):
+class HasLearningRates(Protocol):
     """Has parts that learn faster or slower than the rest, as its paper says."""
 
     rates: Mapping[str, Rate]
-    """By the beginning of the parameters' names, such as `predictor.`; the longest that fits counts."""
+    """By prefix of the parameters' names, such as `predictor.`; the longest matching prefix counts."""
 
 
 @runtime_checkable
 class Contrastive(Trainable, Protocol):
-    """Compares each picture of a batch with each text: `forward` is `compare(embed_pairs(batch), batch)`.
+    """Compares each image of a batch with each text: `forward` is `compare(encode_pairs(batch), batch)`.
 
-    So the loop can make the vectors chunk by chunk, and compare them over chunks and processes.
+    So the loop can compute the vectors chunk by chunk and compare them across chunks and processes.
     """
 
-    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Vectors of the pictures `[B D]` and of the texts `[R D]`, each from its own row of the batch."""
+    def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Vectors of the images `[B D]` and of the texts `[R D]`, each from its own row of the batch."""
         ...
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """The losses of all vectors; of the batch it reads `owner` alone."""
+        """The losses of all vectors; reads only `owner` of the batch."""
         ...
 
 
 @runtime_checkable
-class EmbedsImages(Protocol):
-    """Turns pictures into vectors."""
+class ComparesViews(Protocol):
+    """Learns by comparing views of an image, and so can collapse."""
 
-    def embed_image(self, batch: Batch) -> Encoded:
-        """Encode the `B` pictures of the batch."""
+    def project(self, pixels: Tensor) -> Tensor:
+        """`[B 3 H W]` in 0..1 to `[B D]`, where the loss compares."""
         ...
 
 
 @runtime_checkable
-class Classifies(EmbedsImages, Protocol):
-    """Knows which of the classes it was taught a picture shows."""
+class ImageEncoder(Protocol):
+    """Encodes images."""
+
+    def encode_images(self, batch: Batch) -> Encoded:
+        """The `B` images of the batch."""
+        ...
+
+
+@runtime_checkable
+class ImageClassifier(ImageEncoder, Protocol):
+    """Knows which of its trained classes an image shows."""
 
     class_names: Sequence[str]
-    """In the order of the logits; empty where nobody named them."""
+    """In the order of the logits; empty when the classes have no names."""
 
     def classify(self, encoded: Encoded) -> Tensor:
-        """Logits `[B K]` of encoded pictures."""
+        """Logits `[B K]` of encoded images."""
         ...
 
 
 @runtime_checkable
-class EmbedsText(Protocol):
-    """Turns texts into vectors; a system that also `EmbedsImages` has both in one space."""
+class TextEncoder(Protocol):
+    """Encodes texts."""
 
-    def embed_text(self, batch: Batch) -> Encoded:
-        """Encode the `R` texts of the batch."""
+    def encode_texts(self, batch: Batch) -> Encoded:
+        """The `R` texts of the batch."""
         ...
 
 
 @runtime_checkable
-class Speaks(Protocol):
-    """Says one word after another.
+class SharedSpace(ImageEncoder, TextEncoder, Protocol):
+    """Encodes images and texts into one space, where they are compared by cosine.
 
-    `memory` is what a picture or a prompt costs once (`[B ...]`); a state belongs to a hypothesis
-    (`[B K ...]`).
+    These two return what `encode_images` and `encode_texts` call `pooled`, without computing the tokens that
+    nobody reads.
     """
 
-    def begin(self, memory: State) -> State:
-        """The state before the first word, one hypothesis a picture, `[B 1 ...]`."""
+    def image_vectors(self, batch: Batch) -> Tensor:
+        """One vector per image, `[B D]`."""
         ...
 
-    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
-        """Read one word a hypothesis, `ids [B K]`; return next-word logits `[B K V]` and the new state."""
+    def text_vectors(self, batch: Batch) -> Tensor:
+        """One vector per text, `[R D]`."""
         ...
 
 
 @runtime_checkable
-class Captions(Speaks, Protocol):
-    """Says a picture in words."""
+class Decoder(Protocol):
+    """Generates tokens one at a time.
 
-    def remember(self, encoded: Encoded) -> State:
-        """Keys and values of each picture, `[B ...]`."""
+    `memory` is computed once per image or prompt (`[B ...]`); a state belongs to a hypothesis (`[B K ...]`).
+    """
+
+    def initial_state(self, memory: State) -> State:
+        """The state before the first token, one hypothesis per image, `[B 1 ...]`."""
         ...
 
-    def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
-        """Teacher forcing: logits `[T V]` for the `T` real words of `ids[:, 1:]`, row by row.
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
+        ...
 
-        `owner [R]` says which picture of `memory` each of the `R` rows of `ids [R L]` describes;
-        `keep [R L]` which words are real, from the left.
+
+@runtime_checkable
+class Captioner(Decoder, Protocol):
+    """Describes images in words."""
+
+    def prefill(self, encoded: Encoded) -> State:
+        """Keys, values and whatever else is computed once per image, `[B ...]`."""
+        ...
+
+    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+        """Logits `[T V]` for the `T` real tokens of `ids[:, 1:]`, row by row.
+
+        `owner [R]` says which image of `memory` each of the `R` rows of `ids [R L]` describes;
+        `keep [R L]` which tokens are real, from the left.
         """
         ...
 
 
 @runtime_checkable
-class Continues(Speaks, EmbedsText, Protocol):
-    """Goes on with a text; `memory` is what it has read."""
+class CausalLanguageModel(Decoder, TextEncoder, Protocol):
+    """Continues a text; `memory` is the KV cache of its prompt."""
 
-    def nothing(self, batch: int) -> State:
-        """The memory before the first word of `batch` texts, `[B ...]`."""
+    def empty_cache(self, batch: int) -> State:
+        """The KV cache before the first token of `batch` texts, `[B ...]`."""
         ...
 
-    def read(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
-        """Read on: `ids [B L]`, of which `keep` are real, to tokens `[B L D]` and the memory after them."""
+    def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
+        """Append `ids [B L]`, of which `keep` are real; return tokens `[B L D]` and the longer cache."""
         ...
 
-    def next_word(self, tokens: Tensor) -> Tensor:
-        """Logits `[... V]` of the word after each of `tokens [... D]`."""
-        ...
-
-
-@runtime_checkable
-class Guesses(EmbedsText, Protocol):
-    """Guesses the words that are hidden in a text."""
-
-    def guess(self, tokens: Tensor) -> Tensor:
-        """Which word stands at each of `tokens [T D]` of an encoded text: logits `[T V]`."""
+    def next_token_logits(self, tokens: Tensor) -> Tensor:
+        """Logits `[... V]` of the token after each of `tokens [... D]`."""
         ...
 
 
 @runtime_checkable
-class HasWords(Protocol):
-    """Has a vector for each word of its vocabulary."""
+class MaskedLanguageModel(TextEncoder, Protocol):
+    """Predicts the masked tokens of a text."""
 
-    def word_vectors(self) -> Tensor:
+    def masked_token_logits(self, tokens: Tensor) -> Tensor:
+        """Logits `[T V]` of the token at each of `tokens [T D]` of an encoded text."""
+        ...
+
+
+@runtime_checkable
+class HasTokenEmbeddings(Protocol):
+    """Has a vector for each token of its vocabulary."""
+
+    def token_embeddings(self) -> Tensor:
         """`[V D]`, in the order of the tokenizer's ids."""
-        ...
-
-
-class PictureEncoder(Protocol):
-    """A model as a library sees it: pictures in, vectors out, and a name for who made them."""
-
-    hash: str
-    """Hash of the weights that make the vectors."""
-    name: str
-    """Of the model, for people."""
-
-    @property
-    def preprocessing(self) -> str:
-        """Version of how pixels are prepared; another version means other vectors."""
-        ...
-
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded picture, `uint8 [H W 3]`, to the size the network takes, `uint8 [S S 3]`."""
-        ...
-
-    def encode(self, pictures: Sequence[np.ndarray]) -> Encoded:
-        """Prepared pictures, `uint8 [S S 3]`, to `Encoded` on the CPU, float32."""
-        ...
-
-    def caption(self, encoded: Encoded) -> list[str]:
-        """The best caption of each encoded picture."""
         ...

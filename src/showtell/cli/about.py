@@ -15,7 +15,7 @@ def demo(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder of pictures; without it, photographs that installed packages carry.",
+            help="A folder of images; without it, photographs that installed packages carry.",
             show_default=False,
         ),
     ] = None,
@@ -26,9 +26,9 @@ def demo(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """See everything once: captions, searches, similar pictures and words, maps, in one HTML report."""
-    from showtell.recipes.demo import demo
-    from showtell.recipes.model import load_model
+    """See everything once: captions, searches, similar images and words, maps, in one HTML report."""
+    from showtell.pipelines.model import load_model
+    from showtell.reports.demo import demo
 
     shown = demo(folder, output, load_model(model, device), tell=say)
     if json:
@@ -39,7 +39,7 @@ def demo(
 
 def env(json: Json = False) -> None:
     """Versions and hardware, for a bug report."""
-    from showtell.recipes.environment import environment
+    from showtell.pipelines.environment import environment
 
     facts = environment()
     if json:

@@ -1,4 +1,4 @@
-"""The verb that tells pictures apart by labels: classify."""
+"""The verb that tells images apart by labels: classify."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
+from showtell.cli.images import lines
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, ModelPath
 from showtell.cli.output import complain, emit, text
-from showtell.cli.pictures import lines
 
 
 def classify(
     files: Annotated[
-        list[str], typer.Argument(help="Pictures, folders of pictures, or - to read paths line by line.")
+        list[str], typer.Argument(help="Images, folders of images, or - to read paths line by line.")
     ],
     labels: Annotated[
         str | None,
@@ -30,14 +30,14 @@ def classify(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Say which of some labels fits each picture best, though none was trained.
+    """Say which of some labels fits each image best, though none was trained.
 
-    Any model that compares pictures with texts can, and any captioner. A model that was taught classes, as by
+    Any model that compares images with texts can, and any captioner. A model that was taught classes, as by
     `train vit_mini`, answers with those. A file that cannot be read is named on standard error; the others go
     on, and the exit status is 1.
     """
-    from showtell.recipes.classify import classify
-    from showtell.recipes.model import load_model
+    from showtell.pipelines.classify import classify
+    from showtell.pipelines.model import load_model
 
     failed: list[object] = []
 
@@ -47,7 +47,7 @@ def classify(
 
     given = (path for name in files for path in (lines() if name == "-" else [name]))
     loaded = load_model(model, device)
-    for picture in classify(
+    for image in classify(
         given,
         None if labels is None else labels.split(","),
         loaded,
@@ -56,9 +56,9 @@ def classify(
         skip=skip,
     ):
         if json:
-            emit(picture)
+            emit(image)
         else:
-            others = ", ".join(f"{one.label} {one.probability:.2f}" for one in picture.labels[1:])
-            text(f"{picture.path}: {picture.label} {picture.probability:.2f}  ({others})")
+            others = ", ".join(f"{one.label} {one.probability:.2f}" for one in image.labels[1:])
+            text(f"{image.path}: {image.label} {image.probability:.2f}  ({others})")
     if failed:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from showtell import __version__
-from showtell.cli import about, classify, pictures, probe, runs, texts, weights, words
+from showtell.cli import about, classify, images, probe, runs, texts, weights, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
 
@@ -52,9 +52,9 @@ def _group(name: str, about: str, **verbs: Callable[..., None]) -> None:
     app.add_typer(group, name=name)
 
 
-_add(app, about.demo, pictures.caption, classify.classify, pictures.index, pictures.search, pictures.similar)
+_add(app, about.demo, images.caption, classify.classify, images.index, images.search, images.similar)
 _group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
-_group("map", "Maps of words or pictures.", words=words.map_words, pictures=words.map_pictures)
+_group("map", "Maps of words or images.", words=words.map_words, images=words.map_images)
 _add(app, runs.train, runs.evaluate, probe.probe)
 _add(app, texts.fill, texts.complete)
 _group("tokenizer", "Vocabularies of one's own texts.", train=texts.train, encode=texts.encode)

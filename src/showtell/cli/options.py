@@ -10,7 +10,7 @@ import typer
 
 
 class Engine(StrEnum):
-    """The ways to find a picture by description."""
+    """The ways to find an image by description."""
 
     likelihood = "likelihood"
     inversion = "inversion"
@@ -36,7 +36,7 @@ LibraryPath = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many to show.")]
 Seed = Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed, the same result.")]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures before decoding them.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger images before decoding them.")]
 DEFAULT_LIBRARY = Path("library")
 # Equal to `data.image.MAX_PIXELS`, whose import would load Pillow for `--help`.
 DEFAULT_MAX_PIXELS = 100_000_000

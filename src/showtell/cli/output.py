@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from showtell.recipes.progress import progress_lines
+from showtell.progress import progress_lines
 
 Progress = Callable[[int, int], None]
 

@@ -26,7 +26,7 @@ def probe(
         typer.Option(
             "--data",
             "-d",
-            help="Pictures: a folder or tar archive with a folder a class. Texts: a .jsonl or .tsv file with "
+            help="Images: a folder or tar archive with a folder a class. Texts: a .jsonl or .tsv file with "
             "text (or sentence) and label, or a folder with train and test.",
         ),
     ],
@@ -41,7 +41,7 @@ def probe(
     kind: Annotated[
         Kind | None,
         typer.Option(
-            help="knn: the nearest labelled pictures vote. linear: one layer is trained on the vectors. "
+            help="knn: the nearest labelled images vote. linear: one layer is trained on the vectors. "
             "finetune: the whole network is trained. Without it, knn; linear of texts.",
             show_default=False,
         ),
@@ -49,7 +49,7 @@ def probe(
     labels_per_class: Annotated[
         int | None, typer.Option(min=1, help="Learn from so many items of each class.", show_default=False)
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="How often finetune reads each picture.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="How often finetune reads each image.")] = 10,
     max_length: Annotated[
         int | None,
         typer.Option(help="Tokens of a text; without it, all that the model reads.", show_default=False),
@@ -62,8 +62,8 @@ def probe(
 
     Of texts, beside what a bag of their words gives.
     """
-    from showtell.recipes.offered import load_offered
-    from showtell.recipes.probe import probe
+    from showtell.evaluation.probe import probe
+    from showtell.pipelines.offered import load_offered
 
     loaded = load_offered(model, device)
     with progress(f"reading {data}") as tell:

@@ -18,9 +18,7 @@ Format = Annotated[
         "--format", help="How the captions are written; without it, recognised.", show_default=False
     ),
 ]
-Data = Annotated[
-    Path, typer.Option("--data", "-d", help="Pictures with captions: a folder or a caption file.")
-]
+Data = Annotated[Path, typer.Option("--data", "-d", help="Images with captions: a folder or a caption file.")]
 
 
 def train(
@@ -45,7 +43,7 @@ def train(
 
     Ctrl-C saves the run and stops; --resume goes on to the very same result.
     """
-    from showtell.recipes.training import run
+    from showtell.recipes.launch import run
 
     reached = run(recipe, data, output, settings or [], resume, seed, device, format)
     if environ.get("RANK", "0") != "0":
@@ -65,7 +63,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which pictures of the data.")] = "val",
+    split: Annotated[str, typer.Option(help="Which images of the data.")] = "val",
     format: Format = None,
     engine: Annotated[
         list[Engine] | None,
@@ -84,8 +82,8 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a captioner or a dual encoder: its captions, its searches, its words, as far as it has them."""
-    from showtell.recipes.evaluate import evaluate
-    from showtell.recipes.model import load_model
+    from showtell.evaluation.evaluate import evaluate
+    from showtell.pipelines.model import load_model
 
     loaded = load_model(model, device)
     with progress("evaluating") as tell:
@@ -107,7 +105,7 @@ def evaluate(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Pictures with captions: a folder or a caption file.")],
+    folder: Annotated[Path, typer.Argument(help="Images with captions: a folder or a caption file.")],
     format: Format = None,
     json: Json = False,
 ) -> None:
@@ -121,13 +119,13 @@ def check(
         emit({**vars(report), "splits": splits})
     else:
         text(
-            f"{report.path}: {report.format}, {counted(report.pictures, 'picture')}, "
+            f"{report.path}: {report.format}, {counted(report.images, 'image')}, "
             f"{counted(report.captions, 'caption')}"
         )
-        for count, pictures in report.captions_per_picture.items():
-            text(f"  {counted(pictures, 'picture')} with {counted(count, 'caption')}")
-        for name, pictures in splits.items():
-            text(f"  {counted(pictures, 'picture')} in the split {name}")
+        for count, images in report.captions_per_image.items():
+            text(f"  {counted(images, 'image')} with {counted(count, 'caption')}")
+        for name, images in splits.items():
+            text(f"  {counted(images, 'image')} in the split {name}")
         for problem in report.problems:
             text(str(problem))
     if report.problems:

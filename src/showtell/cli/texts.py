@@ -50,7 +50,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Learn a vocabulary from one's own texts."""
-    from showtell.recipes import tokenizer
+    from showtell.pipelines import tokenizer
 
     made = tokenizer.train(
         files, output, kind=kind.value, vocab_size=vocab_size, family=family.value if family else None
@@ -74,7 +74,7 @@ def encode(
     json: Json = False,
 ) -> None:
     """Show the tokens that texts are to a model; exit status 1 if --strict refused one."""
-    from showtell.recipes.tokenizer import encode, read_tokenizer
+    from showtell.pipelines.tokenizer import encode, read_tokenizer
 
     if not texts:
         raise UsageError("give texts, or - to read them from standard input")
@@ -126,8 +126,8 @@ def fill(
     json: Json = False,
 ) -> None:
     """Guess the words that are missing in texts; exit status 1 if a text could not be read."""
-    from showtell.recipes.fill import fill
-    from showtell.recipes.model import load_model
+    from showtell.pipelines.fill_mask import fill
+    from showtell.pipelines.model import load_model
 
     loaded = load_model(_language_model(model, "bert_mini"), device)
     failed = cut = unknown = 0
@@ -169,8 +169,8 @@ def complete(
     json: Json = False,
 ) -> None:
     """Go on with a text."""
-    from showtell.recipes.complete import complete
-    from showtell.recipes.model import load_model
+    from showtell.pipelines.generate import complete
+    from showtell.pipelines.model import load_model
 
     loaded = load_model(_language_model(model, "gpt_mini"), device)
     said = complete(beginning, loaded, max_tokens, sample=sample, seed=seed, strict=strict)

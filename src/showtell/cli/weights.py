@@ -26,7 +26,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Make a checkpoint of pretrained weights: BERT, RoBERTa, GPT-2, ViT, DINOv2, CLIP, SigLIP."""
-    from showtell.recipes.import_model import import_model
+    from showtell.pipelines.import_model import import_model
 
     done = import_model(source, output, download=download)
     if json:
@@ -42,7 +42,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a checkpoint so that other libraries read it."""
-    from showtell.recipes.export_model import export_model
+    from showtell.pipelines.export_model import export_model
 
     done = export_model(model, output, format=format)
     if json:

@@ -24,16 +24,16 @@ def similar(
     json: Json = False,
 ) -> None:
     """Words that the model uses like this one."""
-    from showtell.recipes import words
-    from showtell.recipes.model import load_model
+    from showtell.pipelines import words
+    from showtell.pipelines.model import load_model
 
     _show(words.similar(word, load_model(model, "cpu"), top), json)
 
 
 def analogy(a: str, b: str, c: str, top: Top = 10, model: ModelPath = None, json: Json = False) -> None:
     """Words that are to C as B is to A: man men woman -> women."""
-    from showtell.recipes import words
-    from showtell.recipes.model import load_model
+    from showtell.pipelines import words
+    from showtell.pipelines.model import load_model
 
     _show(words.analogy(a, b, c, load_model(model, "cpu"), top), json)
 
@@ -46,23 +46,23 @@ def map_words(
     json: Json = False,
 ) -> None:
     """A map of the most frequent words; near means alike."""
-    from showtell.recipes import map
-    from showtell.recipes.model import load_model
+    from showtell.pipelines.model import load_model
+    from showtell.reports import map
 
     _drawn(map.words(output, load_model(model, "cpu"), limit=limit, seed=seed), json)
 
 
-def map_pictures(
+def map_images(
     output: Output,
     library: LibraryPath = DEFAULT_LIBRARY,
-    limit: Annotated[int, typer.Option(min=1, help="Of more pictures, evenly spaced ones.")] = 2000,
+    limit: Annotated[int, typer.Option(min=1, help="Of more images, evenly spaced ones.")] = 2000,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """A map of a library's pictures; near means alike."""
-    from showtell.recipes import map
+    """A map of a library's images; near means alike."""
+    from showtell.reports import map
 
-    _drawn(map.pictures(output, library, limit=limit, seed=seed), json)
+    _drawn(map.images(output, library, limit=limit, seed=seed), json)
 
 
 def _show(found: Iterable[WordScore], json: bool) -> None:

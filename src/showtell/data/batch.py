@@ -1,4 +1,4 @@
-"""One frozen value that every system reads: pictures, words, and which belongs to which."""
+"""One frozen value that every system reads: images, words, and which belongs to which."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """`B` pictures and `R` texts. A field that a source does not have is None."""
+    """`B` images and `R` texts. A field that a source does not have is None."""
 
     pixels: Tensor | None = None
     """`uint8 [B 3 H W]`, prepared but not normalised."""
     grid: Tensor | None = None
     """`[B N D]`, features of a frozen backbone, in place of pixels."""
     views: Tensor | None = None
-    """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each picture, not normalised."""
+    """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each image, not normalised."""
     ids: Tensor | None = None
     """`int64 [R L]`, words, with start and end."""
     keep: Tensor | None = None
     """`bool [R L]`, True where a word is real."""
     owner: Tensor | None = None
-    """`int64 [R]`, the picture that each text describes."""
+    """`int64 [R]`, the image that each text describes."""
     segments: Tensor | None = None
     """`int64 [R L]`, 0 for the words of a first sentence, 1 for those of a second."""
     sequences: Tensor | None = None
@@ -36,17 +36,17 @@ class Batch:
     follows: Tensor | None = None
     """`bool [R]`, True where the second sentence follows the first; of packed rows, an answer a text."""
     labels: Tensor | None = None
-    """`int64 [B]`, the class of each picture."""
+    """`int64 [B]`, the class of each image."""
 
     def __len__(self) -> int:
-        """Pictures, or texts where there are no pictures."""
-        for name, axis in PICTURES.items():
+        """Images, or texts where there are no images."""
+        for name, axis in IMAGES.items():
             if (tensor := getattr(self, name)) is not None:
                 return tensor.shape[axis]
         return 0 if self.ids is None else len(self.ids)
 
     def part(self, index: int, parts: int) -> Batch:
-        """Part `index` of `parts` about equal ones: consecutive pictures with their texts, or texts alone.
+        """Part `index` of `parts` about equal ones: consecutive images with their texts, or texts alone.
 
         Raises `ValueError` when there are fewer items than parts.
         """
@@ -60,8 +60,8 @@ class Batch:
         for name, tensor in out.items():
             if tensor is None:
                 continue
-            if name in PICTURES:
-                out[name] = tensor.narrow(PICTURES[name], first, last - first)
+            if name in IMAGES:
+                out[name] = tensor.narrow(IMAGES[name], first, last - first)
             elif name == "follows" and self.positions is not None and self.keep is not None:
                 row = ((self.positions == 0) & self.keep).nonzero()[:, 0]
                 out[name] = tensor[(row >= first) & (row < last)]
@@ -75,8 +75,8 @@ class Batch:
         return Batch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
 
 
-PICTURES = {"pixels": 0, "grid": 0, "views": 1, "labels": 0}
-"""The fields that have an entry a picture, and on which axis; the others have one a text, on the first."""
+IMAGES = {"pixels": 0, "grid": 0, "views": 1, "labels": 0}
+"""The fields that have an entry an image, and on which axis; the others have one a text, on the first."""
 
 
 def pad(sequences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, Tensor]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.content import read_content
-from showtell.data.image import ImageError, decode_image, is_image_name
+from showtell.data.captions.detect import read
+from showtell.data.captions.entry import Entry, Problem
+from showtell.data.images.content import read_content
+from showtell.data.images.decode import ImageError, decode_image, is_image_name
 from showtell.data.prefetch import prefetch
-from showtell.data.sources.detect import read
-from showtell.data.sources.entry import Entry, Problem
 from showtell.wording import counted
 
 Progress = Callable[[int, int], None]
@@ -23,19 +23,19 @@ class CheckReport:
 
     path: Path
     format: str
-    pictures: int
+    images: int
     captions: int
-    captions_per_picture: dict[int, int]
-    """How many pictures have so many captions."""
+    captions_per_image: dict[int, int]
+    """How many images have so many captions."""
     splits: dict[str | None, int]
-    """How many pictures are in each split; None counts those that the data puts in none."""
+    """How many images are in each split; None counts those that the data puts in none."""
     problems: list[Problem]
 
 
 def check(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
-    """Read every row and decode every picture of a data set.
+    """Read every row and decode every image of a data set.
 
-    `progress(done, total)` counts pictures. Raises `UserError` where `read` does: when there is
+    `progress(done, total)` counts images. Raises `UserError` where `read` does: when there is
     nothing to check.
 
     Example::
@@ -60,16 +60,16 @@ def check(path: Path | str, format: str | None = None, progress: Progress | None
     return CheckReport(
         path=Path(path),
         format=source.format,
-        pictures=len(entries),
+        images=len(entries),
         captions=sum(len(entry.captions) for entry in entries),
-        captions_per_picture=dict(sorted(counts.items())),
+        captions_per_image=dict(sorted(counts.items())),
         splits=dict(Counter(entry.split for entry in entries).most_common()),
         problems=problems,
     )
 
 
 def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
-    """The digest of a picture's bytes, or why it cannot be decoded."""
+    """The digest of an image's bytes, or why it cannot be decoded."""
     try:
         data, digest = read_content(entry.path)
         decode_image(data, entry.path, at_least=1)  # an eighth of a JPEG tells as well that it is whole
@@ -79,16 +79,16 @@ def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
 
 
 def _without_captions(root: Path, entries: list[Entry]) -> list[Problem]:
-    """Pictures that have none where others do; one problem where nobody has."""
+    """Images that have none where others do; one problem where nobody has."""
     bare = [entry.path for entry in entries if not entry.captions]
     if len(bare) == len(entries):
         fix = "write them to captions.txt (image,caption) to train; to index, nothing is missing"
-        return [Problem(root, None, "no picture has a caption", fix)]
-    return [Problem(file, None, "has no caption", "write one or delete the picture") for file in bare]
+        return [Problem(root, None, "no image has a caption", fix)]
+    return [Problem(file, None, "has no caption", "write one or delete the image") for file in bare]
 
 
 def _unlisted(entries: list[Entry]) -> list[Problem]:
-    """Pictures beside the listed ones that no row names, one problem a folder."""
+    """Images beside the listed ones that no row names, one problem a folder."""
     listed = {entry.path for entry in entries}
     problems = []
     for folder in sorted({path.parent for path in listed}):
@@ -99,17 +99,17 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
         )
         if missed:
             names = ", ".join(missed[:3]) + ", ..." * (len(missed) > 3)
-            what = f"{counted(len(missed), 'picture')} without a row: {names}"
+            what = f"{counted(len(missed), 'image')} without a row: {names}"
             problems.append(Problem(folder, None, what, "caption them, or they are not used"))
     return problems
 
 
 def _copies(groups: Iterable[list[Entry]]) -> list[Problem]:
-    """The same picture under several names: in two splits it leaks, in one it counts twice."""
+    """The same image under several names: in two splits it leaks, in one it counts twice."""
     problems = []
     for first, *others in groups:
         for entry in others:
-            what = f"is the same picture as {first.path}"
+            what = f"is the same image as {first.path}"
             fix = "delete one of them"
             if entry.split != first.split:
                 what += f", and leaks from the split {first.split!r} to {entry.split!r}"

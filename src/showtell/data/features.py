@@ -1,4 +1,4 @@
-"""What is computed once a picture and kept on disk: a frozen backbone's grid, or the pixels made square."""
+"""What is computed once an image and kept on disk: a frozen backbone's grid, or the pixels made square."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.content import read_content
-from showtell.data.image import ImageError, decode_image
+from showtell.data.images.content import read_content
+from showtell.data.images.decode import ImageError, decode_image
+from showtell.data.images.resize import squash
 from showtell.data.prefetch import prefetch
-from showtell.data.transforms import squash
 
 Item = TypeVar("Item")
 
@@ -29,19 +29,19 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Where the features of some pictures are."""
+    """Where the features of some images are."""
 
     rows: np.ndarray
-    """`int64 [M]`, the row of each picture in the cache, -1 where it was skipped."""
+    """`int64 [M]`, the row of each image in the cache, -1 where it was skipped."""
     skipped: dict[Path, str] = field(default_factory=dict)
-    """Pictures that could not be read, and why."""
+    """Images that could not be read, and why."""
 
 
 class FeatureCache:
     """Features by content: the same bytes are never computed twice, wherever the file lies.
 
     Two files that only grow: `features.f16`, one `float16 [N D]` a row (`features.u8` for bytes), and
-    `index.sha256`, the digest of each row's picture. A digest is written after its row is on disk, so a
+    `index.sha256`, the digest of each row's image. A digest is written after its row is on disk, so a
     process killed at any moment leaves at most a tail that no digest owns; the next one writes over it.
 
     Example::
@@ -88,13 +88,13 @@ class FeatureCache:
         """The features of some rows, `float32 [B N D]`."""
         rows = np.asarray(rows)
         if rows.size and rows.min() < 0:
-            raise IndexError("a skipped picture (row -1) has no features")
+            raise IndexError("a skipped image (row -1) has no features")
         return torch.from_numpy(self._array[rows]).float()
 
     def add(self, paths: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> FeatureRows:
-        """Find the pictures' rows and compute those that are missing.
+        """Find the images' rows and compute those that are missing.
 
-        `progress(done, total)` counts the pictures that are on disk or skipped. Another process that
+        `progress(done, total)` counts the images that are on disk or skipped. Another process that
         adds at the same time is waited for.
         """
         return self._add(self._read, paths, len(paths), progress)
@@ -111,7 +111,7 @@ class FeatureCache:
     def _add(
         self,
         read: Callable[[Item], tuple[Path, bytes, np.ndarray | str | None]],
-        pictures: Iterable[Item],
+        images: Iterable[Item],
         total: int,
         progress: Callable[[int, int], None] | None,
     ) -> FeatureRows:
@@ -119,7 +119,7 @@ class FeatureCache:
         digests: list[bytes | None] = []
         waiting: dict[bytes, np.ndarray] = {}
         with self._alone():
-            for path, digest, outcome in prefetch(read, pictures):
+            for path, digest, outcome in prefetch(read, images):
                 if isinstance(outcome, str):
                     skipped[path] = outcome
                 elif outcome is not None and digest not in self._row_of:
@@ -139,7 +139,7 @@ class FeatureCache:
         return FeatureRows(np.array(rows, np.int64), skipped)
 
     def _read(self, path: Path) -> tuple[Path, bytes, np.ndarray | str | None]:
-        """A picture's digest, and its pixels, or why there are none, or None when its row is there."""
+        """An image's digest, and its pixels, or why there are none, or None when its row is there."""
         try:
             return self._prepare(path, *read_content(path))
         except ImageError as error:
@@ -161,14 +161,14 @@ class FeatureCache:
             return path, digest, None
         return path, digest, squash(decode_image(data, path, at_least=2 * self._size), self._size)
 
-    def _append(self, pictures: dict[bytes, np.ndarray]) -> None:
-        grid = self._compute(np.stack(list(pictures.values())))
-        if tuple(grid.shape) != (len(pictures), *self.shape):
-            raise ValueError(f"the backbone gave {tuple(grid.shape)}, not {(len(pictures), *self.shape)}")
+    def _append(self, images: dict[bytes, np.ndarray]) -> None:
+        grid = self._compute(np.stack(list(images.values())))
+        if tuple(grid.shape) != (len(images), *self.shape):
+            raise ValueError(f"the backbone gave {tuple(grid.shape)}, not {(len(images), *self.shape)}")
         rows = grid.numpy().astype(self.dtype).tobytes()
         _write(self._data, len(self._row_of) * self._row_bytes, rows)
-        _write(self._index, len(self._row_of) * DIGEST_BYTES, b"".join(pictures))
-        for digest in pictures:
+        _write(self._index, len(self._row_of) * DIGEST_BYTES, b"".join(images))
+        for digest in images:
             self._row_of[digest] = len(self._row_of)
 
     def _load(self) -> None:

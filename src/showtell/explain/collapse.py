@@ -1,4 +1,4 @@
-"""Has a network that learns without labels collapsed: does it answer every picture alike?
+"""Has a network that learns without labels collapsed: does it answer every image alike?
 
 Read where the loss compares views (a system's `project`): the backbone behind it collapses much later.
 All figures are of directions, features divided by their length.
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Health:
-    """What features of two views of the same pictures say."""
+    """What features of two views of the same images say."""
 
     std: float
     """Mean standard deviation of a coordinate, times `sqrt(D)`: 1 when directions are spread evenly, 0
@@ -23,13 +23,13 @@ class Health:
     effective_rank: float
     """How many directions are in use, `1..D`."""
     alignment: float
-    """Mean squared distance of two views of a picture; 0 at best."""
+    """Mean squared distance of two views of an image; 0 at best."""
     uniformity: float
-    """Logarithm of the mean of `exp(-2 distance^2)` over pairs of pictures; 0 when all are alike."""
+    """Logarithm of the mean of `exp(-2 distance^2)` over pairs of images; 0 when all are alike."""
 
 
 def health(first: Tensor, second: Tensor) -> Health:
-    """Of features `[B D]` of two views of `B` pictures, two at least."""
+    """Of features `[B D]` of two views of `B` images, two at least."""
     one, other = (F.normalize(features.detach().double(), dim=1) for features in (first, second))
     return Health(
         std=float(one.std(0).mean() * one.shape[1] ** 0.5),
@@ -54,7 +54,7 @@ def effective_rank(features: Tensor) -> float:
 class CollapseMonitor:
     """Reads the health of a run along its way and raises the alarm when it has collapsed.
 
-    It has when the pictures fill fewer than `rank_floor` directions in `patience` readings one after
+    It has when the images fill fewer than `rank_floor` directions in `patience` readings one after
     another. In `tests/test_collapse.py` healthy runs of all three methods stay above 3; without the
     stop-gradient a run falls below 2 within 100 steps.
     """
@@ -65,7 +65,7 @@ class CollapseMonitor:
         """Step and health of each reading, for the plot."""
 
     def read(self, step: int, first: Tensor, second: Tensor) -> Health:
-        """Record the features `[B D]` of two views of the same pictures after `step`."""
+        """Record the features `[B D]` of two views of the same images after `step`."""
         self.history.append((step, health(first, second)))
         return self.history[-1][1]
 

@@ -1,4 +1,4 @@
-"""Frozen networks whose weights come from a package: pictures in, a grid of features out."""
+"""Frozen networks whose weights come from a package: images in, a grid of features out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from showtell.errors import UsageError
 from showtell.hub.packages import package_path
 from showtell.hub.signal_stack import signal_stack_kept
-from showtell.nn.convnet import EfficientNetLite0, InvertedResidual, SameConv2d
+from showtell.nn.backbones.efficientnet import EfficientNetLite0, InvertedResidual, SameConv2d
 
 SIZE = 224
 NUM_TOKENS = 49
@@ -43,11 +43,11 @@ OUTER_LAYERS = {
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network that reads pictures as they are decoded: `uint8 [B S S 3]` to `float32 [B N D]`."""
+    """A frozen network that reads images as they are decoded: `uint8 [B S S 3]` to `float32 [B N D]`."""
 
     name: str
     size: int
-    """`S`, the side of the pictures in pixels."""
+    """`S`, the side of the images in pixels."""
     width: int
     """`D`."""
     num_tokens: int
@@ -55,7 +55,7 @@ class Backbone:
     hash: str
     """SHA-256 of the file of weights, in hexadecimal."""
     preprocessing: str
-    """How a picture becomes `S` by `S`: `squash224-v1` gives up its aspect ratio, as `transforms.squash`."""
+    """How an image becomes `S` by `S`: `squash224-v1` gives up its aspect ratio, as `transforms.squash`."""
     run: Callable[[np.ndarray], Tensor] = field(repr=False)
 
     def __call__(self, pixels: np.ndarray) -> Tensor:
@@ -112,7 +112,7 @@ class FromPixels(nn.Module):
         self.net = net
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """`uint8 [B S S 3]` to `float32 [B N D]`; a picture's bytes are channels-last, the fastest layout."""
+        """`uint8 [B S S 3]` to `float32 [B N D]`; an image's bytes are channels-last, the fastest layout."""
         return self.net((pixels.permute(0, 3, 1, 2).float() - 127) / 128)
 
 
@@ -128,9 +128,9 @@ class _Torch:
 
 
 class _OpenVINO:
-    """One picture a request, one request a core: its maps stay in the core's own cache.
+    """One image a request, one request a core: its maps stay in the core's own cache.
 
-    Measured on 2 cores, pictures a second: 240 so, 180 in batches of 4 and 115 in batches of 32.
+    Measured on 2 cores, images a second: 240 so, 180 in batches of 4 and 115 in batches of 32.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -148,8 +148,8 @@ class _OpenVINO:
     def __call__(self, pixels: np.ndarray) -> Tensor:
         grid = np.empty((len(pixels), NUM_TOKENS, EfficientNetLite0.width), np.float32)
         with self._lock:
-            for picture, row in zip(np.ascontiguousarray(pixels), grid, strict=True):
-                self._queue.start_async([picture[None]], row)
+            for image, row in zip(np.ascontiguousarray(pixels), grid, strict=True):
+                self._queue.start_async([image[None]], row)
             self._queue.wait_all()
         return torch.from_numpy(grid)
 
@@ -159,7 +159,7 @@ def _keep(request: Any, row: np.ndarray) -> None:
 
 
 def _openvino_model(net: EfficientNetLite0) -> Any:
-    """`FromPixels` for one picture as OpenVINO's graph, written layer by layer.
+    """`FromPixels` for one image as OpenVINO's graph, written layer by layer.
 
     The general converters would do, but take seconds and stand on torch's deprecated tracer.
     """

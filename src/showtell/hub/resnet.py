@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from showtell.nn.resnet import ResNet
+from showtell.nn.backbones.resnet import ResNet
 
 LAYERS = {"convolution": "0", "normalization": "1"}
 NAMES = {inside: outside for outside, inside in LAYERS.items()}

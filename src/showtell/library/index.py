@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from showtell.data.image import MAX_PIXELS
+from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UserError
+from showtell.library.encoder import LibraryEncoder
 from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import File
 from showtell.library.run import Progress, Row, Run, read_rows
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
 from showtell.library.store import Store, table_name, table_prefix
-from showtell.protocols import PictureEncoder
 from showtell.writing import replacing
 
 LOST = "its old table could not be read: the library holds this folder alone; index any other folder again"
@@ -26,7 +26,7 @@ LOST = "its old table could not be read: the library holds this folder alone; in
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of the pictures found: `total = added + updated + unchanged + skipped`."""
+    """What became of the images found: `total = added + updated + unchanged + skipped`."""
 
     added: int
     updated: int
@@ -37,7 +37,7 @@ class IndexReport:
     total: int
     seconds: float
     lost: str | None = None
-    """Said where `rebuild` could not read the old table, and so not carry over other folders' pictures."""
+    """Said where `rebuild` could not read the old table, and so not carry over other folders' images."""
     beside: tuple[str, ...] = ()
     """Where the library had no vectors of this model yet: names of the models of which it had."""
 
@@ -45,7 +45,7 @@ class IndexReport:
 def index(
     folder: Path | str,
     library_dir: Path | str,
-    encoder: PictureEncoder,
+    encoder: LibraryEncoder,
     *,
     captions: bool = True,
     own_captions: Mapping[Path, Sequence[str]] | None = None,
@@ -54,17 +54,17 @@ def index(
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
 ) -> IndexReport:
-    """Make a library of a folder's pictures, or bring this model's vectors up to date; other models' stay.
+    """Make a library of a folder's images, or bring this model's vectors up to date; other models' stay.
 
-    A picture whose path, size and time are the library's is not read. One whose content is known under
-    another path keeps its vectors. Pictures of other folders stay, unless their file was moved into
+    An image whose path, size and time are the library's is not read. One whose content is known under
+    another path keeps its vectors. Images of other folders stay, unless their file was moved into
     this one; a model that is new to the library takes them over from the set indexed last. `rebuild` makes
     this model's vectors beside the present ones, which answer until the new are complete; so does a model
-    that now prepares its pictures otherwise. What could not be read is listed in `skipped.jsonl`.
+    that now prepares its images otherwise. What could not be read is listed in `skipped.jsonl`.
 
-    `captions` has the model caption every picture; `own_captions` are what the folder itself says,
-    and with `keep_captions` those that are stored of pictures which it says nothing of;
-    `progress(done, total)` counts the pictures that are safe on disk, unchanged or skipped.
+    `captions` has the model caption every image; `own_captions` are what the folder itself says,
+    and with `keep_captions` those that are stored of images which it says nothing of;
+    `progress(done, total)` counts the images that are safe on disk, unchanged or skipped.
 
     Raises `UserError`: no such folder, not a library, another process is writing.
     """
@@ -97,8 +97,8 @@ def index(
         run.remove(folder)
         if run.table is not None:
             store.tidy(run.table)
-        pictures = _digest(read_rows(store, run.table))
-        store.publish(manifest.having(replace(target, pictures=pictures)))
+        images = _digest(read_rows(store, run.table))
+        store.publish(manifest.having(replace(target, images=images)))
         with replacing(library_dir / "skipped.jsonl") as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
@@ -117,7 +117,7 @@ def index(
 
 
 def _target(
-    store: Store, present: VectorSet | None, encoder: PictureEncoder, captions: bool, rebuild: bool
+    store: Store, present: VectorSet | None, encoder: LibraryEncoder, captions: bool, rebuild: bool
 ) -> VectorSet:
     """The table to write: the model's own, one that was begun for it, or a new one."""
     maker = (encoder.hash, encoder.preprocessing)
@@ -129,14 +129,14 @@ def _target(
 
 
 def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
-    """A set's pictures of other folders, which a new table must hold too."""
+    """A set's images of other folders, which a new table must hold too."""
     rows = read_rows(store, store.table(known.table))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
     return [file_at(path, own) for path, own in others.items() if path.is_file()]
 
 
 def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, ...]]:
-    """The person's captions of every picture that has some; where sets differ, as indexed last."""
+    """The person's captions of every image that has some; where sets differ, as indexed last."""
     stored: dict[Path, tuple[str, ...]] = {}
     for known in manifest.sets:
         with suppress(UserError):  # what a damaged table held is lost; whoever needs its rows says so
@@ -145,6 +145,6 @@ def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, 
 
 
 def _digest(rows: Sequence[Row]) -> str:
-    """The same for the same pictures at the same places with the same captions of the person."""
+    """The same for the same images at the same places with the same captions of the person."""
     facts = sorted((str(row.file.path), row.digest.hex(), row.file.captions) for row in rows)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from showtell.errors import UserError
-from showtell.protocols import PictureEncoder
+from showtell.library.encoder import LibraryEncoder
 
 FORMAT = 2
 
 
 @dataclass(frozen=True)
 class VectorSet:
-    """What one model made of the pictures, in a table of its own."""
+    """What one model made of the images, in a table of its own."""
 
     table: str
     model: str
@@ -25,9 +25,9 @@ class VectorSet:
     name: str
     """Of the model, for people."""
     captioned: bool
-    """Whether the model put pictures into words, too."""
-    pictures: str = ""
-    """Digest of the pictures and the person's captions; equal in sets that are in step. Empty: not known."""
+    """Whether the model put images into words, too."""
+    images: str = ""
+    """Digest of the images and the person's captions; equal in sets that are in step. Empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Manifest:
 
     sets: tuple[VectorSet, ...] = ()
 
-    def of(self, encoder: PictureEncoder) -> VectorSet | None:
+    def of(self, encoder: LibraryEncoder) -> VectorSet | None:
         """The set with a model's vectors, prepared as it prepares them."""
         maker = (encoder.hash, encoder.preprocessing)
         return next((known for known in self.sets if (known.model, known.preprocessing) == maker), None)
@@ -46,10 +46,10 @@ class Manifest:
         return Manifest((*(known for known in self.sets if known.model != newest.model), newest))
 
     def ahead_of(self, chosen: VectorSet) -> str | None:
-        """Name of the set indexed last, where that holds other pictures than `chosen`."""
+        """Name of the set indexed last, where that holds other images than `chosen`."""
         last = self.sets[-1]
-        known = last.pictures and chosen.pictures
-        return last.name if known and last.pictures != chosen.pictures else None
+        known = last.images and chosen.images
+        return last.name if known and last.images != chosen.images else None
 
     def to_json(self) -> str:
         """What `from_json` reads."""
@@ -67,7 +67,7 @@ class Manifest:
         return cls(tuple(VectorSet(**known) for known in read["sets"]))
 
 
-def choose(folder: Path, manifest: Manifest, encoder: PictureEncoder | None, captioned: bool) -> VectorSet:
+def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, captioned: bool) -> VectorSet:
     """The encoder's set; without one, the set indexed last, of the captioned ones if `captioned`.
 
     Raises `UserError` for an encoder that made none: it names those that did, and how to add one.
@@ -82,6 +82,6 @@ def choose(folder: Path, manifest: Manifest, encoder: PictureEncoder | None, cap
     there = ", ".join(f"{known.name} ({known.preprocessing})" for known in manifest.sets)
     raise UserError(
         f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), but of {there}; ask with one "
-        "of those, or add the vectors of this one: index the pictures with it, "
+        "of those, or add the vectors of this one: index the images with it, "
         f"showtell index FOLDER --library {shlex.quote(str(folder))}"
     )

@@ -1,4 +1,4 @@
-"""The columns of a library's table, and the way between them and what a model says of a picture."""
+"""The columns of a library's table, and the way between them and what a model says of an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from showtell.protocols import Encoded
 
 
 def schema(width: int) -> pa.Schema:
-    """The columns of a table whose vectors have `width` numbers. One row is one picture file."""
+    """The columns of a table whose vectors have `width` numbers. One row is one image file."""
     return pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False),  # random, and never given again
@@ -41,7 +41,7 @@ def schema(width: int) -> pa.Schema:
 
 @dataclass(frozen=True)
 class File:
-    """A picture file as the folder shows it, unread."""
+    """An image file as the folder shows it, unread."""
 
     path: Path
     size: int
@@ -69,7 +69,7 @@ def new_rows(
     said: Sequence[str | None],
     **maker: str,
 ) -> pa.Table:
-    """Rows of pictures just encoded, one a file; `maker` names the model and the preprocessing."""
+    """Rows of images just encoded, one a file; `maker` names the model and the preprocessing."""
     pooled = encoded.pooled.numpy().astype(np.float32)
     tokens = encoded.tokens.numpy().astype(np.float16)
     num_tokens = tokens.shape[1]
@@ -89,7 +89,7 @@ def new_rows(
 
 
 def moved_rows(rows: pa.Table, files: Sequence[File], said: Sequence[str | None]) -> pa.Table:
-    """Rows of pictures already encoded, for files that hold the same: `rows[i]` becomes `files[i]`'s."""
+    """Rows of images already encoded, for files that hold the same: `rows[i]` becomes `files[i]`'s."""
     for name, values in _file_columns(files, said).items():
         field = rows.schema.field(name)
         rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(values, field.type))
@@ -97,7 +97,7 @@ def moved_rows(rows: pa.Table, files: Sequence[File], said: Sequence[str | None]
 
 
 def encoded_of(rows: pa.Table) -> Encoded:
-    """What the model said of the pictures, `tokens [B N D]` and `pooled [B D]`, float32."""
+    """What the model said of the images, `tokens [B N D]` and `pooled [B D]`, float32."""
     pooled = torch.from_numpy(vectors_of(rows).copy())
     if not len(rows) or rows["tokens"].null_count:
         return Encoded(pooled[:, None], pooled)
@@ -107,7 +107,7 @@ def encoded_of(rows: pa.Table) -> Encoded:
 
 
 def finite_rows(encoded: Encoded) -> np.ndarray:
-    """Which pictures can be stored: `bool [B]`, False where a number is none, or too large for its column."""
+    """Which images can be stored: `bool [B]`, False where a number is none, or too large for its column."""
     # In NumPy: torch's threads would wait for one another while others decode.
     pooled, tokens = encoded.pooled.numpy(), encoded.tokens.numpy()
     return np.isfinite(pooled).all(1) & (np.abs(tokens) < np.finfo(np.float16).max).all((1, 2))

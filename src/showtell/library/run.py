@@ -10,14 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from showtell.data.image import ImageError
+from showtell.data.images.decode import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
+from showtell.library.encoder import LibraryEncoder
 from showtell.library.manifest import VectorSet
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader, is_text
 from showtell.library.store import Store, reading
-from showtell.protocols import Encoded, PictureEncoder
+from showtell.protocols import Encoded
 
 Progress = Callable[[int, int], None]
 
@@ -61,7 +62,7 @@ class Run:
         self,
         store: Store,
         target: VectorSet,
-        encoder: PictureEncoder,
+        encoder: LibraryEncoder,
         captions: bool,
         progress: Progress | None,
         max_pixels: int,

@@ -1,4 +1,4 @@
-"""The pictures of a folder: found without being read, then read and prepared."""
+"""The images of a folder: found without being read, then read and prepared."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from showtell.data.content import read_content
-from showtell.data.image import decode_image, find_images
-from showtell.data.transforms import thumbnail
+from showtell.data.images.content import read_content
+from showtell.data.images.decode import decode_image, find_images
+from showtell.data.images.resize import thumbnail
+from showtell.library.encoder import LibraryEncoder
 from showtell.library.rows import Content, File
-from showtell.protocols import PictureEncoder
 
 THUMBNAIL = 128
 
 
 def find_files(folder: Path, but: Path, captions: Mapping[Path, tuple[str, ...]]) -> list[File]:
-    """Every picture under a folder, but for those under another folder; captions by `absolute` path."""
+    """Every image under a folder, but for those under another folder; captions by `absolute` path."""
     paths = (absolute(path) for path in find_images(folder))
     return [file_at(path, captions.get(path, ())) for path in paths if but not in path.parents]
 
@@ -60,9 +60,9 @@ def printable(path: Path) -> str:
 
 
 class Reader:
-    """Reads a picture for an encoder, unless its content is known. Safe to call from many threads."""
+    """Reads an image for an encoder, unless its content is known. Safe to call from many threads."""
 
-    def __init__(self, encoder: PictureEncoder, known: Mapping[bytes, object], max_pixels: int) -> None:
+    def __init__(self, encoder: LibraryEncoder, known: Mapping[bytes, object], max_pixels: int) -> None:
         """`known` is keyed by the digests of contents that need no decoding; it may grow meanwhile."""
         self._encoder, self._known, self._max_pixels = encoder, known, max_pixels
         # A JPEG is decoded no larger than the network and the thumbnail need.

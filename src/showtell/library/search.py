@@ -1,4 +1,4 @@
-"""Ask a library: pictures like a vector, captions with these words, what the model said of a picture."""
+"""Ask a library: images like a vector, captions with these words, what the model said of an image."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from torch import Tensor
 
 from showtell.errors import UserError
 from showtell.library import store
+from showtell.library.encoder import LibraryEncoder
 from showtell.library.manifest import VectorSet, choose
 from showtell.library.rows import encoded_of, schema, where_id
 from showtell.library.store import Store, damaged
 from showtell.library.text import words
 from showtell.library.vectors import derived_vectors, raw_vectors
-from showtell.protocols import Encoded, PictureEncoder
+from showtell.protocols import Encoded
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a library."""
+class StoredImage:
+    """One image of a library."""
 
     path: Path
     hash: str
@@ -41,7 +42,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Match:
-    """A picture that answers a question; the higher the score the better."""
+    """An image that answers a question; the higher the score the better."""
 
     row: int
     path: Path
@@ -49,16 +50,16 @@ class Match:
 
 
 class Library:
-    """The pictures of a library as one model's set holds them when it is opened, in the order of their paths.
+    """The images of a library as one model's set holds them when it is opened, in the order of their paths.
 
-    A `row` is a picture's place in that order: in `rows()`, in `vectors()`, in every answer.
+    A `row` is an image's place in that order: in `rows()`, in `vectors()`, in every answer.
     """
 
     def __init__(self, opened: Store, chosen: VectorSet, behind: str | None) -> None:
         self.folder = opened.folder
         self.model, self.preprocessing, self.name = chosen.model, chosen.preprocessing, chosen.name
         self.behind = behind
-        """Name of the model that indexed last, where its set holds other pictures than this one."""
+        """Name of the model that indexed last, where its set holds other images than this one."""
         self._table = opened.table(chosen.table)
         self._columns = _columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
@@ -66,7 +67,7 @@ class Library:
 
     @classmethod
     def open(
-        cls, folder: Path | str, encoder: PictureEncoder | None = None, *, captioned: bool = False
+        cls, folder: Path | str, encoder: LibraryEncoder | None = None, *, captioned: bool = False
     ) -> Library:
         """Open the set of vectors that `encoder` made for reading; without one, the set indexed last.
 
@@ -87,12 +88,12 @@ class Library:
     def __len__(self) -> int:
         return len(self._columns)
 
-    def rows(self) -> list[Picture]:
-        """All pictures."""
+    def rows(self) -> list[StoredImage]:
+        """All images."""
         names = ("path", "hash", "width", "height", "caption", "captions")
         columns = (self._columns[name].to_pylist() for name in names)
         return [
-            Picture(Path(path), digest.hex(), width, height, caption, tuple(captions))
+            StoredImage(Path(path), digest.hex(), width, height, caption, tuple(captions))
             for path, digest, width, height, caption, captions in zip(*columns, strict=True)
         ]
 
@@ -101,15 +102,15 @@ class Library:
         return self._vectors
 
     def path(self, row: int) -> Path:
-        """Where a picture is."""
+        """Where an image is."""
         return Path(self._columns["path"][row].as_py())
 
     def encoded(self, rows: Sequence[int]) -> Encoded:
-        """What the model said of some pictures, as `PictureEncoder.encode` gave it (tokens to float16)."""
+        """What the model said of some images, as `LibraryEncoder.encode` gave it (tokens to float16)."""
         return encoded_of(self._fetch(rows, ["vector", "num_tokens", "tokens"]))
 
     def pooled(self) -> Tensor:
-        """The vectors of all pictures as the model gave them, `float32 [M D]`; no grid is read."""
+        """The vectors of all images as the model gave them, `float32 [M D]`; no grid is read."""
         if self._table is None:
             return torch.empty(0, 0)
 
@@ -123,7 +124,7 @@ class Library:
         return torch.from_numpy(vectors)
 
     def tokens(self, rows: Sequence[int]) -> Tensor:
-        """The grids of some pictures, `float32 [B N D]`."""
+        """The grids of some images, `float32 [B N D]`."""
         return self.encoded(rows).tokens
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
@@ -131,9 +132,9 @@ class Library:
         return self._fetch(rows, ["thumbnail"])["thumbnail"].to_pylist()
 
     def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Match]:
-        """The pictures nearest a vector `[D]` by cosine, nearest first.
+        """The images nearest a vector `[D]` by cosine, nearest first.
 
-        Exact in a library of fewer than `store.APPROXIMATE_FROM` pictures; beyond, nearly.
+        Exact in a library of fewer than `store.APPROXIMATE_FROM` images; beyond, nearly.
         """
         query = np.asarray(vector, np.float32)
         if not len(self):
@@ -165,7 +166,7 @@ class Library:
         return [Match(row, self.path(row), score) for row, score in rows if row is not None]
 
     def full_text(self, query: str, top: int = 10) -> list[Match]:
-        """The pictures whose captions have the query's words, by BM25."""
+        """The images whose captions have the query's words, by BM25."""
         if not len(self):
             return []
 

@@ -30,7 +30,7 @@ LOCK = "lock"
 MAX_FRAGMENTS = 16
 MAX_VERSIONS = 48
 
-# Pictures from which LanceDB's index answers in place of the exact product. Here it takes 0.3 of the
+# Images from which LanceDB's index answers in place of the exact product. Here it takes 0.3 of the
 # product's time at a recall of 0.91; at 100,000 it takes 0.7, of milliseconds, and minutes to make
 # (`benchmarks/library_search.py --index`).
 APPROXIMATE_FROM = 500_000
@@ -52,7 +52,7 @@ class Store:
         """An existing library. Raises `UserError` when the folder is not one."""
         if not (Path(folder) / MANIFEST).is_file():
             raise UserError(
-                f"{folder} is not a library; make one with: showtell index PICTURES --library {folder}"
+                f"{folder} is not a library; make one with: showtell index IMAGES --library {folder}"
             )
         return cls(folder)
 
@@ -101,9 +101,7 @@ class Store:
 
     def names(self) -> list[str]:
         """All tables, the unfinished ones included."""
-        return sorted(
-            {version.parents[1].stem for version in self.folder.glob("pictures-*.lance/_versions/*")}
-        )
+        return sorted({version.parents[1].stem for version in self.folder.glob("images-*.lance/_versions/*")})
 
     def table(self, name: str) -> Any:
         """A table at its latest version, or None when it has not been begun."""
@@ -121,7 +119,7 @@ class Store:
 
     def drop_all_but(self, *keep: str) -> None:
         """Free the room of tables, and vectors derived from them, that were replaced or given up."""
-        for path in self.folder.glob("pictures-*"):
+        for path in self.folder.glob("images-*"):
             if not path.name.startswith(keep):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -153,14 +151,14 @@ def table_name(model: str, preprocessing: str) -> str:
 
 def table_prefix(model: str, preprocessing: str) -> str:
     """How the names of all tables with this model's vectors begin."""
-    return f"pictures-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
+    return f"images-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
 
 
 def damaged(folder: Path, error: Exception) -> UserError:
     """The error of a library whose files do not make sense."""
     first_line = str(error).partition("\n")[0]
     return UserError(
-        f"the library {folder} is damaged ({first_line}); name its folder of pictures and the model whose "
+        f"the library {folder} is damaged ({first_line}); name its folder of images and the model whose "
         "vectors they are, and index any other folder after it, to mend it with: "
         f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
     )

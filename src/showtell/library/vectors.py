@@ -14,7 +14,7 @@ from showtell.writing import replacing
 
 
 def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, int]) -> np.ndarray:
-    """`float32 [M D]`, each picture's at the row that `row_of` gives its id.
+    """`float32 [M D]`, each image's at the row that `row_of` gives its id.
 
     `table` stands at the version that `row_of` was read from. Files of other versions are removed.
     """

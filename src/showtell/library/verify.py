@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from showtell.data.content import read_content
-from showtell.data.image import ImageError
+from showtell.data.images.content import read_content
+from showtell.data.images.decode import ImageError
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
 from showtell.library.manifest import VectorSet
@@ -22,10 +22,10 @@ from showtell.library.text import index_error
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the row of one picture, or with the library itself."""
+    """Something wrong with the row of one image, or with the library itself."""
 
     path: Path
-    """The picture, or the library's folder."""
+    """The image, or the library's folder."""
     what: str
 
 

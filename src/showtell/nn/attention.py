@@ -58,7 +58,7 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, query: Float[Tensor, "B K Q"], keys: Float[Tensor, "B 1 N A"], values: Float[Tensor, "B N D"]
     ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K N"]]:
-        """Contexts `[B K D]` and weights `[B K N]` of `query [B K Q]`, `K` questions to each picture.
+        """Contexts `[B K D]` and weights `[B K N]` of `query [B K Q]`, `K` questions to each image.
 
         `keys [B 1 N A]` and `values [B N D]` are shared by the questions.
         """
@@ -74,7 +74,7 @@ def pick(tensor: Tensor, at: Int[Tensor, " B"], dim: int) -> Tensor:
     return tensor.take_along_dim(at.view(-1, *[1] * (tensor.ndim - 1)), dim)
 
 
-class MultiHeadAttention(nn.Module):
+class Attention(nn.Module):
     """Several attentions side by side, each over its own slice of the width.
 
     `softmax(Q K^T / sqrt(D / H)) V`, one matrix product for all of Q, K and V. Fused attention runs, unless
@@ -107,7 +107,7 @@ class MultiHeadAttention(nn.Module):
             mask = mask if mask is None or mask.shape[2] == 1 else pick(mask, at, 2)
         return self._attend(queries, keys, values, mask)
 
-    def advance(
+    def step(
         self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
     ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]`, after those whose `keys` and `values [B H N D/H]` are remembered.
@@ -129,7 +129,7 @@ class MultiHeadAttention(nn.Module):
         keys, values = both.permute(2, 0, 3, 1, 4).unbind()
         return self._attend(queries.transpose(1, 2), keys, values, None)
 
-    def nothing(self, batch: int) -> State:
+    def empty_cache(self, batch: int) -> State:
         """What is remembered before the first token."""
         weight = self.qkv.weight
         empty = weight.new_empty(batch, self.num_heads, 0, weight.shape[1] // self.num_heads)

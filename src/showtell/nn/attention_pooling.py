@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from showtell.nn.attention import MultiHeadAttention
+from showtell.nn.attention import Attention
 from showtell.nn.feedforward import MLP, Activation
 
 
@@ -22,7 +22,7 @@ class AttentionPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.probe = nn.Parameter(nn.init.normal_(torch.empty(width), std=0.02))
-        self.attention = MultiHeadAttention(width, num_heads)
+        self.attention = Attention(width, num_heads)
         self.norm = nn.LayerNorm(width, eps)
         self.mlp = MLP(width, mlp_dim, activation)
 

@@ -27,7 +27,7 @@ class TextEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.max_length, self.first_position = max_length, first_position
-        self.words = nn.Embedding(vocab_size, width)
+        self.tokens = nn.Embedding(vocab_size, width)
         self.positions = nn.Embedding(first_position + max_length, width)
         self.segments = nn.Embedding(num_segments, width) if num_segments else None
         self.norm = nn.Identity() if eps is None else nn.LayerNorm(width, eps)
@@ -49,14 +49,14 @@ class TextEmbedding(nn.Module):
                     "truncate it"
                 )
             positions = torch.arange(ids.shape[1], device=ids.device)
-        tokens = self.words(ids) + self.positions(positions + self.first_position)
+        tokens = self.tokens(ids) + self.positions(positions + self.first_position)
         if self.segments is not None:
             tokens = tokens + (self.segments.weight[0] if segments is None else self.segments(segments))
         return self.norm(tokens)
 
 
 class PatchEmbedding(nn.Module):
-    """Cut a picture into squares and project each: a reshape and one matrix product.
+    """Cut an image into squares and project each: a reshape and one matrix product.
 
     Source: Dosovitskiy et al. 2021, equation 1.
     """

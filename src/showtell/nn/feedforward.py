@@ -41,13 +41,13 @@ class MLP(nn.Module):
 
     def __init__(self, width: int, mlp_dim: int, activation: Activation) -> None:
         super().__init__()
-        self.widen = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim)
-        self.narrow = nn.Linear(mlp_dim, width)
+        self.up = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim)
+        self.down = nn.Linear(mlp_dim, width)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """`[... D]` to `[... D]`."""
-        return self.narrow(self.activation(self.widen(tokens)))
+        return self.down(self.activation(self.up(tokens)))
 
 
 class LayerScale(nn.Module):

@@ -22,7 +22,7 @@ class Pooler(nn.Module):
         return self.project(first).tanh()
 
 
-class MaskedWordHead(nn.Module):
+class MaskedLMHead(nn.Module):
     """Which word is hidden here: a small network, then the word embedding as the output layer.
 
     Give it the masked positions alone: the vocabulary is the dearest matrix product of the model.

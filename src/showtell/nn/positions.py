@@ -1,4 +1,4 @@
-"""Where a token stands: waves, tables, and tables for another size of picture."""
+"""Where a token stands: waves, tables, and tables for another size of image."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def resized(
 
 
 class GridPositions(nn.Module):
-    """Where the patches of a picture stand, and the `prefix` tokens before them.
+    """Where the patches of an image stand, and the `prefix` tokens before them.
 
     `learned`: a row for each token, numbered line by line. `learned_2d`: half of the channels for the column
     (x), half for the row (y). `sine`: waves over the same numbers. `sine_2d`: waves for either axis. The two

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.nn.attention import MultiHeadAttention, pick
+from showtell.nn.attention import Attention, pick
 from showtell.nn.feedforward import MLP, Activation, LayerScale
 from showtell.protocols import State
 
@@ -90,7 +90,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.pre = norm == "pre"
-        self.attention = MultiHeadAttention(width, num_heads)
+        self.attention = Attention(width, num_heads)
         self.attention_norm = nn.LayerNorm(width, eps)
         self.mlp = MLP(width, mlp_dim, activation)
         self.mlp_norm = nn.LayerNorm(width, eps)
@@ -111,11 +111,11 @@ class Block(nn.Module):
         attended = self.attention(self._before(tokens), mask, at)
         return self._around(tokens if at is None else pick(tokens, at, 1), attended)
 
-    def advance(
+    def step(
         self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
     ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]`, and what to remember of them."""
-        attended, past = self.attention.advance(self._before(tokens), past, mask)
+        attended, past = self.attention.step(self._before(tokens), past, mask)
         return self._around(tokens, attended), past
 
     def _before(self, tokens: Tensor) -> Tensor:
@@ -200,15 +200,15 @@ class Transformer(nn.Module):
             tokens = block(tokens, mask, at if i == len(self.blocks) else None)
         return self.norm(tokens)
 
-    def nothing(self, batch: int) -> State:
+    def empty_cache(self, batch: int) -> State:
         """What `advance` remembers before the first token."""
         return {
             f"{name}.{i}": tensor
             for i, block in enumerate(cast(Iterable[Block], self.blocks))
-            for name, tensor in block.attention.nothing(batch).items()
+            for name, tensor in block.attention.empty_cache(batch).items()
         }
 
-    def advance(
+    def step(
         self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
     ) -> tuple[Float[Tensor, "B Q D"], State]:
         """The next tokens `[B Q D]` after the remembered ones, and what to remember next.
@@ -218,7 +218,7 @@ class Transformer(nn.Module):
         now: State = {}
         for i, block in enumerate(cast(Iterable[Block], self.blocks)):
             mine = {name: past[f"{name}.{i}"] for name in ("keys", "values")}
-            tokens, mine = block.advance(tokens, mine, mask)
+            tokens, mine = block.step(tokens, mine, mask)
             now |= {f"{name}.{i}": tensor for name, tensor in mine.items()}
         return self.norm(tokens), now
 

@@ -30,19 +30,19 @@ def symmetric_info_nce(
     scale: Float[Tensor, ""] | float,
     owner: Int[Tensor, " R"] | None = None,
 ) -> Float[Tensor, ""]:
-    """InfoNCE from pictures to texts and back, averaged; both of length 1; nats.
+    """InfoNCE from images to texts and back, averaged; both of length 1; nats.
 
-    Text `r` describes picture `owner[r]`, by default picture `r`. A picture with several texts is an anchor
-    once for each of them, and its other texts are then no negatives. A picture without a text is a negative
+    Text `r` describes image `owner[r]`, by default image `r`. An image with several texts is an anchor
+    once for each of them, and its other texts are then no negatives. An image without a text is a negative
     of all texts.
-    Source: Radford et al. 2021, "CLIP", figure 3, which has one text a picture.
+    Source: Radford et al. 2021, "CLIP", figure 3, which has one text an image.
     """
     if owner is None:
         owner = torch.arange(len(texts), device=texts.device)
     logits = scale * texts @ images.T
     pair = logits.gather(1, owner[:, None])[:, 0]
     own = owner[:, None] == torch.arange(len(images), device=owner.device)
-    # The lowest number instead of minus infinity: a picture may own every text, and has then no negative.
+    # The lowest number instead of minus infinity: an image may own every text, and has then no negative.
     others = logits.masked_fill(own, torch.finfo(logits.dtype).min).logsumexp(0)
     image_to_text = torch.logaddexp(pair, others[owner]) - pair
     return (F.cross_entropy(logits, owner) + image_to_text.mean()) / 2

@@ -1,4 +1,4 @@
-"""Look at every part of a picture equally often over a whole caption."""
+"""Look at every part of an image equally often over a whole caption."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
 def gather_pairs(
     images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
 ) -> tuple[Float[Tensor, "C D"], Float[Tensor, "S D"], Int[Tensor, " S"]]:
-    """The pictures and texts of every process, and of each text the place of its picture among all."""
+    """The images and texts of every process, and of each text the place of its image among all."""
     count = gather_rows(torch.tensor([len(images)], device=images.device))
     rank = distributed.get_rank() if len(count) > 1 else 0
     return gather_rows(images), gather_rows(texts), gather_rows(owner + count[:rank].sum())

@@ -12,8 +12,8 @@ def hardest_hinge(
 ) -> Float[Tensor, ""]:
     """`max_j [m - s_ii + s_ij]_+ + max_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
-    `scores [B R]` has pictures as rows and texts as columns. Text `r` describes picture `owner[r]`, by
-    default picture `r`; other texts of the same picture are no rivals. The paper sums over the pairs; the
+    `scores [B R]` has images as rows and texts as columns. Text `r` describes image `owner[r]`, by
+    default image `r`; other texts of the same image are no rivals. The paper sums over the pairs; the
     mean makes the learning rate independent of their number.
     Source: Faghri et al. 2018, "VSE++", equation 6.
     """
@@ -37,11 +37,11 @@ def sum_hinge(
 def _violations(
     scores: Tensor, margin: float, owner: Tensor | None
 ) -> tuple[Float[Tensor, "R R"], Float[Tensor, "B R"]]:
-    """How far each rival text of a text's picture, and each rival picture of a text, comes too near."""
+    """How far each rival text of a text's image, and each rival image of a text, comes too near."""
     if owner is None:
         owner = torch.arange(scores.shape[1], device=scores.device)
     own = scores.gather(0, owner[None])[0]
-    pictures = torch.arange(len(scores), device=scores.device)
+    images = torch.arange(len(scores), device=scores.device)
     by_image = (margin - own[:, None] + scores[owner]).relu().masked_fill(owner[:, None] == owner, 0)
-    by_text = (margin - own + scores).relu().masked_fill(pictures[:, None] == owner, 0)
+    by_text = (margin - own + scores).relu().masked_fill(images[:, None] == owner, 0)
     return by_image, by_text

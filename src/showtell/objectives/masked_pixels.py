@@ -1,4 +1,4 @@
-"""Hide patches of a picture and predict their pixels: the corruption and its loss."""
+"""Hide patches of an image and predict their pixels: the corruption and its loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def mask_patches(
     count: int, rows: int, columns: int, generator: torch.Generator, ratio: float = 0.6, unit: int = 1
 ) -> Bool[Tensor, "{count} {rows*columns}"]:
-    """Which patches are hidden, `bool [count rows*columns]`: the same number in each picture.
+    """Which patches are hidden, `bool [count rows*columns]`: the same number in each image.
 
     Squares of `unit` by `unit` patches are hidden as one, `ceil(ratio * squares)` of them; `unit` must
     divide `rows` and `columns`. The paper's squares are 32 pixels wide, so `unit` is 2 for patches of 16.

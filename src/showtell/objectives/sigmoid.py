@@ -1,4 +1,4 @@
-"""Is this text of this picture, yes or no, for each pair on its own: the sigmoid loss."""
+"""Is this text of this image, yes or no, for each pair on its own: the sigmoid loss."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def pairwise_sigmoid(
 ) -> Float[Tensor, ""]:
     """`-log sigmoid(z (s x.y + b))` of all pairs, `z` 1 for partners and -1 else, summed for each text.
 
-    The mean over the texts, in nats; all of length 1. Text `r` describes picture `owner[r]`, by default
-    picture `r`. No pair looks at another, so a picture may have several texts or none.
+    The mean over the texts, in nats; all of length 1. Text `r` describes image `owner[r]`, by default
+    image `r`. No pair looks at another, so an image may have several texts or none.
     Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", section 3.2, algorithm 1.
 
     >>> round(pairwise_sigmoid(torch.ones(1, 1), torch.ones(1, 1), 0.0, 0.0).exp().item(), 3)

@@ -1,4 +1,4 @@
-"""Two views of one picture belong together: the losses of SimCLR, BYOL and SimSiam."""
+"""Two views of one image belong together: the losses of SimCLR, BYOL and SimSiam."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 def nt_xent(
     first: Float[Tensor, "B D"], second: Float[Tensor, "B D"], temperature: float = 0.1
 ) -> Float[Tensor, ""]:
-    """Find the other view of the same picture among all other views; nats, averaged over the `2B` views.
+    """Find the other view of the same image among all other views; nats, averaged over the `2B` views.
 
         l(i, j) = -log exp(cos(z_i, z_j) / tau) / sum_{k != i} exp(cos(z_i, z_k) / tau)
 

@@ -1,13 +1,13 @@
 """BERT on one's own texts: as the paper trained it, and sized for two cores and half an hour."""
 
-from showtell.recipes.language import LanguageRecipe, short_training, steps
+from showtell.runs.language_model import LanguageModelRun, short_training, steps
 from showtell.systems.bert import BERTConfig
 from showtell.train.config import TrainConfig
 
 
-def bert_base(num_words: int) -> LanguageRecipe:
+def bert_base(num_words: int) -> LanguageModelRun:
     """BERT-base. Source: Devlin et al. 2019, appendix A.2; all steps read 512 tokens, not the last tenth."""
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=BERTConfig(dropout=0.1),
         train=TrainConfig(
             steps=1_000_000,
@@ -22,7 +22,7 @@ def bert_base(num_words: int) -> LanguageRecipe:
     )
 
 
-def bert_mini(num_words: int) -> LanguageRecipe:
+def bert_mini(num_words: int) -> LanguageModelRun:
     """For `num_words` to learn from.
 
     What a small model learns in half an hour hangs on how many words it guesses. So it is shallow, its
@@ -41,7 +41,7 @@ def bert_mini(num_words: int) -> LanguageRecipe:
     )
     batch_size = 32
     count = steps(6_000, num_words, batch_size, system.max_length)
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=system,
         train=short_training(
             count,

@@ -1,17 +1,17 @@
 """GPT-2 on one's own texts: its smallest size, and one for two cores and minutes."""
 
-from showtell.recipes.language import LanguageRecipe, short_training, steps
+from showtell.runs.language_model import LanguageModelRun, short_training, steps
 from showtell.systems.gpt import GPTConfig
 from showtell.train.config import TrainConfig
 
 
-def gpt(num_words: int) -> LanguageRecipe:
+def gpt(num_words: int) -> LanguageModelRun:
     """GPT-2 small. Source: Radford et al. 2019, section 2.3: 512 rows of 1,024 tokens to an update.
 
     What that paper does not say is as Brown et al. 2020 have it for this size (table 2.1, section 2.3 and
     appendix B): learning rate, its warm-up over 375 million tokens, weight decay, betas, 300 billion tokens.
     """
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=GPTConfig(dropout=0.1),
         train=TrainConfig(
             steps=572_000,
@@ -27,12 +27,12 @@ def gpt(num_words: int) -> LanguageRecipe:
     )
 
 
-def gpt_mini(num_words: int) -> LanguageRecipe:
+def gpt_mini(num_words: int) -> LanguageModelRun:
     """For `num_words` to learn from."""
     system = GPTConfig(vocab_size=4096, width=256, depth=4, num_heads=4, mlp_dim=1024, max_length=128)
     batch_size = 16
     count = steps(4_000, num_words, batch_size, system.max_length)
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=system,
         train=short_training(
             count,

@@ -1,13 +1,13 @@
 """RoBERTa on one's own texts: as the paper trained it, and sized for two cores and minutes."""
 
-from showtell.recipes.language import LanguageRecipe, short_training, steps
+from showtell.runs.language_model import LanguageModelRun, short_training, steps
 from showtell.systems.roberta import RoBERTaConfig
 from showtell.train.config import TrainConfig
 
 
-def roberta_base(num_words: int) -> LanguageRecipe:
+def roberta_base(num_words: int) -> LanguageModelRun:
     """RoBERTa-base. Source: Liu et al. 2019, table 9: batches of 8K, here 32 batches of 256 to an update."""
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=RoBERTaConfig(dropout=0.1),
         train=TrainConfig(
             steps=500_000,
@@ -25,14 +25,14 @@ def roberta_base(num_words: int) -> LanguageRecipe:
     )
 
 
-def roberta_mini(num_words: int) -> LanguageRecipe:
+def roberta_mini(num_words: int) -> LanguageModelRun:
     """For `num_words` to learn from; more words are hidden than the paper's 15 %, as for `bert_mini`."""
     system = RoBERTaConfig(
         vocab_size=4096, width=256, depth=2, num_heads=4, mlp_dim=1024, max_length=64, mask_rate=0.3
     )
     batch_size = 32
     count = steps(10_000, num_words, batch_size, system.max_length)
-    return LanguageRecipe(
+    return LanguageModelRun(
         system=system,
         train=short_training(
             count,

@@ -21,11 +21,11 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
-from showtell.nn.heads import MaskedWordHead, Pooler
+from showtell.nn.heads import MaskedLMHead, Pooler
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import first_token, mean_token
 from showtell.nn.transformer import Transformer, initialise
-from showtell.objectives.masked_words import mask_words, masked_words
+from showtell.objectives.masked_tokens import mask_tokens, masked_tokens
 from showtell.objectives.next_sentence import next_sentence
 from showtell.protocols import Encoded, Step
 
@@ -80,7 +80,7 @@ class BERTEncoder(nn.Module):
         mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
         return self.transformer(tokens, mask)
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]` and pooled: a vector a row, or a text where rows are packed."""
         tokens = self.encode(batch)
         if self.config.pooling == "mean":
@@ -89,9 +89,9 @@ class BERTEncoder(nn.Module):
             pooled = self.pooler(first_token(tokens, batch.keep, batch.positions))
         return Encoded(tokens, pooled, batch.keep)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.embed.words.weight.detach()
+        return self.embed.tokens.weight.detach()
 
 
 @dataclass(frozen=True)
@@ -113,23 +113,23 @@ class BERT(BERTEncoder):
 
     Config: ClassVar = BERTConfig
     config: BERTConfig
-    loss_weights: ClassVar = {"words": 1.0, "next_sentence": 1.0}
+    loss_weights: ClassVar = {"mlm": 1.0, "next_sentence": 1.0}
 
     def __init__(self, config: BERTConfig) -> None:
         super().__init__(config)
-        self.words = MaskedWordHead(config.width, config.vocab_size, config.eps, config.activation)
-        heads: list[nn.Module] = [self.words]
+        self.mlm_head = MaskedLMHead(config.width, config.vocab_size, config.eps, config.activation)
+        heads: list[nn.Module] = [self.mlm_head]
         if config.pooler:
             self.next_sentence = nn.Linear(config.width, 2)
             heads.append(self.next_sentence)
         for head in heads:
             head.apply(initialise)
 
-    def guess(self, tokens: Tensor) -> Tensor:
+    def masked_token_logits(self, tokens: Tensor) -> Tensor:
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
-        return self.words(tokens, self.embed.words.weight)
+        return self.mlm_head(tokens, self.embed.tokens.weight)
 
-    def judge(self, tokens: Tensor, batch: Batch) -> Tensor:
+    def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
         """Whether the second sentence of each text follows its first: logits `[T 2]`, yes before no."""
         return self.next_sentence(self.pooler(first_token(tokens, batch.keep, batch.positions)))
 
@@ -138,7 +138,7 @@ class BERT(BERTEncoder):
         assert batch.ids is not None
         assert batch.keep is not None
         c = self.config
-        ids, masked = mask_words(
+        ids, masked = mask_tokens(
             batch.ids,
             batch.keep,
             mask_id=c.mask_id,
@@ -150,11 +150,11 @@ class BERT(BERTEncoder):
             generator=generator,
         )
         tokens = self.encode(replace(batch, ids=ids))
-        losses = {"words": masked_words(self.guess(tokens[masked]), batch.ids[masked])}
-        counts: dict[str, Tensor | int] = {"words": masked.sum()}
+        losses = {"mlm": masked_tokens(self.masked_token_logits(tokens[masked]), batch.ids[masked])}
+        counts: dict[str, Tensor | int] = {"mlm": masked.sum()}
         if c.pooler:
             assert batch.follows is not None
-            losses["next_sentence"] = next_sentence(self.judge(tokens, batch), batch.follows)
+            losses["next_sentence"] = next_sentence(self.next_sentence_logits(tokens, batch), batch.follows)
             counts["next_sentence"] = len(batch.follows)
         return Step(losses, counts=counts)
 

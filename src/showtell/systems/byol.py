@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
 from showtell.nn.momentum import Teacher, cosine_momentum
-from showtell.nn.resnet import Stem
-from showtell.nn.tower import PictureTower, each_view
+from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.views import byol_loss
 from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
 class BYOLConfig:
-    """The paper's numbers for ImageNet; `total_steps` is 1,000 epochs of 1,281,167 pictures by 4,096."""
+    """The paper's numbers for ImageNet; `total_steps` is 1,000 epochs of 1,281,167 images by 4,096."""
 
     backbone: str = "resnet50"
     stem: Stem = "imagenet"
@@ -42,7 +42,7 @@ class BYOLConfig:
 
 
 class BYOL(nn.Module):
-    """Learning of pictures without labels and without negatives, from a slow teacher."""
+    """Learning of images without labels and without negatives, from a slow teacher."""
 
     Config: ClassVar = BYOLConfig
     loss_weights: ClassVar = {"byol": 1.0}
@@ -50,7 +50,7 @@ class BYOL(nn.Module):
     def __init__(self, config: BYOLConfig) -> None:
         super().__init__()
         self.config = config
-        self.tower = PictureTower(config.backbone, config.stem)
+        self.tower = ImageTower(config.backbone, config.stem)
         hidden, width = config.hidden_width, config.projection_width
         self.projector = mlp(self.tower.width, hidden, width)
         self.predictor = mlp(width, hidden, width)
@@ -62,7 +62,7 @@ class BYOL(nn.Module):
         """What the teacher is the average of: all but the predictor."""
         return nn.Sequential(OrderedDict(tower=self.tower, projector=self.projector))
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The student's grid `[B N D]` of `batch.pixels`, and its mean."""
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)

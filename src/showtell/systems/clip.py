@@ -1,6 +1,6 @@
 """CLIP: two towers, and the pairs lie on the diagonal.
 
-    picture -> patches, [class] + positions -> norm -> transformer -> norm -> [class] -> linear -> u / |u|
+    image -> patches, [class] + positions -> norm -> transformer -> norm -> [class] -> linear -> u / |u|
     text    -> words + positions -> transformer (causal) -> norm -> last word -> linear -> v / |v|
     loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
 
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.embed import TextEmbedding, normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
-from showtell.nn.picture import PictureEmbedding
+from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Step
-from showtell.systems.two_towers import TwoTowers
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class CLIPConfig:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
 
 
-class ImageTower(nn.Module):
+class CLIPImageTower(nn.Module):
     """A ViT whose tokens are normalised before the first block too."""
 
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         width = config.image.width
-        self.embed = PictureEmbedding(config.image_size, config.patch_size, width, bias=False)
+        self.embed = ImageEmbedding(config.image_size, config.patch_size, width, bias=False)
         for name in ("class_token", "positions.table"):
             nn.init.normal_(self.embed.get_parameter(name), std=width**-0.5)
         self.norm = nn.LayerNorm(width, config.image.eps)
@@ -76,7 +76,7 @@ class ImageTower(nn.Module):
 
 
 class CLIP(TwoTowers):
-    """Pictures and texts in one space."""
+    """Images and texts in one space."""
 
     Config: ClassVar = CLIPConfig
     loss_weights: ClassVar = {"contrast": 1.0}
@@ -84,22 +84,22 @@ class CLIP(TwoTowers):
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.image = ImageTower(c)
+        self.image = CLIPImageTower(c)
         self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
         self.text = Transformer.of(c.text, norm="pre")
         self.project_image = nn.Linear(c.image.width, c.width, bias=False)
         self.project_text = nn.Linear(c.text.width, c.width, bias=False)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+        self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.apply(initialise)
 
-    def embed_image(self, batch: Batch) -> Encoded:
-        """The pictures' [class] token, `[B 1 D]`, and that projected, of length 1, `[B width]`."""
+    def encode_images(self, batch: Batch) -> Encoded:
+        """The images' [class] token, `[B 1 D]`, and that projected, of length 1, `[B width]`."""
         assert batch.pixels is not None
-        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_scale.dtype)
+        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
         tokens = self.image(pixels)
         return Encoded(tokens, F.normalize(self.project_image(tokens[:, 0]), dim=-1))
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """The texts' last real token, `[R 1 D]`, and that projected, of length 1, `[R width]`.
 
         Columns that are padding in every row are cut off first: the tower is causal, so that changes nothing.
@@ -113,15 +113,15 @@ class CLIP(TwoTowers):
         tokens = self.text(self.embed(ids), mask, lengths - 1)
         return Encoded(tokens, F.normalize(self.project_text(tokens[:, 0]), dim=-1))
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.embed.words.weight.detach()
+        return self.embed.tokens.weight.detach()
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """InfoNCE both ways."""
-        return {"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)}
+        return {"contrast": symmetric_info_nce(images, texts, self.log_logit_scale.exp(), owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
         """The scale never exceeds 100, as in section 2.5."""
-        self.log_scale.clamp_(max=math.log(100))
+        self.log_logit_scale.clamp_(max=math.log(100))

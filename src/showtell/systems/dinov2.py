@@ -1,4 +1,4 @@
-"""DINOv2: features of pictures that serve many uses as they are, learned without labels.
+"""DINOv2: features of images that serve many uses as they are, learned without labels.
 
     224 x 224 x 3 -> 256 patches of 14 x 14 x 3, behind [class] (and registers) + learned positions
     -> transformer (pre-norm, each branch scaled channel by channel) -> norm -> [class], patches
@@ -6,7 +6,7 @@
 
 Source: Oquab et al. 2024, "DINOv2: Learning Robust Visual Features without Supervision"; Darcet et al. 2024,
 "Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone and the linear classifier on it are
-here, not the training by a teacher on 142 M pictures.
+here, not the training by a teacher on 142 M images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.nn.embed import normalise
 from showtell.nn.feedforward import Activation
-from showtell.nn.picture import PictureEmbedding
+from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded, Step
 
@@ -56,7 +56,7 @@ class DINOv2(nn.Module):
     def __init__(self, config: DINOv2Config) -> None:
         super().__init__()
         self.config = c = config
-        self.embed = PictureEmbedding(
+        self.embed = ImageEmbedding(
             c.image_size,
             c.patch_size,
             c.width,
@@ -67,10 +67,10 @@ class DINOv2(nn.Module):
         self.transformer = Transformer.of(c, norm="pre", layer_scale=c.layer_scale)
         self.apply(initialise)
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first; registers are dropped.
 
-        Pictures of any size; the paper's own are of 224 and 518 pixels.
+        Images of any size; the paper's own are of 224 and 518 pixels.
         """
         tokens = self.read(batch)
         tokens = torch.cat([tokens[:, :1], tokens[:, self.embed.num_before :]], 1)
@@ -111,9 +111,9 @@ class DINOv2Classifier(DINOv2):
         return self.classifier(torch.cat([encoded.pooled, encoded.tokens[:, 1:].mean(1)], -1))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the pictures' classes."""
+        """Cross-entropy of the images' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, trained on ImageNet: what a picture shows, of a thousand kinds, and features for more.
+"""EfficientNet-Lite0, trained on ImageNet: what an image shows, of a thousand kinds, and features for more.
 
     224 x 224 x 3 -> convolution -> 16 inverted residual blocks -> 7 x 7 x 1280 -> mean -> linear -> classes
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.convnet import EfficientNetLite0
+from showtell.nn.backbones.efficientnet import EfficientNetLite0
 from showtell.nn.embed import normalise
 from showtell.protocols import Encoded, Step
 
@@ -41,7 +41,7 @@ class EfficientNet(nn.Module):
         self.config = config
         self.net = EfficientNetLite0()
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `[B H/32*W/32 1280]`, and its mean."""
         assert batch.pixels is not None
         dtype = self.net.classifier.weight.dtype
@@ -53,9 +53,9 @@ class EfficientNet(nn.Module):
         return self.net.classifier(encoded.pooled)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the pictures' classes."""
+        """Cross-entropy of the images' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

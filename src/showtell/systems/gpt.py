@@ -22,7 +22,7 @@ from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
 from showtell.nn.transformer import Transformer, initialise
-from showtell.objectives.causal_words import causal_words, predicted
+from showtell.objectives.causal_tokens import causal_tokens, predicted
 from showtell.protocols import Encoded, State, Step
 
 
@@ -45,7 +45,7 @@ class GPT(nn.Module):
     """Causal language model."""
 
     Config: ClassVar = GPTConfig
-    loss_weights: ClassVar = {"words": 1.0}
+    loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -55,10 +55,10 @@ class GPT(nn.Module):
         self.apply(initialise)
         # Each block adds to the residual stream twice; so its variance does not grow with depth.
         for name, weight in self.named_parameters():
-            if name.endswith(("attention.output.weight", "mlp.narrow.weight")):
+            if name.endswith(("attention.output.weight", "mlp.down.weight")):
                 nn.init.normal_(weight, std=0.02 * (2 * c.depth) ** -0.5)
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]`, pooled as its last real token, which has seen all others.
 
         Texts packed into one row do not see each other, and are pooled one by one.
@@ -70,20 +70,20 @@ class GPT(nn.Module):
         tokens = self.transformer(tokens, mask)
         return Encoded(tokens, last_token(tokens, batch.keep, batch.positions), batch.keep)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.embed.words.weight.detach()
+        return self.embed.tokens.weight.detach()
 
-    def next_word(self, tokens: Tensor) -> Tensor:
+    def next_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[... V]` of the word after each of `tokens [... D]`."""
-        return F.linear(tokens, self.embed.words.weight)
+        return F.linear(tokens, self.embed.tokens.weight)
 
-    def nothing(self, batch: int) -> State:
+    def empty_cache(self, batch: int) -> State:
         """What is remembered before the first word of `batch` texts, `[B ...]`."""
-        keep = self.embed.words.weight.new_zeros(batch, 0, dtype=torch.bool)
-        return self.transformer.nothing(batch) | {"keep": keep}
+        keep = self.embed.tokens.weight.new_zeros(batch, 0, dtype=torch.bool)
+        return self.transformer.empty_cache(batch) | {"keep": keep}
 
-    def read(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
+    def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
         """Read on: `ids [B L]` to tokens `[B L D]` and the state after them; `keep [B L]`, from the left.
 
         Raises `UserError` when the text grows longer than the model can read.
@@ -94,19 +94,21 @@ class GPT(nn.Module):
         if int(positions.max()) >= self.config.max_length:
             raise UserError(f"the text grew longer than the {self.config.max_length} tokens the model reads")
         mask = attention_mask(all_keep, queries=ids.shape[1], offset=offset, causal=True)
-        tokens, now = self.transformer.advance(self.embed(ids, positions), state, mask)
+        tokens, now = self.transformer.step(self.embed(ids, positions), state, mask)
         return tokens, now | {"keep": all_keep}
 
-    def begin(self, memory: State) -> State:
+    def initial_state(self, memory: State) -> State:
         """One hypothesis a text, `[B 1 ...]`, of what `read` remembers."""
         return {k: t[:, None] for k, t in memory.items()}
 
-    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
-        tokens, flat = self.read(flat, ids.reshape(-1, 1), torch.ones_like(ids, dtype=torch.bool).view(-1, 1))
-        logits = self.next_word(tokens[:, 0])
+        tokens, flat = self.extend(
+            flat, ids.reshape(-1, 1), torch.ones_like(ids, dtype=torch.bool).view(-1, 1)
+        )
+        logits = self.next_token_logits(tokens[:, 0])
         return logits.unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
@@ -114,8 +116,8 @@ class GPT(nn.Module):
         assert batch.ids is not None
         assert batch.keep is not None
         chosen = predicted(batch.keep, batch.sequences)
-        logits = self.next_word(self.embed_text(batch).tokens[:, :-1][chosen])
-        return Step({"words": causal_words(logits, batch.ids[:, 1:][chosen])}, counts={"words": len(logits)})
+        logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
+        return Step({"lm": causal_tokens(logits, batch.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -1,11 +1,11 @@
-"""LiT: the picture tower stays as it was trained; a text tower learns to point at what it sees.
+"""LiT: the image tower stays as it was trained; a text tower learns to point at what it sees.
 
-    picture -> backbone (frozen) -> pool -> linear -> u / |u|
+    image -> backbone (frozen) -> pool -> linear -> u / |u|
     text    -> words -> transformer -> mean -> linear -> v / |v|
     loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
 
 Source: Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning", section 3, figure 2 ("Lu":
-a locked, pretrained picture tower, an unlocked text tower). Their text tower is a BERT too.
+a locked, pretrained image tower, an unlocked text tower). Their text tower is a BERT too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.fusion.dot_product import TwoTowers
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Rate, Step
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
-from showtell.systems.two_towers import TwoTowers
 
 
 def _minilm() -> BERTEncoderConfig:
@@ -37,7 +37,7 @@ class LiTConfig:
     feature_width: int = 1280
     width: int = 512
     image_dropout: float = 0.5
-    """Of a picture's features before their projection: some thousand pictures are soon known by heart."""
+    """Of an image's features before their projection: some thousand images are soon known by heart."""
     text_dropout: float = 0.1
     text_rate: float = 1.0
     """How fast the text tower learns, as a share of the projections' rate: less where it has been trained."""
@@ -50,7 +50,7 @@ class LiTConfig:
 
 
 class LiT(TwoTowers):
-    """Pictures and texts in one space."""
+    """Images and texts in one space."""
 
     Config: ClassVar = LiTConfig
     loss_weights: ClassVar = {"contrast": 1.0}
@@ -61,32 +61,32 @@ class LiT(TwoTowers):
         self.text = BERTEncoder(c.text)
         self.project_image = nn.Linear(c.feature_width, c.width)
         self.project_text = nn.Linear(c.text.width, c.width)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+        self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.rates = {"text.": Rate(c.text_rate)}
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
         assert batch.grid is not None
         features = F.dropout(batch.grid.mean(1), self.config.image_dropout, self.training)
         pooled = F.normalize(self.project_image(features), dim=-1)
         return Encoded(pooled[:, None], pooled)
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """The words `[R L D]`, their mean projected, of length 1, `[R width]`."""
-        encoded = self.text.embed_text(batch)
+        encoded = self.text.encode_texts(batch)
         features = F.dropout(encoded.pooled, self.config.text_dropout, self.training)
         pooled = F.normalize(self.project_text(features), dim=-1)
         return Encoded(encoded.tokens, pooled, encoded.keep)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.text.word_vectors()
+        return self.text.token_embeddings()
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """InfoNCE both ways."""
-        return {"contrast": symmetric_info_nce(images, texts, self.log_scale.exp(), owner)}
+        return {"contrast": symmetric_info_nce(images, texts, self.log_logit_scale.exp(), owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
         """The scale never exceeds 100, as in CLIP."""
-        self.log_scale.clamp_(max=math.log(100))
+        self.log_logit_scale.clamp_(max=math.log(100))

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
-from showtell.nn.heads import MaskedWordHead
+from showtell.nn.heads import MaskedLMHead
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import first_token
 from showtell.nn.transformer import Transformer, initialise
-from showtell.objectives.masked_words import mask_words, masked_words
+from showtell.objectives.masked_tokens import mask_tokens, masked_tokens
 from showtell.protocols import Encoded, Step
 
 
@@ -56,7 +56,7 @@ class RoBERTa(nn.Module):
     """Bidirectional encoder of texts, pretrained on masked words."""
 
     Config: ClassVar = RoBERTaConfig
-    loss_weights: ClassVar = {"words": 1.0}
+    loss_weights: ClassVar = {"mlm": 1.0}
 
     def __init__(self, config: RoBERTaConfig) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class RoBERTa(nn.Module):
             eps=c.eps,
         )
         self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
-        self.words = MaskedWordHead(c.width, c.vocab_size, c.eps, c.activation)
+        self.mlm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)
         self.apply(initialise)
 
     def encode(self, batch: Batch) -> Tensor:
@@ -80,25 +80,25 @@ class RoBERTa(nn.Module):
         mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
         return self.transformer(tokens, mask)
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]`, pooled as its first token, <s>."""
         tokens = self.encode(batch)
         return Encoded(tokens, first_token(tokens, batch.keep, batch.positions), batch.keep)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.embed.words.weight.detach()
+        return self.embed.tokens.weight.detach()
 
-    def guess(self, tokens: Tensor) -> Tensor:
+    def masked_token_logits(self, tokens: Tensor) -> Tensor:
         """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
-        return self.words(tokens, self.embed.words.weight)
+        return self.mlm_head(tokens, self.embed.tokens.weight)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the hidden words; the batch's `groups` hide whole words."""
         assert batch.ids is not None
         assert batch.keep is not None
         c = self.config
-        ids, masked = mask_words(
+        ids, masked = mask_tokens(
             batch.ids,
             batch.keep,
             mask_id=c.mask_id,
@@ -110,8 +110,8 @@ class RoBERTa(nn.Module):
             generator=generator,
         )
         tokens = self.encode(replace(batch, ids=ids))
-        loss = masked_words(self.guess(tokens[masked]), batch.ids[masked])
-        return Step({"words": loss}, counts={"words": masked.sum()})
+        loss = masked_tokens(self.masked_token_logits(tokens[masked]), batch.ids[masked])
+        return Step({"mlm": loss}, counts={"mlm": masked.sum()})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

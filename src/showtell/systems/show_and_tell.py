@@ -1,6 +1,6 @@
-"""Show and Tell: a picture is the first word of its own caption.
+"""Show and Tell: an image is the first word of its own caption.
 
-    picture -> backbone (frozen) -> mean -> linear -> x_{-1}
+    image -> backbone (frozen) -> mean -> linear -> x_{-1}
     x_t = W_e S_t,   p_{t+1} = softmax(W_o RNN(x_t)),   t = 0 .. N-1
 
 Source: Vinyals et al. 2015, "Show and Tell", equations 10 to 13, with the sizes of Chopra 2019, "One
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.recurrent import Recurrent
-from showtell.objectives.causal_words import causal_words, next_words
+from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
 
 
@@ -36,47 +36,47 @@ class ShowAndTellConfig:
 
 
 class ShowAndTell(nn.Module):
-    """One network, four uses: captions, similar words, similar pictures, pictures from words."""
+    """One network, four uses: captions, similar words, similar images, images from words."""
 
     Config: ClassVar = ShowAndTellConfig
-    loss_weights: ClassVar = {"words": 1.0}
+    loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: ShowAndTellConfig) -> None:
         super().__init__()
         self.config = config
-        self.picture = nn.Linear(config.feature_width, config.width)
-        self.words = nn.Embedding(config.vocab_size, config.width)
+        self.image = nn.Linear(config.feature_width, config.width)
+        self.word_embedding = nn.Embedding(config.vocab_size, config.width)
         self.recurrent = Recurrent(config.cell, config.width, config.width, config.depth, config.dropout)
         self.output = nn.Linear(config.width, config.vocab_size)
 
-    def embed_image(self, batch: Batch) -> Encoded:
-        """The picture as the decoder reads it: one token, `[B 1 width]`."""
+    def encode_images(self, batch: Batch) -> Encoded:
+        """The image as the decoder reads it: one token, `[B 1 width]`."""
         assert batch.grid is not None
-        pooled = self.picture(batch.grid.mean(1))
+        pooled = self.image(batch.grid.mean(1))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V width]`."""
-        return self.words.weight.detach()
+        return self.word_embedding.weight.detach()
 
-    def remember(self, encoded: Encoded) -> State:
-        """All that a picture leaves is the state after reading it, `[B depth width]`."""
+    def prefill(self, encoded: Encoded) -> State:
+        """All that an image leaves is the state after reading it, `[B depth width]`."""
         return self.recurrent(encoded.pooled[:, None])[1]
 
-    def begin(self, memory: State) -> State:
-        """That state, one hypothesis a picture: `[B 1 depth width]`."""
+    def initial_state(self, memory: State) -> State:
+        """That state, one hypothesis an image: `[B 1 depth width]`."""
         return {k: t[:, None] for k, t in memory.items()}
 
-    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
-        out, flat = self.recurrent(self.words(ids.reshape(-1, 1)), flat)
+        out, flat = self.recurrent(self.word_embedding(ids.reshape(-1, 1)), flat)
         return self.output(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
-    def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Teacher forcing: logits `[T V]` of the real words after the first, row by row."""
-        words = F.dropout(self.words(ids[:, :-1]), self.config.dropout, self.training)
+        words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
         out, _ = self.recurrent(words, {k: t[owner] for k, t in memory.items()})
         out = F.dropout(out[keep[:, 1:]], self.config.dropout, self.training)
         return self.output(out)
@@ -86,9 +86,11 @@ class ShowAndTell(nn.Module):
         assert batch.owner is not None
         assert batch.ids is not None
         assert batch.keep is not None
-        logits = self.say(self.remember(self.embed_image(batch)), batch.owner, batch.ids, batch.keep)
-        loss = causal_words(logits, next_words(batch.ids, batch.keep), self.config.smoothing)
-        return Step({"words": loss}, counts={"words": len(logits)})
+        logits = self.teacher_forced_logits(
+            self.prefill(self.encode_images(batch)), batch.owner, batch.ids, batch.keep
+        )
+        loss = causal_tokens(logits, next_tokens(batch.ids, batch.keep), self.config.smoothing)
+        return Step({"lm": loss}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

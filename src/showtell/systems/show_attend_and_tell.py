@@ -1,4 +1,4 @@
-"""Show, Attend and Tell: for each word the decoder looks at a part of the picture.
+"""Show, Attend and Tell: for each word the decoder looks at a part of the image.
 
     a_1..a_N = backbone's grid (frozen) -> linear            h_0, c_0 = tanh(linear(mean a))
     z_t = beta_t * sum_i alpha_ti a_i,  alpha_t = softmax(f_att(a_i, h_{t-1})),  beta_t = sigmoid(f(h_{t-1}))
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.attention import AdditiveAttention
-from showtell.objectives.causal_words import causal_words, next_words
+from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
 from showtell.protocols import Encoded, State, Step
 
@@ -47,35 +47,35 @@ class ShowAttendAndTell(nn.Module):
     def __init__(self, config: ShowAttendAndTellConfig) -> None:
         super().__init__()
         self.config = config
-        self.loss_weights = {"words": 1.0, "coverage": config.coverage_weight}
-        self.picture = nn.Linear(config.feature_width, config.token_width)
-        self.words = nn.Embedding(config.vocab_size, config.word_width)
+        self.loss_weights = {"lm": 1.0, "coverage": config.coverage_weight}
+        self.image = nn.Linear(config.feature_width, config.token_width)
+        self.word_embedding = nn.Embedding(config.vocab_size, config.word_width)
         self.first = nn.Linear(config.token_width, 2 * config.width)
         self.attention = AdditiveAttention(config.token_width, config.width, config.attention_width)
         self.gate = nn.Linear(config.width, 1)
         self.cell = nn.LSTMCell(config.word_width + config.token_width, config.width)
         self.from_state = nn.Linear(config.width, config.word_width)
-        self.from_picture = nn.Linear(config.token_width, config.word_width, bias=False)
+        self.from_image = nn.Linear(config.token_width, config.word_width, bias=False)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
-        nn.init.normal_(self.words.weight, std=config.word_width**-0.5)
+        nn.init.normal_(self.word_embedding.weight, std=config.word_width**-0.5)
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The grid in the decoder's width, `[B N token_width]`."""
         assert batch.grid is not None
-        tokens = self.picture(batch.grid)
+        tokens = self.image(batch.grid)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V word_width]`."""
-        return self.words.weight.detach()
+        return self.word_embedding.weight.detach()
 
-    def remember(self, encoded: Encoded) -> State:
-        """Values, their attention keys, and the first state of each picture."""
+    def prefill(self, encoded: Encoded) -> State:
+        """Values, their attention keys, and the first state of each image."""
         h, c = self.first(encoded.pooled).tanh().chunk(2, -1)
         return {"values": encoded.tokens, "keys": self.attention.keys(encoded.tokens), "h": h, "c": c}
 
-    def begin(self, memory: State) -> State:
-        """One hypothesis a picture: `h, c [B 1 width]`."""
+    def initial_state(self, memory: State) -> State:
+        """One hypothesis an image: `h, c [B 1 width]`."""
         return {"h": memory["h"][:, None], "c": memory["c"][:, None]}
 
     def _turn(self, words: Tensor, memory: State, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
@@ -93,24 +93,24 @@ class ShowAttendAndTell(nn.Module):
         return h, c, context, weights
 
     def _logits(self, words: Tensor, h: Tensor, context: Tensor) -> Tensor:
-        mixed = words + self.from_state(h) + self.from_picture(context)
+        mixed = words + self.from_state(h) + self.from_image(context)
         mixed = F.dropout(mixed, self.config.dropout, self.training)
-        return F.linear(mixed, self.words.weight, self.bias)
+        return F.linear(mixed, self.word_embedding.weight, self.bias)
 
-    def advance(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
-        words = self.words(ids)
+        words = self.word_embedding(ids)
         h, c, context, _ = self._turn(words, memory, state["h"], state["c"])
         return self._logits(words, h, context), {"h": h, "c": c}
 
-    def say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Teacher forcing: logits `[T V]` of the real words after the first, row by row."""
         return self._say(memory, owner, ids, keep)[0]
 
     def _say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[T V]` and the attention that each token received, `[R N]`.
 
-        The captions of one picture stand side by side, `[B K ...]`, and share its keys and values. They
+        The captions of one image stand side by side, `[B K ...]`, and share its keys and values. They
         stand from long to short, so that whole columns `K` leave the loop early; all words share one
         vocabulary projection.
         """
@@ -124,7 +124,7 @@ class ShowAttendAndTell(nn.Module):
         columns = int(count.max())
         longest = lengths.new_zeros(columns).scatter_reduce(0, place, lengths, "amax")
 
-        words = F.dropout(self.words(ids[:, :-1]), self.config.dropout, self.training)
+        words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
         spread = words.new_zeros(len(count), columns, *words.shape[1:]).index_put((owner, place), words)
         h, c = (memory[name][:, None].expand(-1, columns, -1) for name in "hc")
         turns = []
@@ -136,18 +136,18 @@ class ShowAttendAndTell(nn.Module):
         return self._logits(words[real], h[real], context[real]), (alpha * real[..., None]).sum(1)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next word, and equal attention to all of the picture."""
+        """Cross-entropy of each next word, and equal attention to all of the image."""
         assert batch.owner is not None
         assert batch.ids is not None
         assert batch.keep is not None
-        memory = self.remember(self.embed_image(batch))
+        memory = self.prefill(self.encode_images(batch))
         logits, coverage = self._say(memory, batch.owner, batch.ids, batch.keep)
         return Step(
             {
-                "words": causal_words(logits, next_words(batch.ids, batch.keep), self.config.smoothing),
+                "lm": causal_tokens(logits, next_tokens(batch.ids, batch.keep), self.config.smoothing),
                 "coverage": doubly_stochastic(coverage, batch.keep[:, 1:].sum(1)),
             },
-            counts={"words": len(logits), "coverage": len(batch.ids)},
+            counts={"lm": len(logits), "coverage": len(batch.ids)},
         )
 
     def after_step(self, step: Step) -> None:

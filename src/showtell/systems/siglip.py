@@ -1,6 +1,6 @@
-"""SigLIP: two towers as in CLIP, and each pair of picture and text is judged on its own.
+"""SigLIP: two towers as in CLIP, and each pair of image and text is judged on its own.
 
-    picture -> patches + positions -> transformer -> norm -> attention pooling -> u / |u|
+    image -> patches + positions -> transformer -> norm -> attention pooling -> u / |u|
     text    -> words + positions -> transformer (both ways) -> norm -> last place -> linear -> v / |v|
     loss = -log sigmoid(z (e^t u.v + b)) over all pairs, z = 1 for partners and -1 else
 
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention_pooling import AttentionPooling
 from showtell.nn.embed import TextEmbedding, normalise
-from showtell.nn.picture import PictureEmbedding
+from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.sigmoid import pairwise_sigmoid
 from showtell.protocols import Encoded, Step
 from showtell.systems.clip import TowerConfig
-from showtell.systems.two_towers import TwoTowers
 
 
 def _base() -> TowerConfig:
@@ -38,7 +38,7 @@ class SigLIPConfig:
     """SigLIP ViT-B/16. Pixels are normalised by `mean` and `std`, of 0..1."""
 
     image: TowerConfig = field(default_factory=_base)
-    """Its width is that of the space that pictures and texts share."""
+    """Its width is that of the space that images and texts share."""
     text: TowerConfig = field(default_factory=_base)
     image_size: int = 224
     patch_size: int = 16
@@ -54,7 +54,7 @@ class SigLIPConfig:
 
 
 class SigLIP(TwoTowers):
-    """Pictures and texts in one space."""
+    """Images and texts in one space."""
 
     Config: ClassVar = SigLIPConfig
     loss_weights: ClassVar = {"pairs": 1.0}
@@ -62,7 +62,7 @@ class SigLIP(TwoTowers):
     def __init__(self, config: SigLIPConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.embed_patches = PictureEmbedding(c.image_size, c.patch_size, c.image.width, class_token=False)
+        self.embed_patches = ImageEmbedding(c.image_size, c.patch_size, c.image.width, class_token=False)
         self.image = Transformer.of(c.image, norm="pre")
         self.pool = AttentionPooling(
             c.image.width, c.image.num_heads, c.image.mlp_dim, activation=c.image.activation, eps=c.image.eps
@@ -70,18 +70,18 @@ class SigLIP(TwoTowers):
         self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
         self.text = Transformer.of(c.text, norm="pre")
         self.project_text = nn.Linear(c.text.width, c.image.width)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
+        self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.bias = nn.Parameter(torch.tensor(c.bias))
         self.apply(initialise)
 
-    def embed_image(self, batch: Batch) -> Encoded:
-        """The pictures' patches `[B N D]`, pooled to length 1, `[B D]`; any size of picture."""
+    def encode_images(self, batch: Batch) -> Encoded:
+        """The images' patches `[B N D]`, pooled to length 1, `[B D]`; any size of image."""
         assert batch.pixels is not None
-        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_scale.dtype)
+        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
         tokens = self.image(self.embed_patches(pixels))
         return Encoded(tokens, F.normalize(self.pool(tokens), dim=-1))
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """The texts' words `[R max_length D]`, pooled from the last place to length 1, `[R D]`.
 
         Every text is filled up to `max_length` and the filling is read, as in the training of the released
@@ -96,17 +96,17 @@ class SigLIP(TwoTowers):
         tokens = self.text(self.embed(ids))
         return Encoded(tokens, F.normalize(self.project_text(tokens[:, -1]), dim=-1), F.pad(keep, (0, room)))
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V D]`."""
-        return self.embed.words.weight.detach()
+        return self.embed.tokens.weight.detach()
 
-    def embed_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled pictures `[B D]` and texts `[R D]`."""
-        return self.embed_image(batch).pooled, self.embed_text(batch).pooled
+    def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """What is compared: the pooled images `[B D]` and texts `[R D]`."""
+        return self.encode_images(batch).pooled, self.encode_texts(batch).pooled
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
-        """The sigmoid loss of every picture with every text."""
-        return {"pairs": pairwise_sigmoid(images, texts, self.log_scale.exp(), self.bias, owner)}
+        """The sigmoid loss of every image with every text."""
+        return {"pairs": pairwise_sigmoid(images, texts, self.log_logit_scale.exp(), self.bias, owner)}
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

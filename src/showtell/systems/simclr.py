@@ -1,4 +1,4 @@
-"""SimCLR: two views of one picture attract, all other pictures of the batch repel.
+"""SimCLR: two views of one image attract, all other images of the batch repel.
 
     x~_1, x~_2 = two augmentations of x
     h = f(x~)  (backbone, mean over the grid: what is kept)      z = g(h)  (projector: thrown away)
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
-from showtell.nn.resnet import Stem
-from showtell.nn.tower import PictureTower, each_view
+from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.gather import gather_rows
 from showtell.objectives.views import nt_xent
 from showtell.protocols import Encoded, Step
@@ -39,7 +39,7 @@ class SimCLRConfig:
 
 
 class SimCLR(nn.Module):
-    """Contrastive learning of pictures without labels."""
+    """Contrastive learning of images without labels."""
 
     Config: ClassVar = SimCLRConfig
     loss_weights: ClassVar = {"nt_xent": 1.0}
@@ -47,13 +47,13 @@ class SimCLR(nn.Module):
     def __init__(self, config: SimCLRConfig) -> None:
         super().__init__()
         self.config = config
-        self.tower = PictureTower(config.backbone, config.stem)
+        self.tower = ImageTower(config.backbone, config.stem)
         width = config.projection_width
         self.projector = nn.Sequential(
             *mlp(self.tower.width, config.hidden_width, width), nn.BatchNorm1d(width)
         )
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)
@@ -63,7 +63,7 @@ class SimCLR(nn.Module):
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """NT-Xent of the two `batch.views`, among the pictures of all processes."""
+        """NT-Xent of the two `batch.views`, among the images of all processes."""
         assert batch.views is not None
         first, second = each_view(self.project, batch.views, self.config.joint_statistics)
         loss = nt_xent(gather_rows(first), gather_rows(second), self.config.temperature)

@@ -1,11 +1,11 @@
-"""SimMIM: hide patches of a picture and predict their pixels; nothing more is needed.
+"""SimMIM: hide patches of an image and predict their pixels; nothing more is needed.
 
     patches -> linear -> a hidden one becomes the mask token -> + positions -> transformer
     -> one linear layer -> the pixels of each patch        loss = |predicted - true|, of the hidden alone
 
 Source: Xie et al. 2022, "SimMIM: a simple framework for masked image modeling", figure 1, section 3.
 
-Nothing in that loss keeps the vectors of all pictures from pointing almost the same way. So a picture's
+Nothing in that loss keeps the vectors of all images from pointing almost the same way. So an image's
 vector is standardised, as He et al. 2022, "Masked autoencoders are scalable vision learners", do before they
 classify (appendix A.1).
 """
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from showtell.data.batch import Batch
 from showtell.errors import UsageError
+from showtell.nn.backbones.resnet import Stem
+from showtell.nn.backbones.vit import SHAPES, VisionTransformer
 from showtell.nn.pool import mean_token
-from showtell.nn.resnet import Stem
-from showtell.nn.tower import PictureTower
-from showtell.nn.vision_transformer import SHAPES, VisionTransformer
+from showtell.nn.towers import ImageTower
 from showtell.objectives.masked_pixels import mask_patches, masked_pixels, normalise_patches
 from showtell.protocols import Encoded, Step
 
@@ -43,7 +43,7 @@ class SimMIMConfig:
 
 
 class SimMIM(nn.Module):
-    """Learning of pictures without labels, from their own pixels.
+    """Learning of images without labels, from their own pixels.
 
     Raises `UsageError` for a backbone that is no transformer.
     """
@@ -59,7 +59,7 @@ class SimMIM(nn.Module):
                 f"not {config.backbone!r}"
             )
         self.config = config
-        self.tower = PictureTower(config.backbone, config.stem)
+        self.tower = ImageTower(config.backbone, config.stem)
         self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(self.tower.width), std=0.02))
         self.predictor = nn.Linear(self.tower.width, 3 * self._net.patches.patch_size**2)
         self.standardise = nn.BatchNorm1d(self.tower.width, affine=False)
@@ -69,7 +69,7 @@ class SimMIM(nn.Module):
         assert isinstance(self.tower.net, VisionTransformer)
         return self.tower.net
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """One token a patch `[B N D]` of `batch.pixels`, none hidden, and their mean, standardised."""
         assert batch.pixels is not None
         tokens = self.tower.grid(batch.pixels)

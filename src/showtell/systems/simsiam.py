@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
-from showtell.nn.resnet import Stem
-from showtell.nn.tower import PictureTower, each_view
+from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.views import simsiam_loss
 from showtell.protocols import Encoded, Rate, Step
 
@@ -37,7 +37,7 @@ class SimSiamConfig:
 
 
 class SimSiam(nn.Module):
-    """Learning of pictures without labels, negatives or a teacher."""
+    """Learning of images without labels, negatives or a teacher."""
 
     Config: ClassVar = SimSiamConfig
     loss_weights: ClassVar = {"simsiam": 1.0}
@@ -47,7 +47,7 @@ class SimSiam(nn.Module):
     def __init__(self, config: SimSiamConfig) -> None:
         super().__init__()
         self.config = config
-        self.tower = PictureTower(config.backbone, config.stem)
+        self.tower = ImageTower(config.backbone, config.stem)
         width = config.projection_width
         # The last batch norm has no gain and no shift: the loss reads directions alone.
         self.projector = nn.Sequential(
@@ -55,7 +55,7 @@ class SimSiam(nn.Module):
         )
         self.predictor = mlp(width, config.bottleneck_width, width, bias=True)
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
         assert batch.pixels is not None
         return self.tower.encode(batch.pixels)

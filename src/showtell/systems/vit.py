@@ -19,7 +19,7 @@ from showtell.data.batch import Batch
 from showtell.nn.embed import normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
-from showtell.nn.picture import PictureEmbedding
+from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.positions import Positions
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded, Step
@@ -54,15 +54,15 @@ class ViTEncoder(nn.Module):
     def __init__(self, config: ViTEncoderConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.embed = PictureEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
+        self.embed = ImageEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
         self.apply(initialise)
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first.
 
-        Pictures of another size than the trained one get resized positions.
+        Images of another size than the trained one get resized positions.
         """
         assert batch.pixels is not None
         c = self.config
@@ -99,9 +99,9 @@ class ViT(ViTEncoder):
         initialise(self.classifier)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the pictures' classes."""
+        """Cross-entropy of the images' classes."""
         assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.embed_image(batch)), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
 
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B num_classes]`."""

@@ -1,6 +1,6 @@
-"""VSE++: a picture must be nearer to its caption than the nearest wrong caption, and the other way round.
+"""VSE++: an image must be nearer to its caption than the nearest wrong caption, and the other way round.
 
-    picture -> backbone (frozen) -> mean -> linear -> u / |u|
+    image -> backbone (frozen) -> mean -> linear -> u / |u|
     text    -> words -> GRU -> last state -> v / |v|
     loss = max_j [m - u.v + u.v_j]_+  +  max_i [m - u.v + u_i.v]_+
 
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.hinge import hardest_hinge, sum_hinge
 from showtell.protocols import Encoded, Step
-from showtell.systems.two_towers import TwoTowers
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class VSEConfig:
 
 
 class VSE(TwoTowers):
-    """Pictures and texts in one space."""
+    """Images and texts in one space."""
 
     Config: ClassVar = VSEConfig
     loss_weights: ClassVar = {"hinge": 1.0}
@@ -50,32 +50,32 @@ class VSE(TwoTowers):
     def __init__(self, config: VSEConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.picture = nn.Linear(c.feature_width, c.width)
-        self.words = nn.Embedding(c.vocab_size, c.word_width)
+        self.image = nn.Linear(c.feature_width, c.width)
+        self.word_embedding = nn.Embedding(c.vocab_size, c.word_width)
         self.recurrent = Recurrent("gru", c.word_width, c.width, c.depth)
         # As the authors' program: the paper does not say.
-        nn.init.xavier_uniform_(self.picture.weight)
-        nn.init.zeros_(self.picture.bias)
-        nn.init.uniform_(self.words.weight, -0.1, 0.1)
+        nn.init.xavier_uniform_(self.image.weight)
+        nn.init.zeros_(self.image.bias)
+        nn.init.uniform_(self.word_embedding.weight, -0.1, 0.1)
         self.updates: Tensor
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
-    def embed_image(self, batch: Batch) -> Encoded:
+    def encode_images(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
         assert batch.grid is not None
-        pooled = F.normalize(self.picture(batch.grid.mean(1)), dim=-1)
+        pooled = F.normalize(self.image(batch.grid.mean(1)), dim=-1)
         return Encoded(pooled[:, None], pooled)
 
-    def embed_text(self, batch: Batch) -> Encoded:
+    def encode_texts(self, batch: Batch) -> Encoded:
         """The states after each word `[R L width]`, pooled as the last one, of length 1."""
         assert batch.ids is not None
         assert batch.keep is not None
-        tokens, _ = self.recurrent(self.words(batch.ids))
+        tokens, _ = self.recurrent(self.word_embedding(batch.ids))
         return Encoded(tokens, F.normalize(last_token(tokens, batch.keep, None), dim=-1), batch.keep)
 
-    def word_vectors(self) -> Tensor:
+    def token_embeddings(self) -> Tensor:
         """`[V word_width]`."""
-        return self.words.weight.detach()
+        return self.word_embedding.weight.detach()
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """The hinge: of every rival at first, then of the hardest."""

@@ -1,4 +1,4 @@
-"""Captions of encoded pictures, as text with how sure the model is."""
+"""Captions of encoded images, as text with how sure the model is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 import torch
 
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.protocols import Captions, Encoded
+from showtell.protocols import Captioner, Encoded
 from showtell.tasks.decoding import beam_search, nucleus
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What the model says of a picture."""
+    """What the model says of an image."""
 
     text: str
     logprob: float
@@ -24,7 +24,7 @@ class Caption:
 
 
 def caption(
-    system: Captions,
+    system: Captioner,
     tokenizer: WordTokenizer,
     encoded: Encoded,
     *,
@@ -33,9 +33,9 @@ def caption(
     sample: Literal["nucleus"] | None = None,
     seed: int = 0,
 ) -> list[list[Caption]]:
-    """`num` captions of each of the `B` pictures, best first; unknown words are never said."""
+    """`num` captions of each of the `B` images, best first; unknown words are never said."""
     with torch.inference_mode():
-        memory = system.remember(encoded)
+        memory = system.prefill(encoded)
     banned = (tokenizer.pad, tokenizer.unknown)
     if sample == "nucleus":
         generator = torch.Generator(encoded.pooled.device).manual_seed(seed)

@@ -1,6 +1,6 @@
 """Turn next-word probabilities into captions: beam search and nucleus sampling.
 
-Both keep the whole state of every hypothesis, batched over pictures, so hypotheses that end in the same
+Both keep the whole state of every hypothesis, batched over images, so hypotheses that end in the same
 word never share a memory.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from showtell.protocols import Speaks, State
+from showtell.protocols import Decoder, State
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Hypothesis:
 
 def _pick(state: State, parent: Tensor) -> State:
     """The states of the chosen parents: `[B K ...]` by `parent [B J]` to `[B J ...]`."""
-    picture = torch.arange(len(parent), device=parent.device)[:, None]
-    return {name: value[picture, parent] for name, value in state.items()}
+    image = torch.arange(len(parent), device=parent.device)[:, None]
+    return {name: value[image, parent] for name, value in state.items()}
 
 
 def _next_logits(
-    system: Speaks, memory: State, state: State, words: Tensor, banned: list[int]
+    system: Decoder, memory: State, state: State, words: Tensor, banned: list[int]
 ) -> tuple[Tensor, State]:
-    logits, state = system.advance(memory, state, words)
+    logits, state = system.step(memory, state, words)
     return logits.index_fill(
         -1, torch.tensor(banned, dtype=torch.int64, device=logits.device), -torch.inf
     ), state
@@ -46,7 +46,7 @@ def _next_logits(
 
 @torch.inference_mode()
 def beam_search(
-    system: Speaks,
+    system: Decoder,
     memory: State,
     *,
     start: int,
@@ -57,23 +57,23 @@ def beam_search(
     length_penalty: float = 0.7,
     banned: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
-    """The `num` best captions of each picture, of at most `max_words` words, best first.
+    """The `num` best captions of each image, of at most `max_words` words, best first.
 
     Captions rank by `logprob / (words + 1) ** length_penalty`: 0 ranks by probability, which prefers short
     captions; 1 by the mean, which prefers long ones. The search stops when no open hypothesis can still
-    enter any picture's best. `beam=1` is greedy decoding. `banned` ids are never said.
+    enter any image's best. `beam=1` is greedy decoding. `banned` ids are never said.
 
     Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
     section 7, for the length normalisation.
     """
     if num > beam:
         raise ValueError(f"num={num} captions need a beam of at least {num}, not {beam}")
-    state = system.begin(memory)
-    num_pictures, device = len(next(iter(state.values()))), next(iter(state.values())).device
-    words = torch.full((num_pictures, 1), start, device=device)
-    scores = torch.zeros(num_pictures, 1, device=device)
-    history = torch.empty(num_pictures, 1, 0, dtype=torch.int64, device=device)
-    best: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(num_pictures)]
+    state = system.initial_state(memory)
+    num_images, device = len(next(iter(state.values()))), next(iter(state.values())).device
+    words = torch.full((num_images, 1), start, device=device)
+    scores = torch.zeros(num_images, 1, device=device)
+    history = torch.empty(num_images, 1, 0, dtype=torch.int64, device=device)
+    best: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(num_images)]
 
     for length in range(max_words + 1):
         logits, state = _next_logits(system, memory, state, words, [start, *banned])
@@ -104,7 +104,7 @@ def beam_search(
 
 @torch.inference_mode()
 def nucleus(
-    system: Speaks,
+    system: Decoder,
     memory: State,
     *,
     start: int,
@@ -117,7 +117,7 @@ def nucleus(
     banned: Sequence[int] = (),
     say_start: bool = False,
 ) -> list[list[Hypothesis]]:
-    """`num` sampled captions of each picture, the most probable a word first.
+    """`num` sampled captions of each image, the most probable a word first.
 
     Each word is drawn from the smallest set of words whose probability reaches `top_p`. The reported
     log-probabilities are the model's own, not those of the cut distribution. With `say_start` the start may
@@ -125,19 +125,19 @@ def nucleus(
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
-    state = system.begin(memory)
-    num_pictures, device = len(next(iter(state.values()))), next(iter(state.values())).device
-    state = _pick(state, torch.zeros(num_pictures, num, dtype=torch.int64, device=device))
-    words = torch.full((num_pictures, num), start, device=device)
-    history = torch.empty(num_pictures, num, 0, dtype=torch.int64, device=device)
-    logprob = torch.zeros(num_pictures, num, device=device)
-    ended = torch.zeros(num_pictures, num, dtype=torch.bool, device=device)
+    state = system.initial_state(memory)
+    num_images, device = len(next(iter(state.values()))), next(iter(state.values())).device
+    state = _pick(state, torch.zeros(num_images, num, dtype=torch.int64, device=device))
+    words = torch.full((num_images, num), start, device=device)
+    history = torch.empty(num_images, num, 0, dtype=torch.int64, device=device)
+    logprob = torch.zeros(num_images, num, device=device)
+    ended = torch.zeros(num_images, num, dtype=torch.bool, device=device)
     never = [*banned] if say_start else [start, *banned]
     for length in range(max_words + 1):
         logits, state = _next_logits(system, memory, state, words, never)
         probs, order = (logits / temperature).softmax(-1).sort(-1, descending=True)
         probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
-        drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(num_pictures, num, 1)
+        drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(num_images, num, 1)
         words = order.gather(-1, drawn).squeeze(-1).masked_fill(ended | (length == max_words), end)
         step = logits.log_softmax(-1).gather(-1, words[..., None]).squeeze(-1)
         logprob = logprob + step.masked_fill(ended, 0.0)

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.objectives.causal_words import predicted
-from showtell.objectives.masked_words import Masked
-from showtell.protocols import Continues, Guesses
+from showtell.objectives.causal_tokens import predicted
+from showtell.objectives.masked_tokens import Masked
+from showtell.protocols import CausalLanguageModel, MaskedLanguageModel
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Score:
 
 
 @torch.inference_mode()
-def guess_hidden(system: Guesses, batches: Iterable[tuple[Batch, Masked]]) -> Score:
+def predict_masked(system: MaskedLanguageModel, batches: Iterable[tuple[Batch, Masked]]) -> Score:
     """Guess the words that are hidden in each batch."""
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
         for batch, (ids, masked) in batches:
             assert batch.ids is not None
-            tokens = system.embed_text(replace(batch, ids=ids)).tokens
-            yield system.guess(tokens[masked]), batch.ids[masked]
+            tokens = system.encode_texts(replace(batch, ids=ids)).tokens
+            yield system.masked_token_logits(tokens[masked]), batch.ids[masked]
 
     return _add(answers())
 
 
 @torch.inference_mode()
-def predict_next(system: Continues, batches: Iterable[Batch]) -> Score:
+def predict_next(system: CausalLanguageModel, batches: Iterable[Batch]) -> Score:
     """Predict every word of each text but its first."""
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
@@ -48,8 +48,8 @@ def predict_next(system: Continues, batches: Iterable[Batch]) -> Score:
             assert batch.ids is not None
             assert batch.keep is not None
             chosen = predicted(batch.keep, batch.sequences)
-            tokens = system.embed_text(batch).tokens[:, :-1]
-            yield system.next_word(tokens[chosen]), batch.ids[:, 1:][chosen]
+            tokens = system.encode_texts(batch).tokens[:, :-1]
+            yield system.next_token_logits(tokens[chosen]), batch.ids[:, 1:][chosen]
 
     return _add(answers())
 

@@ -1,7 +1,7 @@
 """How good captions and searches are, in the figures that papers report.
 
 Sentences are lists of words, split and lower-cased by one tokenizer on both sides. `hypotheses` holds one
-sentence a picture, `references` one or several a picture. Scores run from 0 to 1, CIDEr's from 0 to 10.
+sentence an image, `references` one or several an image. Scores run from 0 to 1, CIDEr's from 0 to 10.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def bleu(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]
     from sacrebleu.metrics import BLEU
 
     _check(hypotheses, references)
-    # sacrebleu wants as many references of each picture: the last said again changes nothing.
+    # sacrebleu wants as many references of each image: the last said again changes nothing.
     streams = max(map(len, references))
     total = BLEU(tokenize="none", smooth_method="none", force=True).corpus_score(
         [" ".join(words) for words in hypotheses],
@@ -71,9 +71,9 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
 
         CIDEr = 10 / 4 sum_n mean_refs exp(-(l_h - l_r)^2 / 2 sigma^2) min(h_n, r_n) . r_n / |h_n| |r_n|
 
-    where `h_n`, `r_n` are tf-idf vectors of n-grams and document frequencies are counted over the pictures
+    where `h_n`, `r_n` are tf-idf vectors of n-grams and document frequencies are counted over the images
     of `references`. This is what captioning papers call CIDEr and the paper itself CIDEr-D, with sigma 6,
-    without stemming, as in COCO's evaluation. Rarity cannot be told from a single picture, which scores 0.
+    without stemming, as in COCO's evaluation. Rarity cannot be told from a single image, which scores 0.
     Source: Vedantam et al. 2015, "CIDEr", section 4 and that on gameability.
 
     >>> captions = ["a dog runs on grass".split(), "two men eat red soup".split()]
@@ -81,14 +81,14 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
     10.0
     """
     _check(hypotheses, references)
-    log_pictures = math.log(len(references))
+    log_images = math.log(len(references))
     total = 0.0
     for order in range(1, NGRAM_ORDER + 1):
         counts = [[_ngrams(ref, order) for ref in refs] for refs in references]
         frequency = Counter(gram for refs in counts for gram in set().union(*refs))
-        idf = {gram: log_pictures - math.log(n) for gram, n in frequency.items()}
+        idf = {gram: log_images - math.log(n) for gram, n in frequency.items()}
         for words, refs, ref_counts in zip(hypotheses, references, counts, strict=True):
-            said = {gram: n * idf.get(gram, log_pictures) for gram, n in _ngrams(words, order).items()}
+            said = {gram: n * idf.get(gram, log_images) for gram, n in _ngrams(words, order).items()}
             said_norm = _norm(said)
             for ref, grams in zip(refs, ref_counts, strict=True):
                 meant = {gram: n * idf[gram] for gram, n in grams.items()}
@@ -103,10 +103,10 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
 
 
 def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Place of each query's own picture among all, 1 for the best, `int64 [Q]`.
+    """Place of each query's own image among all, 1 for the best, `int64 [Q]`.
 
-    `scores [Q N]`, higher is better; `targets [Q]` the own picture's column. Ties count against the
-    searcher: who scores all pictures alike, or not a number, ranks last.
+    `scores [Q N]`, higher is better; `targets [Q]` the own image's column. Ties count against the
+    searcher: who scores all images alike, or not a number, ranks last.
 
     >>> ranks(np.array([[0.9, 0.1, 0.5], [0.3, 0.3, 0.3]]), [2, 0]).tolist()
     [2, 3]
@@ -117,7 +117,7 @@ def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray
 
 
 def recall(ranks: Sequence[int] | np.ndarray, at: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
-    """R@k: share of queries whose own picture is among the first k, by k.
+    """R@k: share of queries whose own image is among the first k, by k.
 
     >>> recall([1, 3, 50, 8])
     {1: 0.25, 5: 0.5, 10: 0.75}
@@ -126,7 +126,7 @@ def recall(ranks: Sequence[int] | np.ndarray, at: Sequence[int] = (1, 5, 10)) ->
 
 
 def median_rank(ranks: Sequence[int] | np.ndarray) -> float:
-    """The place that half of the queries' own pictures reach.
+    """The place that half of the queries' own images reach.
 
     >>> median_rank([1, 3, 50, 8])
     5.5
@@ -148,9 +148,9 @@ def perplexity(logprob: float, predictions: int) -> float:
 
 def _check(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> None:
     if len(hypotheses) != len(references):
-        raise ValueError(f"{len(hypotheses)} hypotheses for the references of {len(references)} pictures")
+        raise ValueError(f"{len(hypotheses)} hypotheses for the references of {len(references)} images")
     if not references or not all(references):
-        raise ValueError("every picture needs at least one reference, and there must be a picture")
+        raise ValueError("every image needs at least one reference, and there must be an image")
 
 
 def _ngrams(words: Sentence, order: int) -> Counter[tuple[str, ...]]:

@@ -20,7 +20,7 @@ class TrainConfig:
     accumulate: int = 1
     """Batches whose gradients are averaged into one update."""
     chunk_size: int = 0
-    """Pictures of a contrastive batch that are computed at once, for the gradients of all; 0 takes all."""
+    """Images of a contrastive batch that are computed at once, for the gradients of all; 0 takes all."""
     optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     """At its peak."""

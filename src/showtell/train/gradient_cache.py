@@ -24,7 +24,7 @@ from showtell.data.batch import Batch
 from showtell.protocols import Contrastive, Step
 
 FIELDS = ("pixels", "grid"), ("ids", "keep", "segments", "sequences", "positions")
-"""Of a batch, what has a row a picture, and what has a row a text."""
+"""Of a batch, what has a row an image, and what has a row a text."""
 
 
 def cached_backward(
@@ -38,7 +38,7 @@ def cached_backward(
 ) -> Step:
     """Add the gradients of `total(step)` to the weights, `step` being what `system(batch)` would compute.
 
-    At most `chunk_size` pictures, and as many texts as go with them, are ever in a graph together.
+    At most `chunk_size` images, and as many texts as go with them, are ever in a graph together.
     `autocast()` surrounds all that `forward` would. The system's vectors must not depend on what else is in
     a chunk (no batch norm).
 
@@ -55,7 +55,7 @@ def cached_backward(
         torch.manual_seed(seeds[index])
         own = torch.Generator(generator.device).manual_seed(seeds[index])
         with autocast():
-            return system.embed_pairs(chunks[index], own)
+            return system.encode_pairs(chunks[index], own)
 
     with torch.no_grad():
         embedded = [embed(index) for index in range(len(chunks))]
@@ -76,12 +76,12 @@ def cached_backward(
 
 
 def divide(batch: Batch, chunk_size: int) -> list[Batch]:
-    """Pictures and texts in equally many parts, of at most `chunk_size` pictures each, in their order.
+    """Images and texts in equally many parts, of at most `chunk_size` images each, in their order.
 
-    A text need not be in the part of its picture: they meet only when all vectors are there.
+    A text need not be in the part of its image: they meet only when all vectors are there.
     """
-    pictures, texts = ({n: t for n in names if (t := getattr(batch, n)) is not None} for names in FIELDS)
-    num_pictures, num_texts = (len(next(iter(some.values()))) for some in (pictures, texts))
-    parts = min(math.ceil(num_pictures / chunk_size), num_texts)
-    cut = {name: tensor.tensor_split(parts) for name, tensor in (pictures | texts).items()}
+    images, texts = ({n: t for n in names if (t := getattr(batch, n)) is not None} for names in FIELDS)
+    num_images, num_texts = (len(next(iter(some.values()))) for some in (images, texts))
+    parts = min(math.ceil(num_images / chunk_size), num_texts)
+    cut = {name: tensor.tensor_split(parts) for name, tensor in (images | texts).items()}
     return [Batch(**{name: tensors[part] for name, tensors in cut.items()}) for part in range(parts)]

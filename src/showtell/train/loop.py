@@ -16,15 +16,15 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from showtell.checkpoint.folder import standing
 from showtell.data.batch import Batch
 from showtell.data.prefetch import prefetch
 from showtell.errors import UsageError, UserError
 from showtell.protocols import Step
 from showtell.train.config import TrainConfig
-from showtell.train.folder import standing
-from showtell.train.log import Display, Metrics
+from showtell.train.distributed import count, from_first, largest, rank
 from showtell.train.memory import keep_freed_memory
-from showtell.train.processes import count, from_first, largest, rank
+from showtell.train.metrics_log import Display, Metrics
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update

@@ -20,7 +20,7 @@ MOMENTS = {
 def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
     """AdamW, LARS or SGD, with decay on matrices alone: biases, gains and other vectors are left free.
 
-    A system that `HasRates` gets groups of their own for its parts; LARS adapts what decays.
+    A system that `HasLearningRates` gets groups of their own for its parts; LARS adapts what decays.
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", for AdamW; SGD and LARS add
     the decay to the gradient.

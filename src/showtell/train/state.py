@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from showtell.checkpoint.folder import replace_folder, standing, write_json
+from showtell.checkpoint.tensors import named_tensors, read_tensors, write_tensors
 from showtell.data.json import read_object
 from showtell.errors import UsageError
-from showtell.nn.batch_norm import synchronise
-from showtell.train.average import Average
+from showtell.nn.cpu.batch_norm import synchronise
 from showtell.train.config import TrainConfig
-from showtell.train.folder import replace_folder, standing, write_json
+from showtell.train.distributed import count, from_first, rank, same_weights
+from showtell.train.ema import Average
+from showtell.train.fsdp import divided, put, whole
 from showtell.train.optimiser import MOMENTS, build_optimiser
-from showtell.train.processes import count, from_first, rank, same_weights
-from showtell.train.shard import divided, put, whole
-from showtell.train.tensors import named_tensors, read_tensors, write_tensors
 
 HARMLESS = ("train.prefetch", "train.watch_every", "train.checkpoint_every")
 

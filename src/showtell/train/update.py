@@ -20,9 +20,9 @@ from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
+from showtell.train.distributed import average_gradients, count, gathered, mean, rank, shared
 from showtell.train.gradient_cache import cached_backward
 from showtell.train.optimiser import set_rates
-from showtell.train.processes import average_gradients, count, gathered, mean, rank, shared
 from showtell.train.schedule import learning_rate
 from showtell.train.signals import Signals
 from showtell.train.state import Progress, TrainState

@@ -1,4 +1,4 @@
-"""How pictures are prepared for a model, in and out of `preprocessor_config.json`."""
+"""How images are prepared for a model, in and out of `preprocessor_config.json`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from PIL import Image
 
+from showtell.data.images.preprocess import FILTERS, Preprocessing
 from showtell.data.json import read_object
-from showtell.data.preparation import FILTERS, Preparation
 from showtell.errors import UserError
 
 FILE = "preprocessor_config.json"
-# What the reference prepares the pictures of a model with; with everything said, all do the same.
+# What the reference prepares the images of a model with; with everything said, all do the same.
 PROCESSORS = {
     "vit": "ViTImageProcessor",
     "clip": "CLIPImageProcessor",
@@ -27,7 +27,7 @@ FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """From a decoded picture to what the network reads."""
+    """From a decoded image to what the network reads."""
 
     version: str
     """Of `data.preparation`: `crop224-v1`."""
@@ -37,7 +37,7 @@ class Preprocessor:
 
 
 def read_preprocessor(folder: Path) -> Preprocessor:
-    """What the folder of a model says of its pictures.
+    """What the folder of a model says of its images.
 
     Raises `UserError` when it says nothing, or asks for what showtell does not do, naming the setting.
     """
@@ -48,7 +48,7 @@ def read_preprocessor(folder: Path) -> Preprocessor:
         theirs = read_object(file).get("image_processor")
     if not isinstance(theirs, dict):
         raise UserError(
-            f"{folder} lacks {FILE}, which says how pictures are prepared; "
+            f"{folder} lacks {FILE}, which says how images are prepared; "
             "copy it from where the weights are from"
         )
     try:
@@ -62,7 +62,7 @@ def preprocessor_config(ours: Preprocessor, model_type: str) -> dict[str, Any]:
 
     Raises `ValueError` for a version that stands for nothing.
     """
-    prepare = Preparation.of(ours.version)
+    prepare = Preprocessing.of(ours.version)
     crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
     return {
         "image_processor_type": PROCESSORS[model_type],
@@ -105,12 +105,12 @@ def _version(theirs: Mapping[str, Any]) -> str:
         size = {"shortest_edge": size} if crops else {"height": size, "width": size}
     if not crops:
         side = _square(size, "size")
-        return Preparation("squash", side, side, filter).version
+        return Preprocessing("squash", side, side, filter).version
     cut = theirs["crop_size"]
     side = cut if isinstance(cut, int) else _square(cut, "crop_size")
     if set(size) != {"shortest_edge"}:
         raise ValueError(f"size {size} is no shortest_edge, and is cropped")
-    return Preparation("crop", side, int(size["shortest_edge"]), filter).version
+    return Preprocessing("crop", side, int(size["shortest_edge"]), filter).version
 
 
 def _square(size: Mapping[str, int], name: str) -> int:

@@ -108,9 +108,9 @@ def table(ours: BERTEncoderConfig) -> list[Rename]:
         out += linear("pooler.project", f"{prefix}pooler.dense")
     if heads:
         out += [
-            rename("words.bias", "cls.predictions.bias"),
-            *linear("words.project", "cls.predictions.transform.dense"),
-            *linear("words.norm", "cls.predictions.transform.LayerNorm"),
+            rename("mlm_head.bias", "cls.predictions.bias"),
+            *linear("mlm_head.project", "cls.predictions.transform.dense"),
+            *linear("mlm_head.norm", "cls.predictions.transform.LayerNorm"),
         ]
         if ours.pooler:
             out += linear("next_sentence", "cls.seq_relationship")
@@ -121,7 +121,7 @@ def encoder(prefix: str, depth: int) -> list[Rename]:
     """Embedding and blocks, which RoBERTa names alike."""
     embeddings = f"{prefix}embeddings"
     out = [
-        rename("embed.words.weight", f"{embeddings}.word_embeddings.weight"),
+        rename("embed.tokens.weight", f"{embeddings}.word_embeddings.weight"),
         rename("embed.positions.weight", f"{embeddings}.position_embeddings.weight"),
         rename("embed.segments.weight", f"{embeddings}.token_type_embeddings.weight"),
         *linear("embed.norm", f"{embeddings}.LayerNorm"),
@@ -133,8 +133,8 @@ def encoder(prefix: str, depth: int) -> list[Rename]:
             *linear(f"{block}.attention.qkv", *qkv),
             *linear(f"{block}.attention.output", f"{layer}.attention.output.dense"),
             *linear(f"{block}.attention_norm", f"{layer}.attention.output.LayerNorm"),
-            *linear(f"{block}.mlp.widen", f"{layer}.intermediate.dense"),
-            *linear(f"{block}.mlp.narrow", f"{layer}.output.dense"),
+            *linear(f"{block}.mlp.up", f"{layer}.intermediate.dense"),
+            *linear(f"{block}.mlp.down", f"{layer}.output.dense"),
             *linear(f"{block}.mlp_norm", f"{layer}.output.LayerNorm"),
         ]
     return out

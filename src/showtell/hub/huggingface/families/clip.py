@@ -71,7 +71,7 @@ def table(ours: CLIPConfig) -> list[Rename]:
     """Every tensor; their patches are a convolution's."""
     size, vision = ours.patch_size, "vision_model.embeddings"
     return [
-        rename("log_scale", "logit_scale"),
+        rename("log_logit_scale", "logit_scale"),
         rename("image.embed.class_token", f"{vision}.class_embedding"),
         rename("image.embed.positions.table", f"{vision}.position_embedding.weight"),
         rename(
@@ -82,7 +82,7 @@ def table(ours: CLIPConfig) -> list[Rename]:
         *linear("image.norm", "vision_model.pre_layrnorm"),
         *linear("image.transformer.norm", "vision_model.post_layernorm"),
         *blocks("image.transformer", "vision_model", ours.image.depth),
-        rename("embed.words.weight", "text_model.embeddings.token_embedding.weight"),
+        rename("embed.tokens.weight", "text_model.embeddings.token_embedding.weight"),
         rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
         *linear("text.norm", "text_model.final_layer_norm"),
         *blocks("text", "text_model", ours.text.depth),
@@ -101,8 +101,8 @@ def blocks(mine: str, theirs: str, depth: int) -> list[Rename]:
             *linear(f"{block}.attention.qkv", *qkv),
             *linear(f"{block}.attention.output", f"{layer}.self_attn.out_proj"),
             *linear(f"{block}.attention_norm", f"{layer}.layer_norm1"),
-            *linear(f"{block}.mlp.widen", f"{layer}.mlp.fc1"),
-            *linear(f"{block}.mlp.narrow", f"{layer}.mlp.fc2"),
+            *linear(f"{block}.mlp.up", f"{layer}.mlp.fc1"),
+            *linear(f"{block}.mlp.down", f"{layer}.mlp.fc2"),
             *linear(f"{block}.mlp_norm", f"{layer}.layer_norm2"),
         ]
     return out

@@ -93,8 +93,8 @@ def table(ours: DINOv2Config) -> list[Rename]:
             *linear(f"{block}.attention.output", f"{layer}.attention.output.dense"),
             *linear(f"{block}.attention_norm", f"{layer}.norm1"),
             rename(f"{block}.attention_scale.scale", f"{layer}.layer_scale1.lambda1"),
-            *linear(f"{block}.mlp.widen", f"{layer}.mlp.{mlp[0]}"),
-            *linear(f"{block}.mlp.narrow", f"{layer}.mlp.{mlp[1]}"),
+            *linear(f"{block}.mlp.up", f"{layer}.mlp.{mlp[0]}"),
+            *linear(f"{block}.mlp.down", f"{layer}.mlp.{mlp[1]}"),
             *linear(f"{block}.mlp_norm", f"{layer}.norm2"),
             rename(f"{block}.mlp_scale.scale", f"{layer}.layer_scale2.lambda1"),
         ]

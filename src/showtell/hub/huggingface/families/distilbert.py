@@ -74,15 +74,15 @@ def table(ours: BERTEncoderConfig) -> list[Rename]:
     heads = isinstance(ours, BERTConfig)
     prefix = "distilbert." if heads else ""
     out = [
-        rename("embed.words.weight", f"{prefix}embeddings.word_embeddings.weight"),
+        rename("embed.tokens.weight", f"{prefix}embeddings.word_embeddings.weight"),
         rename("embed.positions.weight", f"{prefix}embeddings.position_embeddings.weight"),
         *linear("embed.norm", f"{prefix}embeddings.LayerNorm"),
     ]
     if heads:
         out += [
-            rename("words.bias", "vocab_projector.bias"),
-            *linear("words.project", "vocab_transform"),
-            *linear("words.norm", "vocab_layer_norm"),
+            rename("mlm_head.bias", "vocab_projector.bias"),
+            *linear("mlm_head.project", "vocab_transform"),
+            *linear("mlm_head.norm", "vocab_layer_norm"),
         ]
     for i in range(ours.depth):
         block, layer = f"transformer.blocks.{i}", f"{prefix}transformer.layer.{i}"
@@ -91,8 +91,8 @@ def table(ours: BERTEncoderConfig) -> list[Rename]:
             *linear(f"{block}.attention.qkv", *qkv),
             *linear(f"{block}.attention.output", f"{layer}.attention.out_lin"),
             *linear(f"{block}.attention_norm", f"{layer}.sa_layer_norm"),
-            *linear(f"{block}.mlp.widen", f"{layer}.ffn.lin1"),
-            *linear(f"{block}.mlp.narrow", f"{layer}.ffn.lin2"),
+            *linear(f"{block}.mlp.up", f"{layer}.ffn.lin1"),
+            *linear(f"{block}.mlp.down", f"{layer}.ffn.lin2"),
             *linear(f"{block}.mlp_norm", f"{layer}.output_layer_norm"),
         ]
     return out

@@ -68,7 +68,7 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
 def table(ours: GPTConfig) -> list[Rename]:
     """Every tensor; their layers keep the weight of a linear one transposed."""
     out = [
-        rename("embed.words.weight", "transformer.wte.weight"),
+        rename("embed.tokens.weight", "transformer.wte.weight"),
         rename("embed.positions.weight", "transformer.wpe.weight"),
         *linear("transformer.norm", "transformer.ln_f"),
     ]
@@ -78,8 +78,8 @@ def table(ours: GPTConfig) -> list[Rename]:
             *linear(f"{block}.attention.qkv", f"{layer}.attn.c_attn", transposed=True),
             *linear(f"{block}.attention.output", f"{layer}.attn.c_proj", transposed=True),
             *linear(f"{block}.attention_norm", f"{layer}.ln_1"),
-            *linear(f"{block}.mlp.widen", f"{layer}.mlp.c_fc", transposed=True),
-            *linear(f"{block}.mlp.narrow", f"{layer}.mlp.c_proj", transposed=True),
+            *linear(f"{block}.mlp.up", f"{layer}.mlp.c_fc", transposed=True),
+            *linear(f"{block}.mlp.down", f"{layer}.mlp.c_proj", transposed=True),
             *linear(f"{block}.mlp_norm", f"{layer}.ln_2"),
         ]
     return out

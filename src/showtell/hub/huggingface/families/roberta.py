@@ -83,7 +83,7 @@ def table(ours: RoBERTaConfig | BERTEncoderConfig) -> list[Rename]:
         return encoder("", ours.depth)
     return [
         *encoder("roberta.", ours.depth),
-        rename("words.bias", "lm_head.bias"),
-        *linear("words.project", "lm_head.dense"),
-        *linear("words.norm", "lm_head.layer_norm"),
+        rename("mlm_head.bias", "lm_head.bias"),
+        *linear("mlm_head.project", "lm_head.dense"),
+        *linear("mlm_head.norm", "lm_head.layer_norm"),
     ]

@@ -71,7 +71,7 @@ def table(ours: SigLIPConfig) -> list[Rename]:
     size, width, vision = ours.patch_size, ours.image.width, "vision_model.embeddings"
     head = "vision_model.head"
     return [
-        rename("log_scale", "logit_scale", shape=(1,)),
+        rename("log_logit_scale", "logit_scale", shape=(1,)),
         rename("bias", "logit_bias", shape=(1,)),
         rename("embed_patches.positions.table", f"{vision}.position_embedding.weight"),
         rename(
@@ -87,9 +87,9 @@ def table(ours: SigLIPConfig) -> list[Rename]:
         rename("pool.attention.qkv.bias", f"{head}.attention.in_proj_bias"),
         *linear("pool.attention.output", f"{head}.attention.out_proj"),
         *linear("pool.norm", f"{head}.layernorm"),
-        *linear("pool.mlp.widen", f"{head}.mlp.fc1"),
-        *linear("pool.mlp.narrow", f"{head}.mlp.fc2"),
-        rename("embed.words.weight", "text_model.embeddings.token_embedding.weight"),
+        *linear("pool.mlp.up", f"{head}.mlp.fc1"),
+        *linear("pool.mlp.down", f"{head}.mlp.fc2"),
+        rename("embed.tokens.weight", "text_model.embeddings.token_embedding.weight"),
         rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
         *linear("text.norm", "text_model.final_layer_norm"),
         *blocks("text", "text_model", ours.text.depth),

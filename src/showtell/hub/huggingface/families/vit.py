@@ -71,8 +71,8 @@ def table(ours: ViTEncoderConfig) -> list[Rename]:
             *linear(f"{block}.attention.qkv", *qkv),
             *linear(f"{block}.attention.output", f"{layer}.attention.output.dense"),
             *linear(f"{block}.attention_norm", f"{layer}.layernorm_before"),
-            *linear(f"{block}.mlp.widen", f"{layer}.intermediate.dense"),
-            *linear(f"{block}.mlp.narrow", f"{layer}.output.dense"),
+            *linear(f"{block}.mlp.up", f"{layer}.intermediate.dense"),
+            *linear(f"{block}.mlp.down", f"{layer}.output.dense"),
             *linear(f"{block}.mlp_norm", f"{layer}.layernorm_after"),
         ]
     return out

@@ -1,0 +1,79 @@
+"""COCO captions: `captions_train2014.json` and its like.
+
+Source: Chen et al. 2015, "Microsoft COCO captions: data collection and evaluation server".
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.gather import Gather
+from showtell.data.captions.locate import Locator
+from showtell.data.captions.records import read_json
+
+LOOKED_FOR = 'captions_*.json of {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}'
+
+
+def files(path: Path) -> list[Path]:
+    """The file itself, or those of a folder and of `annotations/` in it.
+
+    Boxes and key points look alike from outside and are large: in a folder that has them too, only
+    files called `captions*` are taken.
+    """
+    if path.is_file():
+        found = [path] if path.suffix.lower() == ".json" else []
+    else:
+        found = sorted((*path.glob("*.json"), *path.glob("annotations/*.json")))
+        found = [file for file in found if file.name.startswith("captions")] or found
+    return [file for file in found if _is_coco(file)]
+
+
+def read(root: Path, files: list[Path]) -> Source:
+    """Every image with its captions; the split is the one that the file's name has in it."""
+    gather = Gather()
+    for file in files:
+        value = read_json(file, gather.problems)
+        images, annotations = _list(value, "images"), _list(value, "annotations")
+        captions: dict[Any, list[object]] = {}
+        for number, annotation in enumerate(annotations):
+            if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), int | str):
+                gather.problem(file, None, f"annotations[{number}] has no image_id", "add it or delete it")
+            else:
+                captions.setdefault(annotation["image_id"], []).append(annotation.get("caption"))
+        locate, split = Locator(file), _split(file)
+        for number, image in enumerate(images):
+            if isinstance(image, dict) and isinstance(image.get("id"), int | str):
+                texts = captions.pop(image["id"], ())
+                gather.add_named(file, None, locate, image.get("file_name"), texts, split)
+            else:
+                gather.problem(file, None, f"images[{number}] has no id", "add it or delete it")
+        for unknown in captions:
+            fix = "add the image to images or delete the annotation"
+            gather.problem(file, None, f"a caption is of image_id {unknown!r}, which no image has", fix)
+    return gather.source("coco")
+
+
+def _is_coco(file: Path) -> bool:
+    """Files begin with the images or, as some writers have it, with the annotations."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(65536)
+    except OSError:
+        return True  # reading it says why
+    return re.search(rb'"(images|annotations)"\s*:', start) is not None and (
+        b'"file_name"' in start or b'"image_id"' in start
+    )
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _split(file: Path) -> str | None:
+    """`captions_train2014.json` is of `train`."""
+    words = re.findall(r"[a-z]+", file.stem.lower())
+    return next((split for word in words if (split := split_name(word))), None)

@@ -1,0 +1,103 @@
+"""Rows of caption files to one entry an image; rows that cannot be used become problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from showtell.data.captions.entry import Entry, Problem, Source, split_name
+from showtell.data.captions.locate import Locator
+
+
+class Gather:
+    """Collects rows; an image listed twice is merged."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._captions: dict[Path, list[str]] = {}
+        self._splits: dict[Path, str | None] = {}
+        self._missing: set[tuple[Path, str]] = set()
+        self._strange_splits: set[str] = set()
+
+    def add_named(
+        self,
+        file: Path,
+        line: int | None,
+        locate: Locator,
+        name: object,
+        captions: Iterable[object],
+        split: object,
+    ) -> None:
+        """One row of `file`: the image that it calls `name` has these captions and this split."""
+        if not isinstance(name, str) or not name.strip():
+            self.problem(file, line, "does not name an image", "write its file name or delete the row")
+            return
+        path = locate(name.strip())
+        if path is not None:
+            self.add(file, line, path, captions, split)
+        elif (file, name) not in self._missing:
+            self._missing.add((file, name))
+            places = ", ".join(str(folder) for folder in locate.folders[:3])
+            fix = f"put the image there or delete the row (looked in {places})"
+            self.problem(file, line, f"image {name!r} is missing", fix)
+
+    def add(
+        self, file: Path, line: int | None, path: Path, captions: Iterable[object], split: object
+    ) -> None:
+        """The image at `path` has these captions, as `file` says, and belongs to this split.
+
+        Two people may have said the same, so equal captions of one row stay; an equal row does not.
+        """
+        mine = self._captions.setdefault(path, [])
+        before = tuple(mine)
+        for caption in captions:
+            text = self._text(file, line, path.name, caption)
+            if text in before:
+                self.problem(
+                    file, line, f"{path.name!r} has this caption already: {text!r}", "delete the row"
+                )
+            elif text is not None:
+                mine.append(text)
+        self._join(file, line, path, split)
+
+    def problem(self, file: Path, line: int | None, what: str, fix: str, *, unread: bool = False) -> None:
+        """Record what is wrong and go on."""
+        self.problems.append(Problem(file, line, what, fix, unread))
+
+    def source(self, format: str) -> Source:
+        """All that was gathered."""
+        entries = [Entry(path, tuple(texts), self._splits[path]) for path, texts in self._captions.items()]
+        return Source(format, entries, self.problems)
+
+    def _text(self, file: Path, line: int | None, name: str, caption: object) -> str | None:
+        """A caption on one line, or None after saying why not."""
+        if not isinstance(caption, str) and caption is not None:
+            self.problem(
+                file, line, f"a caption of {name!r} is {caption!r}, not text", "put it in quotes or delete it"
+            )
+            return None
+        text = " ".join((caption or "").split())
+        if not text:
+            self.problem(file, line, f"a caption of {name!r} is empty", "write one or delete the row")
+            return None
+        if any(c == "\ufffd" or "\ud800" <= c <= "\udfff" for c in text):
+            what = f"a caption of {name!r} has broken characters"
+            self.problem(file, line, what, "save the file as UTF-8", unread=True)
+            return None
+        return text
+
+    def _join(self, file: Path, line: int | None, path: Path, split: object) -> None:
+        """Put an image into the split that a row names."""
+        name = str(split).strip() if split not in (None, "") else None
+        known = split_name(name) if name else None
+        if name and known is None and name not in self._strange_splits:
+            self._strange_splits.add(name)
+            self.problem(
+                file, line, f"split {name!r} is not known", "call it train, val or test, or it is not used"
+            )
+        before = self._splits.setdefault(path, known or name)
+        if name and before not in (None, known or name):
+            fix = f"keep it in one of them; {before!r} is taken"
+            self.problem(file, line, f"{path.name!r} is in the splits {before!r} and {known or name!r}", fix)
+        elif before is None:
+            self._splits[path] = known or name

@@ -1,0 +1,27 @@
+"""The imagefolder convention: `metadata.jsonl`, `.csv` or `.parquet` beside the images it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.table import gather_tables
+
+LOOKED_FOR = "metadata.jsonl, metadata.csv or metadata.parquet with file_name and text, caption or captions"
+_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+
+
+def files(path: Path) -> list[Path]:
+    """The metadata file itself, or those of a folder and of the folders in it (`train/`, `val/`)."""
+    if path.is_file():
+        return [path] if path.name in _NAMES else []
+    return [file for name in _NAMES for file in sorted((*path.glob(name), *path.glob(f"*/{name}")))]
+
+
+def read(root: Path, files: list[Path]) -> Source:
+    """Every row; file names are relative to the metadata file, and a folder called `train` is a split."""
+
+    def split_of(file: Path) -> str | None:
+        return None if file.parent in (root, root.parent) else split_name(file.parent.name)
+
+    return gather_tables(files, split_of, nearby=False).source("imagefolder")

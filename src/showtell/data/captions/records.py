@@ -1,0 +1,157 @@
+"""Read text, JSON and tables as people save them: what is broken becomes a problem, the rest goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from showtell.data.captions.entry import Problem
+from showtell.data.images.decode import is_image_name
+
+Record = tuple[int, dict[str, Any]]
+DELIMITERS = "\t,;|"
+_LONGEST_FIELD = 50
+"""Lines that one quoted field may span; a longer one is taken for a quote that was never closed."""
+_CELL_LIMIT = Lock()
+"""Held while the `csv` module's limit on a cell, one for the whole process, is another."""
+
+
+def read_text(file: Path, problems: list[Problem]) -> str:
+    """The text of a file in UTF-8 (or UTF-16 that says so), its lines ended by a newline alone.
+
+    Bytes that are not UTF-8 become U+FFFD and a problem that names the first line of them.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        problems.append(_unread(file, None, f"cannot be read: {error.strerror}", "make it readable"))
+        return ""
+    encoding = _encoding(data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problems.append(_unread(file, line, "is not UTF-8", "save the file as UTF-8"))
+        text = data.decode(encoding, errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(file: Path, problems: list[Problem]) -> Any:
+    """The value of a JSON file; None of an empty one, or after recording where it is broken."""
+    text = read_text(file, problems)
+    return _parse(text, file, None, problems) if text else None
+
+
+def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
+    """Rows of a table as `(line, {column: value})`: CSV, TSV, JSON Lines or Parquet, by the name's ending."""
+    if file.suffix.lower() == ".parquet":
+        yield from _parquet(file, problems)
+    elif file.suffix.lower() == ".jsonl":
+        for line, text in enumerate(read_text(file, problems).split("\n"), 1):
+            value = _parse(text, file, line, problems) if text.strip() else None
+            if isinstance(value, dict):
+                yield line, value
+            elif value is not None:
+                problems.append(
+                    _unread(file, line, "is not a JSON object", 'write {"file_name": ..., "text": ...}')
+                )
+    else:
+        yield from _delimited(file, problems)
+
+
+def header(file: Path) -> list[str]:
+    """The names of a delimited file's columns, without reading all of it. Raises `OSError`."""
+    with file.open("rb") as opened:
+        start = opened.read(8192)
+    lines = start.decode(_encoding(start), errors="replace").splitlines()
+    return _cells(lines[0]) if lines else []
+
+
+def _unread(file: Path, line: int | None, what: str, fix: str) -> Problem:
+    return Problem(file, line, what, fix, unread=True)
+
+
+def _encoding(data: bytes) -> str:
+    return "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+
+
+def _cells(line: str) -> list[str]:
+    return _first_row([line], _delimiter(line))[0]
+
+
+def _delimiter(line: str) -> str:
+    """The likeliest separator of a header: the one it has most of."""
+    return max(DELIMITERS, key=line.count)
+
+
+def _parse(text: str, file: Path, line: int | None, problems: list[Problem]) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"is not valid JSON at column {error.colno}: {error.msg}"
+        problems.append(_unread(file, line or error.lineno, what, "mend it there"))
+    except RecursionError:
+        problems.append(_unread(file, line, "is nested too deeply", "write it flat"))
+    return None
+
+
+def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
+    lines = read_text(file, problems).split("\n")
+    names = _cells(lines[0])
+    delimiter = _delimiter(lines[0])
+    at = 1
+    while at < len(lines):
+        row, span = _row(lines, at, delimiter)
+        if not span:
+            fix = "close it, or double it if it is part of the text"
+            problems.append(_unread(file, at + 1, "has a quote that is never closed", fix))
+        elif len(row) == len(names):
+            yield at + 1, dict(zip(names, row, strict=True))
+        elif any(row):
+            fix = f'put a text that has {delimiter!r} in it in "quotes"'
+            problems.append(_unread(file, at + 1, f"has {len(row)} columns, not {len(names)}", fix))
+        at += span or 1
+
+
+def _row(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
+    """The cells of the row that begins at a line, and how many lines it spans; 0 for an open quote."""
+    window = lines[at : at + _LONGEST_FIELD] if lines[at].count('"') % 2 else [lines[at]]
+    row, span = _first_row([*(line + "\n" for line in window), "end"], delimiter)
+    # A quote left open swallows the rows below it: to the end, or to the next quote.
+    swallowed = lines[at + 1 : at + span]
+    if span > len(window) or any(is_image_name(line.split(delimiter)[0].strip()) for line in swallowed):
+        return [], 0
+    return row, span
+
+
+def _first_row(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]:
+    """The cells of the row that begins `lines`, however long, and how many of them it spans."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    with _CELL_LIMIT:
+        usual = csv.field_size_limit()
+        csv.field_size_limit(max(usual, sum(map(len, lines))))
+        try:
+            row = next(reader, [])
+        finally:
+            csv.field_size_limit(usual)
+    return [cell.strip() for cell in row], reader.line_num
+
+
+def _parquet(file: Path, problems: list[Problem]) -> Iterator[Record]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as table:
+            row = 0
+            for batch in table.iter_batches():
+                for record in batch.to_pylist():
+                    row += 1
+                    yield row, record
+    except (pyarrow.ArrowException, OSError) as error:
+        what = f"is not a readable Parquet file: {str(error).splitlines()[0]}"
+        problems.append(_unread(file, None, what, "write it again"))

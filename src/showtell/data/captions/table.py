@@ -1,0 +1,87 @@
+"""CSV and TSV (and JSON Lines, Parquet) with a header: one row a caption, whatever the columns are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.gather import Gather
+from showtell.data.captions.locate import Locator
+from showtell.data.captions.records import header, records
+
+LOOKED_FOR = "a .csv or .tsv whose header names an image (image, file_name) and a caption (caption, text)"
+IMAGE = (
+    "file_name filename image image_name image_path image_file img file filepath path picture photo "
+    "图片 图像 文件名"
+)
+CAPTION = "caption captions text sentence sentences description comment raw 描述 标题 文字 说明"
+SPLIT = "split set subset partition"
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def files(path: Path) -> list[Path]:
+    """The table itself, or every table in a folder whose header names images and captions."""
+    if path.is_file():
+        return [path] if path.suffix.lower() in _ENDINGS else []
+    return [
+        file
+        for file in sorted(path.iterdir())
+        if file.suffix.lower() in (".csv", ".tsv") and file.is_file() and is_table(file)
+    ]
+
+
+def is_table(file: Path) -> bool:
+    """Whether a delimited file's header names an image and a caption."""
+    try:
+        image, captions, _ = _columns(header(file))
+    except OSError:
+        return True  # reading it says why
+    return image is not None and bool(captions)
+
+
+def read(root: Path, files: list[Path]) -> Source:
+    """Every row of the tables; a table called `train.csv` or `val.tsv` gives its rows that split."""
+    return gather_tables(files, lambda file: split_name(file.stem)).source("table")
+
+
+def gather_tables(
+    files: Iterable[Path], split_of: Callable[[Path], str | None], *, nearby: bool = True
+) -> Gather:
+    """The rows of tables; `split_of` says the split of a table whose rows do not name one."""
+    gather = Gather()
+    for file in files:
+        locate = Locator(file, nearby=nearby)
+        told: set[tuple[str, ...]] = set()
+        for line, record in records(file, gather.problems):
+            image, captions, split = _columns(record)
+            if not (image and captions) and tuple(record) not in told:
+                told.add(tuple(record))
+                what = "image" if image is None else "caption"
+                fix = f"call it {(IMAGE if image is None else CAPTION).split()[0]!r}"
+                what = f"no column of {', '.join(map(repr, record))} holds the {what}"
+                gather.problem(file, line, what, fix, unread=True)
+            if image is None:
+                continue
+            values = [record[column] for column in captions]
+            texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+            gather.add_named(
+                file, line, locate, record[image], texts, (split and record[split]) or split_of(file)
+            )
+    return gather
+
+
+def _columns(names: Iterable[str]) -> tuple[str | None, list[str], str | None]:
+    """Which columns hold the image, the captions (`caption_1`, `caption_2` too) and the split."""
+    plain = {name: re.sub(r"[\s_-]+", "_", name.strip().lower()) for name in names}
+
+    def holding(aliases: str) -> list[str]:
+        ranked = aliases.split()
+        found = [name for name in plain if plain[name] in ranked]
+        return sorted(found, key=lambda name: ranked.index(plain[name]))
+
+    numbered = [name for name in plain if re.sub(r"_?\d+$", "", plain[name]) in CAPTION.split()]
+    images, splits = holding(IMAGE), holding(SPLIT)
+    captions = numbered if len(numbered) > 1 and not holding(CAPTION) else holding(CAPTION)[:1]
+    return next(iter(images), None), captions, next(iter(splits), None)

@@ -1,0 +1,70 @@
+"""How an image becomes the square that a network reads, under a name that a checkpoint keeps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+from PIL import Image
+
+from showtell.data.images.resize import crop, squash
+
+Way = Literal["squash", "crop"]
+Filter = Literal["bilinear", "bicubic", "lanczos"]
+FILTERS: dict[Filter, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+USUAL: dict[Way, Filter] = {"squash": "bilinear", "crop": "bicubic"}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Squash to `size` pixels a side, or resize the shorter side to `shortest` and take the middle.
+
+    Its `version`: `squash224-v1` and `crop224-v1`; `crop224of256-v1` resizes to 256; a filter that is not
+    the usual one of its way is named, `squash384-bicubic-v1`.
+
+    >>> prepare = Preparation.of("crop4of6-v1")
+    >>> prepare(np.zeros((30, 20, 3), np.uint8)).shape, prepare.version
+    ((4, 4, 3), 'crop4of6-v1')
+
+    Raises `ValueError` for a square that is larger than what it is cut from.
+    """
+
+    way: Way
+    size: int
+    shortest: int
+    filter: Filter
+
+    def __post_init__(self) -> None:
+        if self.shortest < self.size:
+            raise ValueError(f"{self.size} pixels cannot be cut from {self.shortest}")
+
+    @classmethod
+    def of(cls, version: str) -> Preprocessing:
+        """What a version stands for. Raises `ValueError` for one that stands for nothing."""
+        filters = "|".join(FILTERS)
+        known = re.fullmatch(
+            rf"(squash|crop)([1-9]\d*)(?:of([1-9]\d*))?(?:-({filters}))?-v1", version, re.ASCII
+        )
+        if known is None or (known[1] == "squash" and known[3]):
+            raise ValueError(f"no way of preparing images is called {version!r}")
+        way = cast(Way, known[1])
+        return cls(way, int(known[2]), int(known[3] or known[2]), cast(Filter, known[4] or USUAL[way]))
+
+    @property
+    def version(self) -> str:
+        """The name under which `of` finds it."""
+        first = "" if self.shortest == self.size else f"of{self.shortest}"
+        filter = "" if self.filter == USUAL[self.way] else f"-{self.filter}"
+        return f"{self.way}{self.size}{first}{filter}-v1"
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """`uint8 [H W 3]` to `uint8 [size size 3]`."""
+        if self.way == "squash":
+            return squash(pixels, self.size, FILTERS[self.filter])
+        return crop(pixels, self.size, self.shortest, FILTERS[self.filter])

@@ -1,0 +1,151 @@
+"""Images with labels: one folder a class, in a folder or a tar archive that is read where it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from showtell.data.captions.entry import split_name
+from showtell.data.images.content import read_content
+from showtell.data.images.decode import ImageError, find_images, is_image_name
+from showtell.errors import UserError
+from showtell.wording import counted
+
+LARGEST = 1 << 28
+"""Bytes of an archive's image; a larger one is not taken into memory."""
+ONE_IN = 5
+"""Where the data names no split, one image in so many is measured on."""
+
+_BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One image, its class, and what it is for."""
+
+    name: str
+    """Its path in the folder or archive."""
+    label: int
+    measured: bool
+    """True: the probe is measured on it; False: the probe learns from it."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Labelled images, not read yet."""
+
+    root: Path
+    names: tuple[str, ...]
+    """Of the classes, in the order of the labels."""
+    items: tuple[Labelled, ...]
+
+    def contents(self, wanted: Collection[Labelled]) -> Iterator[tuple[Labelled, bytes | ImageError]]:
+        """The files of some images, each with what it holds or why it cannot be read.
+
+        An archive is read from its beginning to its end, in its own order.
+        Raises `UserError` when the archive is damaged.
+        """
+        if self.root.is_dir():
+            for item in wanted:
+                try:
+                    yield item, read_content(self.root / item.name)[0]
+                except ImageError as error:
+                    yield item, error
+            return
+        of_name = {item.name: item for item in wanted}
+        for member, data in _members(self.root, of_name):
+            if member.name in of_name:
+                too_large = ImageError(member.name, f"is larger than {LARGEST >> 20} MB")
+                yield of_name.pop(member.name), too_large if data is None else data
+
+
+def read_classes(root: Path) -> Classes:
+    """Find the classes of `root`: `CLASS/IMAGE`, or `train/CLASS/IMAGE` beside `test/` or `val/`.
+
+    Folders around all of these, and deeper ones, do not matter. Of `test/` and `val/` the former is measured
+    on; without either, one image in five, chosen by a hash of its name. What lies beside is left out.
+
+    Raises `UserError` when there are not two classes, or one has nothing to learn from.
+    """
+    found = _names_in_folder(root) if root.is_dir() else _names_in_archive(root)
+    places = _places(found)
+    names = tuple(sorted({label for label, _ in places.values()}))
+    if len(names) < 2:
+        raise UserError(
+            f"{root} holds {counted(len(names), 'class')}; "
+            "put the images of each class in a folder of its own"
+        )
+    items = tuple(
+        Labelled(name, names.index(label), measured) for name, (label, measured) in sorted(places.items())
+    )
+    learned = {item.label for item in items if not item.measured}
+    if bare := [name for label, name in enumerate(names) if label not in learned]:
+        raise UserError(
+            f"{root}: the class {bare[0]!r} has no image to learn from; add some, or take it away"
+        )
+    if len(items) == sum(not item.measured for item in items):
+        raise UserError(f"{root} leaves no image to measure on; add images, or a folder called test")
+    return Classes(root, names, items)
+
+
+def _names_in_folder(root: Path) -> list[str]:
+    return [os.fspath(path.relative_to(root)) for path in find_images(root)]
+
+
+def _names_in_archive(root: Path) -> list[str]:
+    if not root.exists():
+        raise UserError(f"there is no folder or archive {root}")
+    return [
+        member.name
+        for member, _ in _members(root)
+        if is_image_name(PurePosixPath(member.name).name)
+        and not any(_is_hidden(part) for part in PurePosixPath(member.name).parts)
+    ]
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") and part not in (".", "..")
+
+
+def _members(root: Path, wanted: Collection[str] = ()) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
+    """The files of an archive, with the bytes of those that are wanted and not too large."""
+    try:
+        with tarfile.open(root, "r|*") as archive:  # a stream: nothing is sought, nothing unpacked
+            for member in archive:
+                if member.isfile():
+                    read = member.name in wanted and member.size <= LARGEST
+                    file = archive.extractfile(member) if read else None
+                    yield member, file.read() if file else None
+    except _BROKEN as error:
+        raise UserError(
+            f"{root} cannot be read as a tar archive: {error}. Copy it again, or name an unpacked folder"
+        ) from error
+
+
+def _places(found: list[str]) -> dict[str, tuple[str, bool]]:
+    """Of each file its class and whether it is measured on."""
+    parts = {name: PurePosixPath(name).parts[:-1] for name in found}
+    while parts and all(len(folders) > 1 for folders in parts.values()):
+        firsts = {folders[0] for folders in parts.values()}
+        if len(firsts) > 1:
+            break
+        parts = {name: folders[1:] for name, folders in parts.items()}
+    splits = {folders[0]: split_name(folders[0]) for folders in parts.values() if len(folders) > 1}
+    measured_on = next((split for split in ("test", "val") if split in splits.values()), None)
+    if "train" in splits.values() and measured_on:
+        return {
+            name: (folders[1], splits[folders[0]] == measured_on)
+            for name, folders in parts.items()
+            if len(folders) > 1 and splits[folders[0]] in ("train", measured_on)
+        }
+    return {name: (folders[0], _chosen(name)) for name, folders in parts.items() if folders}
+
+
+def _chosen(name: str) -> bool:
+    return hashlib.sha256(os.fsencode(name)).digest()[0] % ONE_IN == 0

@@ -1,0 +1,122 @@
+"""Texts with labels, from JSON Lines or tab-separated files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from showtell.data.captions.entry import split_name
+from showtell.data.texts.files import lines, plain, record_of
+from showtell.errors import UserError
+
+ENDINGS = (".jsonl", ".tsv")
+TEXT, LABEL = ("text", "sentence"), "label"
+ONE_IN = 5
+"""Of a file alone, one text in so many is measured on."""
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """A text, its class, and what it is for."""
+
+    text: str
+    label: str
+    measured: bool
+    """True: the probe is measured on it; False: the probe learns from it."""
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """All texts of a data set."""
+
+    names: tuple[str, ...]
+    """Of the classes, in their order."""
+    items: list[LabelledText]
+    empty: int
+    """Texts of spaces alone, which were left out."""
+
+
+def labelled_files(path: Path) -> dict[str, Path]:
+    """The files of labelled texts by split: `train` and others, or `""` for a file alone, or nothing.
+
+    In a folder `train`, and `test`, `dev` or the like, each `.jsonl` or `.tsv`, `.xz` and `.gz` too.
+
+    Raises `UserError` for two files of one split.
+    """
+    if path.is_file():
+        return {"": path} if _stem(path) is not None else {}
+    found: dict[str, Path] = {}
+    for file in sorted(path.iterdir()) if path.is_dir() else []:
+        split = split_name(_stem(file) or "")
+        if split in found:
+            raise UserError(f"{found[split]} and {file} are both of the split {split}; take one away")
+        if split and file.is_file():
+            found[split] = file
+    return found if "train" in found else {}
+
+
+def read_labelled(path: Path) -> LabelledTexts:
+    """Read the files that `labelled_files` finds; `test` is measured on, without it `val` or `dev`.
+
+    A `.jsonl` file has `text` (or `sentence`) and `label` in each line; a `.tsv` file has columns of these
+    names. Of a file alone, one text in five is measured on, chosen by a hash of the text.
+
+    Raises `UserError` naming file and line for what cannot be read, and for texts without two classes to
+    learn from or without one to measure on.
+    """
+    files = labelled_files(path)
+    measured_on = next((split for split in ("test", "val") if split in files), "")
+    items, empty = [], 0
+    for split in ["train", measured_on] if "train" in files else [""]:
+        for text, label in _rows(files[split]) if split in files else ():
+            if text:
+                items.append(LabelledText(text, label, split == measured_on if split else _chosen(text)))
+            else:
+                empty += 1
+    if len({item.label for item in items if not item.measured}) < 2:
+        raise UserError(f"{path}: the texts to learn from have fewer than two labels")
+    if not any(item.measured for item in items):
+        raise UserError(f"{path} leaves no text to measure on; add a file called test.jsonl or test.tsv")
+    return LabelledTexts(tuple(sorted({item.label for item in items})), items, empty)
+
+
+def _stem(file: Path) -> str | None:
+    """The name without its ending; None where the ending is no file of labelled texts'."""
+    name = file.name.removesuffix(".xz").removesuffix(".gz")
+    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
+
+
+def _rows(file: Path) -> Iterator[tuple[str, str]]:
+    read = _records if ".jsonl" in file.suffixes else _table
+    for number, values in read(file):
+        text = next((values[name] for name in TEXT if name in values), None)
+        label = values.get(LABEL)
+        if not isinstance(text, str) or not isinstance(label, str | int) or label == "":
+            raise UserError(f"{file}, line {number}: has no {' or '.join(TEXT)}, or no {LABEL}")
+        yield plain(text), str(label)
+
+
+def _records(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    for number, line in lines(file):
+        if line.strip():
+            yield number, record_of(line, file, number)
+
+
+def _table(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    names: list[str] = []
+    for number, line in lines(file):
+        cells = line.split("\t")
+        if not names:
+            names = [cell.strip().lower() for cell in cells]
+        elif len(cells) == len(names):
+            yield number, dict(zip(names, (cell.strip() for cell in cells), strict=True))
+        elif line.strip():
+            raise UserError(
+                f"{file}, line {number}: has {len(cells)} columns, the first line has {len(names)}"
+            )
+
+
+def _chosen(text: str) -> bool:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] % ONE_IN == 0

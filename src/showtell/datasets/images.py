@@ -1,0 +1,81 @@
+"""Images to learn from without labels: found, made square once, and kept as bytes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from showtell.data.images.decode import ImageError, find_images, load_image
+from showtell.datasets.cache import Pixels, pixel_cache, tell_skipped
+from showtell.errors import UserError
+from showtell.progress import progress_lines
+
+SMALL = 64
+"""Pixels. Images of at most this longer side are kept at their size, as CIFAR's are."""
+PHOTOGRAPH = 128
+"""Pixels a side of larger ones: a network of minutes on a processor. The papers take 224."""
+FEW = 1000
+SAMPLE = 32
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The image files of a folder."""
+
+    paths: list[Path]
+
+    @property
+    def num_training(self) -> int:
+        """Images to learn from."""
+        return len(self.paths)
+
+    def usual_size(self) -> int:
+        """The side that images are best kept at, a multiple of 8, by the median of an even sample."""
+        sides = []
+        for place in np.linspace(0, len(self.paths) - 1, min(SAMPLE, len(self.paths))).astype(int):
+            try:
+                sides.append(max(load_image(self.paths[place], at_least=2 * SMALL).shape[:2]))
+            except ImageError:
+                continue  # named when all are read
+        side = median(sides) if sides else PHOTOGRAPH
+        return 8 * -(-int(side) // 8) if side <= SMALL else PHOTOGRAPH
+
+
+def find_unlabelled(folder: Path) -> Unlabelled:
+    """Every image file under a folder.
+
+    Raises `UserError` when there is none.
+    """
+    paths = find_images(folder)
+    if not paths:
+        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
+    return Unlabelled(paths)
+
+
+def load_pixels(found: Unlabelled, size: int) -> Pixels:
+    """The images squashed to `size` pixels a side, read once and kept between runs.
+
+    Copies of an image count once. What cannot be read, and that there are few, is said on standard error.
+    Raises `UserError` when fewer than two are left.
+    """
+    cache = pixel_cache(size)
+    kept = cache.add(found.paths, progress_lines("images read"))
+    tell_skipped(kept)
+    # A copy of an image is no other image, whose vector would have to differ.
+    rows, places = np.unique(kept.rows, return_index=True)
+    rows, places = rows[rows >= 0], places[rows >= 0]
+    order = places.argsort()
+    rows, names = rows[order], [found.paths[place].name for place in places[order]]
+    if len(names) < 2:
+        raise UserError(f"{len(names)} different images can be read; name a folder with two at least")
+    if len(names) < FEW:
+        print(
+            f"{len(names)} images are few to learn from without labels: expect vectors that tell colours "
+            "and textures apart, little more; give thousands if you have them",
+            file=sys.stderr,
+        )
+    return Pixels(names, rows, cache.array)

@@ -1,0 +1,122 @@
+"""Train a whole network to tell classes apart, from where its own training left it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.data.images.random_crop import crops
+from showtell.data.labels.images import Labelled
+from showtell.data.sampler import Sampler
+from showtell.errors import UsageError
+from showtell.pipelines.model import Model
+from showtell.protocols import ImageEncoder, Step
+from showtell.runs.epochs import epochs
+from showtell.train.config import TrainConfig
+from showtell.train.loop import train
+
+BATCH = 64
+LEARNING_RATE = 5e-4
+AT_LEAST = 100
+"""Steps, where there are few images."""
+AREA = (0.3, 1.0)
+"""Smallest and largest share of an image that a crop keeps."""
+
+
+class Finetuned(nn.Module):
+    """A system that sees, and one linear layer on its vectors."""
+
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, system: ImageEncoder, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.system = system
+        self.classifier = nn.Linear(width, num_classes)
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits `[B num_classes]`."""
+        return self.classifier(self.system.encode_images(batch).pooled)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the images' classes."""
+        assert batch.labels is not None
+        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing moves but by its gradient."""
+
+
+def finetune(
+    model: Model,
+    images: Iterable[tuple[Labelled, np.ndarray]],
+    at_most: int,
+    num_classes: int,
+    times: int,
+    seed: int,
+) -> tuple[Tensor, Tensor, int]:
+    """Train on the images to learn from, `times` through, at crops and mirrored.
+
+    `images` are `uint8 [S S 3]`, `at_most` of them. Returns the classes of the measured ones, `[M]`, the
+    network's answers, `[M]`, and how many were learned from. The model stays as it is.
+
+    Raises `UsageError` for a network whose pixels pass through a frozen backbone.
+    """
+    sight = model.sight
+    assert sight is not None
+    if sight.weights_hash:
+        raise UsageError(
+            f"the images of {model.name} pass through a frozen backbone, which cannot be fine-tuned; "
+            "use --kind linear"
+        )
+    with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
+        # On disk: the images of a large folder do not fit into memory.
+        shape = (at_most, 3, sight.size, sight.size)
+        pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
+        labels, measured = [], []
+        for place, (item, image) in enumerate(images):
+            pixels[place] = image.transpose(2, 0, 1)
+            labels.append(item.label)
+            measured.append(item.measured)
+        truth, held_out = torch.tensor(labels), torch.tensor(measured)
+        learned, asked = (flags.nonzero()[:, 0] for flags in (~held_out, held_out))
+        torch.manual_seed(seed)
+        width = model.encode([pixels[0].transpose(1, 2, 0)]).pooled.shape[1]
+        system = Finetuned(deepcopy(model.system).requires_grad_(True), width, num_classes)
+        steps = epochs(times, len(learned), BATCH, at_least=AT_LEAST)
+        config = TrainConfig(
+            steps=steps,
+            batch_size=BATCH,
+            learning_rate=LEARNING_RATE,
+            warmup_steps=steps // 10,
+            weight_decay=0.05,
+            validate_every=0,
+            checkpoint_every=0,
+            seed=seed,
+        )
+        sampler = Sampler(len(learned), BATCH, seed)
+
+        def load_batch(index: int) -> Batch:
+            chosen = learned[sampler(index)]
+            cut = crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
+            return Batch(pixels=cut, labels=truth[chosen])
+
+        train(system, load_batch, config, Path(folder) / "run", finish=lambda _: None, device=model.device)
+        return truth[asked], _answers(system.eval(), pixels, asked, model.device), len(learned)
+
+
+@torch.no_grad()
+def _answers(system: Finetuned, pixels: np.ndarray, asked: Tensor, device: str) -> Tensor:
+    answers = [
+        system.classify(Batch(pixels=torch.from_numpy(pixels[chunk]).to(device))).argmax(1).cpu()
+        for chunk in asked.split(BATCH)
+    ]
+    return torch.cat(answers)

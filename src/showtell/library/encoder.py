@@ -1,0 +1,36 @@
+"""What a library asks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from showtell.protocols import Encoded
+
+
+class LibraryEncoder(Protocol):
+    """A model as a library sees it: images in, vectors out, and a name for who made them."""
+
+    hash: str
+    """Hash of the parameters that make the vectors."""
+    name: str
+    """Of the model, for people."""
+
+    @property
+    def preprocessing(self) -> str:
+        """Version of the preprocessing; another version means other vectors."""
+        ...
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """One decoded image, `uint8 [H W 3]`, to the size that the network reads, `uint8 [S S 3]`."""
+        ...
+
+    def encode(self, images: Sequence[np.ndarray]) -> Encoded:
+        """Preprocessed images, `uint8 [S S 3]`, to `Encoded` in float32."""
+        ...
+
+    def caption(self, encoded: Encoded) -> list[str]:
+        """The best caption of each encoded image."""
+        ...

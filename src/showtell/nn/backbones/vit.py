@@ -1,0 +1,55 @@
+"""A transformer over the patches of an image, for images of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from showtell.nn.embed import PatchEmbedding
+from showtell.nn.positions import sine_2d
+from showtell.nn.transformer import Transformer, initialise
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """How wide and how deep; the network inside a block is four times as wide."""
+
+    width: int
+    depth: int
+    num_heads: int
+
+
+# Source: Dosovitskiy et al. 2021, table 1 (base), Touvron et al. 2021, "DeiT", table 1 (small); mini is ours.
+SHAPES = {
+    "vit_mini": TransformerShape(192, 6, 3),
+    "vit_small": TransformerShape(384, 12, 6),
+    "vit_base": TransformerShape(768, 12, 12),
+}
+
+
+class VisionTransformer(nn.Module):
+    """Patches, waves for their places, blocks with the norm before; no [class] token, the mean stands for it.
+
+    Source: Dosovitskiy et al. 2021, figure 1; fixed waves as in Chen, Xie & He 2021, "An empirical study of
+    training self-supervised vision transformers", section 4.1.
+    """
+
+    def __init__(self, shape: TransformerShape, patch_size: int) -> None:
+        super().__init__()
+        self.width = shape.width
+        self.patches = PatchEmbedding(patch_size, shape.width)
+        self.transformer = Transformer(
+            shape.width, shape.depth, shape.num_heads, 4 * shape.width, norm="pre", eps=1e-6
+        )
+        self.apply(initialise)
+
+    def among(self, patches: Float[Tensor, "B N D"], rows: int, columns: int) -> Float[Tensor, "B N D"]:
+        """Embedded patches of a `rows` by `columns` grid to what they mean among each other."""
+        return self.transformer(patches + sine_2d(rows, columns, self.width).to(patches))
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
+        """`[B 3 H W]`, normalised, to one token a patch; a last incomplete patch is left out."""
+        size = self.patches.patch_size
+        return self.among(self.patches(pixels), pixels.shape[2] // size, pixels.shape[3] // size)

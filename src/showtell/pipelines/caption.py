@@ -1,0 +1,54 @@
+"""Say what images show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from showtell.data.images.decode import MAX_PIXELS
+from showtell.pipelines.image_files import BATCH, Given, Skip, read_batches
+from showtell.pipelines.model import Model, load_model
+from showtell.tasks.caption import Caption
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """An image and what the model says of it."""
+
+    path: str
+    captions: list[Caption]
+    """Best first."""
+    model: str
+    """Name and hash of who said it."""
+
+
+def caption(
+    images: Given,
+    model: Model | None = None,
+    *,
+    beam: int = 5,
+    num: int = 1,
+    sample: Literal["nucleus"] | None = None,
+    seed: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    skip: Skip | None = None,
+) -> Iterator[Captioned]:
+    """Caption image files, and all under folders, in the order given; without a model, by the shipped one.
+
+    `num` captions an image by beam search, or drawn by `sample="nucleus"`. A file that cannot be read
+    is passed to `skip`; without `skip` it raises `ImageError`.
+
+    Example::
+
+        for image in showtell.caption(["cat.jpg", "holiday/"]):
+            print(image.path, image.captions[0].text)
+    """
+    model = model or load_model()
+    for number, batch in enumerate(read_batches(images, model, max_pixels, skip)):
+        if not batch:
+            continue
+        encoded = model.encode([pixels for _, pixels in batch])
+        said = model.tell(encoded, beam=beam, num=num, sample=sample, seed=seed + number * BATCH)
+        for (path, _), captions in zip(batch, said, strict=True):
+            yield Captioned(str(path), captions, model.name)

@@ -1,0 +1,85 @@
+"""Go on with a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.errors import UsageError, UserError
+from showtell.pipelines.model import Model
+from showtell.protocols import CausalLanguageModel
+from showtell.tasks.decoding import nucleus
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote after a text."""
+
+    text: str
+    """The text that was given."""
+    completion: str
+    """What follows it, its first space included."""
+    tokens: int
+    """How many tokens that took."""
+    cut: int
+    """Tokens of the given text's beginning that the model did not read."""
+
+
+@torch.inference_mode()
+def complete(
+    text: str,
+    model: Model,
+    max_tokens: int = 40,
+    *,
+    sample: Literal["nucleus"] | None = None,
+    top_p: float = 0.9,
+    seed: int = 0,
+    strict: bool = False,
+) -> Completion:
+    """Write at most `max_tokens` tokens after a text: the likeliest each time, or drawn from the nucleus.
+
+    An empty text is begun. Of one that is too long the end alone is read, or with `strict` it is refused by
+    a `UserError`. Raises `UsageError` for a model that does not go on with texts, and for more tokens than it
+    reads.
+
+    Example::
+
+        complete("Once upon", load_model("run")).completion
+    """
+    model.require(CausalLanguageModel)
+    tokenizer = model.tokenizer
+    assert isinstance(tokenizer, SubwordTokenizer)
+    assert model.max_length is not None
+    room = model.max_length - max_tokens
+    if room < 1:
+        raise UsageError(
+            f"the model reads {model.max_length} tokens in all: ask for {model.max_length - 1} or fewer"
+        )
+    prompt = tokenizer.pieces(text).ids or [tokenizer.start]
+    cut = max(0, len(prompt) - room)
+    if cut and strict:
+        raise UserError(
+            f"the text that begins with {text[:40]!r} has {len(prompt)} tokens, and {room} are read where "
+            f"{max_tokens} shall follow; shorten it"
+        )
+    ids = torch.tensor([prompt[cut:]], device=model.device)
+    memory = model.system.empty_cache(1)
+    if ids.shape[1] > 1:
+        _, memory = model.system.read(memory, ids[:, :-1], torch.ones_like(ids[:, :-1], dtype=torch.bool))
+    ((found,),) = nucleus(
+        model.system,
+        memory,
+        start=int(ids[0, -1]),
+        end=tokenizer.end,
+        generator=torch.Generator(model.device).manual_seed(seed),
+        top_p=top_p if sample == "nucleus" else 1e-9,  # the smallest set holds the likeliest word alone
+        max_words=max_tokens,
+        banned=[i for i in tokenizer.special if i != tokenizer.end],
+        say_start=True,
+    )
+    whole = tokenizer.decode([*prompt[cut:], *found.ids])
+    read = tokenizer.decode(prompt[cut:])
+    return Completion(text, whole.removeprefix(read), len(found.ids), cut)

@@ -1,0 +1,60 @@
+"""How far a long piece of work is: reported from anywhere, shown by whoever asked for the work.
+
+    report("encoding images", 32, 1000)          # in the library, as often as it likes
+    with shown_by(bar): evaluate(...)            # in the command line, which draws a bar
+
+Without a display, a line is logged every ten seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+logger = logging.getLogger(__name__)
+
+Display = Callable[[str, int, int, str], None]
+"""Called with what is being done, how much is done, how much there is, and a note such as the loss."""
+
+INTERVAL = 10.0
+"""Seconds between two logged lines."""
+
+
+def logged(interval: float = INTERVAL) -> Display:
+    """A display that logs at most one line per `interval` seconds."""
+    last = time.monotonic()
+
+    def show(what: str, done: int, total: int, note: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= interval:
+            last = time.monotonic()
+            logger.info("%s: %d of %d%s", what, done, total, f"  {note}" if note else "")
+
+    return show
+
+
+_display: ContextVar[Display | None] = ContextVar("display", default=None)
+_logged = logged()
+
+
+def report(what: str, done: int, total: int, note: str = "") -> None:
+    """Tell the current display how far the work called `what` is."""
+    (_display.get() or _logged)(what, done, total, note)
+
+
+@contextmanager
+def shown_by(display: Display) -> Iterator[None]:
+    """Reports inside the block go to `display`."""
+    token = _display.set(display)
+    try:
+        yield
+    finally:
+        _display.reset(token)
+
+
+def progress_lines(what: str) -> Callable[[int, int], None]:
+    """`report` for one named piece of work, as a function of how much is done and how much there is."""
+    return lambda done, total: report(what, done, total)

@@ -1,0 +1,69 @@
+"""Draw what a model knows as a map: near means alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from showtell.data.tokenizers.words import SPECIAL
+from showtell.errors import UserError
+from showtell.explain.tsne import tsne
+from showtell.html.page import ImageMap, ShownImage, WordMap, write_map
+from showtell.library.search import Library
+from showtell.pipelines.model import Model, load_model
+from showtell.protocols import HasTokenEmbeddings
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The two files of a map."""
+
+    output: str
+    """HTML to look around in."""
+    image: str
+    """PNG."""
+    points: int
+
+
+def words(output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0) -> Drawn:
+    """Write a map of the `limit` most frequent words; without a model, the shipped one."""
+    content = word_map(model or load_model(), limit, seed)
+    image = write_map(Path(output), content, "Map of words")
+    return Drawn(str(output), str(image), len(content.words))
+
+
+def images(output: Path | str, library: Path | str, *, limit: int = 2000, seed: int = 0) -> Drawn:
+    """Write a map of a library's images; of more than `limit`, evenly spaced ones."""
+    content = image_map(Library.open(library), limit, seed)
+    if not content.images:
+        raise UserError(f"the library {library} is empty; add images with: showtell index FOLDER")
+    image = write_map(Path(output), content, "Map of images")
+    return Drawn(str(output), str(image), len(content.images))
+
+
+def word_map(model: Model, limit: int, seed: int = 0) -> WordMap:
+    """The most frequent words at their places. Raises `UsageError` for a model that has none."""
+    model.require(HasTokenEmbeddings)
+    chosen = slice(len(SPECIAL), len(SPECIAL) + limit)
+    vectors = model.system.token_embeddings()[chosen].float().cpu().numpy()
+    return WordMap(model.words.words[chosen], tsne(vectors, seed))
+
+
+def image_map(library: Library, limit: int, seed: int = 0) -> ImageMap:
+    """The images of a library at their places."""
+    chosen = np.linspace(0, len(library) - 1, min(limit, len(library))).astype(int).tolist()
+    vectors = np.array(library.vectors()[chosen]) if chosen else np.empty((0, 1))
+    return ImageMap(images_of(library, chosen), tsne(vectors, seed))
+
+
+def images_of(library: Library, rows: list[int]) -> list[ShownImage]:
+    """Some images of a library as a page shows them."""
+    if not rows:
+        return []
+    known = library.rows()
+    return [
+        ShownImage(str(known[row].path), thumbnail, known[row].caption or "")
+        for row, thumbnail in zip(rows, library.thumbnails(rows), strict=True)
+    ]

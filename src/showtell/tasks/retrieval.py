@@ -1,0 +1,33 @@
+"""Find the image of a text and the text of an image, by the cosine of their vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from showtell.tasks.metrics import ranks
+
+CHUNK = 1024
+
+
+def ranks_both_ways(images: Tensor, texts: Tensor, owner: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each text's image among all images, `int64 [R]`, and of each image's best text, `[B]`.
+
+    `images [B D]`, `texts [R D]`; `owner [R]` is the image that each text describes, every image has one
+    at least. An image is found by any of its texts, and its others are not held against the first. Ties
+    count against the searcher. Source: Karpathy & Fei-Fei 2015, section 4.1.
+    """
+    vectors, words = F.normalize(images, dim=-1).numpy(), F.normalize(texts, dim=-1).numpy()
+    target = owner.numpy()
+    of_texts = [
+        ranks(words[first : first + CHUNK] @ vectors.T, target[first : first + CHUNK])
+        for first in range(0, len(words), CHUNK)
+    ]
+    of_images = []
+    for first in range(0, len(vectors), CHUNK):
+        scores = vectors[first : first + CHUNK] @ words.T
+        own = target == np.arange(first, first + len(scores))[:, None]
+        best = np.where(own, scores, -np.inf).max(1, keepdims=True)
+        of_images.append(1 + (~own & ~(scores < best)).sum(1))
+    return np.concatenate(of_texts), np.concatenate(of_images)

@@ -1,0 +1,138 @@
+"""Labelled images: where the class and the split stand in a path, archives read in place, hostile ones."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from showtell.data.images.decode import ImageError
+from showtell.data.labels import images as classes
+from showtell.data.labels.images import read_classes
+from showtell.errors import UserError
+
+
+def png(shade: int = 0) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), shade, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png())
+    return root
+
+
+def archive(path: Path, files: dict[str, bytes], mode: str = "w:xz") -> Path:
+    with tarfile.open(path, mode) as out:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            out.addfile(member, io.BytesIO(data))
+    return path
+
+
+SPLIT = [
+    f"{split}/{label}/{i}.png" for split in ("train", "test") for label in ("cat", "狗") for i in range(3)
+]
+PLAIN = [f"{label}/{deeper}{i}.png" for label in ("cat", "dog") for i in range(30) for deeper in ("", "x/")]
+
+
+def uses(found: classes.Classes) -> dict[str, tuple[str, bool]]:
+    return {item.name: (found.names[item.label], item.measured) for item in found.items}
+
+
+@pytest.mark.parametrize("around", ["", "data/images/"])
+def test_splits_and_classes_are_folders(tmp_path, around) -> None:
+    found = read_classes(write(tmp_path, [around + name for name in SPLIT]))
+    assert found.names == ("cat", "狗")
+    expected = {around + n: (n.split("/")[1], n.startswith("test")) for n in SPLIT}
+    assert uses(found) == expected
+
+
+def test_a_folder_and_an_archive_of_it_are_the_same(tmp_path) -> None:
+    folder = write(tmp_path / "data", SPLIT)
+    for mode in ("w", "w:gz", "w:xz"):
+        packed = archive(tmp_path / "data.tar", {name: png() for name in SPLIT}, mode)
+        assert uses(read_classes(packed)) == uses(read_classes(folder))
+
+
+@pytest.mark.parametrize(("splits", "measured"), [(["test", "val"], "test"), (["valid"], "valid")])
+def test_test_is_measured_on_before_val(tmp_path, splits, measured) -> None:
+    names = [f"{s}/{label}/{i}.png" for s in ["train", *splits, "extra"] for label in "ab" for i in range(2)]
+    found = uses(read_classes(write(tmp_path, names)))
+    assert {name.split("/")[0] for name in found} == {"train", measured}
+    assert all(is_measured == name.startswith(measured) for name, (_, is_measured) in found.items())
+
+
+def test_without_splits_one_in_five_is_measured_on_always_the_same(tmp_path) -> None:
+    found = uses(read_classes(write(tmp_path, [*PLAIN, "beside.png"])))
+    assert set(found) == set(PLAIN)
+    assert 10 < sum(measured for _, measured in found.values()) < 40  # of 120
+    assert uses(read_classes(tmp_path)) == found
+    assert {label for label, _ in found.values()} == {"cat", "dog"}
+
+
+def test_contents_of_a_folder_and_of_an_archive(tmp_path) -> None:
+    files = {name: png(shade) for shade, name in enumerate(SPLIT)}
+    packed = read_classes(archive(tmp_path / "a.tar.xz", files))
+    chosen = packed.items[1:5]
+    assert {item.name: data for item, data in packed.contents(chosen)} == {
+        i.name: files[i.name] for i in chosen
+    }
+    folder = read_classes(write(tmp_path / "f", SPLIT))
+    (tmp_path / "f" / folder.items[0].name).unlink()
+    (_, gone), (_, data) = folder.contents(folder.items[:2])
+    assert isinstance(gone, ImageError)
+    assert data == png()
+
+
+def test_what_is_hidden_or_no_image_is_left_out(tmp_path) -> None:
+    junk = ["train/cat/._1.png", "__MACOSX/.x/1.png", "train/cat/notes.txt", ".git/cat/1.png"]
+    found = read_classes(archive(tmp_path / "a.tar", {name: png() for name in [*SPLIT, *junk]}, "w"))
+    assert set(uses(found)) == set(SPLIT)
+
+
+def test_names_that_climb_are_only_names(tmp_path) -> None:
+    """Nothing is unpacked, so `..` and a leading `/` can do nothing."""
+    names = [f"../../{label}/{i}.png" for label in ("cat", "dog") for i in range(20)]
+    found = read_classes(archive(tmp_path / "a.tar", {name: png() for name in names}))
+    assert found.names == ("cat", "dog")
+    assert len(list(found.contents(found.items))) == 40
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "a.tar"]
+
+
+def test_a_file_too_large_is_not_read(tmp_path, monkeypatch) -> None:
+    found = read_classes(archive(tmp_path / "a.tar", {n: png() + b" " * 99 * (n == SPLIT[0]) for n in SPLIT}))
+    monkeypatch.setattr(classes, "LARGEST", 150)
+    refused = [item.name for item, data in found.contents(found.items) if isinstance(data, ImageError)]
+    assert refused == [SPLIT[0]]
+
+
+@pytest.mark.parametrize("broken", ["cut", "text", "missing"])
+def test_a_damaged_archive_is_named(tmp_path, broken) -> None:
+    path = tmp_path / "a.tar.xz"
+    if broken != "missing":
+        noise = np.random.default_rng(0).bytes(5000)
+        whole = archive(path, {name: png() + noise for name in SPLIT}).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if broken == "cut" else b"hello, this is no archive at all")
+    with pytest.raises(UserError, match=r"a\.tar\.xz"):
+        read_classes(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "0 classes"),
+        (["a.png", "b.png"], "0 classes"),
+        (["cat/a.png", "cat/b.png"], "1 class;"),
+        (["train/cat/a.png", "test/dog/a.png"], "'dog' has no image to learn from"),
+    ],
+)
+def test_too_little_is_refused(tmp_path, names, message) -> None:
+    with pytest.raises(UserError, match=message):
+        read_classes(write(tmp_path, names))

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from showtell.data.check import check
+from showtell.errors import UserError
+from support import hostile
+
+
+def photograph(seed: int) -> bytes:
+    return hostile.encoded(hostile.photograph(seed), "JPEG")
+
+
+def test_report(tmp_path) -> None:
+    names = {
+        "a.jpg": 1,
+        "b.jpg": 2,
+        "copy of a.jpg": 1,
+        "again a.jpg": 1,
+        "c.jpg": 3,
+        "unlisted.jpg": 4,
+        "bare.jpg": 5,
+    }
+    for name, seed in names.items():
+        (tmp_path / name).write_bytes(photograph(seed))
+    (tmp_path / "cut.jpg").write_bytes(photograph(6)[:900])
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    splits = {
+        "a.jpg": "train",
+        "b.jpg": "train",
+        "copy of a.jpg": "val",
+        "again a.jpg": "train",
+        "c.jpg": "val",
+    }
+    images = [
+        {"filename": n, "split": s, "sentences": [{"raw": f"{n} {i}"} for i in range(2)]}
+        for n, s in splits.items()
+    ]
+    images += [{"filename": n, "split": "val", "sentences": [{"raw": "x"}]} for n in ("cut.jpg", "link.jpg")]
+    images += [{"filename": "bare.jpg", "split": "val", "sentences": []}]
+    (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
+    seen = []
+    report = check(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    assert (report.path, report.format, report.images, report.captions) == (tmp_path, "karpathy", 8, 12)
+    assert report.captions_per_image == {0: 1, 1: 2, 2: 5}
+    assert report.splits == {"val": 5, "train": 3}
+    assert seen == [(n, 8) for n in range(1, 9)]
+    found = {problem.file.name: problem for problem in report.problems}
+    assert len(report.problems) == len(found) == 6
+    assert "no caption" in found["bare.jpg"].what
+    assert "cut short" in found["cut.jpg"].what
+    assert "does not exist" in found["link.jpg"].what
+    assert "leaks from the split 'train' to 'val'" in found["copy of a.jpg"].what
+    assert "leaks" not in found["again a.jpg"].what
+    assert "1 image without a row: unlisted.jpg" in found[tmp_path.name].what
+    assert all(problem.fix for problem in report.problems)
+
+
+def test_hostile_folder(tmp_path) -> None:
+    expected = hostile.build(tmp_path)
+    report = check(tmp_path)
+    assert report.images == len(expected)
+    skipped = {p.file.relative_to(tmp_path).as_posix() for p in report.problems if p.file != tmp_path}
+    assert skipped == {name for name, outcome in expected.items() if outcome == "skip"}
+    assert [p.what for p in report.problems if p.file == tmp_path] == ["no image has a caption"]
+
+
+def test_a_clean_set_has_no_problem(tmp_path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    (tmp_path / "a.txt").write_text("A cat.\nA small cat.\n")
+    report = check(tmp_path)
+    assert (report.problems, report.captions, report.splits) == ([], 2, {None: 1})
+
+
+def test_nothing_to_check(tmp_path) -> None:
+    with pytest.raises(UserError, match="no images"):
+        check(tmp_path)
+
+
+def test_real_photographs(shared_data) -> None:
+    report = check(shared_data / "photos")
+    assert (report.images, report.captions, report.captions_per_image) == (120, 600, {5: 120})
+    assert report.problems == []
+
+
+@pytest.mark.slow
+def test_real_flickr8k(shared_data) -> None:
+    report = check(shared_data / "flickr8k", "karpathy")
+    assert (report.images, report.captions) == (7000, 35000)
+    assert report.splits == {"train": 6000, "val": 1000}
+    assert not any("leaks" in problem.what for problem in report.problems)

@@ -1,0 +1,211 @@
+"""BERT, DistilBERT, RoBERTa and GPT-2 equal the reference: logits, every gradient, weights in and out."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from showtell.data.batch import Batch, pad
+from showtell.errors import UsageError, UserError
+from showtell.hub.huggingface.families import bert, distilbert, gpt2, roberta
+from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
+from support.hf import imported, same_gradients
+
+transformers = pytest.importorskip("transformers")
+VOCAB = 37
+SIZES = {
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 21,
+    "vocab_size": VOCAB,
+    "max_position_embeddings": 19,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+FAMILIES = {
+    "bert": (bert, lambda: transformers.BertForPreTraining(transformers.BertConfig(**SIZES))),
+    "bert_words": (bert, lambda: transformers.BertForMaskedLM(transformers.BertConfig(**SIZES))),
+    "distilbert_words": (
+        distilbert,
+        lambda: transformers.DistilBertForMaskedLM(
+            transformers.DistilBertConfig(
+                vocab_size=VOCAB, max_position_embeddings=19, n_layers=2, n_heads=3, dim=12, hidden_dim=21
+            )
+        ),
+    ),
+    "roberta": (
+        roberta,
+        lambda: transformers.RobertaForMaskedLM(transformers.RobertaConfig(type_vocab_size=1, **SIZES)),
+    ),
+    "gpt2": (
+        gpt2,
+        lambda: transformers.GPT2LMHeadModel(
+            transformers.GPT2Config(
+                vocab_size=VOCAB,
+                n_embd=12,
+                n_layer=2,
+                n_head=3,
+                n_inner=21,
+                n_positions=17,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+            )
+        ),
+    ),
+}
+CASES = {
+    "unpadded": [[5, 6, 7, 8, 9], [10, 11, 12, 13, 14]],
+    "padded": [[5, 6, 7, 8, 9, 10, 11], [12, 13, 14], [15]],
+    "one": [[20]],
+}
+
+
+@pytest.fixture(params=FAMILIES, scope="module")
+def pair(request, tmp_path_factory):
+    family, make = FAMILIES[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    reference = make()
+    return request.param, family, reference, imported(reference, folder), folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forward_and_every_gradient(pair, case):
+    name, family, reference, ours, _ = pair
+    ids, keep = pad(CASES[case], padding=1 if name == "roberta" else 0)
+    inputs = {"input_ids": ids, "attention_mask": keep.long()}
+    segments = None
+    if name == "bert":
+        segments = inputs["token_type_ids"] = (torch.arange(ids.shape[1]) > 2).long().expand_as(ids)
+    theirs = reference(**inputs)
+    encoded = ours.encode_texts(Batch(ids=ids, keep=keep, segments=segments))
+    teacher_forced_logits = ours.next_token_logits if name == "gpt2" else ours.masked_token_logits
+    logits = teacher_forced_logits(encoded.tokens[keep])
+    expected = (theirs.prediction_logits if name == "bert" else theirs.logits)[keep]
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(3)) / 30
+    loss, their_loss = (logits * weights).sum(), (expected * weights).sum()
+    if name == "bert":
+        follows = ours.next_sentence(encoded.pooled)
+        torch.testing.assert_close(follows, theirs.seq_relationship_logits, atol=1e-5, rtol=1e-5)
+        loss, their_loss = loss + follows[:, 0].sum(), their_loss + theirs.seq_relationship_logits[:, 0].sum()
+    ours.zero_grad()
+    reference.zero_grad()
+    loss.backward()
+    their_loss.backward()
+    same_gradients(ours, reference, family.table(ours.config))
+
+
+def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+    _, _, reference, ours, folder = pair
+    export_folder(ours, tmp_path)
+    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    again = import_folder(tmp_path)
+    assert again.config == ours.config
+    theirs = type(reference).from_pretrained(tmp_path)
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(weight, reference.state_dict()[name]), name
+
+
+# What released files hold beside what their model reads.
+LEFTOVERS = {
+    "bert": ("bert.embeddings.position_ids", "cls.predictions.decoder.weight"),
+    "bert_words": ("cls.predictions.decoder.weight", "bert.pooler.dense.weight", "bert.pooler.dense.bias"),
+    "distilbert_words": ("distilbert.embeddings.position_ids", "vocab_projector.weight"),
+    "roberta": (
+        "roberta.embeddings.position_ids",
+        "roberta.pooler.dense.weight",
+        "roberta.pooler.dense.bias",
+    ),
+    "gpt2": ("transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias", "lm_head.weight"),
+}
+
+
+def test_leftovers_of_older_files_are_no_fault(pair, tmp_path):
+    name, _, _, ours, folder = pair
+    tensors = load_file(folder / "model.safetensors")
+    if name == "bert":  # as TensorFlow called a norm's weight and bias
+        tensors = {
+            n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
+            for n, t in tensors.items()
+        }
+    if name == "gpt2":  # the first release has no prefix
+        tensors = {n.removeprefix("transformer."): t for n, t in tensors.items()}
+    save_file(tensors | {n: torch.ones(3) for n in LEFTOVERS[name]}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    again = import_folder(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), ours.parameters(), strict=True))
+
+
+def test_what_does_not_fit_is_named(pair, tmp_path):
+    _, _, _, _, folder = pair
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(n for n in tensors if tensors[n].dim() > 1)
+    gone, bent = names[0], names[-1]
+    del tensors[gone]
+    tensors[bent] = tensors[bent][:-1].clone()
+    save_file(tensors | {"transformer.foreign": torch.zeros(2)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    with pytest.raises(UserError) as error:
+        import_folder(tmp_path)
+    for words in (f"{gone} is missing", "transformer.foreign is unknown", f"{bent} is ["):
+        assert words in str(error.value)
+
+
+def test_damaged_folders_are_refused(pair, tmp_path):
+    _, _, _, _, folder = pair
+    with pytest.raises(UserError, match=r"lacks config\.json"):
+        import_folder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"x" * 40)
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    with pytest.raises(UserError, match="model_type 't5'; known are bert"):
+        import_folder(tmp_path)
+    (tmp_path / "config.json").write_text('{"format": 1, "system": "gpt.GPT"}')
+    with pytest.raises(UserError, match="names no model_type: this is no folder in the Hugging Face layout"):
+        import_folder(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="cannot read"):
+        import_folder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"add_cross_attention": True}))
+    with pytest.raises(UserError, match="add_cross_attention True is not supported"):
+        import_folder(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": config["model_type"]}))
+    with pytest.raises(UserError, match="lacks '"):
+        import_folder(tmp_path)
+
+
+def test_an_export_that_is_cut_short_mixes_no_models(pair, tmp_path, monkeypatch):
+    _, _, _, ours, _ = pair
+    export_folder(ours, tmp_path)
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            export_folder(ours, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(tmp_path), "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_folder(ours, tmp_path)
+    with pytest.raises(UserError, match=r"lacks config\.json"):
+        import_folder(tmp_path)
+
+
+def test_a_system_without_counterpart_says_so(tmp_path):
+    with pytest.raises(UsageError, match="ShowAndTell has no counterpart"):
+        export_folder(ShowAndTell(replace(ShowAndTellConfig(), vocab_size=9, width=4)), tmp_path)

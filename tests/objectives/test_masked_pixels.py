@@ -1,0 +1,62 @@
+"""Hidden patches: how many, where, and the loss against loops."""
+
+import math
+
+import pytest
+import torch
+
+from showtell.objectives.masked_pixels import mask_patches, masked_pixels
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    prediction, target = torch.randn(2, 3, 8, 5, generator=seeded(seed), dtype=torch.float64)
+    return prediction, target, mask_patches(3, 2, 4, seeded(seed))
+
+
+def test_the_loss_against_loops() -> None:
+    prediction, target, masked = draw()
+    total, count = 0.0, 0
+    for image in range(3):
+        for patch in range(8):
+            if masked[image, patch]:
+                for value in range(5):
+                    total += abs(prediction[image, patch, value].item() - target[image, patch, value].item())
+                    count += 1
+    assert masked_pixels(prediction, target, masked).item() == pytest.approx(total / count, abs=1e-6)
+
+
+def test_its_gradient_is_right_and_reaches_hidden_patches_alone() -> None:
+    prediction, target, masked = draw()
+    prediction.requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: masked_pixels(p, target, masked), (prediction,))
+    masked_pixels(prediction, target, masked).backward()
+    assert torch.equal(prediction.grad.any(2), masked)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.6, 0.75, 1.0])
+@pytest.mark.parametrize(("rows", "columns", "unit"), [(6, 6, 1), (4, 12, 2), (12, 12, 4)])
+def test_each_image_hides_the_same_number_in_whole_squares(rows, columns, unit, ratio) -> None:
+    masked = mask_patches(20, rows, columns, seeded(), ratio, unit)
+    assert masked.shape == (20, rows * columns)
+    squares = rows * columns // unit**2
+    assert (masked.sum(1) == math.ceil(ratio * squares) * unit**2).all()
+    tiles = masked.view(20, rows // unit, unit, columns // unit, unit).transpose(2, 3).flatten(3)
+    assert (tiles.all(-1) == tiles.any(-1)).all()
+
+
+def test_every_patch_is_hidden_as_often_as_the_ratio_says() -> None:
+    """Within five standard deviations of a binomial, and the seed decides."""
+    masked = mask_patches(4000, 5, 5, seeded())
+    often = masked.double().mean(0)
+    assert (often - 0.6).abs().max() < 5 * math.sqrt(0.6 * 0.4 / 4000)
+    assert torch.equal(masked, mask_patches(4000, 5, 5, seeded()))
+    assert not torch.equal(masked, mask_patches(4000, 5, 5, seeded(1)))
+
+
+def test_squares_must_tile_the_image() -> None:
+    with pytest.raises(ValueError, match="squares of 4 patches do not tile 6 by 8"):
+        mask_patches(1, 6, 8, seeded(), unit=4)

@@ -1,0 +1,234 @@
+"""Missing words are guessed, and texts gone on with, by checkpoints of any family that can."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from showtell.checkpoint.save_load import save_checkpoint
+from showtell.cli.main import run
+from showtell.data.batch import Batch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.errors import UsageError, UserError
+from showtell.pipelines.fill_mask import fill
+from showtell.pipelines.generate import complete
+from showtell.pipelines.model import load_model
+from showtell.systems.bert import BERT, BERTConfig
+from showtell.systems.gpt import GPT, GPTConfig
+from showtell.systems.roberta import RoBERTa, RoBERTaConfig
+
+TEXTS = [
+    "The cat sat on the mat.",
+    "A dog was sitting near the other cats, and slept.",
+    "猫 sat, naïve 🙂",
+] * 3
+SIZES = {"width": 12, "depth": 2, "num_heads": 3, "mlp_dim": 20, "max_length": 24}
+
+
+def language_model(folder: Path, family: str) -> Path:
+    """Random weights over a vocabulary of a few dozen pieces."""
+    kind = "wordpiece" if family == "bert" else "bpe"
+    tokenizer = SubwordTokenizer.train(TEXTS, kind, 70 if kind == "wordpiece" else 300, family)
+    sizes = {**SIZES, "vocab_size": len(tokenizer)}
+    hide = {"mask_id": tokenizer.mask, "special": tokenizer.special}
+    torch.manual_seed(1)
+    system = {
+        "bert": lambda: BERT(BERTConfig(**sizes, **hide)),
+        "roberta": lambda: RoBERTa(RoBERTaConfig(**sizes, **hide)),
+        "gpt2": lambda: GPT(GPTConfig(**sizes)),
+    }[family]()
+    with torch.no_grad():
+        for weight in system.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    save_checkpoint(
+        folder, system, record={}, tokenizer_json=tokenizer.to_json(), preprocess={}, card="# random\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {f: load_model(language_model(folder / f, f), "cpu") for f in ("bert", "roberta", "gpt2")}
+
+
+@pytest.fixture(params=["bert", "roberta"])
+def guesser(request, models):
+    return models[request.param]
+
+
+def test_guesses_are_the_likeliest_words_of_the_model(guesser):
+    tokenizer = guesser.tokenizer
+    found = fill("The [MASK] sat on the [MASK].", guesser, top=4)
+    ids = torch.tensor(
+        [
+            tokenizer.encode(
+                "The [MASK] sat on the [MASK].".replace("[MASK]", tokenizer.tokens[tokenizer.mask]),
+                special=True,
+            )
+        ]
+    )
+    tokens = guesser.system.encode_texts(Batch(ids=ids, keep=ids >= 0)).tokens
+    words = [i for i in range(len(tokenizer)) if i not in tokenizer.special]
+    logits = guesser.system.masked_token_logits(tokens[0])[:, words]
+    places = (ids[0] == tokenizer.mask).nonzero().flatten().tolist()
+    assert [g.mask for g in found.guesses] == [0] * 4 + [1] * 4
+    for i, masked_token_logits in enumerate(found.guesses):
+        best = logits[places[masked_token_logits.mask]].softmax(-1).sort(descending=True)
+        assert masked_token_logits.probability == pytest.approx(best.values[i % 4].item(), abs=1e-6)
+        assert masked_token_logits.token == tokenizer.decode([words[int(best.indices[i % 4])]]).strip()
+        assert masked_token_logits.text.count("[MASK]") == 1
+    assert (found.unknown, found.cut) == (0, 0)
+
+
+def test_a_word_takes_the_place_of_its_mask(models):
+    for masked_token_logits in fill("The [MASK] sat.", models["bert"], top=60).guesses:
+        piece = masked_token_logits.token
+        joined = f"The{piece[2:]} sat." if piece.startswith("##") else f"The {piece} sat."
+        assert masked_token_logits.text == joined
+    tokenizer = models["roberta"].tokenizer
+    texts = {g.token: g.text for g in fill("The <mask> sat.", models["roberta"], top=300).guesses}
+    assert "<mask>" not in "".join(texts.values())
+    assert texts["sat"] in ("The sat sat.", "Thesat sat.")
+    begun = {g.text for g in fill("[MASK] sat.", models["roberta"], top=300).guesses}
+    assert "cat sat." in begun or " cat" not in tokenizer.decode(range(len(tokenizer)))
+
+
+def test_no_special_token_is_a_guess(guesser):
+    found = fill("The [MASK] sat.", guesser, top=10_000)
+    assert len(found.guesses) == len(guesser.tokenizer) - len(guesser.tokenizer.special)
+    assert sum(g.probability for g in found.guesses) == pytest.approx(1, abs=1e-4)
+
+
+def test_what_cannot_be_filled_is_said(models, checkpoint):
+    bert = models["bert"]
+    for empty in ("", "no mask here"):
+        with pytest.raises(UserError, match=r"hides no word; write \[MASK\]"):
+            fill(empty, bert)
+    with pytest.raises(UsageError, match="guesses no hidden words"):
+        fill("a [MASK]", models["gpt2"])
+    with pytest.raises(UsageError, match="guesses no hidden words"):
+        fill("a [MASK]", load_model(checkpoint, "cpu"))
+    assert fill("☃☃ ☃ [MASK]", bert).unknown == 2
+
+
+def test_a_long_text_is_cut_counted_or_refused(guesser):
+    long = "[MASK] " + "cat " * 40
+    found = fill(long, guesser)
+    assert len(found.guesses) == 5
+    assert found.cut == len(guesser.tokenizer.encode("cat " * 40)) + 1 - 24
+    with pytest.raises(UserError, match="reads 24; shorten it"):
+        fill(long, guesser, strict=True)
+    with pytest.raises(UserError, match="reads 24; shorten it"):
+        fill("cat " * 40 + "[MASK]", guesser)
+
+
+def greedy(model, ids, count):
+    """Without a cache, the whole text read again for each token."""
+    for _ in range(count):
+        row = torch.tensor([ids])
+        tokens = model.system.encode_texts(Batch(ids=row, keep=row >= 0)).tokens[0, -1]
+        best = int(model.system.next_token_logits(tokens).argmax())
+        if best == model.tokenizer.end:
+            break
+        ids = [*ids, best]
+    return ids
+
+
+@pytest.mark.parametrize("text", ["The cat", "T", "", "猫 🙂"])
+def test_completion_without_chance_is_the_likeliest_token_each_time(models, text):
+    gpt = models["gpt2"]
+    prompt = gpt.tokenizer.pieces(text).ids or [gpt.tokenizer.start]
+    said = complete(text, gpt, 8)
+    expected = greedy(gpt, prompt, 8)
+    assert said.tokens == len(expected) - len(prompt) > 0
+    assert text + said.completion == gpt.tokenizer.decode(expected)
+
+
+def test_chance_begins_at_the_seed(models):
+    gpt = models["gpt2"]
+    drawn = [complete("The cat", gpt, 12, sample="nucleus", seed=s).completion for s in (0, 0, 1, 2)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+
+
+def test_the_end_of_a_long_text_is_gone_on_with(models):
+    gpt = models["gpt2"]
+    long = "The cat sat on the mat. " * 20
+    said = complete(long, gpt, 10)
+    ids = gpt.tokenizer.pieces(long).ids
+    assert said.cut == len(ids) - 14
+    assert said.tokens <= 10
+    assert said.completion == complete(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
+    with pytest.raises(UserError, match="shorten it"):
+        complete(long, gpt, 10, strict=True)
+    with pytest.raises(UsageError, match="ask for 23 or fewer"):
+        complete("The", gpt, 24)
+    with pytest.raises(UsageError, match="goes on with no texts"):
+        complete("The", models["bert"])
+
+
+def test_results_are_json(models):
+    for result in (fill("The [MASK]", models["bert"], top=1).guesses[0], complete("The", models["gpt2"], 2)):
+        assert json.loads(json.dumps(dataclasses.asdict(result)))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folders")
+    return {f: str(language_model(folder / f, f)) for f in ("bert", "gpt2")}
+
+
+def test_fill_on_the_command_line(folders, capsys, monkeypatch):
+    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"], "--top", "2", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.keys() for line in lines] == [{"text", "mask", "token", "probability"}] * 2
+    assert lines[0]["probability"] >= lines[1]["probability"]
+    long = "[MASK] " + "cat " * 40
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"The [MASK].\nno mask\n{long}\nA ☃ [MASK]\n"))
+    assert run(["fill", "-", "-m", folders["bert"], "--top", "1", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert "'no mask' hides no word" in err
+    assert "24 tokens the model reads, and cut: 1 of the texts" in err
+    assert "not known to the model: 1 pieces" in err
+    assert run(["fill", long, "-m", folders["bert"], "--strict"]) == 1
+    assert "shorten it" in capsys.readouterr().err
+    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"]]) == 0
+    assert "probability" in capsys.readouterr().out
+
+
+def test_complete_on_the_command_line(folders, capsys):
+    drawn = [
+        "complete",
+        "The cat",
+        "-m",
+        folders["gpt2"],
+        "--max-tokens",
+        "6",
+        "--sample",
+        "nucleus",
+        "--json",
+    ]
+    assert run([*drawn, "--seed", "3"]) == run([*drawn, "--seed", "3"]) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first == second
+    assert first["text"] == "The cat"
+    assert run(["complete", "The cat", "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert capsys.readouterr().out.startswith("The cat")
+    assert run(["complete", "The cat " * 40, "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert "tokens of the text were not read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["fill", "complete"])
+def test_a_language_model_has_to_be_named(verb, folders, checkpoint, capsys, monkeypatch):
+    monkeypatch.delenv("SHOWTELL_MODEL", raising=False)
+    assert run([verb, "a [MASK]"]) == 2
+    assert f"showtell train {'bert' if verb == 'fill' else 'gpt'}_mini --data" in capsys.readouterr().err
+    other = folders["gpt2" if verb == "fill" else "bert"]
+    for wrong in (other, str(checkpoint)):
+        assert run([verb, "a [MASK]", "-m", wrong]) == 2
+        assert "choose another with --model" in capsys.readouterr().err

@@ -1,0 +1,176 @@
+"""A model is its checkpoint, its words and its backbone together, or a plain error."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import showtell
+from showtell.data.images.decode import load_image
+from showtell.data.images.samples import sample_photographs
+from showtell.errors import UsageError, UserError
+from showtell.pipelines.model import SHIPPED, Model, load_model
+from support.checkpoints import tiny_checkpoint
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> Model:
+    return load_model(checkpoint, "cpu")
+
+
+def images(model: Model, count: int = 3) -> list[np.ndarray]:
+    return [model.prepare(pixels) for pixels in noise(count)]
+
+
+def noise(count: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (40 + 7 * i, 60, 3), np.uint8) for i in range(count)]
+
+
+def test_a_image_is_encoded_the_same_alone_and_in_company(model: Model) -> None:
+    together = model.encode(images(model))
+    alone = [model.encode([image]) for image in images(model)]
+    assert together.pooled.dtype == torch.float32
+    assert together.pooled.shape == (3, 16)
+    torch.testing.assert_close(
+        together.pooled, torch.cat([one.pooled for one in alone]), atol=1e-5, rtol=1e-4
+    )
+    assert (together.pooled[0] - together.pooled[1]).norm() > 1e-3
+
+
+def test_captions_are_those_of_beam_search_in_the_models_words(model: Model) -> None:
+    encoded = model.encode(images(model))
+    said = model.tell(encoded, num=3)
+    assert model.caption(encoded) == [row[0].text for row in said]
+    for row in said:
+        assert len({c.text for c in row}) == 3
+        assert set(row[0].text.split()) <= set(model.tokenizer.words)
+
+
+def test_no_images_are_no_mistake(model: Model) -> None:
+    encoded = model.encode([])
+    assert encoded.pooled.shape == (0, 16)
+    assert model.caption(encoded) == []
+
+
+def test_another_network_has_another_hash(checkpoint: Path, model: Model, tmp_path: Path) -> None:
+    other = load_model(tiny_checkpoint(tmp_path / "other", seed=1), "cpu")
+    again = load_model(shutil.copytree(checkpoint, tmp_path / "copy"), "cpu")
+    assert other.hash != model.hash
+    assert again.hash == model.hash
+    assert model.name == f"show_and_tell@{model.hash[:12]}"
+
+
+def test_a_training_runs_folder_will_do(checkpoint: Path, model: Model, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "run" / "model")
+    assert load_model(tmp_path / "run", "cpu").hash == model.hash
+
+
+def test_a_grid_system_keeps_its_grid(tmp_path: Path) -> None:
+    model = load_model(tiny_checkpoint(tmp_path / "grid", "show_attend_and_tell"), "cpu")
+    encoded = model.encode(images(model, 2))
+    assert encoded.tokens.shape[:2] == (2, 49)
+    assert encoded.pooled.shape == (2, encoded.tokens.shape[2])
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "word"),
+    [
+        ("preprocess.json", {"backbone": "efficientnet_lite0", "version": "squash224-v0"}, "squash224-v0"),
+        ("preprocess.json", {"backbone": "resnet9000", "version": "squash224-v1"}, "resnet9000"),
+        ("preprocess.json", {}, "sees no images"),
+        ("preprocess.json", {"size": 224, "version": "crop224-v9"}, "crop224-v9"),
+        ("tokenizer.json", {"no": "tokenizer"}, "tokenizer.json"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    checkpoint: Path, tmp_path: Path, file: str, change: dict, word: str
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    (folder / file).write_text(json.dumps(change))
+    with pytest.raises(UserError, match=word):
+        load_model(folder, "cpu")
+
+
+def test_words_of_another_model_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    from showtell.data.tokenizers.words import WordTokenizer
+
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    (folder / "tokenizer.json").write_text(WordTokenizer.train(["a dog"]).to_json())
+    with pytest.raises(UserError, match=r"tokenizer\.json is of another model"):
+        load_model(folder, "cpu")
+
+
+def test_a_device_that_is_not_here_is_a_usage_error(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="quantum"):
+        load_model(checkpoint, "quantum")
+
+
+def test_nowhere_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        load_model(tmp_path / "nowhere")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in showtell.__all__:
+        assert getattr(showtell, name) is not None
+    assert set(showtell.__all__) <= set(dir(showtell))
+    with pytest.raises(AttributeError, match="serch"):
+        showtell.serch  # noqa: B018
+
+
+def test_python_captions_folders_and_files_in_order(model: Model, tmp_path: Path) -> None:
+    photographs = sample_photographs()[:3]
+    for place, path in enumerate(photographs):
+        shutil.copyfile(path, tmp_path / f"{place}{path.suffix}")
+    said = list(showtell.caption([photographs[2], tmp_path], model, num=2))
+    assert [Path(one.path).stem for one in said] == [photographs[2].stem, "0", "1", "2"]
+    assert said[0].captions == said[-1].captions
+    assert all(len(one.captions) == 2 for one in said)
+
+
+def test_python_raises_for_a_bad_image_unless_told_to_skip(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    skipped: list[Exception] = []
+    assert list(showtell.caption(tmp_path / "bad.jpg", model, skip=skipped.append)) == []
+    assert "bad.jpg" in str(skipped[0])
+    with pytest.raises(UserError, match=r"bad\.jpg"):
+        list(showtell.caption(str(tmp_path / "bad.jpg"), model))
+
+
+def test_sampling_follows_its_seed_image_by_image(model: Model) -> None:
+    several = sample_photographs()[:2]
+
+    def sampled(seed: int) -> list[str]:
+        found = showtell.caption(several, model, sample="nucleus", seed=seed, num=2)
+        return [caption.text for one in found for caption in one.captions]
+
+    assert sampled(3) == sampled(3)
+    assert sampled(3) != sampled(4)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Model:
+    return load_model(device="cpu")
+
+
+def test_the_shipped_model_captions_by_beam_search(shipped: Model) -> None:
+    photographs = [shipped.prepare(load_image(path)) for path in sample_photographs()]
+    encoded = shipped.encode(photographs)
+    best, greedy = ([row[0].text for row in shipped.tell(encoded, beam=beam)] for beam in (5, 1))
+    assert shipped.caption(encoded) == best
+    assert best != greedy
+    assert len(set(best)) > len(best) / 2  # it looks at the images
+
+
+def test_the_shipped_model_knows_words_and_is_small(shipped: Model) -> None:
+    def near(word: str) -> set[str]:
+        return {found.word for found in showtell.words.similar(word, shipped)}
+
+    assert near("boy") & {"kid", "child", "girl"}
+    assert "three" in near("two")
+    assert near("red") & {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white"}
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 16e6

@@ -1,0 +1,110 @@
+"""The report shows everything it is given, once, in one file; what it is not given leaves no trace."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from showtell.errors import UsageError
+from showtell.html.page import ImageMap, ShownImage, WordMap
+from showtell.reports.report import Alike, Analogy, Found, Search, SimilarWords, Told, write_report
+from showtell.tasks.caption import Caption
+from showtell.tasks.words import WordScore
+from support.html_page import HOSTILE, Page
+
+
+def image(path, caption=""):
+    out = io.BytesIO()
+    Image.new("RGB", (32, 24), "green").save(out, "JPEG")
+    return ShownImage(path, out.getvalue(), caption)
+
+
+def report(tmp_path, **parts):
+    path = tmp_path / "report.html"
+    write_report(path, title=HOSTILE, model="show_and_tell 1234", **parts)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    return Page(path.read_text("utf-8"))
+
+
+def test_every_part_is_shown(tmp_path):
+    dog, cat = image("照片/狗.jpg", "a dog"), image("cat.jpg", HOSTILE)
+    page = report(
+        tmp_path,
+        images=[Told(dog, [Caption("a dog runs", -2.0, np.log(0.5)), Caption("", -9.0, -4.5)])],
+        searches=[
+            Search(HOSTILE, "inversion", 0.4321, [Found(dog, 0.98765), Found(cat, -3.5)]),
+            Search("two unicorns", "captions", 2.0, []),
+        ],
+        similar_images=[Alike(dog, [Found(cat, 0.25)])],
+        words=[SimilarWords("boy", [WordScore("girl", 0.75), WordScore("<b>", -0.5)])],
+        analogies=[Analogy("man", "men", "woman", [WordScore("women", 0.6), WordScore("girls", 0.5)])],
+        word_map=WordMap(["boy", "girl"], np.zeros((2, 2))),
+        image_map=ImageMap([dog, cat], np.zeros((2, 2))),
+        seconds=41.27,
+    )
+    for shown in (
+        "a dog runs 50%",
+        "(no words)",
+        "1%",
+        "狗.jpg",
+        "0.988",
+        "-3.500",
+        "inversion",
+        "432 ms",
+        "0.250",
+    ):
+        assert shown in page.text
+    for shown in (
+        "“two unicorns”",
+        "Nothing found",
+        "boy",
+        "girl",
+        "0.75",
+        "<b>",
+        "women 0.60",
+        "girls",
+        "41.3 s",
+    ):
+        assert shown in page.text
+    assert "man : men :: woman" in page.text
+    assert page.text.count(HOSTILE) == 3  # title, heading, query
+    assert [a["style"] for a in page.all("li") if "score" in a.get("style", "")] == [
+        "--score:0.750",
+        "--score:0.000",
+    ]
+    links = [a["href"] for a in page.all("a")]
+    assert links == [f"#{a['id']}" for a in page.all("section")]
+    assert len(links) == 7
+    assert not any(
+        "src" in a and not a["src"].startswith("data:image/jpeg;base64,") for _, a in page.elements
+    )
+    assert all(a.get("alt") for a in page.all("img")[:-1])  # the last is the empty frame of the larger view
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_given_is_a_page_without_sections(tmp_path):
+    page = report(tmp_path)
+    assert page.all("section") == []
+    assert page.all("a") == []
+    assert "show_and_tell 1234" in page.text
+    assert "images" not in page.text
+
+
+@pytest.mark.parametrize("count", [1, 20, 21, 130])
+def test_no_image_is_left_out_of_many(tmp_path, count):
+    page = report(
+        tmp_path, images=[Told(image(f"{i}.jpg"), [Caption("x", -1.0, -0.5)]) for i in range(count)]
+    )
+    assert [a["data-path"] for a in page.all("button") if "data-path" in a] == [
+        f"{i}.jpg" for i in range(count)
+    ]
+    assert len(page.all("details")) == (count > 20)
+    assert re.search(rf"\b{count} image{'s' if count > 1 else ''}\b", page.text)
+
+
+def test_a_report_is_an_html_file(tmp_path):
+    with pytest.raises(UsageError, match=r"\.html"):
+        write_report(tmp_path / "report.pdf", title="t", model="m")

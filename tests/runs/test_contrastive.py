@@ -1,0 +1,205 @@
+"""The complete run of two towers: coloured images with captions in, a checkpoint that pairs them out."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from showtell.checkpoint.save_load import load_checkpoint
+from showtell.data.captions.entry import Entry
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.cache import pixel_cache
+from showtell.datasets.captions import Split, load_splits
+from showtell.errors import MissingError, UsageError
+from showtell.hub.packages import package_path
+from showtell.nn.cpu.packed import PackedLinear
+from showtell.pipelines.model import load_model
+from showtell.protocols import ImageEncoder, TextEncoder
+from showtell.recipes import clip
+from showtell.recipes import launch as training
+from showtell.recipes.clip import clip_b32, clip_mini
+from showtell.recipes.vse import vse
+from showtell.runs.contrastive import PretrainedText, SubwordVocabulary, embed_split
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
+QUICK = [
+    "train.steps=300",
+    "train.weight_decay=0",
+    "train.warmup_steps=5",
+    "train.batch_size=4",
+    "train.learning_rate=0.005",
+    "train.validate_every=0",
+    "train.metric=text_to_image_recall1",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Noisy squares, four to learn from and four to choose by of each of four colours."""
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(0)
+    for split, numbers in (("train", range(16)), ("val", range(16, 20))):
+        (folder / split).mkdir()
+        lines = []
+        for number in numbers:
+            name, colour = list(COLOURS.items())[number % 4]
+            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (70, 60, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+            captions = [f"a {name} square", f"this square is {name}"]
+            lines.append(json.dumps({"file_name": f"{number}.png", "captions": captions}))
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def without_packages(monkeypatch):
+    def missing(name):
+        raise MissingError(name)
+
+    monkeypatch.setattr(clip, "package_path", missing)
+
+
+SMALL = {
+    "clip_b32": [
+        *("image.width=24", "image.num_heads=2", "image.mlp_dim=32", "image.depth=1", "text.width=16"),
+        *("text.num_heads=2", "text.mlp_dim=32", "text.depth=1", "image_size=32", "patch_size=16"),
+        *("max_length=16", "width=16"),
+    ],
+    "clip_mini": ["text.width=16", "text.num_heads=2", "text.mlp_dim=32", "text.depth=1", "width=16"],
+    "vse": ["word_width=16", "width=32"],
+}
+
+
+@pytest.mark.parametrize("name", ["clip_b32", "clip_mini", "vse"])
+def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path, without_packages):
+    small = [f"system.{setting}" for setting in SMALL[name]]
+    small += ["vocabulary.min_count=1"] if name == "vse" else ["vocabulary.max_length=16"]
+    result = training.run(name, images, tmp_path / "run", [*QUICK, *small], device="cpu")
+    assert result["steps"] == 300
+    assert result["text_to_image_recall1"] == 1.0
+    record = load_checkpoint(tmp_path / "run").record
+    assert record["validation"]["image_to_text_recall1"] == 1.0
+    assert "| a caption finds its image | 1.000 |" in (tmp_path / "run" / "model" / "README.md").read_text()
+    model = load_model(tmp_path / "run", device="cpu")
+    assert model.can(ImageEncoder)
+    assert model.can(TextEncoder)
+    shown = [model.read(images / "val" / f"{number}.png") for number in range(16, 20)]
+    texts = model.encode_texts([f"a {colour} square" for colour in COLOURS])
+    assert (texts @ model.encode(shown).pooled.T).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, without_packages):
+    small = [f"system.{setting}" for setting in SMALL["clip_b32"]]
+    settings = [*QUICK, "train.steps=2", *small, "vocabulary.max_length=16"]
+    training.run("clip_b32", images, tmp_path / "run", settings, device="cpu")
+    model = load_model(tmp_path / "run", device="cpu")
+    assert any(isinstance(module, PackedLinear) for module in model.system.modules())
+    paths = [images / "val" / f"{number}.png" for number in range(16, 20)]
+    entries = [
+        Entry(path, ("a red square", "this square is really blue"), split)
+        for split in ("train", "val")
+        for path in paths
+    ]
+
+    class Given:
+        max_length = 16
+
+        def learn(self, texts):
+            return model.tokenizer
+
+    _, splits = load_splits(entries, Given(), pixel_cache(32))
+    images, texts, owner = embed_split(model.system, splits["val"])
+    close = {"atol": 1e-5, "rtol": 1e-5}
+    torch.testing.assert_close(images, model.encode([model.read(path) for path in paths]).pooled, **close)
+    of_model = model.encode_texts(["a red square", "this square is really blue"])
+    assert sorted(owner.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
+    torch.testing.assert_close(texts[owner == 2], of_model, **close)
+
+
+def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, without_packages):
+    small = [f"system.{setting}" for setting in SMALL["clip_mini"]] + [*QUICK, "vocabulary.max_length=16"]
+    small += ["train.steps=10", "train.checkpoint_every=3", "train.chunk_size=2"]
+    training.run("clip_mini", images, tmp_path / "whole", small, device="cpu")
+    pairs = Split.pairs
+
+    def stopped(split, items, turn):
+        if turn == 1:  # the second epoch begins at step 4
+            raise KeyboardInterrupt
+        return pairs(split, items, turn)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Split, "pairs", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            training.run("clip_mini", images, tmp_path / "half", small, device="cpu")
+    longer = [*small, "train.steps=11"]
+    with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11\. Resume"):
+        training.run("clip_mini", images, tmp_path / "half", longer, resume=True, device="cpu")
+    training.run("clip_mini", images, tmp_path / "half", small, resume=True, device="cpu")
+    a, b = (load_checkpoint(tmp_path / run).system.state_dict() for run in ("whole", "half"))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_each_caption_is_read_once_in_as_many_epochs_as_a_image_has():
+    split = Split(SimpleNamespace(dtype="f2", grid=torch.tensor), [0, 1], [[[1], [2]], [[3], [4], [5]]], [])
+    read = [split.pairs([0, 1], turn).ids[:, 0].tolist() for turn in range(6)]
+    assert [row[0] for row in read].count(1) == 3
+    assert sorted(row[1] for row in read[:3]) == [3, 4, 5]
+    assert split.pairs([1, 0], 0).owner.tolist() == [0, 1]
+
+
+def test_the_pretrained_text_tower_is_taken_as_it_is():
+    try:
+        package_path("all-MiniLM-L6-v2")
+    except MissingError as error:
+        pytest.skip(str(error))
+    recipe = clip_mini(6000)
+    assert isinstance(recipe.vocabulary, PretrainedText)
+    tokenizer = recipe.vocabulary.learn([])
+    torch.manual_seed(0)
+    system = recipe.build(len(tokenizer)).eval()
+    given = recipe.vocabulary.encoder(0.0).eval()
+    assert system.config.text == given.config
+    assert system.rates["text."].scale < 1
+    for name, tensor in given.state_dict().items():
+        assert torch.equal(tensor, system.text.state_dict()[name]), name
+    assert tokenizer.encode("A dog runs.") == [101, 1037, 3899, 3216, 1012, 102]
+
+
+def test_without_the_package_a_small_tower_begins_from_nothing(without_packages):
+    recipe = clip_mini(6000)
+    assert isinstance(recipe.vocabulary, SubwordVocabulary)
+    assert recipe.system.text_rate == 1
+
+
+def test_pieces_are_learned_with_the_papers_special_tokens():
+    tokenizer = SubwordVocabulary(vocab_size=600).learn(["a dog runs", "a cat sits"])
+    assert isinstance(tokenizer, SubwordTokenizer)
+    assert tokenizer.family == "clip"
+    ids = tokenizer.encode("a dog", 77)
+    assert (ids[0], ids[-1]) == (tokenizer.start, tokenizer.end)
+
+
+def test_the_papers_numbers_are_the_defaults():
+    paper = clip_b32(400_000_000).train
+    assert (paper.steps, paper.batch_size, paper.warmup_steps) == (390_625, 32_768, 2000)
+    assert (paper.learning_rate, paper.betas, paper.weight_decay) == (5e-4, (0.9, 0.98), 0.2)
+    few = vse(6000).train
+    assert (few.steps, few.batch_size, few.learning_rate) == (30 * 235, 128, 2e-4)
+    assert few.metric == "text_to_image_recall10"
+    assert few.higher_is_better
+
+
+def test_an_unknown_setting_is_named(images, tmp_path):
+    with pytest.raises(UsageError, match=r"did you mean system\.margin"):
+        training.run("vse", images, tmp_path, ["system.margn=1"])

@@ -1,0 +1,228 @@
+"""The complete run of a language model: texts in, a vocabulary and a checkpoint that has learned them out."""
+
+import json
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from showtell.checkpoint.save_load import load_checkpoint
+from showtell.data.batch import Batch
+from showtell.data.texts.corpus import tokenise
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.texts import read_texts
+from showtell.errors import UsageError, UserError
+from showtell.pipelines.fill_mask import fill
+from showtell.pipelines.generate import complete
+from showtell.pipelines.model import load_model
+from showtell.recipes import bert, gpt, roberta
+from showtell.recipes import launch as training
+from showtell.runs.language_model import LanguageModelRun, fitted
+from showtell.systems.bert import BERT
+from showtell.systems.gpt import GPT
+
+WHO = ["cat", "dog", "bird", "fish"]
+WHERE = {"cat": "mat", "dog": "yard", "bird": "tree", "fish": "pond"}
+SMALL = [
+    "system.width=32",
+    "system.depth=2",
+    "system.num_heads=2",
+    "system.mlp_dim=64",
+    "system.max_length=32",
+    "train.batch_size=8",
+    "train.steps=12",
+    "train.warmup_steps=4",
+    "train.validate_every=6",
+    "train.checkpoint_every=6",
+]
+MINI = ["bert_mini", "roberta_mini", "gpt_mini"]
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> Path:
+    """Sixty documents of sentences in which who decides where."""
+    draw = random.Random(0)
+    file = tmp_path_factory.mktemp("texts") / "animals.txt"
+    documents = []
+    for number in range(60):
+        animals = [draw.choice(WHO) for _ in range(draw.randint(3, 6))]
+        documents.append(
+            " ".join(f"The {who} sat in the {WHERE[who]}." for who in animals) + f" End {number}."
+        )
+    file.write_text("\n".join(documents))
+    return file
+
+
+@pytest.fixture(scope="module", params=MINI)
+def trained(request, texts, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run") / request.param
+    reached = training.run(request.param, texts, output, SMALL + vocabulary(request.param), device="cpu")
+    return request.param, output, reached
+
+
+def vocabulary(name: str) -> list[str]:
+    return [f"system.vocab_size={60 if name == 'bert_mini' else 300}"]
+
+
+def test_a_run_leaves_a_model_that_can_be_asked(trained):
+    name, output, reached = trained
+    model = load_model(output, "cpu")
+    assert reached["steps"] == 12
+    record = load_checkpoint(output).record
+    assert model.name.startswith(name)
+    assert record["validation"]["loss"] == pytest.approx(reached["loss"])
+    vectors = model.encode_texts(["The cat sat.", "The dog sat in the yard.", ""][: 2 + (name != "gpt_mini")])
+    assert vectors.isfinite().all()
+    if name == "gpt_mini":
+        assert math.exp(reached["loss"]) == pytest.approx(record["validation"]["perplexity"])
+        assert complete("The cat", model, 4).tokens <= 4
+    else:
+        assert len(fill("The [MASK] sat.", model, top=3).guesses) == 3
+
+
+def test_the_card_says_what_was_measured(trained):
+    name, output, _ = trained
+    card = (output / "model" / "README.md").read_text()
+    figures = load_checkpoint(output).record["validation"]
+    assert f"`{name}`" in card
+    for value in figures.values():
+        assert f"| {value:.4g} |" in card
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(trained, texts, tmp_path, monkeypatch):
+    name, output, _ = trained
+    settings, cut, load = SMALL + vocabulary(name), tmp_path / "cut", LanguageModelRun.batch
+
+    def stops(self, examples, items, seed, tokenizer):
+        if seed == (0, 8):
+            raise KeyboardInterrupt
+        return load(self, examples, items, seed, tokenizer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModelRun, "batch", stops)
+        with pytest.raises(KeyboardInterrupt):
+            training.run(name, texts, cut, settings, device="cpu")
+    assert json.loads((cut / "state" / "progress.json").read_text())["progress"]["step"] == 6
+    training.run(name, texts, cut, settings, resume=True, device="cpu")
+    whole, resumed = (load_checkpoint(o).system.state_dict() for o in (output, cut))
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_a_run_goes_on_with_its_own_texts_alone(trained, texts, tmp_path):
+    name, output, _ = trained
+    other = tmp_path / "other.txt"
+    other.write_text(texts.read_text().replace("fish", "frog"))
+    with pytest.raises(UsageError, match="data"):
+        training.run(name, other, output, SMALL + vocabulary(name), resume=True, device="cpu")
+
+
+def test_the_vocabulary_is_of_the_training_documents(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(f"A plain sentence. Another, with word{n}x." for n in range(200)))
+    found = read_texts(file)
+    assert len(found.training) + len(found.validation) == 200
+    assert 1 <= len(found.validation) <= 30
+    training.run("bert_mini", file, tmp_path / "run", [*SMALL, "system.vocab_size=2000"], device="cpu")
+    tokenizer = load_model(tmp_path / "run", "cpu").tokenizer
+    seen = set(" ".join(found.training).lower())
+    assert all(set(t.removeprefix("##")) <= seen for t in tokenizer.tokens if not t.startswith("["))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(texts):
+    return SubwordTokenizer.train(texts.read_text().splitlines(), "bpe", 300, "gpt2")
+
+
+def test_perplexity_counts_every_token_once_and_spreads_it_over_words(texts, tokenizer):
+    documents = texts.read_text().splitlines()[:12]
+    recipe = gpt.gpt_mini(100)
+    config = replace(recipe.system, width=16, num_heads=2, depth=1, mlp_dim=32, max_length=20, vocab_size=300)
+    recipe = replace(recipe, system=fitted(config, tokenizer))
+    torch.manual_seed(0)
+    system = GPT(recipe.system).eval()
+    for weight in system.parameters():
+        weight.data.add_(torch.randn_like(weight) * 0.2)
+    figures = recipe.measure(documents, tokenizer)(system)
+    stream = [tokenizer.end]
+    for document in documents:
+        stream += [*tokenizer.pieces(document).ids, tokenizer.end]
+    nats = 0.0
+    for first in range(0, len(stream) - 1, 19):
+        row = torch.tensor([stream[first : first + 20]])
+        logits = system.next_token_logits(system.encode_texts(Batch(ids=row, keep=row >= 0)).tokens)[0]
+        for place in range(row.shape[1] - 1):
+            nats -= logits[place].log_softmax(0)[row[0, place + 1]].item()
+    assert figures["loss"] == pytest.approx(nats / (len(stream) - 1), abs=1e-4)
+    words = sum(len(document.split()) for document in documents)
+    assert figures["perplexity_per_word"] == pytest.approx(math.exp(nats / words), rel=1e-3)
+
+
+def test_validation_hides_the_same_words_each_time_and_15_percent(texts):
+    documents = texts.read_text().splitlines()
+    tokenizer = SubwordTokenizer.train(documents, "wordpiece", 60, "bert")
+    recipe = bert.bert_mini(100)
+    config = replace(recipe.system, width=16, num_heads=2, depth=1, mlp_dim=32, vocab_size=60)
+    torch.manual_seed(0)
+    system = BERT(fitted(config, tokenizer)).eval()
+    figures = []
+    for rate in (0.15, 0.9):
+        chosen = replace(recipe, system=replace(fitted(config, tokenizer), mask_rate=rate))
+        measure = chosen.measure(documents, tokenizer)
+        figures += [measure(system), measure(system)]
+    assert all(f == figures[0] for f in figures)
+    assert figures[0].keys() == {"loss", "accuracy", "next_sentence"}
+
+
+def test_whole_words_are_hidden_where_asked(texts):
+    documents = texts.read_text().splitlines()
+    recipe = roberta.roberta_mini(100)
+    tokenizer = SubwordTokenizer.train(documents, "bpe", 262, "roberta")
+    examples = recipe.examples(tokenise(documents, tokenizer), tokenizer)
+    assert recipe.batch(examples, [0, 1], (0, 0), tokenizer).groups is None
+    batch = replace(recipe, whole_words=True).batch(examples, [0, 1], (0, 0), tokenizer)
+    assert batch.groups is not None
+    assert int(batch.groups.max()) < int(batch.keep.sum(1).max()) - 1
+
+
+def test_bert_learns_who_sits_where(texts, tmp_path):
+    settings = [*SMALL, "system.vocab_size=60", "train.steps=300", "train.learning_rate=0.004"]
+    settings += ["train.warmup_steps=50", "train.validate_every=300", "train.checkpoint_every=300"]
+    training.run("bert_mini", texts, tmp_path / "run", settings, device="cpu")
+    accuracy = load_checkpoint(tmp_path / "run").record["validation"]["accuracy"]
+    assert accuracy > 0.5, "who knows the frequencies alone is right in a third"
+
+
+def test_what_is_no_language_to_learn_is_said(tmp_path):
+    one = tmp_path / "one.txt"
+    one.write_text("A single document. Of two sentences.")
+    with pytest.raises(UserError, match="fewer than two different documents"):
+        training.run("gpt_mini", one, tmp_path / "run", SMALL, device="cpu")
+    with pytest.raises(UsageError, match="--format coco is of captions"):
+        read_texts(one, "coco")
+    one.write_text("\n".join(f"Sentence number {n}." for n in range(30)))
+    with pytest.raises(UserError, match="two sentences"):
+        training.run("bert_mini", one, tmp_path / "run", SMALL, device="cpu")
+    with pytest.raises(UserError, match="vocabulary of 20 is too small"):
+        training.run("gpt_mini", one, tmp_path / "run", [*SMALL, "system.vocab_size=20"], device="cpu")
+    settings = [*SMALL, "system.num_heads=5", "system.vocab_size=300"]
+    with pytest.raises(UsageError, match="cannot be divided among 5 heads"):
+        training.run("gpt_mini", one, tmp_path / "run", settings, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("build", "steps", "batch", "rate"),
+    [
+        (bert.bert_base, 1_000_000, 256, 1e-4),
+        (roberta.roberta_base, 500_000, 8192, 6e-4),
+        (gpt.gpt, 572_000, 512, 6e-4),
+    ],
+)
+def test_the_base_recipes_are_the_papers(build, steps, batch, rate):
+    recipe = build(10**9)
+    train = recipe.train
+    assert (train.steps, train.batch_size * train.accumulate, train.learning_rate) == (steps, batch, rate)
+    defaults = type(recipe.system)()
+    assert replace(recipe.system, dropout=defaults.dropout) == defaults

@@ -1,0 +1,50 @@
+"""A library's model without a network, images of one colour, and counts that add up."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from showtell.library.index import IndexReport
+from showtell.protocols import Encoded
+
+SIZE = 8
+
+
+class FakeEncoder:
+    """Colours of an image as its vector, its rows as its grid; remembers what it was asked."""
+
+    def __init__(self, hash: str = "model-a", grid: bool = True) -> None:
+        self.hash, self.name, self.preprocessing = hash, f"fake@{hash}", "fake8-v1"
+        self.grid = grid
+        self.encoded: int = 0
+        self.captioned: int = 0
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(pixels).resize((SIZE, SIZE)))
+
+    def encode(self, images: Sequence[np.ndarray]) -> Encoded:
+        self.encoded += len(images)
+        pixels = torch.from_numpy(np.stack(images)).float() / 255
+        pooled = pixels.mean((1, 2)) + 0.01
+        return Encoded(pixels.mean(2) if self.grid else pooled[:, None], pooled)
+
+    def caption(self, encoded: Encoded) -> list[str]:
+        self.captioned += len(encoded.pooled)
+        names = ("red", "green", "blue")
+        return [f"something {names[i]} on a table" for i in encoded.pooled.argmax(1).tolist()]
+
+
+def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def check(report: IndexReport, **expected: int) -> None:
+    """The counts that are not named are 0, and they add up."""
+    counts = {name: getattr(report, name) for name in ("added", "updated", "removed", "unchanged", "skipped")}
+    assert counts == dict.fromkeys(counts, 0) | expected
+    assert report.total == report.added + report.updated + report.unchanged + report.skipped

@@ -1,0 +1,103 @@
+"""Texts packed into one row say, and teach, what they do in rows of their own."""
+
+import pytest
+import torch
+
+from showtell.data.batch import Batch, pad
+from showtell.objectives.masked_tokens import Masked
+from showtell.systems import bert, gpt, roberta
+
+SIZES = {"vocab_size": 23, "width": 12, "depth": 2, "num_heads": 3, "mlp_dim": 20, "max_length": 16}
+HIDE = {"mask_id": 4, "special": (0, 1, 2, 3, 4)}
+SMALL = {
+    "bert": lambda: bert.BERT(bert.BERTConfig(**SIZES, **HIDE)),
+    "bert, mean": lambda: bert.BERT(bert.BERTConfig(**SIZES, **HIDE, pooling="mean")),
+    "roberta": lambda: roberta.RoBERTa(roberta.RoBERTaConfig(**SIZES, **HIDE)),
+    "gpt": lambda: gpt.GPT(gpt.GPTConfig(**SIZES)),
+}
+TEXTS = [[2, 5, 6, 7, 3], [2, 8, 9, 3], [2, 10, 11, 12, 13, 14, 3], [2, 3], [2, 15, 16, 5, 17, 3]]
+SEGMENTS = [[0, 0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1], [0, 0], [0, 1, 1, 1, 1, 1]]
+FOLLOWS = torch.tensor([True, False, False, True, True])
+ROWS = [[0, 1, 3], [2, 4]]
+
+
+@pytest.fixture(params=SMALL)
+def system(request):
+    torch.manual_seed(0)
+    system = SMALL[request.param]()
+    with torch.no_grad():  # far from the small start, so that attention is not uniform
+        for weight in system.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)
+    return system
+
+
+def joined(values, padding=0):
+    return pad([[v for i in row for v in values[i]] for row in ROWS], padding)[0]
+
+
+@pytest.fixture
+def padded():
+    ids, keep = pad(TEXTS)
+    return Batch(ids=ids, keep=keep, segments=pad(SEGMENTS)[0], follows=FOLLOWS)
+
+
+@pytest.fixture
+def packed():
+    order = [i for row in ROWS for i in row]
+    return Batch(
+        ids=joined(TEXTS),
+        keep=joined([[1] * len(text) for text in TEXTS]).bool(),
+        segments=joined(SEGMENTS),
+        sequences=joined([[i] * len(text) for i, text in enumerate(TEXTS)]),
+        positions=joined([range(len(text)) for text in TEXTS]),
+        follows=FOLLOWS[order],
+    )
+
+
+def test_packed_texts_are_read_as_if_alone(system, padded, packed):
+    alone, together = system.encode_texts(padded), system.encode_texts(packed)
+    order = [i for row in ROWS for i in row]
+    words = torch.cat([alone.tokens[i, : len(TEXTS[i])] for i in order])
+    torch.testing.assert_close(together.tokens[packed.keep], words, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together.pooled, alone.pooled[order], atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture
+def _by_the_word(monkeypatch):
+    """Hide the same words however they are laid out."""
+
+    def hide(ids, keep, *, mask_id, **_):
+        masked = keep & (ids > 4) & (ids % 3 == 2)
+        return Masked(torch.where(masked, mask_id, ids), masked)
+
+    for module in (bert, roberta):
+        monkeypatch.setattr(module, "mask_tokens", hide)
+
+
+@pytest.mark.usefixtures("_by_the_word")
+def test_packed_texts_teach_what_they_teach_alone(system, padded, packed):
+    found = []
+    for batch in (padded, packed):
+        system.zero_grad()
+        losses = system(batch, torch.Generator()).losses
+        sum(losses.values()).backward()
+        found.append(
+            (losses, {n: p.grad.clone() for n, p in system.named_parameters() if p.grad is not None})
+        )
+    (losses, gradients), (packed_losses, packed_gradients) = found
+    for name, loss in losses.items():
+        torch.testing.assert_close(packed_losses[name], loss, atol=1e-5, rtol=1e-5)
+    assert packed_gradients.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(packed_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
+
+
+@pytest.mark.usefixtures("_by_the_word")
+def test_parts_of_a_packed_batch_weigh_by_what_they_teach(system, packed):
+    whole = system(packed, torch.Generator())
+    parts = [system(packed.part(i, 2), torch.Generator()) for i in range(2)]
+    for name, loss in whole.losses.items():
+        counts = torch.tensor([float(part.counts[name]) for part in parts])
+        assert counts.sum() == float(whole.counts[name])
+        together = sum(n * part.losses[name] for n, part in zip(counts, parts, strict=True)) / counts.sum()
+        torch.testing.assert_close(together, loss, atol=1e-5, rtol=1e-5)

@@ -1,0 +1,207 @@
+"""Both captioners: the paper's equations, padding, learning, and the cells of the reference library."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch, pad
+from showtell.nn.attention import watch_attention
+from showtell.objectives.causal_tokens import causal_tokens, next_tokens
+from showtell.objectives.coverage import doubly_stochastic
+from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, Trainable
+from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
+from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
+
+START, END, VOCAB = 1, 2, 11
+SMALL = {
+    "lstm": (ShowAndTell, ShowAndTellConfig(VOCAB, 6, 8, 2, "lstm", 0.0)),
+    "gru": (ShowAndTell, ShowAndTellConfig(VOCAB, 6, 8, 3, "gru", 0.0)),
+    "attend": (ShowAttendAndTell, ShowAttendAndTellConfig(VOCAB, 6, 7, 8, 9, 5, dropout=0.0)),
+}
+
+
+@pytest.fixture(params=SMALL)
+def system(request):
+    torch.manual_seed(0)
+    cls, config = SMALL[request.param]
+    return cls(config)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    ids, keep = pad([[1, 4, 5, 6, 2], [1, 7, 2], [1, 8, 9, 2], [1, 10, 4, 4, 5, 9, 2]])
+    return Batch(
+        grid=torch.rand(3, 4, 6, generator=generator), ids=ids, keep=keep, owner=torch.tensor([0, 2, 1, 1])
+    )
+
+
+def test_they_keep_their_promises(system):
+    for protocol in (Trainable, ImageEncoder, Captioner, HasTokenEmbeddings):
+        assert isinstance(system, protocol)
+    assert system.token_embeddings().shape[0] == VOCAB
+
+
+def test_one_word_at_a_time_says_what_teacher_forcing_says(system, batch):
+    memory = system.prefill(system.encode_images(batch))
+    at_once = system.teacher_forced_logits(memory, batch.owner, batch.ids, batch.keep)
+    one_by_one = []
+    for image, ids, keep in zip(batch.owner.tolist(), batch.ids, batch.keep, strict=True):
+        mine = {k: v[image : image + 1] for k, v in memory.items()}
+        state = system.initial_state(mine)
+        for word in ids[keep][:-1]:
+            logits, state = system.step(mine, state, word.view(1, 1))
+            one_by_one.append(logits[0, 0])
+    torch.testing.assert_close(at_once, torch.stack(one_by_one), atol=1e-5, rtol=1e-5)
+
+
+def test_hypotheses_of_a_image_do_not_mix(system, batch):
+    memory = system.prefill(system.encode_images(batch))
+    state = {k: v.repeat_interleave(3, 1) for k, v in system.initial_state(memory).items()}
+    together, _ = system.step(memory, state, torch.tensor([[4, 5, 6]] * 3))
+    alone, _ = system.step(memory, system.initial_state(memory), torch.tensor([[5]] * 3))
+    torch.testing.assert_close(together[:, 1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_cannot_be_seen(system, batch):
+    longer = replace(batch, ids=F.pad(batch.ids, (0, 3), value=7), keep=F.pad(batch.keep, (0, 3)))
+    for name, loss in system(batch).losses.items():
+        torch.testing.assert_close(loss, system(longer).losses[name])
+
+
+def test_no_word_sees_the_future(system, batch):
+    memory = system.prefill(system.encode_images(batch))
+    ids = batch.ids.clone()
+    before = system.teacher_forced_logits(memory, batch.owner, ids, batch.keep)
+    ids[0, 3] = 10  # the third word of the first row: predictions 0..2 must not move
+    after = system.teacher_forced_logits(memory, batch.owner, ids, batch.keep)
+    assert torch.equal(before[:3], after[:3])
+    assert not torch.allclose(before[3], after[3])
+
+
+def test_every_weight_gets_a_gradient(system, batch):
+    step = system(batch)
+    assert step.losses.keys() == system.loss_weights.keys()
+    sum(step.losses.values()).backward()
+    assert [n for n, p in system.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_it_learns_one_batch(system, batch):
+    optimiser = torch.optim.Adam(system.parameters(), 0.02)
+    for _ in range(150):
+        loss = system(batch).losses["words"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    # Two captions of image 1 begin differently, so its first word keeps the entropy of a coin.
+    assert loss < 0.15
+
+
+@pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTM), ("gru", nn.GRU)])
+def test_cells_equal_torch(cell, reference):
+    torch.manual_seed(0)
+    system = ShowAndTell(ShowAndTellConfig(VOCAB, 6, 8, 3, cell, 0.22)).eval()
+    theirs = reference(8, 8, 3, batch_first=True)
+    theirs.load_state_dict(system.recurrent.layers.state_dict(), strict=True)
+    grid, ids = torch.rand(2, 4, 6), torch.tensor([[1, 4, 5, 2], [1, 6, 7, 2]])
+    ours = system.teacher_forced_logits(
+        system.prefill(system.encode_images(Batch(grid=grid))),
+        torch.arange(2),
+        ids,
+        torch.ones_like(ids, dtype=torch.bool),
+    )
+    # The image is the first input; what the network says after it alone is thrown away.
+    inputs = torch.cat([system.image(grid.mean(1))[:, None], system.words(ids[:, :-1])], 1)
+    expected = system.output(theirs(inputs)[0][:, 1:]).flatten(0, 1)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_follows_the_paper():
+    """Equations 4 to 6, 9, 13 and the deep output of Xu et al. 2015, one step, written out by hand."""
+    torch.manual_seed(0)
+    system = ShowAttendAndTell(SMALL["attend"][1]).double()
+    grid = torch.rand(1, 4, 6, dtype=torch.float64)
+    a = grid[0] @ system.image.weight.T + system.image.bias
+    h, c = torch.tanh(a.mean(0) @ system.first.weight.T + system.first.bias).chunk(2)
+    word = system.words.weight[START]
+    scores = torch.stack(
+        [
+            (
+                system.attention.score.weight[0]
+                * torch.tanh(system.attention.key(x) + system.attention.query(h))
+            ).sum()
+            for x in a
+        ]
+    )
+    alpha = torch.exp(scores) / torch.exp(scores).sum()
+    beta = torch.sigmoid(system.gate(h))
+    z = beta * (alpha[:, None] * a).sum(0)
+    x = torch.cat([word, z])
+    gates = system.cell.weight_ih @ x + system.cell.bias_ih + system.cell.weight_hh @ h + system.cell.bias_hh
+    i, f, g, o = gates.chunk(4)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    h = torch.sigmoid(o) * torch.tanh(c)
+    deep = word + system.from_state(h) + system.from_image.weight @ z
+    expected = system.words.weight @ deep + system.bias
+    memory = system.prefill(system.encode_images(Batch(grid=grid)))
+    with watch_attention() as maps:
+        logits, _ = system.step(memory, system.initial_state(memory), torch.tensor([[START]]))
+    torch.testing.assert_close(logits[0, 0], expected)
+    torch.testing.assert_close(maps[0].flatten(), alpha.detach())
+
+
+def test_a_sharp_attention_reads_one_token():
+    system = ShowAttendAndTell(SMALL["attend"][1])
+    tokens = torch.rand(1, 5, 7)
+    keys = torch.full((1, 5, 5), -1.0)
+    keys[0, 3] = 1.0
+    with torch.no_grad():
+        system.attention.score.weight.fill_(30.0)
+        system.attention.query.weight.zero_()
+    context, weights = system.attention(torch.zeros(1, 1, 9), keys[:, None], tokens)
+    torch.testing.assert_close(context[:, 0], tokens[:, 3])
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1))
+
+
+def test_cross_entropy_against_loops():
+    torch.manual_seed(0)
+    ids, keep = pad([[1, 3, 4, 2], [1, 2]])
+    targets = next_tokens(ids, keep)
+    assert targets.tolist() == [3, 4, 2, 2]
+    logits = torch.randn(4, 6, dtype=torch.float64)
+    total = 0.0
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        normaliser = sum(torch.tensor(x).double().exp().item() for x in row)
+        total -= torch.tensor(torch.tensor(row[target]).double().exp().item() / normaliser).log().item()
+    assert causal_tokens(logits, targets).item() == pytest.approx(total / 4, abs=1e-6)
+    assert causal_tokens(torch.zeros(4, 6), targets).item() == pytest.approx(torch.tensor(6.0).log().item())
+
+
+def test_coverage_against_loops():
+    coverage = torch.tensor([[0.5, 1.5], [1.0, 2.0]], dtype=torch.float64)
+    words = torch.tensor([2, 3])
+    expected = sum(
+        sum((words[r].item() / 2 - coverage[r, n].item()) ** 2 for n in range(2)) for r in range(2)
+    )
+    assert doubly_stochastic(coverage, words).item() == pytest.approx(expected / 2)
+    assert doubly_stochastic(torch.full((1, 4), 0.75), torch.tensor([3])) == 0
+
+
+def test_the_articles_sizes_are_the_defaults():
+    config = ShowAndTellConfig()
+    assert (config.width, config.depth, config.dropout, config.cell) == (300, 3, 0.22, "lstm")
+    lstm = 3 * (4 * 300 * (300 + 300) + 2 * 4 * 300)
+    expected = 1280 * 300 + 300 + 8004 * 300 + lstm + 300 * 8004 + 8004
+    assert sum(p.numel() for p in ShowAndTell(config).parameters()) == expected
+
+
+def test_dropout_is_off_in_evaluation(batch):
+    system = ShowAttendAndTell(replace(SMALL["attend"][1], dropout=0.5)).eval()
+    encoded = system.encode_images(batch)
+    assert isinstance(encoded, Encoded)
+    assert torch.equal(system(batch).losses["words"], system(batch).losses["words"])
+    system.train()
+    assert not torch.equal(system(batch).losses["words"], system(batch).losses["words"])
