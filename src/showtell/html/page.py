@@ -112,7 +112,7 @@ def _word_mark(word: str, place: int, count: int) -> str:
 
 def _document(title: str, body: str, alone: bool) -> bytes:
     """A whole HTML file around `body`, with style and script inside; nothing else may load or run."""
-    parts = files("showtell.explain")
+    parts = files("showtell.html")
     style, script = ((parts / name).read_text("utf-8") for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
