@@ -116,7 +116,7 @@ class LanguageModelRun:
             case RoBERTaConfig():
                 return FullSentences(corpus, start=tokenizer.start, end=tokenizer.end, max_length=length)
             case GPTConfig():
-                return Blocks(corpus, end=tokenizer.end, max_length=length)
+                return Blocks(corpus, start=tokenizer.start, end=tokenizer.end, max_length=length)
 
     def batch(
         self, examples: Examples, items: Sequence[int], seed: tuple[int, ...], tokenizer: SubwordTokenizer

@@ -12,13 +12,16 @@ mean of the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.texts.pairs import SentencePairs
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead, Pooler
@@ -51,11 +54,20 @@ class BERTEncoderConfig:
     pooling: Literal["first", "mean"] = "first"
     """A text's vector: its [CLS], through the pooler where there is one, or the mean of its tokens."""
 
+    def build(self) -> BERTEncoder:
+        """The system with these numbers, untrained."""
+        return BERTEncoder(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
 
 class BERTEncoder(nn.Module):
     """Bidirectional encoder of texts, without heads."""
 
     Config: ClassVar = BERTEncoderConfig
+    reads: ClassVar = "tokens"
 
     def __init__(self, config: BERTEncoderConfig) -> None:
         super().__init__()
@@ -107,11 +119,23 @@ class BERTConfig(BERTEncoderConfig):
     dynamic: bool = True
     """Hide other words each time (Liu et al. 2019, section 4.1); else the same of the same row."""
 
+    def build(self) -> BERT:
+        """The system with these numbers, untrained."""
+        return BERT(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """The vocabulary's size and special tokens are those of `tokenizer`."""
+        assert tokenizer.mask is not None
+        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
+
 
 class BERT(BERTEncoder):
     """The encoder, pretrained on masked words and, where it has a pooler, next sentences jointly."""
 
     Config: ClassVar = BERTConfig
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+    examples: ClassVar = SentencePairs
+    packs: ClassVar = True
     config: BERTConfig
     loss_weights: ClassVar = {"mlm": 1.0, "next_sentence": 1.0}
 

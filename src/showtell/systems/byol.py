@@ -10,13 +10,14 @@ Source: Grill et al. 2020, "Bootstrap your own latent", section 3 and appendix C
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
 from showtell.nn.momentum import Teacher, cosine_momentum
@@ -40,11 +41,27 @@ class BYOLConfig:
     joint_statistics: bool = False
     """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
 
+    def build(self) -> BYOL:
+        """The system with these numbers, untrained."""
+        return BYOL(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Images of any size fit."""
+        return 1
+
+    def with_steps(self, steps: int) -> BYOLConfig:
+        """The teacher rests after `steps` updates."""
+        return replace(self, total_steps=steps)
+
 
 class BYOL(nn.Module):
     """Learning of images without labels and without negatives, from a slow teacher."""
 
     Config: ClassVar = BYOLConfig
+    reads: ClassVar = "views"
+    views: ClassVar = (augment.BYOL, augment.BYOL_CIFAR)
+    training_only: ClassVar = ("teacher.", "projector.", "predictor.", "updates")
     loss_weights: ClassVar = {"byol": 1.0}
 
     def __init__(self, config: BYOLConfig) -> None:

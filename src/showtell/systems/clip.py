@@ -11,7 +11,8 @@ Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural L
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sized
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -56,6 +57,14 @@ class CLIPConfig:
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
 
+    def build(self) -> CLIP:
+        """The system with these numbers, untrained."""
+        return CLIP(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> CLIPConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
 
 class CLIPImageTower(nn.Module):
     """A ViT whose tokens are normalised before the first block too."""
@@ -79,6 +88,7 @@ class CLIP(TwoTowers):
     """Images and texts in one space."""
 
     Config: ClassVar = CLIPConfig
+    reads: ClassVar = "pixels"
     loss_weights: ClassVar = {"contrast": 1.0}
 
     def __init__(self, config: CLIPConfig) -> None:

@@ -11,7 +11,7 @@ here, not the training by a teacher on 142 M images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -47,11 +47,21 @@ class DINOv2Config:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
+    def build(self) -> DINOv2:
+        """The system with these numbers, untrained."""
+        return DINOv2(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels: images are cut into patches of this side."""
+        return self.patch_size
+
 
 class DINOv2(nn.Module):
     """The backbone."""
 
     Config: ClassVar = DINOv2Config
+    reads: ClassVar = "pixels"
 
     def __init__(self, config: DINOv2Config) -> None:
         super().__init__()
@@ -91,6 +101,14 @@ class DINOv2ClassifierConfig(DINOv2Config):
     num_classes: int = 1000
     class_names: tuple[str, ...] = ()
     """In the order of the logits; empty where nobody named them."""
+
+    def build(self) -> DINOv2Classifier:
+        """The system with these numbers, untrained."""
+        return DINOv2Classifier(self)
+
+    def with_classes(self, names: tuple[str, ...]) -> DINOv2ClassifierConfig:
+        """For classes of these names, in the order of the labels."""
+        return replace(self, num_classes=len(names), class_names=names)
 
 
 class DINOv2Classifier(DINOv2):

@@ -27,11 +27,16 @@ class EfficientNetConfig:
     mean: tuple[float, ...] = (127 / 255,) * 3
     std: tuple[float, ...] = (128 / 255,) * 3
 
+    def build(self) -> EfficientNet:
+        """The system with these numbers, untrained."""
+        return EfficientNet(self)
+
 
 class EfficientNet(nn.Module):
     """A convolutional network, trained to classify."""
 
     Config: ClassVar = EfficientNetConfig
+    reads: ClassVar = "pixels"
     loss_weights: ClassVar = {"classes": 1.0}
     class_names: ClassVar = ()
     """The package of the weights does not name them."""

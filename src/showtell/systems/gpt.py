@@ -8,7 +8,8 @@ of its sizes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sized
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.texts.contiguous import Blocks
+from showtell.data.tokenizers.training import Vocabulary
 from showtell.errors import UserError
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
@@ -40,11 +43,24 @@ class GPTConfig:
     eps: float = 1e-5
     dropout: float = 0.0
 
+    def build(self) -> GPT:
+        """The system with these numbers, untrained."""
+        return GPT(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> GPTConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
 
 class GPT(nn.Module):
     """Causal language model."""
 
     Config: ClassVar = GPTConfig
+    reads: ClassVar = "tokens"
+    vocabulary: ClassVar = Vocabulary("bpe", "gpt2")
+    examples: ClassVar = Blocks
+    packs: ClassVar = False
+    """Rows of running text are full: nothing is left to pack."""
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: GPTConfig) -> None:

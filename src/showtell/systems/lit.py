@@ -11,7 +11,8 @@ a locked, pretrained image tower, an unlocked text tower). Their text tower is a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sized
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -48,11 +49,24 @@ class LiTConfig:
         """Tokens of a text that are read."""
         return self.text.max_length
 
+    def build(self) -> LiT:
+        """The system with these numbers, untrained."""
+        return LiT(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> LiTConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, text=replace(self.text, vocab_size=len(tokenizer)))
+
+    def with_feature_width(self, width: int) -> LiTConfig:
+        """For features of `width`."""
+        return replace(self, feature_width=width)
+
 
 class LiT(TwoTowers):
     """Images and texts in one space."""
 
     Config: ClassVar = LiTConfig
+    reads: ClassVar = "features"
     loss_weights: ClassVar = {"contrast": 1.0}
 
     def __init__(self, config: LiTConfig) -> None:

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.texts.contiguous import FullSentences
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead
@@ -51,11 +54,33 @@ class RoBERTaConfig:
     dynamic: bool = True
     """Hide other words each time; else the same of the same row, as section 4.1 compares."""
 
+    def build(self) -> RoBERTa:
+        """The system with these numbers, untrained."""
+        return RoBERTa(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> RoBERTaConfig:
+        """The vocabulary's size and special tokens are those of `tokenizer`.
+
+        Positions are counted from the id after padding's, as in the reference library.
+        """
+        assert tokenizer.mask is not None
+        return replace(
+            self,
+            first_position=tokenizer.pad + 1,
+            vocab_size=len(tokenizer),
+            mask_id=tokenizer.mask,
+            special=tokenizer.special,
+        )
+
 
 class RoBERTa(nn.Module):
     """Bidirectional encoder of texts, pretrained on masked words."""
 
     Config: ClassVar = RoBERTaConfig
+    reads: ClassVar = "tokens"
+    vocabulary: ClassVar = Vocabulary("bpe", "roberta")
+    examples: ClassVar = FullSentences
+    packs: ClassVar = True
     loss_weights: ClassVar = {"mlm": 1.0}
 
     def __init__(self, config: RoBERTaConfig) -> None:

@@ -9,7 +9,8 @@ neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sized
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -34,11 +35,24 @@ class ShowAndTellConfig:
     dropout: float = 0.22
     smoothing: float = 0.0
 
+    def build(self) -> ShowAndTell:
+        """The system with these numbers, untrained."""
+        return ShowAndTell(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> ShowAndTellConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_feature_width(self, width: int) -> ShowAndTellConfig:
+        """For features of `width`."""
+        return replace(self, feature_width=width)
+
 
 class ShowAndTell(nn.Module):
     """One network, four uses: captions, similar words, similar images, images from words."""
 
     Config: ClassVar = ShowAndTellConfig
+    reads: ClassVar = "features"
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: ShowAndTellConfig) -> None:

@@ -10,7 +10,8 @@ Source: Xu et al. 2015, "Show, Attend and Tell", the soft attention of section 4
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sized
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -38,11 +39,24 @@ class ShowAttendAndTellConfig:
     smoothing: float = 0.0
     coverage_weight: float = 1.0
 
+    def build(self) -> ShowAttendAndTell:
+        """The system with these numbers, untrained."""
+        return ShowAttendAndTell(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> ShowAttendAndTellConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_feature_width(self, width: int) -> ShowAttendAndTellConfig:
+        """For features of `width`."""
+        return replace(self, feature_width=width)
+
 
 class ShowAttendAndTell(nn.Module):
     """Captions by attention over the grid of a frozen backbone."""
 
     Config: ClassVar = ShowAttendAndTellConfig
+    reads: ClassVar = "features"
 
     def __init__(self, config: ShowAttendAndTellConfig) -> None:
         super().__init__()

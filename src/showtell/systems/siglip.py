@@ -11,7 +11,7 @@ are those of the released ViT-B/16.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention_pooling import AttentionPooling
 from showtell.nn.embed import TextEmbedding, normalise
@@ -52,11 +53,20 @@ class SigLIPConfig:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
+    def build(self) -> SigLIP:
+        """The system with these numbers, untrained."""
+        return SigLIP(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> SigLIPConfig:
+        """The vocabulary's size and padding are those of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer), pad_id=tokenizer.pad)
+
 
 class SigLIP(TwoTowers):
     """Images and texts in one space."""
 
     Config: ClassVar = SigLIPConfig
+    reads: ClassVar = "pixels"
     loss_weights: ClassVar = {"pairs": 1.0}
 
     def __init__(self, config: SigLIPConfig) -> None:

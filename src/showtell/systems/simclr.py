@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
 from showtell.nn.towers import ImageTower, each_view
@@ -37,11 +38,23 @@ class SimCLRConfig:
     joint_statistics: bool = True
     """Batch norm sees both views at once, as in the authors' program; False: each view alone."""
 
+    def build(self) -> SimCLR:
+        """The system with these numbers, untrained."""
+        return SimCLR(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Images of any size fit."""
+        return 1
+
 
 class SimCLR(nn.Module):
     """Contrastive learning of images without labels."""
 
     Config: ClassVar = SimCLRConfig
+    reads: ClassVar = "views"
+    views: ClassVar = (augment.SIMCLR, augment.SIMCLR_CIFAR)
+    training_only: ClassVar = ("projector.",)
     loss_weights: ClassVar = {"nt_xent": 1.0}
 
     def __init__(self, config: SimCLRConfig) -> None:

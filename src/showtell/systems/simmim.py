@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.data.images import augment
 from showtell.errors import UsageError
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.backbones.vit import SHAPES, VisionTransformer
 from showtell.nn.pool import mean_token
-from showtell.nn.towers import ImageTower
+from showtell.nn.towers import PATCH_SIZE, ImageTower
 from showtell.objectives.masked_pixels import mask_patches, masked_pixels, normalise_patches
 from showtell.protocols import Encoded, Step
 
@@ -41,6 +42,15 @@ class SimMIMConfig:
     normalised: bool = False
     """Predict pixels less their patch's mean, over its deviation (He et al. 2022, table 1d)."""
 
+    def build(self) -> SimMIM:
+        """The system with these numbers, untrained."""
+        return SimMIM(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels a side of the squares that are masked as one: an image holds a whole number of them."""
+        return PATCH_SIZE[self.stem] * self.mask_unit
+
 
 class SimMIM(nn.Module):
     """Learning of images without labels, from their own pixels.
@@ -49,6 +59,9 @@ class SimMIM(nn.Module):
     """
 
     Config: ClassVar = SimMIMConfig
+    reads: ClassVar = "views"
+    views: ClassVar = (augment.SIMMIM, augment.SIMMIM)
+    training_only: ClassVar = ("mask_token", "predictor.")
     loss_weights: ClassVar = {"masked_pixels": 1.0}
 
     def __init__(self, config: SimMIMConfig) -> None:

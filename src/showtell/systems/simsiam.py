@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
+from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.mlp import mlp
 from showtell.nn.towers import ImageTower, each_view
@@ -35,11 +36,23 @@ class SimSiamConfig:
     joint_statistics: bool = False
     """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
 
+    def build(self) -> SimSiam:
+        """The system with these numbers, untrained."""
+        return SimSiam(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Images of any size fit."""
+        return 1
+
 
 class SimSiam(nn.Module):
     """Learning of images without labels, negatives or a teacher."""
 
     Config: ClassVar = SimSiamConfig
+    reads: ClassVar = "views"
+    views: ClassVar = (augment.SIMSIAM, augment.SIMSIAM_CIFAR)
+    training_only: ClassVar = ("projector.", "predictor.")
     loss_weights: ClassVar = {"simsiam": 1.0}
     # Source: Chen & He 2021, section 4.2: a predictor whose rate does not fall keeps up with the targets.
     rates: ClassVar = {"predictor.": Rate(constant=True)}

@@ -8,7 +8,7 @@ Source: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", figure 1, equa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -45,11 +45,21 @@ class ViTEncoderConfig:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
+    def build(self) -> ViTEncoder:
+        """The system with these numbers, untrained."""
+        return ViTEncoder(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels: images are cut into patches of this side."""
+        return self.patch_size
+
 
 class ViTEncoder(nn.Module):
     """A transformer over patches, without a classifier."""
 
     Config: ClassVar = ViTEncoderConfig
+    reads: ClassVar = "pixels"
 
     def __init__(self, config: ViTEncoderConfig) -> None:
         super().__init__()
@@ -83,6 +93,14 @@ class ViTConfig(ViTEncoderConfig):
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):
             raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
+
+    def build(self) -> ViT:
+        """The system with these numbers, untrained."""
+        return ViT(self)
+
+    def with_classes(self, names: tuple[str, ...]) -> ViTConfig:
+        """For classes of these names, in the order of the labels."""
+        return replace(self, num_classes=len(names), class_names=names)
 
 
 class ViT(ViTEncoder):

@@ -12,7 +12,8 @@ pooling strategy for visual semantic embedding", do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sized
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -40,11 +41,25 @@ class VSEConfig:
     warmup_updates: int = 0
     """Updates in which every rival counts, before the hardest alone does."""
 
+    def build(self) -> VSE:
+        """The system with these numbers, untrained."""
+        return VSE(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> VSEConfig:
+        """The vocabulary's size is that of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_feature_width(self, width: int) -> VSEConfig:
+        """For features of `width`."""
+        return replace(self, feature_width=width)
+
 
 class VSE(TwoTowers):
     """Images and texts in one space."""
 
     Config: ClassVar = VSEConfig
+    reads: ClassVar = "features"
+    training_only: ClassVar = ("updates",)
     loss_weights: ClassVar = {"hinge": 1.0}
 
     def __init__(self, config: VSEConfig) -> None:

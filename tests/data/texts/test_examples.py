@@ -81,7 +81,7 @@ def test_full_sentences_take_as_many_as_fit_and_part_documents() -> None:
 @given(SIZES, st.integers(2, 12))
 def test_blocks_predict_every_token_but_the_first_once(sizes, max_length) -> None:
     corpus = corpus_of(sizes)
-    blocks = Blocks(corpus, end=END, max_length=max_length)
+    blocks = Blocks(corpus, start=END, end=END, max_length=max_length)
     examples = [blocks(item, drawn()) for item in range(len(blocks))]
     stream = [END]
     for begin, end in zip(corpus.edges, corpus.edges[1:], strict=False):
@@ -187,8 +187,8 @@ def test_the_same_generator_gives_the_same_pair() -> None:
         (lambda: SentencePairs(LONG, start=1, end=2, max_length=4), "max_length 4"),
         (lambda: FullSentences(corpus_of([]), start=1, end=2, max_length=20), "no text"),
         (lambda: FullSentences(LONG, start=1, end=2, max_length=2), "max_length 2"),
-        (lambda: Blocks(corpus_of([]), end=2, max_length=20), "no text"),
-        (lambda: Blocks(LONG, end=2, max_length=1), "max_length 1"),
+        (lambda: Blocks(corpus_of([]), start=2, end=2, max_length=20), "no text"),
+        (lambda: Blocks(LONG, start=2, end=2, max_length=1), "max_length 1"),
     ],
 )
 def test_too_little_text_is_said(make, message) -> None:

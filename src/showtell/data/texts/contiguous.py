@@ -44,17 +44,17 @@ class FullSentences:
 class Blocks:
     """Running text in rows of exactly `max_length` tokens, the last one shorter; no row begins anew.
 
-    `end` stands before the first document and after each. A row begins with the last token of the row
-    before it, so every token but the very first is predicted once.
+    `start` stands before the first document, `end` after each; GPT-2's are the same token. A row begins with
+    the last token of the row before it, so every token but the very first is predicted once.
 
     Source: Radford et al. 2018, section 4.1 (contiguous sequences); 2019, section 2.
     """
 
-    def __init__(self, corpus: Corpus, *, end: int, max_length: int) -> None:
+    def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
         """Raises `UserError` for a corpus without text, and for a row without room."""
         _check(corpus, max_length, 2)
         places = corpus.edges
-        self._ids = np.insert(corpus.ids, places, end)
+        self._ids = np.insert(corpus.ids, places, [start, *[end] * (len(places) - 1)])
         self._begins = np.insert(corpus.begins, places, True)
         self.max_length = max_length
 

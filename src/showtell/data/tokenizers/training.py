@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -16,6 +17,14 @@ from showtell.data.tokenizers.wordpiece import CONTINUES, learn_pieces
 from showtell.errors import UsageError, UserError
 
 Kind = Literal["words", "chars", "bpe", "wordpiece"]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The kind of vocabulary that a paper trains, and the family whose special tokens it has."""
+
+    kind: Kind
+    family: Name
 
 
 def train(texts: Iterable[str], kind: Kind, vocab_size: int, family: Name) -> Tokenizer:
