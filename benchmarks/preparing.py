@@ -22,8 +22,8 @@ from torch import Tensor
 from showtell.data.batch import Batch
 from showtell.data.images.augment import SIMMIM, draw_views
 from showtell.data.prefetch import prefetch
+from showtell.runtime import keep_freed_memory
 from showtell.systems.simmim import SimMIM, SimMIMConfig
-from showtell.train.memory import keep_freed_memory
 from table import command, table
 
 AHEAD = 4
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    keep_freed_memory()  # as `showtell.train.loop.train` does
+    keep_freed_memory()  # as the command does
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (32, 3, 32, 32), dtype=torch.uint8, generator=generator)
     recipe = (replace(SIMMIM[0], size=32),)

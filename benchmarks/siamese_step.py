@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.runtime import keep_freed_memory
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
 from showtell.systems.simsiam import SimSiam, SimSiamConfig
-from showtell.train.memory import keep_freed_memory
 from table import command, table
 
 CLASSES = {
@@ -170,7 +170,7 @@ def serve(name: str, kind: str, batch: int, threads: int, calls: Connection) -> 
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
     if kind != "plain":
-        keep_freed_memory()  # as `showtell.train.loop.train` does
+        keep_freed_memory()  # as the command does
     step = plain(name) if kind == "plain" else ours(name, kind == "joint")
     views = torch.rand(2, batch, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     while calls.recv():

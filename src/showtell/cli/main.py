@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +13,7 @@ from showtell import __version__
 from showtell.cli import about, classify, images, probe, runs, texts, weights, words
 from showtell.cli.output import complain, text
 from showtell.errors import UserError
+from showtell.runtime import prepare_process
 
 app = typer.Typer(
     name="showtell",
@@ -103,15 +102,5 @@ def _fail(error: Exception, message: str, status: int) -> int:
 
 def main() -> None:
     """The `showtell` command."""
-    # Threads that spin while they wait for each other cost a search by inversion ten times its time on a
-    # machine that also does other work. Read once, when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    for stream in (sys.stdout, sys.stderr):
-        # A name that is not UTF-8 prints as `\udc..`, which in JSON is its own escape.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # as arguments are read: a path keeps its bytes
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us as quietly as any other command
+    prepare_process()
     sys.exit(run(sys.argv[1:]))

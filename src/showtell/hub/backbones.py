@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from showtell.errors import UsageError
 from showtell.hub.packages import package_path
 from showtell.hub.signal_stack import signal_stack_kept
 from showtell.nn.backbones.efficientnet import EfficientNetLite0, InvertedResidual, SameConv2d
+from showtell.runtime import module_hidden
 
 SIZE = 224
 NUM_TOKENS = 49
@@ -134,9 +134,8 @@ class _OpenVINO:
     """
 
     def __init__(self, weights: Path) -> None:
-        # Importing OpenVINO tells its makers over the network, from a forked process. Hidden, it does not.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino
+        with module_hidden("openvino_telemetry"):
+            import openvino
 
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         with signal_stack_kept():

@@ -172,7 +172,6 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
         model = load_model()
         model.caption(model.encode([model.read("cat.jpg")]))
     """
-    torch.set_flush_denormal(True)  # denormals make a matrix product 200 times slower
     device = choose_device(device)
     checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device)
     system: Any = checkpoint.system.requires_grad_(False)

@@ -23,7 +23,6 @@ from showtell.errors import UsageError, UserError
 from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.distributed import count, from_first, largest, rank
-from showtell.train.memory import keep_freed_memory
 from showtell.train.metrics_log import Display, Metrics
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
@@ -73,10 +72,7 @@ def train(
     Raises `UsageError` for an output or a resumption that does not fit, `Interrupted` after SIGINT or
     SIGTERM, `UserError` when the disk is full or a loss is not finite.
     """
-    torch.set_flush_denormal(True)
     device = torch.device(device)
-    if device.type == "cpu":
-        keep_freed_memory()
     if config.batch_size < count():
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
     from_first(lambda: _claim(output, resume))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -63,9 +62,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-# Odd metadata does not matter here, and `catch_warnings` is not safe among threads: say it once.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(UserError):
