@@ -159,8 +159,8 @@ def test_caption_goes_on_past_what_it_cannot_read(ask, album: Path, tmp_path: Pa
         assert line["model"].startswith("show_and_tell@")
         assert len(line["captions"]) == 2
         for caption in line["captions"]:
-            assert set(caption) == {"text", "logprob", "logprob_per_word"}
-            assert caption["logprob"] <= caption["logprob_per_word"] < 0
+            assert set(caption) == {"text", "logprob", "logprob_per_token"}
+            assert caption["logprob"] <= caption["logprob_per_token"] < 0
 
 
 def test_caption_reads_paths_from_standard_input(ask, album: Path) -> None:

@@ -1,24 +1,28 @@
 """The report shows everything it is given, once, in one file; what it is not given leaves no trace."""
 
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from showtell.errors import UsageError
-from showtell.html.page import ImageMap, ShownImage, WordMap
-from showtell.reports.report import Alike, Analogy, Found, Search, SimilarWords, Told, write_report
+from showtell.html.maps import ImageMap, ShownImage, WordMap
+from showtell.reports.report import (
+    Analogy,
+    CaptionedImage,
+    FoundImage,
+    Search,
+    SimilarImages,
+    SimilarWords,
+    write_report,
+)
 from showtell.tasks.caption import Caption
 from showtell.tasks.words import WordScore
-from support.html_page import HOSTILE, Page
+from support.html_page import HOSTILE, Page, jpeg
 
 
 def image(path, caption=""):
-    out = io.BytesIO()
-    Image.new("RGB", (32, 24), "green").save(out, "JPEG")
-    return ShownImage(path, out.getvalue(), caption)
+    return ShownImage(path, jpeg("green", (32, 24)), caption)
 
 
 def report(tmp_path, **parts):
@@ -32,12 +36,12 @@ def test_every_part_is_shown(tmp_path):
     dog, cat = image("照片/狗.jpg", "a dog"), image("cat.jpg", HOSTILE)
     page = report(
         tmp_path,
-        images=[Told(dog, [Caption("a dog runs", -2.0, np.log(0.5)), Caption("", -9.0, -4.5)])],
+        images=[CaptionedImage(dog, [Caption("a dog runs", -2.0, np.log(0.5)), Caption("", -9.0, -4.5)])],
         searches=[
-            Search(HOSTILE, "inversion", 0.4321, [Found(dog, 0.98765), Found(cat, -3.5)]),
+            Search(HOSTILE, "inversion", 0.4321, [FoundImage(dog, 0.98765), FoundImage(cat, -3.5)]),
             Search("two unicorns", "captions", 2.0, []),
         ],
-        similar_images=[Alike(dog, [Found(cat, 0.25)])],
+        similar_images=[SimilarImages(dog, [FoundImage(cat, 0.25)])],
         words=[SimilarWords("boy", [WordScore("girl", 0.75), WordScore("<b>", -0.5)])],
         analogies=[Analogy("man", "men", "woman", [WordScore("women", 0.6), WordScore("girls", 0.5)])],
         word_map=WordMap(["boy", "girl"], np.zeros((2, 2))),
@@ -96,7 +100,7 @@ def test_nothing_given_is_a_page_without_sections(tmp_path):
 @pytest.mark.parametrize("count", [1, 20, 21, 130])
 def test_no_image_is_left_out_of_many(tmp_path, count):
     page = report(
-        tmp_path, images=[Told(image(f"{i}.jpg"), [Caption("x", -1.0, -0.5)]) for i in range(count)]
+        tmp_path, images=[CaptionedImage(image(f"{i}.jpg"), [Caption("x", -1.0, -0.5)]) for i in range(count)]
     )
     assert [a["data-path"] for a in page.all("button") if "data-path" in a] == [
         f"{i}.jpg" for i in range(count)

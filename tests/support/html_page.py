@@ -1,8 +1,18 @@
 """A page as a browser reads it, for the tests of what it shows and what it would load."""
 
+import io
 from html.parser import HTMLParser
 
+from PIL import Image
+
 HOSTILE = """</script><img src=x onerror=alert(1)> "狗" & 'cat' </li>"""
+
+
+def jpeg(colour, size=(64, 48)):
+    """A JPEG of one colour."""
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "JPEG", quality=95)
+    return out.getvalue()
 
 
 class Page(HTMLParser):

@@ -222,4 +222,4 @@ def test_captions_never_say_unknown():
             assert len(row) == 3
             for said in row:
                 assert set(said.text.split()) <= {"a", "dog", "cat"}
-                assert said.logprob <= said.logprob_per_word <= 0
+                assert said.logprob <= said.logprob_per_token <= 0

@@ -68,7 +68,7 @@ def caption(
             continue
         text(image.path)
         for said in image.captions:
-            text(f"  {said.text}  ({said.logprob_per_word:.2f} a word)")
+            text(f"  {said.text}  ({said.logprob_per_token:.2f} per token)")
     if failed:
         raise typer.Exit(1)
 

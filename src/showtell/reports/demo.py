@@ -114,15 +114,15 @@ def _spaced(count: int, wanted: int) -> list[int]:
     return np.linspace(0, count - 1, min(wanted, count)).astype(int).tolist()
 
 
-def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[report.Told]:
+def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[report.CaptionedImage]:
     rows = _spaced(len(library), TOLD)
     said: list[list[Caption]] = []
     for first in range(0, len(rows), 32):
         said += model.tell(library.encoded(rows[first : first + 32]), num=3)
-    told = [report.Told(p, c) for p, c in zip(images_of(library, rows), said, strict=True)]
+    told = [report.CaptionedImage(p, c) for p, c in zip(images_of(library, rows), said, strict=True)]
     for one in told[:5]:
         best = one.captions[0]
-        tell(f"  {Path(one.image.path).name}: {best.text} ({math.exp(best.logprob_per_word):.0%} a word)")
+        tell(f"  {Path(one.image.path).name}: {best.text} ({math.exp(best.logprob_per_token):.0%} a word)")
     return told
 
 
@@ -134,20 +134,22 @@ def _searches(searcher: Searcher, tell: Callable[[str], None]) -> list[report.Se
             hits = searcher.search(query, engine, top=5).hits
             seconds = time.perf_counter() - started
             images = images_of(searcher.library, [hit.row for hit in hits])
-            found = [report.Found(p, hit.score) for p, hit in zip(images, hits, strict=True)]
+            found = [report.FoundImage(p, hit.score) for p, hit in zip(images, hits, strict=True)]
             searches.append(report.Search(query, engine, seconds, found))
             if hits:
                 tell(f'  "{query}", {engine}: {Path(hits[0].path).name} ({1000 * seconds:.0f} ms)')
     return searches
 
 
-def _alike(library: Library) -> list[report.Alike]:
+def _alike(library: Library) -> list[report.SimilarImages]:
     alike = []
     for row in _spaced(len(library), 4):
         matches = [m for m in library.similar(library.vectors()[row], 6) if m.row != row][:5]
         asked, *near = images_of(library, [row, *(m.row for m in matches)])
         alike.append(
-            report.Alike(asked, [report.Found(p, m.score) for p, m in zip(near, matches, strict=True)])
+            report.SimilarImages(
+                asked, [report.FoundImage(p, m.score) for p, m in zip(near, matches, strict=True)]
+            )
         )
     return alike
 

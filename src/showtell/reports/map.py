@@ -10,7 +10,7 @@ import numpy as np
 from showtell.data.tokenizers.words import SPECIAL
 from showtell.errors import UserError
 from showtell.explain.tsne import tsne
-from showtell.html.page import ImageMap, ShownImage, WordMap, write_map
+from showtell.html.maps import ImageMap, ShownImage, WordMap, write_map
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import HasTokenEmbeddings

@@ -19,7 +19,7 @@ class Caption:
     text: str
     logprob: float
     """Log-probability of the whole caption with its end, nats."""
-    logprob_per_word: float
+    logprob_per_token: float
     """Its mean a prediction; near 0 is sure, under about -2 is a guess."""
 
 
@@ -58,4 +58,4 @@ def caption(
             beam=max(beam, num),
             num=num,
         )
-    return [[Caption(tokenizer.decode(h.ids), h.logprob, h.logprob_per_word) for h in row] for row in found]
+    return [[Caption(tokenizer.decode(h.ids), h.logprob, h.logprob_per_token) for h in row] for row in found]

@@ -24,7 +24,7 @@ class Hypothesis:
     """Log-probability of the words and of the end, nats."""
 
     @property
-    def logprob_per_word(self) -> float:
+    def logprob_per_token(self) -> float:
         """The mean over the words and the end."""
         return self.logprob / (len(self.ids) + 1)
 
@@ -149,4 +149,4 @@ def nucleus(
         [Hypothesis(tuple(ids[: ids.index(end)]), value) for ids, value in zip(rows, values, strict=True)]
         for rows, values in zip(history.tolist(), logprob.tolist(), strict=True)
     ]
-    return [sorted(row, key=lambda h: h.logprob_per_word, reverse=True) for row in found]
+    return [sorted(row, key=lambda h: h.logprob_per_token, reverse=True) for row in found]

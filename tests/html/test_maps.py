@@ -1,6 +1,5 @@
-"""Maps keep neighbours together, survive any number of points, and are files that load nothing."""
+"""Maps are single files that load nothing, whatever stands on them."""
 
-import io
 import os
 import re
 
@@ -11,59 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from showtell.errors import UsageError, UserError
-from showtell.explain.tsne import tsne
 from showtell.html import drawing
-from showtell.html.drawing import draw_images, draw_words
-from showtell.html.page import ImageMap, ShownImage, WordMap, map_figure, thumbnail, write_map
-from support.html_page import HOSTILE, Page
-
-
-def jpeg(colour, size=(64, 48)):
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "JPEG", quality=95)
-    return out.getvalue()
-
-
-def test_clusters_stay_together():
-    generator = np.random.default_rng(0)
-    centres = generator.standard_normal((4, 32))
-    cluster = np.arange(120) % 4
-    points = tsne(centres[cluster] + 0.2 * generator.standard_normal((120, 32)))
-    distance = np.linalg.norm(points[:, None] - points[None], axis=-1) + 9 * np.eye(120)
-    assert (cluster[distance.argmin(1)] == cluster).mean() > 0.99
-
-
-def test_length_does_not_count():
-    vectors = np.random.default_rng(0).standard_normal((20, 8))
-    lengths = np.random.default_rng(1).uniform(1, 9, (20, 1))
-    np.testing.assert_array_equal(tsne(vectors), tsne(vectors * 4))
-    np.testing.assert_allclose(tsne(vectors), tsne(vectors * lengths), atol=0.05)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, 40])
-@pytest.mark.parametrize("width", [1, 2, 16])
-@pytest.mark.filterwarnings("error")
-def test_any_number_of_points_fits_in_the_square(count, width):
-    points = tsne(np.random.default_rng(count).standard_normal((count, width)).astype(np.float32))
-    assert points.shape == (count, 2)
-    assert np.all((points >= 0) & (points <= 1))
-    if count > 1:
-        np.testing.assert_allclose(points.max(0) - points.min(0), 1)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_duplicates_are_laid_side_by_side(value):
-    points = tsne(np.full((12, 5), value))
-    assert np.isfinite(points).all()
-    assert len(np.unique(points.round(4), axis=0)) == 12
-
-
-def test_a_seed_gives_one_map_and_another_seed_another():
-    vectors = np.random.default_rng(0).standard_normal((30, 8))
-    first = tsne(vectors, seed=3)
-    np.testing.assert_array_equal(first, tsne(vectors, seed=3))
-    assert np.abs(first - tsne(vectors, seed=4)).max() > 1e-6
+from showtell.html.maps import ImageMap, ShownImage, WordMap, write_map
+from showtell.html.page import environment
+from support.html_page import HOSTILE, Page, jpeg
 
 
 def write(tmp_path, content, title="A map"):
@@ -101,7 +51,7 @@ def test_only_our_script_may_run(tmp_path):
     assert "default-src 'none'" in policy
 
 
-def test_a_image_map_shows_thumbnails_with_their_caption_and_path(tmp_path):
+def test_an_image_map_shows_thumbnails_with_their_caption_and_path(tmp_path):
     images = [ShownImage("照片/狗.jpg", jpeg("red"), "a dog"), ShownImage(f"{HOSTILE}.jpg", jpeg("blue"))]
     html, png = write(tmp_path, ImageMap(images, np.array([[0.0, 0.0], [1.0, 1.0]])))
     page = Page(html)
@@ -119,9 +69,10 @@ def test_a_image_map_shows_thumbnails_with_their_caption_and_path(tmp_path):
 @settings(deadline=None, max_examples=25)
 @given(st.text(), st.text())
 def test_no_name_or_caption_breaks_out(path, caption):
-    button = Page(thumbnail(ShownImage(path, b"", caption)))
+    macros = environment().get_template("macros.html.j2").module
+    button = Page(macros.thumbnail(ShownImage(path, b"", caption)))
     assert [tag for tag, _ in button.elements] == ["button", "img"]
-    figure = Page(map_figure(WordMap([caption], np.zeros((1, 2)))))
+    figure = Page(macros.map_figure(WordMap([caption], np.zeros((1, 2)))))
     assert len(figure.all("li")) == 1
 
 
@@ -153,36 +104,3 @@ def test_a_place_that_cannot_be_written_is_named_and_left_clean(tmp_path):
     with pytest.raises(UserError, match=r"cannot write .*map\.html"):
         write_map(tmp_path / "map.html", WordMap([], np.zeros((0, 2))), "t")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "map.html"]
-
-
-def image_of(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("L"))
-
-
-def test_a_word_without_room_is_a_dot_and_the_first_is_kept():
-    middle = np.array([[0.5, 0.5]])
-    alone, pair = (
-        image_of(draw_words(["dog"], middle)),
-        image_of(draw_words(["dog", "cat"], middle.repeat(2, 0))),
-    )
-    assert (alone < 128).sum() > 100  # ink
-    assert np.mean(alone != pair) < 1e-4  # the cat is a dot under the dog
-    apart = image_of(draw_words(["dog", "cat"], np.array([[0.2, 0.5], [0.8, 0.5]])))
-    assert (apart < 128).sum() > 1.5 * (alone < 128).sum() * (18 / 38) ** 2
-
-
-def test_a_sign_that_no_font_has_is_a_dot(monkeypatch):
-    monkeypatch.setattr(drawing, "WIDE_FONTS", ())
-    drawn = image_of(draw_words(["狗狗狗"], np.array([[0.5, 0.5]])))
-    assert 10 < (drawn < 255).sum() < 60
-
-
-def test_a_image_without_room_is_small_and_on_top():
-    drawn = np.asarray(
-        Image.open(
-            io.BytesIO(draw_images([jpeg("red", (112, 84)), jpeg("blue", (112, 84))], np.full((2, 2), 0.5)))
-        )
-    )
-    blue, red = (drawn[..., 2] > 200) & (drawn[..., 0] < 60), (drawn[..., 0] > 200) & (drawn[..., 2] < 60)
-    assert 0 < blue.sum() < 0.3 * red.sum()
-    assert blue[drawing.SIZE[1] // 2, drawing.SIZE[0] // 2]
