@@ -59,13 +59,9 @@ def make_texts(lengths: list[int], config: BERTConfig) -> list[Example]:
 
 def reference_inputs(batch: Batch, length: int, config: BERTConfig) -> dict[str, Tensor]:
     """What the reference is given: rows of the whole length, words hidden beforehand, -100 for the others."""
-    assert batch.ids is not None
-    assert batch.keep is not None
-    assert batch.segments is not None
-    assert batch.follows is not None
     ids, masked = mask_tokens(
-        batch.ids,
-        batch.keep,
+        batch.texts.ids,
+        batch.texts.keep,
         mask_id=config.mask_id,
         vocab_size=config.vocab_size,
         special=config.special,
@@ -74,10 +70,10 @@ def reference_inputs(batch: Batch, length: int, config: BERTConfig) -> dict[str,
     missing = (0, length - ids.shape[1])
     return {
         "input_ids": nn.functional.pad(ids, missing),
-        "attention_mask": nn.functional.pad(batch.keep, missing).long(),
-        "token_type_ids": nn.functional.pad(batch.segments, missing),
-        "labels": nn.functional.pad(batch.ids.where(masked, -100), missing, value=-100),
-        "next_sentence_label": (~batch.follows).long(),
+        "attention_mask": nn.functional.pad(batch.texts.keep, missing).long(),
+        "token_type_ids": nn.functional.pad(batch.texts.segments, missing),
+        "labels": nn.functional.pad(batch.texts.ids.where(masked, -100), missing, value=-100),
+        "next_sentence_label": (~batch.targets.follows).long(),
     }
 
 

@@ -22,7 +22,7 @@ import transformers
 from torch import Tensor, nn
 
 from captions import captions, clip_tokenizer
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.hub.huggingface.folder import import_folder
 from table import command, table
@@ -75,7 +75,7 @@ def main() -> None:
     pixels = torch.randint(256, (options.batch, 3, 224, 224), dtype=torch.uint8)
     mean, std = (torch.tensor(v)[:, None, None] for v in (ours.config.mean, ours.config.std))
     normal = (pixels / 255 - mean) / std
-    batch = Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.arange(options.batch))
+    batch = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.arange(options.batch)))
     longest = int(keep.sum(1).max())
 
     def refer(length: int) -> Tensor:

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 
 import torch
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.protocols import Step
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from showtell.train.gradient_cache import cached_backward
@@ -36,10 +36,12 @@ def measure(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
     towers = (TowerConfig(64, 2, 128, 4), TowerConfig(64, 2, 128, 4)) if tiny else ()
     system = CLIP(CLIPConfig(*towers))
     batch = Batch(
-        pixels=torch.randint(256, (batch_size, 3, 224, 224), dtype=torch.uint8),
-        ids=torch.randint(1, 49408, (batch_size, 16)),
-        keep=torch.ones(batch_size, 16, dtype=torch.bool),
-        owner=torch.arange(batch_size),
+        ImageBatch(pixels=torch.randint(256, (batch_size, 3, 224, 224), dtype=torch.uint8)),
+        TextBatch(
+            torch.randint(1, 49408, (batch_size, 16)),
+            torch.ones(batch_size, 16, dtype=torch.bool),
+            owner=torch.arange(batch_size),
+        ),
     )
     for parameter in system.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.augment import SIMMIM, draw_views
 from showtell.data.prefetch import prefetch
 from showtell.runtime import keep_freed_memory
@@ -49,7 +49,7 @@ def stepping(precision: torch.dtype) -> Callable[[Tensor], None]:
 
     def step(views: Tensor) -> None:
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            loss = system(Batch(views=views), generator).losses["masked_pixels"]
+            loss = system(Batch(ImageBatch(views=views)), generator).losses["masked_pixels"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.augment import draw_views
 from showtell.data.images.decode import load_image
 from showtell.data.images.resize import squash
@@ -91,7 +91,10 @@ def neighbours(
         device = next(system.parameters()).device
         features, queries = (
             torch.cat(
-                [system.encode_images(Batch(pixels=p.to(device))).pooled.cpu() for p in pixels.split(256)]
+                [
+                    system.encode_images(Batch(ImageBatch(pixels=p.to(device)))).pooled.cpu()
+                    for p in pixels.split(256)
+                ]
             )
             for pixels in (known, asked)
         )
@@ -107,7 +110,7 @@ def settled(recipe: SelfSupervisedRun, pixels: torch.Tensor, device: str) -> nn.
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
     for _ in range(SETTLING):
         some = pixels[torch.randint(len(pixels), (recipe.train.batch_size,))].to(device)
-        system(Batch(views=draw_views(some, recipe.views(), generator)), generator)
+        system(Batch(ImageBatch(views=draw_views(some, recipe.views(), generator))), generator)
     return system
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.runtime import keep_freed_memory
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
@@ -138,7 +138,7 @@ def ours(name: str, joint: bool) -> Callable[[Tensor], None]:
     optimiser = torch.optim.SGD([p for p in system.parameters() if p.requires_grad], 0.06, momentum=0.9)
 
     def step(views: Tensor) -> None:
-        outcome = system(Batch(views=views))
+        outcome = system(Batch(ImageBatch(views=views)))
         optimiser.zero_grad()
         sum(outcome.losses.values()).backward()
         optimiser.step()

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
 from showtell.runs.captioning import build as build_system
@@ -33,14 +33,16 @@ def make_batch(images: int, feature_width: int, seed: int) -> Batch:
     lengths = (torch.randn(images * PER_IMAGE, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int()
     ids, keep = pad([[1, *[4 + (7 * i) % 3000 for i in range(n)], 2] for n in lengths.tolist()])
     grid = torch.rand(images, TOKENS, feature_width, generator=generator)
-    return Batch(grid=grid, ids=ids, keep=keep, owner=torch.arange(images).repeat_interleave(PER_IMAGE))
+    return Batch(
+        ImageBatch(features=grid),
+        TextBatch(ids, keep, owner=torch.arange(images).repeat_interleave(PER_IMAGE)),
+    )
 
 
 def operations(system: nn.Module, batch: Batch) -> float:
     """Floating-point operations of one step, counted from the weight matrices."""
-    assert batch.keep is not None
-    words = int(batch.keep[:, 1:].sum())
-    images = len(batch.grid)
+    words = int(batch.texts.keep[:, 1:].sum())
+    images = len(batch.images.features)
     total = 0
     for name, weight in system.named_parameters():
         if weight.ndim != 2 or (name == "words.weight" and hasattr(system, "output")):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.augment import SIMSIAM_CIFAR, Augmentation, draw_views
 from showtell.explain.collapse import CollapseMonitor, effective_rank, health
 from showtell.systems import byol, simsiam
@@ -101,7 +101,7 @@ def run(name: str, seed: int, steps: int = STEPS, planted: bool = False) -> Coll
             plant(name, system, patch)
         for step in range(1, steps + 1):
             views = draw_views(images(BATCH, seed=step % 32), (VIEW, VIEW), generator)
-            outcome = system.train()(Batch(views=views))
+            outcome = system.train()(Batch(ImageBatch(views=views)))
             optimiser.zero_grad()
             sum(outcome.losses.values()).backward()
             optimiser.step()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.hub.huggingface.families.distilbert import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -28,7 +28,7 @@ def test_forward_and_every_gradient(pair, rows):
     reference, ours, _ = pair
     ids, keep = pad(rows)
     expected = reference(input_ids=ids, attention_mask=keep.long()).last_hidden_state[keep]
-    encoded = ours.encode_texts(Batch(ids=ids, keep=keep))
+    encoded = ours.encode_texts(Batch(texts=TextBatch(ids, keep)))
     tokens = encoded.tokens[keep]
     torch.testing.assert_close(tokens, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(encoded.pooled[0], tokens[: len(rows[0])].mean(0))

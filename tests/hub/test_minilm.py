@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from showtell.cli.main import run
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.errors import MissingError, UserError
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.packages import PACKAGES, package_path
@@ -44,7 +44,7 @@ def test_vectors_equal_the_reference(folder, encoder):
     with torch.no_grad():
         tokens = reference(input_ids=ids, attention_mask=keep.long()).last_hidden_state
         expected = (tokens * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
-        pooled = encoder.encode_texts(Batch(ids=ids, keep=keep)).pooled
+        pooled = encoder.encode_texts(Batch(texts=TextBatch(ids, keep))).pooled
     torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -65,7 +65,9 @@ def test_texts_in_are_vectors_out_as_the_reference_has_them(folder, tmp_path):
 @torch.no_grad()
 def test_what_is_alike_lies_near(encoder):
     ids, keep = pad(ROWS)
-    vectors = torch.nn.functional.normalize(encoder.encode_texts(Batch(ids=ids, keep=keep)).pooled, dim=-1)
+    vectors = torch.nn.functional.normalize(
+        encoder.encode_texts(Batch(texts=TextBatch(ids, keep))).pooled, dim=-1
+    )
     dog_puppy, dog_prices = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
     assert dog_puppy > 0.35
     assert dog_puppy > dog_prices + 0.2
@@ -96,7 +98,7 @@ def test_a_sentence_encoder_reads_its_first_token_without_the_pooler(tmp_path):
     (tmp_path / "1_Pooling").mkdir()
     told = tmp_path / "1_Pooling" / "config.json"
     told.write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}')
-    encoder, batch = import_folder(tmp_path), Batch(ids=torch.tensor([[1, 2, 3]]))
+    encoder, batch = import_folder(tmp_path), Batch(texts=TextBatch(*pad([[1, 2, 3]])))
     assert (encoder.config.pooler, encoder.config.pooling) == (False, "first")
     assert torch.equal(encoder.encode_texts(batch).pooled, ours.encode_texts(batch).tokens[:, 0])
     told.write_text('{"pooling_mode_max_tokens": true}')

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface.families import bert, distilbert, gpt2, roberta
 from showtell.hub.huggingface.folder import export_folder, import_folder
@@ -82,7 +82,7 @@ def test_forward_and_every_gradient(pair, case):
     if name == "bert":
         segments = inputs["token_type_ids"] = (torch.arange(ids.shape[1]) > 2).long().expand_as(ids)
     theirs = reference(**inputs)
-    encoded = ours.encode_texts(Batch(ids=ids, keep=keep, segments=segments))
+    encoded = ours.encode_texts(Batch(texts=TextBatch(ids, keep, segments=segments)))
     teacher_forced_logits = ours.next_token_logits if name == "gpt2" else ours.masked_token_logits
     logits = teacher_forced_logits(encoded.tokens[keep])
     expected = (theirs.prediction_logits if name == "bert" else theirs.logits)[keep]

@@ -10,7 +10,7 @@ import torch
 
 from showtell.checkpoint.save_load import save_checkpoint
 from showtell.cli.main import run
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.fill_mask import fill
@@ -71,7 +71,7 @@ def test_guesses_are_the_likeliest_words_of_the_model(guesser):
             )
         ]
     )
-    tokens = guesser.system.encode_texts(Batch(ids=ids, keep=ids >= 0)).tokens
+    tokens = guesser.system.encode_texts(Batch(texts=TextBatch(ids, ids >= 0))).tokens
     words = [i for i in range(len(tokenizer)) if i not in tokenizer.special]
     logits = guesser.system.masked_token_logits(tokens[0])[:, words]
     places = (ids[0] == tokenizer.mask).nonzero().flatten().tolist()
@@ -130,7 +130,7 @@ def greedy(model, ids, count):
     """Without a cache, the whole text read again for each token."""
     for _ in range(count):
         row = torch.tensor([ids])
-        tokens = model.system.encode_texts(Batch(ids=row, keep=row >= 0)).tokens[0, -1]
+        tokens = model.system.encode_texts(Batch(texts=TextBatch(row, row >= 0))).tokens[0, -1]
         best = int(model.system.next_token_logits(tokens).argmax())
         if best == model.tokenizer.end:
             break

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from showtell.checkpoint.save_load import save_checkpoint
 from showtell.cli.main import run
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import MissingError
 from showtell.pipelines.export_model import export_model
@@ -260,7 +260,7 @@ def test_what_showtell_trained_goes_out_with_its_own_words(name, tmp_path):
     inputs = read([t for t in TEXTS if t], padding=True, return_tensors="pt")
     keep = inputs["attention_mask"].bool()
     expected = reference(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-    found = system.encode_texts(Batch(ids=inputs["input_ids"], keep=keep)).tokens
+    found = system.encode_texts(Batch(texts=TextBatch(inputs["input_ids"], keep))).tokens
     torch.testing.assert_close(found[keep], expected.last_hidden_state[keep], atol=1e-5, rtol=1e-5)
     import_model(str(tmp_path / "theirs"), tmp_path / "again")
     again = load_model(tmp_path / "again")

@@ -152,10 +152,10 @@ def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, wit
 
 def test_each_caption_is_read_once_in_as_many_epochs_as_a_image_has():
     split = Split(SimpleNamespace(dtype="f2", grid=torch.tensor), [0, 1], [[[1], [2]], [[3], [4], [5]]], [])
-    read = [split.pairs([0, 1], turn).ids[:, 0].tolist() for turn in range(6)]
+    read = [split.pairs([0, 1], turn).texts.ids[:, 0].tolist() for turn in range(6)]
     assert [row[0] for row in read].count(1) == 3
     assert sorted(row[1] for row in read[:3]) == [3, 4, 5]
-    assert split.pairs([1, 0], 0).owner.tolist() == [0, 1]
+    assert split.pairs([1, 0], 0).texts.owner.tolist() == [0, 1]
 
 
 def test_the_pretrained_text_tower_is_taken_as_it_is():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from showtell.checkpoint.save_load import load_checkpoint
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, TextBatch
 from showtell.data.texts.corpus import tokenise
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.texts import read_texts
@@ -152,7 +152,9 @@ def test_perplexity_counts_every_token_once_and_spreads_it_over_words(texts, tok
     nats = 0.0
     for first in range(0, len(stream) - 1, 19):
         row = torch.tensor([stream[first : first + 20]])
-        logits = system.next_token_logits(system.encode_texts(Batch(ids=row, keep=row >= 0)).tokens)[0]
+        logits = system.next_token_logits(system.encode_texts(Batch(texts=TextBatch(row, row >= 0))).tokens)[
+            0
+        ]
         for place in range(row.shape[1] - 1):
             nats -= logits[place].log_softmax(0)[row[0, place + 1]].item()
     assert figures["loss"] == pytest.approx(nats / (len(stream) - 1), abs=1e-4)
@@ -181,10 +183,10 @@ def test_whole_words_are_hidden_where_asked(texts):
     recipe = roberta.roberta_mini(100)
     tokenizer = SubwordTokenizer.train(documents, "bpe", 262, "roberta")
     examples = recipe.examples(tokenise(documents, tokenizer), tokenizer)
-    assert recipe.batch(examples, [0, 1], (0, 0), tokenizer).groups is None
+    assert recipe.batch(examples, [0, 1], (0, 0), tokenizer).texts.groups is None
     batch = replace(recipe, whole_words=True).batch(examples, [0, 1], (0, 0), tokenizer)
-    assert batch.groups is not None
-    assert int(batch.groups.max()) < int(batch.keep.sum(1).max()) - 1
+    assert batch.texts.groups is not None
+    assert int(batch.texts.groups.max()) < int(batch.texts.keep.sum(1).max()) - 1
 
 
 def test_bert_learns_who_sits_where(texts, tmp_path):

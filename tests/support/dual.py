@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from showtell.checkpoint.save_load import save_checkpoint
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
@@ -35,7 +35,7 @@ def colour_clip(folder: Path) -> Path:
     for _ in range(200):
         noise = torch.randint(-20, 20, (4, 3, SIZE, SIZE), generator=generator)
         pixels = (torch.tensor([*COLOURS.values()])[..., None, None] + noise).clamp(0, 255).to(torch.uint8)
-        step = system(Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.arange(4)))
+        step = system(Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.arange(4))))
         optimiser.zero_grad()
         step.losses["contrast"].backward()
         optimiser.step()

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from showtell.checkpoint.tensors import named_tensors, write_tensors
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.sampler import Sampler
 from showtell.protocols import Step
 from showtell.train.config import TrainConfig
@@ -40,10 +40,10 @@ class Line(nn.Module):
                 p.fill_(0.1)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        noise = torch.randn(batch.grid[:, 0, :4].shape, generator=generator) * 0.01
-        inputs = F.dropout(batch.grid[:, 0, :4], 0.1, self.training)
+        noise = torch.randn(batch.images.features[:, 0, :4].shape, generator=generator) * 0.01
+        inputs = F.dropout(batch.images.features[:, 0, :4], 0.1, self.training)
         out = self.linear(inputs + noise)[:, 0] + 0.001 * self.updates
-        fit = F.mse_loss(out, batch.grid[:, 0, 4])
+        fit = F.mse_loss(out, batch.images.features[:, 0, 4])
         return Step({"fit": fit, "small": self.linear.weight.square().sum()}, carry={"one": torch.ones(1)})
 
     def after_step(self, step: Step) -> None:
@@ -57,7 +57,7 @@ def data() -> torch.Tensor:
 
 
 def load_batch(index: int) -> Batch:
-    return Batch(grid=data()[SAMPLER(index)])
+    return Batch(ImageBatch(features=data()[SAMPLER(index)]))
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.nn.backbones.resnet import SHAPES, ResNetShape
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
@@ -45,4 +45,4 @@ def load_batch(index: int, count: int = 32) -> Batch:
         view = torch.where(flip, pixels.flip(-1), pixels) / 255
         view = view * (0.6 + 0.4 * torch.rand(count, 3, 1, 1, generator=generator))
         views.append((view + 0.05 * torch.randn(view.shape, generator=generator)).clamp(0, 1))
-    return Batch(pixels=pixels, views=torch.stack(views))
+    return Batch(ImageBatch(pixels=pixels, views=torch.stack(views)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.hub.huggingface.families.clip import table
 from showtell.hub.huggingface.folder import import_folder
 from showtell.nn.transformer import watch_layers
@@ -29,7 +29,7 @@ def batch():
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (3, 3, 12, 12), dtype=torch.uint8, generator=generator)
     ids, keep = texts([[1, 2, 3], [4], [5, 6, 7, 8]])
-    return Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.tensor([2, 0, 1]))
+    return Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.tensor([2, 0, 1])))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_forward_and_every_gradient(pair, size, rows):
         interpolate_pos_encoding=True,
         return_loss=True,
     )
-    batch = Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.arange(2))
+    batch = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.arange(2)))
     close = {"atol": 1e-5, "rtol": 1e-5}
     torch.testing.assert_close(ours.encode_images(batch).pooled, theirs.image_embeds, **close)
     torch.testing.assert_close(ours.encode_texts(batch).pooled, theirs.text_embeds, **close)
@@ -93,10 +93,10 @@ def test_padding_to_77_changes_nothing(batch):
     system = CLIP(SMALL)
     ids, keep = texts([[1, 2, 3], [4], [5, 6, 7, 8]], length=16)
     with watch_layers() as layers:
-        padded = system.encode_texts(Batch(ids=ids, keep=keep))
+        padded = system.encode_texts(Batch(texts=TextBatch(ids, keep)))
     assert {tokens.shape[1] for tokens in layers} == {5}
     assert torch.equal(padded.pooled, system.encode_texts(batch).pooled)
-    one = system.encode_texts(Batch(ids=ids[1:2, :2], keep=keep[1:2, :2]))
+    one = system.encode_texts(Batch(texts=TextBatch(ids[1:2, :2], keep[1:2, :2])))
     torch.testing.assert_close(one.pooled, padded.pooled[1:2], atol=1e-5, rtol=1e-5)
 
 

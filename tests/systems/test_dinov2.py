@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.errors import UsageError
 from showtell.hub.huggingface.families.dinov2 import config_to, table
 from showtell.hub.huggingface.folder import export_folder, import_folder
@@ -52,7 +52,7 @@ def test_forward_and_every_gradient(pair, size):
     pixels = torch.randint(256, (2, 3, *size), dtype=torch.uint8)
     classifies = isinstance(ours, DINOv2Classifier)
     theirs = reference(pixel_values=normalised(pixels, ours.config), output_hidden_states=True)
-    batch = Batch(pixels=pixels)
+    batch = Batch(ImageBatch(pixels=pixels))
     out = ours.classify(ours.encode_images(batch)) if classifies else ours.read(batch)
     expected = theirs.logits if classifies else theirs.last_hidden_state
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
@@ -95,12 +95,12 @@ def test_hidden_patches_are_the_mask_token(pair):
     assert masked.any()
     if not ours.config.mask_token:
         with pytest.raises(AssertionError, match="without a mask token"):
-            ours.read(Batch(pixels=pixels), masked)
+            ours.read(Batch(ImageBatch(pixels=pixels)), masked)
         return
     theirs = reference.base_model(pixel_values=normalised(pixels, ours.config), bool_masked_pos=masked)
-    out = ours.read(Batch(pixels=pixels), masked)
+    out = ours.read(Batch(ImageBatch(pixels=pixels)), masked)
     torch.testing.assert_close(out, theirs.last_hidden_state, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(out, ours.read(Batch(pixels=pixels)))
+    assert not torch.allclose(out, ours.read(Batch(ImageBatch(pixels=pixels))))
 
 
 def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
@@ -123,7 +123,7 @@ def test_it_learns_one_batch_with_every_weight():
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageEncoder)
     pixels = torch.randint(256, (4, 3, 12, 12), dtype=torch.uint8)
-    batch = Batch(pixels=pixels, labels=torch.tensor([0, 4, 2, 2]))
+    batch = Batch(ImageBatch(pixels=pixels), targets=Targets(labels=torch.tensor([0, 4, 2, 2])))
     optimiser = torch.optim.Adam(system.parameters(), 0.01)
     for _ in range(60):
         loss = system(batch).losses["classes"]

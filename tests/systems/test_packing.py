@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, Targets, TextBatch, pad
 from showtell.objectives.masked_tokens import Masked
 from showtell.systems import bert, gpt, roberta
 
@@ -38,19 +38,21 @@ def joined(values, padding=0):
 @pytest.fixture
 def padded():
     ids, keep = pad(TEXTS)
-    return Batch(ids=ids, keep=keep, segments=pad(SEGMENTS)[0], follows=FOLLOWS)
+    return Batch(texts=TextBatch(ids, keep, segments=pad(SEGMENTS)[0]), targets=Targets(follows=FOLLOWS))
 
 
 @pytest.fixture
 def packed():
     order = [i for row in ROWS for i in row]
     return Batch(
-        ids=joined(TEXTS),
-        keep=joined([[1] * len(text) for text in TEXTS]).bool(),
-        segments=joined(SEGMENTS),
-        sequences=joined([[i] * len(text) for i, text in enumerate(TEXTS)]),
-        positions=joined([range(len(text)) for text in TEXTS]),
-        follows=FOLLOWS[order],
+        texts=TextBatch(
+            joined(TEXTS),
+            joined([[1] * len(text) for text in TEXTS]).bool(),
+            segments=joined(SEGMENTS),
+            sequences=joined([[i] * len(text) for i, text in enumerate(TEXTS)]),
+            positions=joined([range(len(text)) for text in TEXTS]),
+        ),
+        targets=Targets(follows=FOLLOWS[order]),
     )
 
 
@@ -58,7 +60,7 @@ def test_packed_texts_are_read_as_if_alone(system, padded, packed):
     alone, together = system.encode_texts(padded), system.encode_texts(packed)
     order = [i for row in ROWS for i in row]
     words = torch.cat([alone.tokens[i, : len(TEXTS[i])] for i in order])
-    torch.testing.assert_close(together.tokens[packed.keep], words, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together.tokens[packed.texts.keep], words, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(together.pooled, alone.pooled[order], atol=1e-5, rtol=1e-5)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.nn.attention import watch_attention
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
@@ -35,7 +35,8 @@ def batch():
     generator = torch.Generator().manual_seed(1)
     ids, keep = pad([[1, 4, 5, 6, 2], [1, 7, 2], [1, 8, 9, 2], [1, 10, 4, 4, 5, 9, 2]])
     return Batch(
-        grid=torch.rand(3, 4, 6, generator=generator), ids=ids, keep=keep, owner=torch.tensor([0, 2, 1, 1])
+        ImageBatch(features=torch.rand(3, 4, 6, generator=generator)),
+        TextBatch(ids, keep, owner=torch.tensor([0, 2, 1, 1])),
     )
 
 
@@ -47,9 +48,9 @@ def test_they_keep_their_promises(system):
 
 def test_one_word_at_a_time_says_what_teacher_forcing_says(system, batch):
     memory = system.prefill(system.encode_images(batch))
-    at_once = system.teacher_forced_logits(memory, batch.owner, batch.ids, batch.keep)
+    at_once = system.teacher_forced_logits(memory, batch.texts.owner, batch.texts.ids, batch.texts.keep)
     one_by_one = []
-    for image, ids, keep in zip(batch.owner.tolist(), batch.ids, batch.keep, strict=True):
+    for image, ids, keep in zip(batch.texts.owner.tolist(), batch.texts.ids, batch.texts.keep, strict=True):
         mine = {k: v[image : image + 1] for k, v in memory.items()}
         state = system.initial_state(mine)
         for word in ids[keep][:-1]:
@@ -67,17 +68,22 @@ def test_hypotheses_of_a_image_do_not_mix(system, batch):
 
 
 def test_padding_cannot_be_seen(system, batch):
-    longer = replace(batch, ids=F.pad(batch.ids, (0, 3), value=7), keep=F.pad(batch.keep, (0, 3)))
+    longer = replace(
+        batch,
+        texts=replace(
+            batch.texts, ids=F.pad(batch.texts.ids, (0, 3), value=7), keep=F.pad(batch.texts.keep, (0, 3))
+        ),
+    )
     for name, loss in system(batch).losses.items():
         torch.testing.assert_close(loss, system(longer).losses[name])
 
 
 def test_no_word_sees_the_future(system, batch):
     memory = system.prefill(system.encode_images(batch))
-    ids = batch.ids.clone()
-    before = system.teacher_forced_logits(memory, batch.owner, ids, batch.keep)
+    ids = batch.texts.ids.clone()
+    before = system.teacher_forced_logits(memory, batch.texts.owner, ids, batch.texts.keep)
     ids[0, 3] = 10  # the third word of the first row: predictions 0..2 must not move
-    after = system.teacher_forced_logits(memory, batch.owner, ids, batch.keep)
+    after = system.teacher_forced_logits(memory, batch.texts.owner, ids, batch.texts.keep)
     assert torch.equal(before[:3], after[:3])
     assert not torch.allclose(before[3], after[3])
 
@@ -108,7 +114,7 @@ def test_cells_equal_torch(cell, reference):
     theirs.load_state_dict(system.recurrent.layers.state_dict(), strict=True)
     grid, ids = torch.rand(2, 4, 6), torch.tensor([[1, 4, 5, 2], [1, 6, 7, 2]])
     ours = system.teacher_forced_logits(
-        system.prefill(system.encode_images(Batch(grid=grid))),
+        system.prefill(system.encode_images(Batch(ImageBatch(features=grid)))),
         torch.arange(2),
         ids,
         torch.ones_like(ids, dtype=torch.bool),
@@ -146,7 +152,7 @@ def test_attention_follows_the_paper():
     h = torch.sigmoid(o) * torch.tanh(c)
     deep = word + system.from_state(h) + system.from_image.weight @ z
     expected = system.words.weight @ deep + system.bias
-    memory = system.prefill(system.encode_images(Batch(grid=grid)))
+    memory = system.prefill(system.encode_images(Batch(ImageBatch(features=grid))))
     with watch_attention() as maps:
         logits, _ = system.step(memory, system.initial_state(memory), torch.tensor([[START]]))
     torch.testing.assert_close(logits[0, 0], expected)

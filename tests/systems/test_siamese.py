@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.errors import UsageError
 from showtell.nn.momentum import cosine_momentum
 from showtell.objectives.views import byol_loss, nt_xent, simsiam_loss
@@ -40,9 +40,9 @@ def test_they_keep_their_promises(system) -> None:
 
 
 def test_bytes_and_unit_floats_are_the_same_image(system) -> None:
-    pixels = load_batch(0).pixels
-    as_floats = system.eval().encode_images(Batch(pixels=pixels / 255)).pooled
-    torch.testing.assert_close(system.encode_images(Batch(pixels=pixels)).pooled, as_floats)
+    pixels = load_batch(0).images.pixels
+    as_floats = system.eval().encode_images(Batch(ImageBatch(pixels=pixels / 255))).pooled
+    torch.testing.assert_close(system.encode_images(Batch(ImageBatch(pixels=pixels))).pooled, as_floats)
 
 
 def test_every_weight_that_learns_gets_a_gradient(system) -> None:
@@ -70,34 +70,34 @@ def test_a_reading_in_evaluation_mode_moves_nothing_at_all(system) -> None:
 
 
 def test_the_equations_of_the_figures() -> None:
-    views = load_batch(0).views
+    views = load_batch(0).images.views
     simclr = build("simclr").eval()
     z = [simclr.projector(simclr.tower(v)) for v in views]
-    torch.testing.assert_close(simclr(Batch(views=views)).losses["nt_xent"], nt_xent(*z, 0.5))
+    torch.testing.assert_close(simclr(Batch(ImageBatch(views=views))).losses["nt_xent"], nt_xent(*z, 0.5))
     byol = build("byol").eval()
     q = [byol.predictor(byol.projector(byol.tower(v))) for v in views]
     t = [byol.teacher.net.projector(byol.teacher.net.tower(v)) for v in views]
     expected = byol_loss(q[0], t[1]) + byol_loss(q[1], t[0])
-    torch.testing.assert_close(byol(Batch(views=views)).losses["byol"], expected)
+    torch.testing.assert_close(byol(Batch(ImageBatch(views=views))).losses["byol"], expected)
     simsiam = build("simsiam").eval()
     z = [simsiam.projector(simsiam.tower(v)) for v in views]
     p = [simsiam.predictor(x) for x in z]
     expected = simsiam_loss(p[0], z[1]) / 2 + simsiam_loss(p[1], z[0]) / 2
-    torch.testing.assert_close(simsiam(Batch(views=views)).losses["simsiam"], expected)
+    torch.testing.assert_close(simsiam(Batch(ImageBatch(views=views))).losses["simsiam"], expected)
 
 
 def test_the_views_may_be_exchanged(system) -> None:
     batch = load_batch(0)
     (loss,) = system(batch).losses.values()
-    (exchanged,) = system(replace(batch, views=batch.views.flip(0))).losses.values()
+    (exchanged,) = system(Batch(ImageBatch(views=batch.images.views.flip(0)))).losses.values()
     torch.testing.assert_close(loss, exchanged)
 
 
 def test_simsiams_gradient_is_stopped() -> None:
     """The gradient of the whole equals that of predictions against targets computed apart."""
     system, apart = build("simsiam").eval(), build("simsiam").eval()
-    views = load_batch(0).views
-    system(Batch(views=views)).losses["simsiam"].backward()
+    views = load_batch(0).images.views
+    system(Batch(ImageBatch(views=views))).losses["simsiam"].backward()
     with torch.no_grad():
         targets = [apart.projector(apart.tower(v)) for v in views]
     p = [apart.predictor(apart.projector(apart.tower(v))) for v in views]
@@ -128,7 +128,7 @@ def test_only_after_step_moves_byols_teacher_by_the_schedule() -> None:
 def test_joint_statistics_are_those_of_all_views(name) -> None:
     """In one pass the first batch norm sees the mean of both views; apart, one after the other."""
     batch = load_batch(0)
-    dark = replace(batch, views=torch.stack([batch.views[0], batch.views[1] * 0.2]))
+    dark = Batch(ImageBatch(views=torch.stack([batch.images.views[0], batch.images.views[1] * 0.2])))
     joint, apart = build(name, joint_statistics=True), build(name, joint_statistics=False)
     joint(dark)
     apart(dark)
@@ -136,7 +136,7 @@ def test_joint_statistics_are_those_of_all_views(name) -> None:
     assert [int(m.num_batches_tracked) for m in firsts] == [1, 2]
     conv = joint.tower.net.stem[0][0]
     with torch.no_grad():
-        means = [conv((v - joint.tower.mean) / joint.tower.std).mean((0, 2, 3)) for v in dark.views]
+        means = [conv((v - joint.tower.mean) / joint.tower.std).mean((0, 2, 3)) for v in dark.images.views]
     torch.testing.assert_close(firsts[0].running_mean, 0.1 * (means[0] + means[1]) / 2)
     torch.testing.assert_close(firsts[1].running_mean, 0.09 * means[0] + 0.1 * means[1])
 

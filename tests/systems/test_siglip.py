@@ -7,7 +7,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.errors import UserError
 from showtell.hub.huggingface.families.siglip import config_from, table
@@ -29,7 +29,7 @@ def batch():
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (3, 3, 12, 12), dtype=torch.uint8, generator=generator)
     ids, keep = pad(WORDS)
-    return Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.tensor([2, 0, 1]))
+    return Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.tensor([2, 0, 1])))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_forward_and_every_gradient(pair, size, rows):
     theirs = reference(
         input_ids=filled, pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True, return_loss=True
     )
-    batch = Batch(pixels=pixels, ids=ids, keep=keep, owner=torch.arange(2))
+    batch = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.arange(2)))
     close = {"atol": 1e-5, "rtol": 1e-5}
     torch.testing.assert_close(ours.encode_images(batch).pooled, theirs.image_embeds, **close)
     torch.testing.assert_close(ours.encode_texts(batch).pooled, theirs.text_embeds, **close)
@@ -115,10 +115,10 @@ def test_the_batch_around_a_text_changes_nothing(batch):
     system = SigLIP(SMALL)
     together = system.encode_texts(batch).pooled
     for i, words in enumerate(WORDS):
-        alone = system.encode_texts(Batch(ids=torch.tensor([words]))).pooled
+        alone = system.encode_texts(Batch(texts=TextBatch(*pad([words])))).pooled
         torch.testing.assert_close(alone, together[i : i + 1], atol=1e-6, rtol=1e-5)
     with pytest.raises(UserError, match="a text has 10 tokens"):
-        system.encode_texts(Batch(ids=torch.zeros(1, 10, dtype=torch.long)))
+        system.encode_texts(Batch(texts=TextBatch(*pad([[0] * 10]))))
 
 
 def test_its_words_are_read_from_the_references_file():

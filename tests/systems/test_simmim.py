@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.errors import UsageError
 from showtell.nn.backbones import vit as vision_transformer
 from showtell.nn.backbones.vit import TransformerShape
@@ -27,7 +27,7 @@ def build(seed: int = 0, **changes) -> SimMIM:
 
 def batch(count: int = 8, size: int = 16) -> Batch:
     pixels = images(count, size)
-    return Batch(pixels=pixels, views=pixels[None] / 255)
+    return Batch(ImageBatch(pixels=pixels, views=pixels[None] / 255))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -53,7 +53,7 @@ def test_the_loss_written_out() -> None:
     loss = system(given, seeded()).losses["masked_pixels"]
     masked = mask_patches(3, 4, 4, seeded(), 0.6, 2)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    pixels = (given.views[0] - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    pixels = (given.images.views[0] - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     predicted = system.predictor(system.fill(pixels, masked))
     total, count = 0.0, 0
     for image in range(3):
@@ -91,7 +91,7 @@ def test_vectors_are_standardised_by_what_was_seen() -> None:
     """Patch by patch; what is hidden has no part in it, and evaluation moves nothing."""
     system, given = build(), batch(6)
     masked = mask_patches(6, 4, 4, seeded(), 0.6, 2)
-    tokens = system.fill(system.tower.normalise(given.views[0]), masked)
+    tokens = system.fill(system.tower.normalise(given.images.views[0]), masked)
     seen = torch.stack([row[~hidden].mean(0) for row, hidden in zip(tokens, masked, strict=True)])
     system(given, seeded())
     torch.testing.assert_close(system.standardise.running_mean, 0.1 * seen.mean(0))
@@ -124,7 +124,7 @@ def test_the_generator_alone_decides() -> None:
 def test_it_learns_one_batch() -> None:
     """Far below the error of the best constant answer."""
     system, given = build(), batch(4)
-    normal = system.tower.normalise(given.views[0])
+    normal = system.tower.normalise(given.images.views[0])
     constant = (normal - normal.median()).abs().mean()
     optimiser = torch.optim.AdamW(system.parameters(), 3e-3)
     losses = []

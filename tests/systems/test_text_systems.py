@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, Targets, TextBatch, pad
 from showtell.errors import UserError
 from showtell.protocols import HasTokenEmbeddings, TextEncoder, Trainable
 from showtell.systems.bert import BERT, BERTConfig
@@ -43,7 +43,10 @@ def system(request):
 def batch():
     ids, keep = pad([[2, 5, 6, 7, 3], [2, 8, 9, 3], [2, 10, 11, 12, 13, 14, 3]])
     segments = (torch.arange(ids.shape[1]) > 2).long().expand_as(ids)
-    return Batch(ids=ids, keep=keep, segments=segments, follows=torch.tensor([True, False, True]))
+    return Batch(
+        texts=TextBatch(ids, keep, segments=segments),
+        targets=Targets(follows=torch.tensor([True, False, True])),
+    )
 
 
 def seeded():
@@ -57,14 +60,14 @@ def test_they_keep_their_promises(system):
 
 
 def test_padding_cannot_be_seen(system, batch):
-    longer = replace(
-        batch,
-        ids=F.pad(batch.ids, (0, 2), value=7),
-        keep=F.pad(batch.keep, (0, 2)),
-        segments=F.pad(batch.segments, (0, 2)),
+    texts = replace(
+        batch.texts,
+        ids=F.pad(batch.texts.ids, (0, 2), value=7),
+        keep=F.pad(batch.texts.keep, (0, 2)),
+        segments=F.pad(batch.texts.segments, (0, 2)),
     )
-    short, long = system.encode_texts(batch), system.encode_texts(longer)
-    torch.testing.assert_close(short.tokens[batch.keep], long.tokens[longer.keep], atol=1e-5, rtol=1e-5)
+    short, long = system.encode_texts(batch), system.encode_texts(Batch(texts=texts))
+    torch.testing.assert_close(short.tokens[batch.texts.keep], long.tokens[texts.keep], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(short.pooled, long.pooled, atol=1e-5, rtol=1e-5)
 
 
@@ -98,7 +101,10 @@ def test_no_word_of_gpt_sees_the_future(batch):
     system = build("gpt")
     before = system.encode_texts(batch).tokens[2]
     after = system.encode_texts(
-        replace(batch, ids=batch.ids.clone().index_fill_(1, torch.tensor([4]), 20))
+        replace(
+            batch,
+            texts=replace(batch.texts, ids=batch.texts.ids.clone().index_fill_(1, torch.tensor([4]), 20)),
+        )
     ).tokens[2]
     assert torch.equal(before[:4], after[:4])
     assert not torch.allclose(before[4:], after[4:])
@@ -107,21 +113,25 @@ def test_no_word_of_gpt_sees_the_future(batch):
 def test_a_few_words_at_a_time_say_what_the_whole_says(batch):
     system = build("gpt")
     whole = system.encode_texts(batch).tokens
-    tokens, state = system.extend(system.empty_cache(3), batch.ids[:, :2], batch.keep[:, :2])
+    tokens, state = system.extend(system.empty_cache(3), batch.texts.ids[:, :2], batch.texts.keep[:, :2])
     parts = [tokens]
-    for t in range(2, batch.ids.shape[1], 2):
-        tokens, state = system.extend(state, batch.ids[:, t : t + 2], batch.keep[:, t : t + 2])
+    for t in range(2, batch.texts.ids.shape[1], 2):
+        tokens, state = system.extend(state, batch.texts.ids[:, t : t + 2], batch.texts.keep[:, t : t + 2])
         parts.append(tokens)
-    torch.testing.assert_close(torch.cat(parts, 1)[batch.keep], whole[batch.keep], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        torch.cat(parts, 1)[batch.texts.keep], whole[batch.texts.keep], atol=1e-5, rtol=1e-5
+    )
 
 
 def test_prompts_of_different_lengths_go_on_as_if_alone(batch):
     system = build("gpt")
-    _, together = system.extend(system.empty_cache(3), batch.ids, batch.keep)
+    _, together = system.extend(system.empty_cache(3), batch.texts.ids, batch.texts.keep)
     logits, _ = system.step({}, system.initial_state(together), torch.tensor([[15]] * 3))
-    for row, (ids, keep) in enumerate(zip(batch.ids, batch.keep, strict=True)):
+    for row, (ids, keep) in enumerate(zip(batch.texts.ids, batch.texts.keep, strict=True)):
         alone = torch.cat([ids[keep], torch.tensor([15])])[None]
-        expected = system.encode_texts(Batch(ids=alone, keep=torch.ones_like(alone, dtype=torch.bool))).pooled
+        expected = system.encode_texts(
+            Batch(texts=TextBatch(alone, torch.ones_like(alone, dtype=torch.bool)))
+        ).pooled
         torch.testing.assert_close(
             logits[row, 0], system.next_token_logits(expected)[0], atol=1e-5, rtol=1e-5
         )
@@ -131,7 +141,7 @@ def test_gpt_is_decoded_like_any_other_system():
     system = build("gpt").eval()
     found = beam_search(system, system.empty_cache(1), start=2, end=3, beam=4, max_words=5)[0][0]
     ids = torch.tensor([[2, *found.ids, 3]])
-    tokens = system.encode_texts(Batch(ids=ids, keep=torch.ones_like(ids, dtype=torch.bool))).tokens
+    tokens = system.encode_texts(Batch(texts=TextBatch(ids, torch.ones_like(ids, dtype=torch.bool)))).tokens
     # The search never says the start again.
     logits = system.next_token_logits(tokens).index_fill(-1, torch.tensor([2]), -torch.inf)
     logprobs = logits.log_softmax(-1)
@@ -142,7 +152,7 @@ def test_gpt_is_decoded_like_any_other_system():
 def test_a_text_that_is_too_long_is_refused(system, batch):
     long = torch.full((1, 10), 5)
     with pytest.raises(UserError, match="10 tokens, and the model reads at most 9"):
-        system.encode_texts(Batch(ids=long, keep=long > 0))
+        system.encode_texts(Batch(texts=TextBatch(long, long > 0)))
 
 
 def test_bert_base_and_gpt2_have_their_published_sizes():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.errors import UsageError
 from showtell.hub.huggingface.families.vit import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
@@ -22,7 +22,7 @@ SMALL = ViTConfig(12, 4, 12, 2, 3, 20, num_classes=5)
 def batch():
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (4, 3, 12, 12), dtype=torch.uint8, generator=generator)
-    return Batch(pixels=pixels, labels=torch.tensor([0, 4, 2, 2]))
+    return Batch(ImageBatch(pixels=pixels), targets=Targets(labels=torch.tensor([0, 4, 2, 2])))
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,14 @@ def test_forward_and_every_gradient(pair, size):
         pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True, output_hidden_states=True
     )
     torch.testing.assert_close(
-        ours.classify(ours.encode_images(Batch(pixels=pixels))), theirs.logits, atol=1e-5, rtol=1e-5
+        ours.classify(ours.encode_images(Batch(ImageBatch(pixels=pixels)))),
+        theirs.logits,
+        atol=1e-5,
+        rtol=1e-5,
     )
     ours.zero_grad()
     reference.zero_grad()
-    ours(Batch(pixels=pixels, labels=labels)).losses["classes"].backward()
+    ours(Batch(ImageBatch(pixels=pixels), targets=Targets(labels=labels))).losses["classes"].backward()
     torch.nn.functional.cross_entropy(theirs.logits, labels).backward()
     # The library names its tensors one way in memory and another on disk; so does it here for gradients.
     grads = write_out({n: p.grad for n, p in ours.named_parameters()}, table(ours.config))
@@ -92,7 +95,7 @@ def test_the_encoder_alone(pooler, tmp_path):
     assert ours.config.pooler == pooler
     pixels = torch.randint(256, (2, 3, 12, 20), dtype=torch.uint8)
     theirs = reference(pixel_values=pixels / 127.5 - 1, interpolate_pos_encoding=True)
-    encoded = ours.encode_images(Batch(pixels=pixels))
+    encoded = ours.encode_images(Batch(ImageBatch(pixels=pixels)))
     pooled = theirs.pooler_output if pooler else theirs.last_hidden_state[:, 0]
     torch.testing.assert_close(encoded.tokens, theirs.last_hidden_state, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(encoded.pooled, pooled, atol=1e-5, rtol=1e-5)
@@ -141,12 +144,12 @@ def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
     system = ViT(replace(SMALL, positions=kind)).eval()
     pixels = torch.zeros(2, 3, 12, 12, dtype=torch.uint8)
     pixels[0, :, :4, :4] = pixels[1, :, 8:, 4:8] = 255
-    first, moved = system.encode_images(Batch(pixels=pixels)).pooled
+    first, moved = system.encode_images(Batch(ImageBatch(pixels=pixels))).pooled
     assert (first - moved).abs().max() > 1e-4
-    assert system.encode_images(Batch(pixels=pixels[:, :, :8])).tokens.shape == (2, 7, 12)
+    assert system.encode_images(Batch(ImageBatch(pixels=pixels[:, :, :8]))).tokens.shape == (2, 7, 12)
     nowhere = torch.zeros(10, 12)
     monkeypatch.setattr(type(system.embed.positions), "forward", lambda *_: nowhere)
-    first, moved = system.encode_images(Batch(pixels=pixels)).pooled
+    first, moved = system.encode_images(Batch(ImageBatch(pixels=pixels))).pooled
     torch.testing.assert_close(first, moved, atol=1e-6, rtol=0)
 
 

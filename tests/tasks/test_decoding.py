@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.protocols import Encoded
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
@@ -35,7 +35,7 @@ def make(kind: str, seed: int = 0):
 def encode(system, images: int = 3, seed: int = 1) -> Encoded:
     grid = torch.rand(images, 4, 6, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        return system.encode_images(Batch(grid=grid))
+        return system.encode_images(Batch(ImageBatch(features=grid)))
 
 
 def exhaustive(system, encoded, image, penalty):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.errors import UsageError, UserError
 from showtell.nn.cpu.batch_norm import synchronise
 from showtell.protocols import Step
@@ -34,10 +34,12 @@ class Sure(Line):
     """Without noise, so that one process and two can agree; a queue sees what the batches held."""
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        assert batch.grid is not None
-        out = self.linear(batch.grid[:, 0, :4])[:, 0]
-        losses = {"fit": F.mse_loss(out, batch.grid[:, 0, 4]), "small": self.linear.weight.square().sum()}
-        return Step(losses, {"seen": batch.grid[:, 0].detach()})
+        out = self.linear(batch.images.features[:, 0, :4])[:, 0]
+        losses = {
+            "fit": F.mse_loss(out, batch.images.features[:, 0, 4]),
+            "small": self.linear.weight.square().sum(),
+        }
+        return Step(losses, {"seen": batch.images.features[:, 0].detach()})
 
     def after_step(self, step: Step) -> None:
         self.updates += step.carry["seen"].sum()
@@ -47,12 +49,10 @@ class Words(Line):
     """A loss that is a mean over words, of which the parts have different numbers."""
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        assert batch.ids is not None
-        assert batch.keep is not None
-        values = F.one_hot(batch.ids[batch.keep], 4).float()
+        values = F.one_hot(batch.texts.ids[batch.texts.keep], 4).float()
         fit = F.mse_loss(self.linear(values)[:, 0], values @ torch.tensor([1.0, -2.0, 0.5, 0.0]))
         small = self.linear.weight.square().sum()
-        return Step({"fit": fit, "small": small}, {"one": torch.ones(1)}, {"fit": batch.keep.sum()})
+        return Step({"fit": fit, "small": small}, {"one": torch.ones(1)}, {"fit": batch.texts.keep.sum()})
 
 
 class Normed(Line):
@@ -65,9 +65,8 @@ class Normed(Line):
         self.mix = nn.Linear(4, 4)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        assert batch.grid is not None
-        inputs = self.norms[1](self.mix(self.norms[0](batch.grid[:, 0, :4])).tanh())
-        fit = F.mse_loss(self.linear(inputs)[:, 0], batch.grid[:, 0, 4])
+        inputs = self.norms[1](self.mix(self.norms[0](batch.images.features[:, 0, :4])).tanh())
+        fit = F.mse_loss(self.linear(inputs)[:, 0], batch.images.features[:, 0, 4])
         return Step({"fit": fit, "small": self.linear.weight.square().sum()}, {"one": torch.ones(1)})
 
 
@@ -84,11 +83,10 @@ class Stack(Line):
         self.idle = nn.Linear(3, 3)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        assert batch.grid is not None
-        inputs = self.frozen(batch.grid[:, 0, :4])
+        inputs = self.frozen(batch.images.features[:, 0, :4])
         for block in self.blocks:
             inputs = inputs + self.scale * block(inputs).tanh()
-        fit = F.mse_loss(self.linear(inputs)[:, 0], batch.grid[:, 0, 4])
+        fit = F.mse_loss(self.linear(inputs)[:, 0], batch.images.features[:, 0, 4])
         return Step({"fit": fit, "small": self.linear.weight.square().sum()}, {"one": torch.ones(1)})
 
 
@@ -102,8 +100,7 @@ class Sometimes(Sure):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         step = super().forward(batch, generator)
-        assert batch.grid is not None
-        rows = batch.grid[batch.grid[:, 0, 0] > 0.3]
+        rows = batch.images.features[batch.images.features[:, 0, 0] > 0.3]
         extra = self.rare(rows[:, 0, :4]).square().sum() / len(batch) if len(rows) else 0.0
         return Step({**step.losses, "fit": step.losses["fit"] + extra}, step.carry)
 
@@ -112,12 +109,12 @@ def texts(index: int) -> Batch:
     draw = torch.Generator().manual_seed(index)
     lengths = torch.randint(1, 7, (5,), generator=draw)
     return Batch(
-        ids=torch.randint(0, 4, (5, 7), generator=draw), keep=torch.arange(7)[None] < lengths[:, None]
+        texts=TextBatch(torch.randint(0, 4, (5, 7), generator=draw), torch.arange(7)[None] < lengths[:, None])
     )
 
 
 def large(index: int) -> Batch:
-    return Batch(grid=data()[[*SAMPLER(2 * index), *SAMPLER(2 * index + 1), 3]])
+    return Batch(ImageBatch(features=data()[[*SAMPLER(2 * index), *SAMPLER(2 * index + 1), 3]]))
 
 
 CLIP_CONFIG = CLIPConfig(
@@ -138,10 +135,12 @@ def pairs(index: int) -> Batch:
     draw = torch.Generator().manual_seed(index)
     owner = torch.tensor([0, 0, 1, 3, 4])
     return Batch(
-        pixels=torch.randint(0, 256, (5, 3, 8, 8), generator=draw, dtype=torch.uint8),
-        ids=torch.randint(0, 12, (5, 5), generator=draw),
-        keep=torch.arange(5)[None] < torch.tensor([2, 5, 3, 1, 4])[:, None],
-        owner=owner,
+        ImageBatch(pixels=torch.randint(0, 256, (5, 3, 8, 8), generator=draw, dtype=torch.uint8)),
+        TextBatch(
+            torch.randint(0, 12, (5, 5), generator=draw),
+            torch.arange(5)[None] < torch.tensor([2, 5, 3, 1, 4])[:, None],
+            owner=owner,
+        ),
     )
 
 
@@ -173,7 +172,7 @@ class Bootstrapped(BYOL):
 
 
 def views(index: int) -> Batch:
-    return Batch(views=torch.rand(2, 7, 3, 8, 8, generator=torch.Generator().manual_seed(index)))
+    return Batch(ImageBatch(views=torch.rand(2, 7, 3, 8, 8, generator=torch.Generator().manual_seed(index))))
 
 
 class Captioner(ShowAndTell):
@@ -316,7 +315,9 @@ def test_a_queue_gets_the_rows_of_all_processes_in_the_order_of_the_batches(
 ) -> None:
     first, second = together(tmp_path, queued, tmp_path / "two")
     for update, (rows, others) in enumerate(zip(first, second, strict=True)):
-        expected = torch.cat([load_batch(index).grid[:, 0] for index in (2 * update, 2 * update + 1)])
+        expected = torch.cat(
+            [load_batch(index).images.features[:, 0] for index in (2 * update, 2 * update + 1)]
+        )
         assert torch.equal(rows, expected)
         assert torch.equal(others, expected)
 

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import distributed, multiprocessing
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.objectives.gather import gather_pairs
 from showtell.objectives.hinge import hardest_hinge, sum_hinge
@@ -42,16 +43,17 @@ def batch():
     rows = [torch.randint(1, 30, (n,), generator=generator).tolist() for n in (3, 5, 1, 2, 6, 4, 2)]
     ids, keep = pad(rows)
     return Batch(
-        pixels=torch.randint(256, (5, 3, 12, 12), dtype=torch.uint8, generator=generator),
-        grid=torch.randn(5, 4, 6, generator=generator),
-        ids=ids,
-        keep=keep,
-        owner=torch.tensor(OWNER),
+        ImageBatch(
+            pixels=torch.randint(256, (5, 3, 12, 12), dtype=torch.uint8, generator=generator),
+            features=torch.randn(5, 4, 6, generator=generator),
+        ),
+        TextBatch(ids, keep, owner=torch.tensor(OWNER)),
     )
 
 
 def double(batch):
-    return Batch(**{**vars(batch), "grid": batch.grid.double()})
+    images = ImageBatch(pixels=batch.images.pixels, features=batch.images.features.double())
+    return replace(batch, images=images)
 
 
 def unit(*shape):
@@ -106,7 +108,7 @@ def test_the_first_updates_of_vse_count_every_rival(batch):
     scores = images @ texts.T
     for hinge in (sum_hinge, sum_hinge, hardest_hinge, hardest_hinge):
         step = system(batch)
-        torch.testing.assert_close(step.losses["hinge"], hinge(scores, 0.2, batch.owner))
+        torch.testing.assert_close(step.losses["hinge"], hinge(scores, 0.2, batch.texts.owner))
         system.after_step(step)
 
 
@@ -140,8 +142,10 @@ def test_systems_keep_the_protocols_and_forward_is_compare_after_embed(name, bat
 def test_padding_is_not_seen(name, batch):
     system = build(name).eval()
     pooled = system.encode_texts(batch).pooled
-    for row, length in enumerate(batch.keep.sum(1).tolist()):
-        alone = Batch(ids=batch.ids[row : row + 1, :length], keep=batch.keep[row : row + 1, :length])
+    for row, length in enumerate(batch.texts.keep.sum(1).tolist()):
+        alone = Batch(
+            texts=TextBatch(batch.texts.ids[row : row + 1, :length], batch.texts.keep[row : row + 1, :length])
+        )
         torch.testing.assert_close(
             system.encode_texts(alone).pooled, pooled[row : row + 1], atol=1e-6, rtol=1e-5
         )
@@ -232,9 +236,9 @@ def test_only_what_can_be_compared_is_cut(batch):
 
 def test_chunks_cover_the_batch(batch):
     chunks = divide(batch, 2)
-    assert [len(c.grid) for c in chunks] == [2, 2, 1]
-    assert torch.equal(torch.cat([c.ids for c in chunks]), batch.ids)
-    assert torch.equal(torch.cat([c.pixels for c in chunks]), batch.pixels)
+    assert [len(c.images) for c in chunks] == [2, 2, 1]
+    assert torch.equal(torch.cat([c.texts.ids for c in chunks]), batch.texts.ids)
+    assert torch.equal(torch.cat([c.images.pixels for c in chunks]), batch.images.pixels)
 
 
 def _process(rank, address, images, texts, split, results):

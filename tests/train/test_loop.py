@@ -14,7 +14,7 @@ from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.errors import UsageError, UserError
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
@@ -53,8 +53,8 @@ def test_an_update_is_that_of_the_plain_algorithm(tmp_path: Path) -> None:
 
     class Plain(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-            out = self.linear(batch.grid[:, 0, :4])[:, 0]
-            return Step({"fit": F.mse_loss(out, batch.grid[:, 0, 4]), "small": out.mean()})
+            out = self.linear(batch.images.features[:, 0, :4])[:, 0]
+            return Step({"fit": F.mse_loss(out, batch.images.features[:, 0, 4]), "small": out.mean()})
 
         def after_step(self, step: Step) -> None: ...
 
@@ -80,9 +80,9 @@ def test_an_update_is_that_of_the_plain_algorithm(tmp_path: Path) -> None:
 def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
     class Quiet(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-            out = self.linear(batch.grid[:, 0, :4])[:, 0]
+            out = self.linear(batch.images.features[:, 0, :4])[:, 0]
             return Step(
-                {"fit": F.mse_loss(out, batch.grid[:, 0, 4]), "small": 0 * out.sum()},
+                {"fit": F.mse_loss(out, batch.images.features[:, 0, 4]), "small": 0 * out.sum()},
                 carry={"one": torch.ones(1)},
             )
 
@@ -90,7 +90,13 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
     fit(tmp_path / "a", replace(CONFIG, accumulate=2, steps=10), halves)
 
     def both(index: int) -> Batch:
-        return Batch(grid=torch.cat([load_batch(2 * index).grid, load_batch(2 * index + 1).grid]))
+        return Batch(
+            ImageBatch(
+                features=torch.cat(
+                    [load_batch(2 * index).images.features, load_batch(2 * index + 1).images.features]
+                )
+            )
+        )
 
     fit(tmp_path / "b", replace(CONFIG, steps=10), wholes, load_batch=both)
     torch.testing.assert_close(halves.linear.weight, wholes.linear.weight)
@@ -105,7 +111,9 @@ def test_a_teacher_moves_once_an_update_and_a_queue_gets_every_batch(tmp_path: P
 
     class Queued(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-            return Step(super().forward(batch, generator).losses, {"keys": batch.grid[:, 0].detach()})
+            return Step(
+                super().forward(batch, generator).losses, {"keys": batch.images.features[:, 0].detach()}
+            )
 
         def after_step(self, step: Step) -> None:
             seen.append(step)
@@ -113,7 +121,9 @@ def test_a_teacher_moves_once_an_update_and_a_queue_gets_every_batch(tmp_path: P
     fit(tmp_path, replace(CONFIG, accumulate=3, steps=4), Queued())
     assert len(seen) == 4
     for update, step in enumerate(seen):
-        keys = torch.cat([load_batch(index).grid[:, 0] for index in range(3 * update, 3 * update + 3)])
+        keys = torch.cat(
+            [load_batch(index).images.features[:, 0] for index in range(3 * update, 3 * update + 3)]
+        )
         assert torch.equal(step.carry["keys"], keys)
         assert float(step.losses["fit"]) == pytest.approx(lines(tmp_path)[update]["losses"]["fit"])
 
@@ -286,7 +296,7 @@ def test_bf16_computes_in_bf16_and_keeps_float32(tmp_path: Path) -> None:
 
     class Watched(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-            seen.add(self.linear(batch.grid[:, 0, :4]).dtype)
+            seen.add(self.linear(batch.images.features[:, 0, :4]).dtype)
             return super().forward(batch, generator)
 
     system = Watched()

@@ -132,9 +132,10 @@ def test_the_loop_follows_the_rates_of_parts(tmp_path: Path) -> None:
             self.other = nn.Linear(4, 1)
 
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-            assert batch.grid is not None
-            out = (self.linear(batch.grid[:, 0, :4]) + self.other(batch.grid[:, 0, :4]))[:, 0]
-            fit = (out - batch.grid[:, 0, 4]).square().mean()
+            out = (
+                self.linear(batch.images.features[:, 0, :4]) + self.other(batch.images.features[:, 0, :4])
+            )[:, 0]
+            fit = (out - batch.images.features[:, 0, 4]).square().mean()
             return Step({"fit": fit, "small": 0 * out.sum()}, {"one": torch.ones(1)})
 
     system = Two()
@@ -183,12 +184,11 @@ class Plain(Line):
         self.explode_at = -1.0
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        assert batch.grid is not None
-        out = self.linear(batch.grid[:, 0, :4])[:, 0]
+        out = self.linear(batch.images.features[:, 0, :4])[:, 0]
         self.seen.add(out.dtype)
         if float(self.updates) == self.explode_at:
             out = out * 2e4  # its gradient, scaled up, is more than a float16 can hold
-        fit = (out.float() - batch.grid[:, 0, 4]).square().mean()
+        fit = (out.float() - batch.images.features[:, 0, 4]).square().mean()
         return Step({"fit": fit, "small": 0 * out.float().sum()}, {"one": torch.ones(1)})
 
 

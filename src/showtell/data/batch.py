@@ -1,49 +1,141 @@
-"""One frozen value that every system reads: images, words, and which belongs to which."""
+"""One batch of images and texts, with the targets to predict: what every system reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+Rows = slice | Tensor
+"""Consecutive rows, or a mask `bool [R]` of them."""
+
+
+class Tensors:
+    """Tensors by name: reading one that is not there raises `ValueError` with the names of those that are."""
+
+    def __init__(self, **tensors: Tensor | None) -> None:
+        self.tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.tensors:
+            there = " and ".join(self.tensors) or "nothing of the kind"
+            raise ValueError(f"the batch has no {name}, only {there}")
+        return self.tensors[name]
+
+
+class ImageBatch(Tensors):
+    """`B` images, in one or more of the forms that systems read (`system.reads`)."""
+
+    def __init__(
+        self, *, pixels: Tensor | None = None, features: Tensor | None = None, views: Tensor | None = None
+    ) -> None:
+        super().__init__(pixels=pixels, features=features, views=views)
+
+    @property
+    def pixels(self) -> Tensor:
+        """`uint8 [B 3 H W]`, preprocessed but not normalised."""
+        return self["pixels"]
+
+    @property
+    def features(self) -> Tensor:
+        """`float32 [B N D]`, from a frozen backbone."""
+        return self["features"]
+
+    @property
+    def views(self) -> Tensor:
+        """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each image, not normalised."""
+        return self["views"]
+
+    def __len__(self) -> int:
+        return next((len(t[0]) if n == "views" else len(t) for n, t in self.tensors.items()), 0)
+
+    def part(self, rows: slice) -> ImageBatch:
+        """Consecutive images."""
+        return ImageBatch(**{n: t[:, rows] if n == "views" else t[rows] for n, t in self.tensors.items()})
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        """The same images on another device."""
+        return ImageBatch(**{n: t.to(device) for n, t in self.tensors.items()})
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """`R` rows of at most `L` tokens: one text per row, or several packed into it."""
+
+    ids: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    """`int64 [R L]`, with start and end tokens."""
+    keep: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
+    """`bool [R L]`, True for a real token, False for padding."""
+    owner: Tensor | None = None
+    """`int64 [R]`, the index of the image that each text describes."""
+    segments: Tensor | None = None
+    """`int64 [R L]`, 0 in a first sentence, 1 in a second."""
+    sequences: Tensor | None = None
+    """`int64 [R L]`, the index of the text in its row that a token belongs to, where texts are packed."""
+    positions: Tensor | None = None
+    """`int64 [R L]`, a token's position in its own text, from 0; None where each row is one text."""
+    groups: Tensor | None = None
+    """`int64 [R L]`, the index of the word that a token is a piece of, from 0 in each row."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, rows: Rows) -> TextBatch:
+        """Some of the rows; `owner` still counts all images."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """The same texts on another device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> TextBatch:
+        return replace(self, **{name: change(t) for name, t in vars(self).items() if t is not None})
+
+
+class Targets(Tensors):
+    """What a system is trained to predict beyond the images and texts themselves."""
+
+    def __init__(self, *, labels: Tensor | None = None, follows: Tensor | None = None) -> None:
+        super().__init__(labels=labels, follows=follows)
+
+    @property
+    def labels(self) -> Tensor:
+        """`int64 [B]`, the class of each image."""
+        return self["labels"]
+
+    @property
+    def follows(self) -> Tensor:
+        """`bool`, True where the second sentence follows the first: one per text, row by row."""
+        return self["follows"]
+
+    def part(self, images: slice, texts: Rows) -> Targets:
+        """The targets of some of the images and of some of the texts."""
+        rows = {"labels": images, "follows": texts}
+        return Targets(**{n: t[rows[n]] for n, t in self.tensors.items()})
+
+    def to(self, device: torch.device | str) -> Targets:
+        """The same targets on another device."""
+        return Targets(**{n: t.to(device) for n, t in self.tensors.items()})
+
 
 @dataclass(frozen=True)
 class Batch:
-    """`B` images and `R` texts. A field that a source does not have is None."""
+    """`B` images, `R` rows of text and the targets; a group that a source does not have is empty.
 
-    pixels: Tensor | None = None
-    """`uint8 [B 3 H W]`, prepared but not normalised."""
-    grid: Tensor | None = None
-    """`[B N D]`, features of a frozen backbone, in place of pixels."""
-    views: Tensor | None = None
-    """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each image, not normalised."""
-    ids: Tensor | None = None
-    """`int64 [R L]`, words, with start and end."""
-    keep: Tensor | None = None
-    """`bool [R L]`, True where a word is real."""
-    owner: Tensor | None = None
-    """`int64 [R]`, the image that each text describes."""
-    segments: Tensor | None = None
-    """`int64 [R L]`, 0 for the words of a first sentence, 1 for those of a second."""
-    sequences: Tensor | None = None
-    """`int64 [R L]`, which text of its row a word belongs to, where several are packed into one row."""
-    positions: Tensor | None = None
-    """`int64 [R L]`, a word's place in its own text, counted from 0; None where a row is one text."""
-    groups: Tensor | None = None
-    """`int64 [R L]`, the same number for the pieces of one word, counted from 0 in each row."""
-    follows: Tensor | None = None
-    """`bool [R]`, True where the second sentence follows the first; of packed rows, an answer a text."""
-    labels: Tensor | None = None
-    """`int64 [B]`, the class of each image."""
+    >>> batch = Batch(texts=TextBatch(*pad([[5, 6, 7], [8]])))
+    >>> len(batch), len(batch.images), batch.texts.keep.sum(1).tolist()
+    (2, 0, [3, 1])
+    """
+
+    images: ImageBatch = field(default_factory=ImageBatch)
+    texts: TextBatch = field(default_factory=TextBatch)
+    targets: Targets = field(default_factory=Targets)
 
     def __len__(self) -> int:
         """Images, or texts where there are no images."""
-        for name, axis in IMAGES.items():
-            if (tensor := getattr(self, name)) is not None:
-                return tensor.shape[axis]
-        return 0 if self.ids is None else len(self.ids)
+        return len(self.images) or len(self.texts)
 
     def part(self, index: int, parts: int) -> Batch:
         """Part `index` of `parts` about equal ones: consecutive images with their texts, or texts alone.
@@ -53,30 +145,20 @@ class Batch:
         if len(self) < parts:
             raise ValueError(f"a batch of {len(self)} cannot be divided into {parts} parts")
         first, last = (len(self) * i // parts for i in (index, index + 1))
-        here: slice | Tensor = slice(first, last)
-        if self.owner is not None:
-            here = (self.owner >= first) & (self.owner < last)
-        out = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name, tensor in out.items():
-            if tensor is None:
-                continue
-            if name in IMAGES:
-                out[name] = tensor.narrow(IMAGES[name], first, last - first)
-            elif name == "follows" and self.positions is not None and self.keep is not None:
-                row = ((self.positions == 0) & self.keep).nonzero()[:, 0]
-                out[name] = tensor[(row >= first) & (row < last)]
-            else:
-                out[name] = tensor[here] - first if name == "owner" else tensor[here]
-        return Batch(**out)
+        images, owner = slice(first, last), self.texts.owner
+        rows: Rows = images if owner is None else (owner >= first) & (owner < last)
+        texts = self.texts.part(rows)
+        if texts.owner is not None:
+            texts = replace(texts, owner=texts.owner - first)
+        follows = rows
+        if self.texts.positions is not None:  # packed: one target per text, in its row
+            row = ((self.texts.positions == 0) & self.texts.keep).nonzero()[:, 0]
+            follows = (row >= first) & (row < last)
+        return Batch(self.images.part(images), texts, self.targets.part(images, follows))
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
-
-
-IMAGES = {"pixels": 0, "grid": 0, "views": 1, "labels": 0}
-"""The fields that have an entry an image, and on which axis; the others have one a text, on the first."""
+        return Batch(self.images.to(device), self.texts.to(device), self.targets.to(device))
 
 
 def pad(sequences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, Tensor]:

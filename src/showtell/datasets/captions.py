@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.captions.entry import Entry
 from showtell.data.features import FeatureCache
 from showtell.data.tokenizers.words import WordTokenizer
@@ -81,18 +81,18 @@ class Split:
         """The chosen images with all of their captions."""
         ids, keep = pad([ids for i in items for ids in self.captions[i]])
         owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
-        return replace(self.images(items), ids=ids, keep=keep, owner=owner)
+        return replace(self.images(items), texts=TextBatch(ids, keep, owner))
 
     def pairs(self, items: Sequence[int], turn: int) -> Batch:
         """The chosen images with one caption each: each of an image's in as many turns as it has."""
         ids, keep = pad([self.captions[i][(i + turn) % len(self.captions[i])] for i in items])
-        return replace(self.images(items), ids=ids, keep=keep, owner=torch.arange(len(items)))
+        return replace(self.images(items), texts=TextBatch(ids, keep, torch.arange(len(items))))
 
     def images(self, items: Sequence[int]) -> Batch:
         """The chosen images alone: their pixels where the cache keeps bytes, else their features."""
         if self.cache.dtype == np.uint8:
-            return Batch(pixels=torch.from_numpy(self.cache.array[[self.rows[i] for i in items]]))
-        return Batch(grid=self.grid(items))
+            return Batch(ImageBatch(pixels=torch.from_numpy(self.cache.array[[self.rows[i] for i in items]])))
+        return Batch(ImageBatch(features=self.grid(items)))
 
     def grid(self, items: Sequence[int]) -> Tensor:
         """The features of the chosen images, `float32 [B N D]`."""

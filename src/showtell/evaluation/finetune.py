@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.data.images.random_crop import crops
 from showtell.data.labels.images import Labelled
 from showtell.data.sampler import Sampler
@@ -48,8 +48,7 @@ class Finetuned(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(batch), batch.labels)})
+        return Step({"classes": F.cross_entropy(self.classify(batch), batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
@@ -107,7 +106,7 @@ def finetune(
         def load_batch(index: int) -> Batch:
             chosen = learned[sampler(index)]
             cut = crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
-            return Batch(pixels=cut, labels=truth[chosen])
+            return Batch(ImageBatch(pixels=cut), targets=Targets(labels=truth[chosen]))
 
         train(system, load_batch, config, Path(folder) / "run", finish=lambda _: None, device=model.device)
         return truth[asked], _answers(system.eval(), pixels, asked, model.device), len(learned)
@@ -116,7 +115,7 @@ def finetune(
 @torch.no_grad()
 def _answers(system: Finetuned, pixels: np.ndarray, asked: Tensor, device: str) -> Tensor:
     answers = [
-        system.classify(Batch(pixels=torch.from_numpy(pixels[chunk]).to(device))).argmax(1).cpu()
+        system.classify(Batch(ImageBatch(pixels=torch.from_numpy(pixels[chunk]).to(device)))).argmax(1).cpu()
         for chunk in asked.split(BATCH)
     ]
     return torch.cat(answers)

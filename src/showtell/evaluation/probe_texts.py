@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -90,7 +89,7 @@ def embed_layers(
     for places, batch in model.batches(texts):
         with watch_layers() as layers:
             encoded = model.system.encode_texts(batch)
-        keep = cast(Tensor, batch.keep)[..., None]
+        keep = batch.texts.keep[..., None]
         means = [(tokens * keep).sum(1) / keep.sum(1) for tokens in layers]
         inside.append(torch.cat([*means, encoded.pooled[:, :0]], 1).float().cpu())
         pooled.append(encoded.pooled.float().cpu())

@@ -35,9 +35,9 @@ class TwoTowers(nn.Module):
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """The losses over the images and texts of all processes; no image may come twice."""
-        assert batch.owner is not None
+        assert batch.texts.owner is not None
         images, texts = vectors
-        return Step(self.losses(*gather_pairs(images, texts, batch.owner)))
+        return Step(self.losses(*gather_pairs(images, texts, batch.texts.owner)))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The losses of the batch's images and texts."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
@@ -73,7 +73,9 @@ def fill(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Fill
             f"{model.max_length}; shorten it"
         )
     row = torch.tensor([ids], device=model.device)
-    tokens = model.system.encode_texts(Batch(ids=row, keep=torch.ones_like(row, dtype=torch.bool))).tokens
+    tokens = model.system.encode_texts(
+        Batch(texts=TextBatch(row, torch.ones_like(row, dtype=torch.bool)))
+    ).tokens
     logits = model.system.masked_token_logits(tokens[row == tokenizer.mask])
     logits[:, list(tokenizer.special)] = -torch.inf
     found = logits.softmax(-1).topk(min(top, logits.shape[1] - len(tokenizer.special)))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from showtell.checkpoint.save_load import load_checkpoint
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.images.decode import MAX_PIXELS, load_image
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -130,7 +130,7 @@ class Model:
         for first in range(0, len(order), TEXTS):
             places = order[first : first + TEXTS]
             padded, keep = pad([ids[place] for place in places], self.tokenizer.pad)
-            yield places, Batch(ids=padded, keep=keep).to(self.device)
+            yield places, Batch(texts=TextBatch(padded, keep)).to(self.device)
 
     def tell(
         self,

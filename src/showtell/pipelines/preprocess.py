@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.preprocess import Preprocessing
 from showtell.data.images.resize import squash
 from showtell.errors import UserError
@@ -49,7 +49,7 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
             backbone.size,
             backbone.preprocessing,
             lambda pixels: squash(pixels, backbone.size),
-            lambda pixels: Batch(grid=backbone(pixels)),
+            lambda pixels: Batch(ImageBatch(features=backbone(pixels))),
             backbone.hash,
         )
     try:
@@ -60,7 +60,7 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
 
 
 def _pixels(images: np.ndarray) -> Batch:
-    return Batch(pixels=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())
+    return Batch(ImageBatch(pixels=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()))
 
 
 def _unlike(folder: Path, wanted: str, offered: str) -> UserError:

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import torch
 
 from showtell.checkpoint.card import captioner_card
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.captions.detect import read
 from showtell.data.captions.entry import Entry
 from showtell.data.sampler import Sampler
@@ -87,7 +87,7 @@ def validate(system: Captioner, split: Split) -> dict[str, float]:
     with torch.inference_mode():
         for first in range(0, len(split.rows), CHUNK):
             items = range(first, min(first + CHUNK, len(split.rows)))
-            images = Batch(grid=split.grid(items).to(next(system.parameters()).device))
+            images = Batch(ImageBatch(features=split.grid(items).to(next(system.parameters()).device)))
             surprise, count = nats(system, system.encode_images(images), [split.captions[i] for i in items])
             total, words = total + surprise, words + count
     return {"loss": total / words, "perplexity": math.exp(total / words)}

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from showtell.checkpoint.card import model_card
 from showtell.checkpoint.save_load import load_checkpoint
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.data.images.random_crop import crops
 from showtell.data.sampler import Sampler
 from showtell.datasets.cache import pixel_preprocess
@@ -61,7 +61,7 @@ class ClassificationRun:
         def load_batch(index: int) -> Batch:
             chosen = sampler(index)
             cut = crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
-            return Batch(pixels=cut, labels=training.labels[chosen].to(device))
+            return Batch(ImageBatch(pixels=cut), targets=Targets(labels=training.labels[chosen].to(device)))
 
         reached = fit(
             system,
@@ -94,7 +94,9 @@ def measure(system: ViT, images: LabelledPixels, device: str = "cpu") -> dict[st
     right = nats = 0.0
     for places in torch.arange(len(images)).split(AT_ONCE):
         labels = images.labels[places].to(device)
-        logits = system.classify(system.encode_images(Batch(pixels=images[places.tolist()].to(device))))
+        logits = system.classify(
+            system.encode_images(Batch(ImageBatch(pixels=images[places.tolist()].to(device))))
+        )
         right += float((logits.argmax(1) == labels).sum())
         nats += float(F.cross_entropy(logits, labels, reduction="sum"))
     return {"accuracy": right / len(images), "loss": nats / len(images)}

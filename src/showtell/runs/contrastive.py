@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.card import pairing_card
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.sampler import Sampler
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.folder import tokenizer_of
@@ -165,6 +165,6 @@ def embed_split(system: TwoTowers, split: Split) -> tuple[Tensor, Tensor, Tensor
     texts = []
     for first in range(0, len(captions), CHUNK):
         ids, keep = pad([ids for _, ids in captions[first : first + CHUNK]])
-        texts.append(system.encode_texts(Batch(ids=ids, keep=keep).to(device)).pooled)
+        texts.append(system.encode_texts(Batch(texts=TextBatch(ids, keep)).to(device)).pooled)
     owner = torch.tensor([owner for owner, _ in captions])
     return torch.cat(images).float().cpu(), torch.cat(texts).float().cpu(), owner

@@ -127,7 +127,7 @@ class LanguageModelRun:
         if isinstance(self.system, GPTConfig):
             return stack(drawn, tokenizer.pad)  # rows of running text are full
         batch = pack(drawn, self.system.max_length, tokenizer.pad)
-        return batch if self.whole_words else replace(batch, groups=None)
+        return batch if self.whole_words else replace(batch, texts=replace(batch.texts, groups=None))
 
     def measure(
         self, texts: list[str], tokenizer: SubwordTokenizer, device: str = "cpu"
@@ -152,13 +152,13 @@ class LanguageModelRun:
             )
         hidden = [
             mask_tokens(
-                cast(torch.Tensor, batch.ids),
-                cast(torch.Tensor, batch.keep),
+                batch.texts.ids,
+                batch.texts.keep,
                 mask_id=self.system.mask_id,
                 vocab_size=len(tokenizer),
                 special=tokenizer.special,
                 rate=MASK_RATE,
-                groups=batch.groups,
+                groups=batch.texts.groups,
                 generator=torch.Generator(device).manual_seed(index),
             )
             for index, batch in enumerate(batches)
@@ -220,8 +220,7 @@ def _told_apart(bert: BERT, batches: list[Batch]) -> float:
     """The share of pairs of which BERT rightly says whether the second sentence follows."""
     right = count = 0
     for batch in batches:
-        assert batch.follows is not None
         yes, no = bert.next_sentence_logits(bert.encode(batch), batch).unbind(1)
-        right += int(((yes > no) == batch.follows).sum())
-        count += len(batch.follows)
+        right += int(((yes > no) == batch.targets.follows).sum())
+        count += len(batch.targets.follows)
     return right / count

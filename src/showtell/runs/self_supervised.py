@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from showtell.checkpoint.card import model_card
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images import augment
 from showtell.data.images.augment import Augmentation, Views, draw_views
 from showtell.data.images.random_crop import seeded
@@ -91,7 +91,9 @@ class SelfSupervisedRun:
 
         def load_batch(index: int) -> Batch:
             chosen = pixels[sampler(index)].to(device)
-            return Batch(views=draw_views(chosen, views, seeded((recipe.train.seed, index, 1), device)))
+            return Batch(
+                ImageBatch(views=draw_views(chosen, views, seeded((recipe.train.seed, index, 1), device)))
+            )
 
         alarm = None
         if not isinstance(recipe.system, SimMIMConfig):  # which has nothing that could collapse

@@ -86,20 +86,21 @@ class BERTEncoder(nn.Module):
 
     def encode(self, batch: Batch) -> Tensor:
         """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
-        assert batch.ids is not None
-        tokens = self.embed(batch.ids, batch.positions, batch.segments)
+        tokens = self.embed(batch.texts.ids, batch.texts.positions, batch.texts.segments)
         tokens = F.dropout(tokens, self.config.dropout, self.training)
-        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
+        mask = attention_mask(
+            batch.texts.keep, queries=batch.texts.ids.shape[1], segments=batch.texts.sequences
+        )
         return self.transformer(tokens, mask)
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]` and pooled: a vector a row, or a text where rows are packed."""
         tokens = self.encode(batch)
         if self.config.pooling == "mean":
-            pooled = mean_token(tokens, batch.keep, batch.positions)
+            pooled = mean_token(tokens, batch.texts.keep, batch.texts.positions)
         else:
-            pooled = self.pooler(first_token(tokens, batch.keep, batch.positions))
-        return Encoded(tokens, pooled, batch.keep)
+            pooled = self.pooler(first_token(tokens, batch.texts.keep, batch.texts.positions))
+        return Encoded(tokens, pooled, batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
         """`[V D]`."""
@@ -155,31 +156,30 @@ class BERT(BERTEncoder):
 
     def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
         """Whether the second sentence of each text follows its first: logits `[T 2]`, yes before no."""
-        return self.next_sentence(self.pooler(first_token(tokens, batch.keep, batch.positions)))
+        return self.next_sentence(self.pooler(first_token(tokens, batch.texts.keep, batch.texts.positions)))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Both losses; `follows` has an answer a text, and the batch's `groups` hide whole words."""
-        assert batch.ids is not None
-        assert batch.keep is not None
         c = self.config
         ids, masked = mask_tokens(
-            batch.ids,
-            batch.keep,
+            batch.texts.ids,
+            batch.texts.keep,
             mask_id=c.mask_id,
             vocab_size=c.vocab_size,
             special=c.special,
             rate=c.mask_rate,
-            groups=batch.groups,
+            groups=batch.texts.groups,
             dynamic=c.dynamic,
             generator=generator,
         )
-        tokens = self.encode(replace(batch, ids=ids))
-        losses = {"mlm": masked_tokens(self.masked_token_logits(tokens[masked]), batch.ids[masked])}
+        tokens = self.encode(replace(batch, texts=replace(batch.texts, ids=ids)))
+        losses = {"mlm": masked_tokens(self.masked_token_logits(tokens[masked]), batch.texts.ids[masked])}
         counts: dict[str, Tensor | int] = {"mlm": masked.sum()}
         if c.pooler:
-            assert batch.follows is not None
-            losses["next_sentence"] = next_sentence(self.next_sentence_logits(tokens, batch), batch.follows)
-            counts["next_sentence"] = len(batch.follows)
+            losses["next_sentence"] = next_sentence(
+                self.next_sentence_logits(tokens, batch), batch.targets.follows
+            )
+            counts["next_sentence"] = len(batch.targets.follows)
         return Step(losses, counts=counts)
 
     def after_step(self, step: Step) -> None:

@@ -80,9 +80,8 @@ class BYOL(nn.Module):
         return nn.Sequential(OrderedDict(tower=self.tower, projector=self.projector))
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The student's grid `[B N D]` of `batch.pixels`, and its mean."""
-        assert batch.pixels is not None
-        return self.tower.encode(batch.pixels)
+        """The student's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]` to the student's `[B projection_width]`: what may collapse."""
@@ -92,11 +91,10 @@ class BYOL(nn.Module):
         return self.predictor(self.project(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The loss of predicting each view of `batch.views` from the other, added up."""
-        assert batch.views is not None
+        """The loss of predicting each view of `batch.images.views` from the other, added up."""
         joint = self.config.joint_statistics
-        predictions = each_view(self._predict, batch.views, joint)
-        targets = each_view(self.teacher, batch.views, joint)
+        predictions = each_view(self._predict, batch.images.views, joint)
+        targets = each_view(self.teacher, batch.images.views, joint)
         both = byol_loss(predictions[0], targets[1]) + byol_loss(predictions[1], targets[0])
         return Step({"byol": both})
 

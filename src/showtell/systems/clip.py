@@ -104,8 +104,7 @@ class CLIP(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The images' [class] token, `[B 1 D]`, and that projected, of length 1, `[B width]`."""
-        assert batch.pixels is not None
-        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
+        pixels = normalise(batch.images.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
         tokens = self.image(pixels)
         return Encoded(tokens, F.normalize(self.project_image(tokens[:, 0]), dim=-1))
 
@@ -114,11 +113,9 @@ class CLIP(TwoTowers):
 
         Columns that are padding in every row are cut off first: the tower is causal, so that changes nothing.
         """
-        assert batch.ids is not None
-        assert batch.keep is not None
-        lengths = batch.keep.sum(1)
+        lengths = batch.texts.keep.sum(1)
         longest = int(lengths.max())
-        ids, keep = batch.ids[:, :longest], batch.keep[:, :longest]
+        ids, keep = batch.texts.ids[:, :longest], batch.texts.keep[:, :longest]
         mask = attention_mask(keep, queries=longest, causal=True)
         tokens = self.text(self.embed(ids), mask, lengths - 1)
         return Encoded(tokens, F.normalize(self.project_text(tokens[:, 0]), dim=-1))

@@ -88,10 +88,9 @@ class DINOv2(nn.Module):
 
     def read(self, batch: Batch, masked: Tensor | None = None) -> Tensor:
         """All tokens `[B 1+R+N D]`; patches `masked [B N]` are hidden, as in the training of the backbone."""
-        assert batch.pixels is not None
         c = self.config
         dtype = self.embed.patches.project.weight.dtype
-        return self.transformer(self.embed(normalise(batch.pixels, c.mean, c.std, dtype), masked))
+        return self.transformer(self.embed(normalise(batch.images.pixels, c.mean, c.std, dtype), masked))
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,9 @@ class DINOv2Classifier(DINOv2):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
+        return Step(
+            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
+        )
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -48,9 +48,8 @@ class EfficientNet(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `[B H/32*W/32 1280]`, and its mean."""
-        assert batch.pixels is not None
         dtype = self.net.classifier.weight.dtype
-        grid = self.net(normalise(batch.pixels, self.config.mean, self.config.std, dtype))
+        grid = self.net(normalise(batch.images.pixels, self.config.mean, self.config.std, dtype))
         return Encoded(grid, grid.mean(1))
 
     def classify(self, encoded: Encoded) -> Tensor:
@@ -59,8 +58,9 @@ class EfficientNet(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
+        return Step(
+            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
+        )
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

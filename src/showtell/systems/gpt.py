@@ -79,12 +79,14 @@ class GPT(nn.Module):
 
         Texts packed into one row do not see each other, and are pooled one by one.
         """
-        assert batch.ids is not None
-        assert batch.keep is not None
-        tokens = F.dropout(self.embed(batch.ids, batch.positions), self.config.dropout, self.training)
-        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], causal=True, segments=batch.sequences)
+        tokens = F.dropout(
+            self.embed(batch.texts.ids, batch.texts.positions), self.config.dropout, self.training
+        )
+        mask = attention_mask(
+            batch.texts.keep, queries=batch.texts.ids.shape[1], causal=True, segments=batch.texts.sequences
+        )
         tokens = self.transformer(tokens, mask)
-        return Encoded(tokens, last_token(tokens, batch.keep, batch.positions), batch.keep)
+        return Encoded(tokens, last_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
         """`[V D]`."""
@@ -129,11 +131,9 @@ class GPT(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next word."""
-        assert batch.ids is not None
-        assert batch.keep is not None
-        chosen = predicted(batch.keep, batch.sequences)
+        chosen = predicted(batch.texts.keep, batch.texts.sequences)
         logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
-        return Step({"lm": causal_tokens(logits, batch.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
+        return Step({"lm": causal_tokens(logits, batch.texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -80,8 +80,7 @@ class LiT(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
-        assert batch.grid is not None
-        features = F.dropout(batch.grid.mean(1), self.config.image_dropout, self.training)
+        features = F.dropout(batch.images.features.mean(1), self.config.image_dropout, self.training)
         pooled = F.normalize(self.project_image(features), dim=-1)
         return Encoded(pooled[:, None], pooled)
 

@@ -100,15 +100,18 @@ class RoBERTa(nn.Module):
 
     def encode(self, batch: Batch) -> Tensor:
         """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
-        assert batch.ids is not None
-        tokens = F.dropout(self.embed(batch.ids, batch.positions), self.config.dropout, self.training)
-        mask = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)
+        tokens = F.dropout(
+            self.embed(batch.texts.ids, batch.texts.positions), self.config.dropout, self.training
+        )
+        mask = attention_mask(
+            batch.texts.keep, queries=batch.texts.ids.shape[1], segments=batch.texts.sequences
+        )
         return self.transformer(tokens, mask)
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """Each text as `tokens [R L D]`, pooled as its first token, <s>."""
         tokens = self.encode(batch)
-        return Encoded(tokens, first_token(tokens, batch.keep, batch.positions), batch.keep)
+        return Encoded(tokens, first_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
         """`[V D]`."""
@@ -120,22 +123,20 @@ class RoBERTa(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the hidden words; the batch's `groups` hide whole words."""
-        assert batch.ids is not None
-        assert batch.keep is not None
         c = self.config
         ids, masked = mask_tokens(
-            batch.ids,
-            batch.keep,
+            batch.texts.ids,
+            batch.texts.keep,
             mask_id=c.mask_id,
             vocab_size=c.vocab_size,
             special=c.special,
             rate=c.mask_rate,
-            groups=batch.groups,
+            groups=batch.texts.groups,
             dynamic=c.dynamic,
             generator=generator,
         )
-        tokens = self.encode(replace(batch, ids=ids))
-        loss = masked_tokens(self.masked_token_logits(tokens[masked]), batch.ids[masked])
+        tokens = self.encode(replace(batch, texts=replace(batch.texts, ids=ids)))
+        loss = masked_tokens(self.masked_token_logits(tokens[masked]), batch.texts.ids[masked])
         return Step({"mlm": loss}, counts={"mlm": masked.sum()})
 
     def after_step(self, step: Step) -> None:

@@ -65,8 +65,7 @@ class ShowAndTell(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The image as the decoder reads it: one token, `[B 1 width]`."""
-        assert batch.grid is not None
-        pooled = self.image(batch.grid.mean(1))
+        pooled = self.image(batch.images.features.mean(1))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
     def token_embeddings(self) -> Tensor:
@@ -97,13 +96,11 @@ class ShowAndTell(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next word."""
-        assert batch.owner is not None
-        assert batch.ids is not None
-        assert batch.keep is not None
+        assert batch.texts.owner is not None
         logits = self.teacher_forced_logits(
-            self.prefill(self.encode_images(batch)), batch.owner, batch.ids, batch.keep
+            self.prefill(self.encode_images(batch)), batch.texts.owner, batch.texts.ids, batch.texts.keep
         )
-        loss = causal_tokens(logits, next_tokens(batch.ids, batch.keep), self.config.smoothing)
+        loss = causal_tokens(logits, next_tokens(batch.texts.ids, batch.texts.keep), self.config.smoothing)
         return Step({"lm": loss}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:

@@ -75,8 +75,7 @@ class ShowAttendAndTell(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid in the decoder's width, `[B N token_width]`."""
-        assert batch.grid is not None
-        tokens = self.image(batch.grid)
+        tokens = self.image(batch.images.features)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
     def token_embeddings(self) -> Tensor:
@@ -151,17 +150,17 @@ class ShowAttendAndTell(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next word, and equal attention to all of the image."""
-        assert batch.owner is not None
-        assert batch.ids is not None
-        assert batch.keep is not None
+        assert batch.texts.owner is not None
         memory = self.prefill(self.encode_images(batch))
-        logits, coverage = self._say(memory, batch.owner, batch.ids, batch.keep)
+        logits, coverage = self._say(memory, batch.texts.owner, batch.texts.ids, batch.texts.keep)
         return Step(
             {
-                "lm": causal_tokens(logits, next_tokens(batch.ids, batch.keep), self.config.smoothing),
-                "coverage": doubly_stochastic(coverage, batch.keep[:, 1:].sum(1)),
+                "lm": causal_tokens(
+                    logits, next_tokens(batch.texts.ids, batch.texts.keep), self.config.smoothing
+                ),
+                "coverage": doubly_stochastic(coverage, batch.texts.keep[:, 1:].sum(1)),
             },
-            counts={"lm": len(logits), "coverage": len(batch.ids)},
+            counts={"lm": len(logits), "coverage": len(batch.texts.ids)},
         )
 
     def after_step(self, step: Step) -> None:

@@ -86,8 +86,7 @@ class SigLIP(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The images' patches `[B N D]`, pooled to length 1, `[B D]`; any size of image."""
-        assert batch.pixels is not None
-        pixels = normalise(batch.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
+        pixels = normalise(batch.images.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
         tokens = self.image(self.embed_patches(pixels))
         return Encoded(tokens, F.normalize(self.pool(tokens), dim=-1))
 
@@ -97,10 +96,7 @@ class SigLIP(TwoTowers):
         Every text is filled up to `max_length` and the filling is read, as in the training of the released
         weights: so the batch that a text is in changes nothing.
         """
-        assert batch.ids is not None
-        ids, keep = batch.ids, batch.keep
-        if keep is None:
-            keep = torch.ones_like(ids, dtype=torch.bool)
+        ids, keep = batch.texts.ids, batch.texts.keep
         room = max(self.config.max_length - ids.shape[1], 0)
         ids = F.pad(ids.masked_fill(~keep, self.config.pad_id), (0, room), value=self.config.pad_id)
         tokens = self.text(self.embed(ids))

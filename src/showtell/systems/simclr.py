@@ -67,18 +67,16 @@ class SimCLR(nn.Module):
         )
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
-        assert batch.pixels is not None
-        return self.tower.encode(batch.pixels)
+        """The backbone's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """NT-Xent of the two `batch.views`, among the images of all processes."""
-        assert batch.views is not None
-        first, second = each_view(self.project, batch.views, self.config.joint_statistics)
+        """NT-Xent of the two `batch.images.views`, among the images of all processes."""
+        first, second = each_view(self.project, batch.images.views, self.config.joint_statistics)
         loss = nt_xent(gather_rows(first), gather_rows(second), self.config.temperature)
         return Step({"nt_xent": loss})
 

@@ -83,9 +83,8 @@ class SimMIM(nn.Module):
         return self.tower.net
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """One token a patch `[B N D]` of `batch.pixels`, none hidden, and their mean, standardised."""
-        assert batch.pixels is not None
-        tokens = self.tower.grid(batch.pixels)
+        """One token a patch `[B N D]` of `batch.images.pixels`, none hidden, and their mean, standardised."""
+        tokens = self.tower.grid(batch.images.pixels)
         return Encoded(tokens=tokens, pooled=self.standardise(tokens.mean(1)))
 
     def fill(self, pixels: Tensor, masked: Tensor) -> Tensor:
@@ -95,10 +94,9 @@ class SimMIM(nn.Module):
         return self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The mean absolute error of hidden pixels, normalised, in the first of `batch.views`."""
-        assert batch.views is not None
+        """The mean absolute error of hidden pixels, normalised, in the first of `batch.images.views`."""
         assert generator is not None
-        pixels, config = self.tower.normalise(batch.views[0]), self.config
+        pixels, config = self.tower.normalise(batch.images.views[0]), self.config
         target = self._net.patches.cut(pixels)
         rows, columns = (side // self._net.patches.patch_size for side in pixels.shape[2:])
         masked = mask_patches(len(pixels), rows, columns, generator, config.mask_ratio, config.mask_unit)

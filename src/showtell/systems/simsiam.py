@@ -69,19 +69,17 @@ class SimSiam(nn.Module):
         self.predictor = mlp(width, config.bottleneck_width, width, bias=True)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The backbone's grid `[B N D]` of `batch.pixels`, and its mean."""
-        assert batch.pixels is not None
-        return self.tower.encode(batch.pixels)
+        """The backbone's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The loss of predicting each view of `batch.views` from the other, averaged."""
-        assert batch.views is not None
+        """The loss of predicting each view of `batch.images.views` from the other, averaged."""
         joint = self.config.joint_statistics
-        targets = each_view(self.project, batch.views, joint)
+        targets = each_view(self.project, batch.images.views, joint)
         predictions = each_view(self.predictor, targets, joint)
         both = simsiam_loss(predictions[0], targets[1]) + simsiam_loss(predictions[1], targets[0])
         return Step({"simsiam": both / 2})

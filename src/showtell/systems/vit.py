@@ -74,10 +74,9 @@ class ViTEncoder(nn.Module):
 
         Images of another size than the trained one get resized positions.
         """
-        assert batch.pixels is not None
         c = self.config
         dtype = self.embed.patches.project.weight.dtype
-        tokens = self.embed(normalise(batch.pixels, c.mean, c.std, dtype))
+        tokens = self.embed(normalise(batch.images.pixels, c.mean, c.std, dtype))
         tokens = self.transformer(F.dropout(tokens, c.dropout, self.training))
         return Encoded(tokens, self.pooler(tokens[:, 0]))
 
@@ -118,8 +117,9 @@ class ViT(ViTEncoder):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
+        return Step(
+            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
+        )
 
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B num_classes]`."""

@@ -77,16 +77,15 @@ class VSE(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
-        assert batch.grid is not None
-        pooled = F.normalize(self.image(batch.grid.mean(1)), dim=-1)
+        pooled = F.normalize(self.image(batch.images.features.mean(1)), dim=-1)
         return Encoded(pooled[:, None], pooled)
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """The states after each word `[R L width]`, pooled as the last one, of length 1."""
-        assert batch.ids is not None
-        assert batch.keep is not None
-        tokens, _ = self.recurrent(self.word_embedding(batch.ids))
-        return Encoded(tokens, F.normalize(last_token(tokens, batch.keep, None), dim=-1), batch.keep)
+        tokens, _ = self.recurrent(self.word_embedding(batch.texts.ids))
+        return Encoded(
+            tokens, F.normalize(last_token(tokens, batch.texts.keep, None), dim=-1), batch.texts.keep
+        )
 
     def token_embeddings(self) -> Tensor:
         """`[V word_width]`."""

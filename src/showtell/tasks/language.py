@@ -32,9 +32,8 @@ def predict_masked(system: MaskedLanguageModel, batches: Iterable[tuple[Batch, M
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
         for batch, (ids, masked) in batches:
-            assert batch.ids is not None
-            tokens = system.encode_texts(replace(batch, ids=ids)).tokens
-            yield system.masked_token_logits(tokens[masked]), batch.ids[masked]
+            tokens = system.encode_texts(replace(batch, texts=replace(batch.texts, ids=ids))).tokens
+            yield system.masked_token_logits(tokens[masked]), batch.texts.ids[masked]
 
     return _add(answers())
 
@@ -45,11 +44,9 @@ def predict_next(system: CausalLanguageModel, batches: Iterable[Batch]) -> Score
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
         for batch in batches:
-            assert batch.ids is not None
-            assert batch.keep is not None
-            chosen = predicted(batch.keep, batch.sequences)
+            chosen = predicted(batch.texts.keep, batch.texts.sequences)
             tokens = system.encode_texts(batch).tokens[:, :-1]
-            yield system.next_token_logits(tokens[chosen]), batch.ids[:, 1:][chosen]
+            yield system.next_token_logits(tokens[chosen]), batch.texts.ids[:, 1:][chosen]
 
     return _add(answers())
 

@@ -23,9 +23,6 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch
 from showtell.protocols import Contrastive, Step
 
-FIELDS = ("pixels", "grid"), ("ids", "keep", "segments", "sequences", "positions")
-"""Of a batch, what has a row an image, and what has a row a text."""
-
 
 def cached_backward(
     system: nn.Module,
@@ -80,8 +77,12 @@ def divide(batch: Batch, chunk_size: int) -> list[Batch]:
 
     A text need not be in the part of its image: they meet only when all vectors are there.
     """
-    images, texts = ({n: t for n in names if (t := getattr(batch, n)) is not None} for names in FIELDS)
-    num_images, num_texts = (len(next(iter(some.values()))) for some in (images, texts))
-    parts = min(math.ceil(num_images / chunk_size), num_texts)
-    cut = {name: tensor.tensor_split(parts) for name, tensor in (images | texts).items()}
-    return [Batch(**{name: tensors[part] for name, tensors in cut.items()}) for part in range(parts)]
+    images, texts = batch.images, batch.texts
+    parts = min(math.ceil(len(images) / chunk_size), len(texts))
+    rows = zip(*(_ranges(len(group), parts) for group in (images, texts)), strict=True)
+    return [Batch(images.part(of_images), texts.part(of_texts)) for of_images, of_texts in rows]
+
+
+def _ranges(length: int, parts: int) -> list[slice]:
+    """`parts` ranges of nearly equal length, the longer ones first."""
+    return [slice(int(p[0]), int(p[-1]) + 1) for p in torch.arange(length).tensor_split(parts)]

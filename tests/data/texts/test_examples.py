@@ -233,31 +233,38 @@ def texts_of(lengths: list[int], *, paired: bool = True) -> list[Example]:
 def test_packed_texts_keep_their_tokens_words_places_and_distance(lengths, capacity) -> None:
     examples = texts_of(lengths)
     batch = pack(examples, capacity, PAD)
-    assert batch.ids.shape[1] <= capacity
-    assert all(t.dtype == torch.int64 for t in (batch.ids, batch.groups, batch.sequences, batch.positions))
-    assert int(batch.keep.sum()) == sum(lengths)
-    assert (batch.ids[~batch.keep] == PAD).all()
-    assert sorted(batch.ids[batch.keep].tolist()) == list(range(10, 10 + sum(lengths)))
+    assert batch.texts.ids.shape[1] <= capacity
+    assert all(
+        t.dtype == torch.int64
+        for t in (batch.texts.ids, batch.texts.groups, batch.texts.sequences, batch.texts.positions)
+    )
+    assert int(batch.texts.keep.sum()) == sum(lengths)
+    assert (batch.texts.ids[~batch.texts.keep] == PAD).all()
+    assert sorted(batch.texts.ids[batch.texts.keep].tolist()) == list(range(10, 10 + sum(lengths)))
     by_first = {int(e.ids[0]): e for e in examples}
-    starts = (batch.positions == 0) & batch.keep
-    assert len(batch.follows) == int(starts.sum()) == len(examples)
-    for follows, (row, at) in zip(batch.follows.tolist(), starts.nonzero().tolist(), strict=True):
-        example = by_first[int(batch.ids[row, at])]
+    starts = (batch.texts.positions == 0) & batch.texts.keep
+    assert len(batch.targets.follows) == int(starts.sum()) == len(examples)
+    for follows, (row, at) in zip(batch.targets.follows.tolist(), starts.nonzero().tolist(), strict=True):
+        example = by_first[int(batch.texts.ids[row, at])]
         place = slice(at, at + len(example.ids))
         assert follows == example.follows
-        assert batch.ids[row, place].tolist() == example.ids.tolist()
-        assert batch.positions[row, place].tolist() == list(range(len(example.ids)))
-        assert batch.segments[row, place].tolist() == example.segments.tolist()
-        assert (batch.groups[row, place] - batch.groups[row, at]).tolist() == example.groups.tolist()
-        assert len(batch.sequences[row, place].unique()) == 1
-    for row in range(len(batch.ids)):
-        groups = batch.groups[row][batch.keep[row]]
+        assert batch.texts.ids[row, place].tolist() == example.ids.tolist()
+        assert batch.texts.positions[row, place].tolist() == list(range(len(example.ids)))
+        assert batch.texts.segments[row, place].tolist() == example.segments.tolist()
+        assert (
+            batch.texts.groups[row, place] - batch.texts.groups[row, at]
+        ).tolist() == example.groups.tolist()
+        assert len(batch.texts.sequences[row, place].unique()) == 1
+    for row in range(len(batch.texts.ids)):
+        groups = batch.texts.groups[row][batch.texts.keep[row]]
         assert set(groups.diff().tolist()) <= {0, 1}
-        assert int(groups.max()) < batch.ids.shape[1]
+        assert int(groups.max()) < batch.texts.ids.shape[1]
     # Neighbours are apart: a token may attend to its own text and to nothing else.
-    may = attention_mask(batch.keep, queries=batch.ids.shape[1], segments=batch.sequences)[:, 0]
-    for row, example_of in enumerate(batch.sequences):
-        real = batch.keep[row]
+    may = attention_mask(batch.texts.keep, queries=batch.texts.ids.shape[1], segments=batch.texts.sequences)[
+        :, 0
+    ]
+    for row, example_of in enumerate(batch.texts.sequences):
+        real = batch.texts.keep[row]
         assert torch.equal(may[row][real], (example_of[real, None] == example_of[None]) & real)
         assert may[row].any(-1).all()  # padding attends to something: no row of the softmax is empty
 
@@ -266,10 +273,12 @@ def test_packed_texts_keep_their_tokens_words_places_and_distance(lengths, capac
 def test_stacked_texts_are_one_a_row(lengths) -> None:
     examples = texts_of(lengths, paired=False)
     batch = stack(examples, 7)
-    assert batch.ids.shape == (len(lengths), max(lengths))
-    assert batch.keep.sum(1).tolist() == lengths
-    assert (batch.ids[~batch.keep] == 7).all()
-    assert [row[keep].tolist() for row, keep in zip(batch.ids, batch.keep, strict=True)] == [
+    assert batch.texts.ids.shape == (len(lengths), max(lengths))
+    assert batch.texts.keep.sum(1).tolist() == lengths
+    assert (batch.texts.ids[~batch.texts.keep] == 7).all()
+    assert [row[keep].tolist() for row, keep in zip(batch.texts.ids, batch.texts.keep, strict=True)] == [
         e.ids.tolist() for e in examples
     ]
-    assert batch.segments is batch.follows is batch.sequences is batch.positions is None
+    assert batch.texts.segments is batch.texts.sequences is batch.texts.positions is None
+    with pytest.raises(ValueError, match="has no follows"):
+        _ = batch.targets.follows

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from showtell.cli.main import run
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.data.images.samples import sample_photographs
 from showtell.hub.backbones import FromPixels, efficientnet_lite0
 from showtell.hub.packages import package_path
@@ -48,7 +48,9 @@ def test_every_weight_learns():
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageEncoder)
     pixels = torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8)
-    system(Batch(pixels=pixels, labels=torch.arange(4))).losses["classes"].backward()
+    system(Batch(ImageBatch(pixels=pixels), targets=Targets(labels=torch.arange(4)))).losses[
+        "classes"
+    ].backward()
     assert [n for n, p in system.named_parameters() if not p.grad.any()] == []
 
 

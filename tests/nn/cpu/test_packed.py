@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch, pad
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.nn.attention import watch_attention
 from showtell.nn.cpu.packed import FUSED, PackedLinear, PackedMLP, pack
 from showtell.nn.feedforward import ACTIVATIONS, MLP
@@ -40,7 +40,9 @@ def towers():
     clip = CLIP(CLIPConfig(TowerConfig(48, 3, 80, 2), TowerConfig(32, 2, 64, 2), 12, 4, 31, 16, 40))
     bert = BERTEncoder(BERTEncoderConfig(31, 24, 2, 2, 48, 16))
     ids, keep = pad([[1, 2, 3], [4], [5, 6, 7, 8]])
-    batch = Batch(pixels=torch.randint(256, (3, 3, 12, 12), dtype=torch.uint8), ids=ids, keep=keep)
+    batch = Batch(
+        ImageBatch(pixels=torch.randint(256, (3, 3, 12, 12), dtype=torch.uint8)), TextBatch(ids, keep)
+    )
     return [
         (clip, lambda s: s.encode_images(batch)),
         (clip, lambda s: s.encode_texts(batch)),

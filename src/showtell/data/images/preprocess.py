@@ -28,7 +28,7 @@ class Preprocessing:
     Its `version`: `squash224-v1` and `crop224-v1`; `crop224of256-v1` resizes to 256; a filter that is not
     the usual one of its way is named, `squash384-bicubic-v1`.
 
-    >>> prepare = Preparation.of("crop4of6-v1")
+    >>> prepare = Preprocessing.of("crop4of6-v1")
     >>> prepare(np.zeros((30, 20, 3), np.uint8)).shape, prepare.version
     ((4, 4, 3), 'crop4of6-v1')
 

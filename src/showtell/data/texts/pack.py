@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, Targets, TextBatch
 from showtell.data.texts.corpus import Example
 
 
@@ -29,7 +29,8 @@ def pack(examples: Sequence[Example], length: int, padding: int) -> Batch:
     rows = [[examples[i] for i in row] for row in first_fit([len(e.ids) for e in examples], length)]
     sequences = _pad([[np.full(len(e.ids), n) for n, e in enumerate(row)] for row in rows])
     positions = _pad([[np.arange(len(e.ids)) for e in row] for row in rows])
-    return replace(_batch(rows, padding), sequences=sequences, positions=positions)
+    batch = _batch(rows, padding)
+    return replace(batch, texts=replace(batch.texts, sequences=sequences, positions=positions))
 
 
 def _batch(rows: Sequence[Sequence[Example]], padding: int) -> Batch:
@@ -40,11 +41,13 @@ def _batch(rows: Sequence[Sequence[Example]], padding: int) -> Batch:
     segments = [[e.segments for e in row if e.segments is not None] for row in rows]
     follows = [e.follows for row in rows for e in row if e.follows is not None]
     return Batch(
-        ids=_pad([[e.ids for e in row] for row in rows], padding),
-        keep=_pad([[np.ones(len(e.ids), bool) for e in row] for row in rows]),
-        groups=_pad(groups),
-        segments=_pad(segments) if any(segments) else None,
-        follows=torch.tensor(follows) if follows else None,
+        texts=TextBatch(
+            _pad([[e.ids for e in row] for row in rows], padding),
+            _pad([[np.ones(len(e.ids), bool) for e in row] for row in rows]),
+            segments=_pad(segments) if any(segments) else None,
+            groups=_pad(groups),
+        ),
+        targets=Targets(follows=torch.tensor(follows) if follows else None),
     )
 
 
