@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from showtell.data.captions.detect import read
+from showtell.data.captions.read import read_captions
 from showtell.data.tokenizers.subword import SubwordTokenizer
 
 
 def captions(data: Path | None, count: int) -> list[str]:
     """`count` captions; without a data set, words of four letters: mean 11, at least 4, at most 25."""
     if data is not None:
-        texts = [text for entry in read(data).entries for text in entry.captions]
+        texts = [text for entry in read_captions(data).entries for text in entry.captions]
         return [texts[(7919 * i) % len(texts)] for i in range(count)]
     generator = torch.Generator().manual_seed(0)
     letters = torch.randint(97, 123, (1000, 4), generator=generator).tolist()

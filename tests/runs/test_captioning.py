@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from showtell.checkpoint.save_load import load_checkpoint
-from showtell.data.captions.detect import read
 from showtell.data.captions.entry import Entry
+from showtell.data.captions.read import read_captions
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.cache import pixel_cache
 from showtell.datasets.captions import WordVocabulary, divide, load_splits, split_of
@@ -210,7 +210,7 @@ def test_data_that_names_both_splits_is_left_as_it_is(tmp_path, capsys):
 
 def test_what_is_evaluated_is_what_was_kept(trained, images, tmp_path):
     shutil.copytree(images / "train", tmp_path / "train")
-    kept = divide(read(tmp_path).entries)["val"]
+    kept = divide(read_captions(tmp_path).entries)["val"]
     assert 0 < len(kept) < 10
     figures = evaluate(load_model(trained), tmp_path, "val", engines=(), beam=1)
     assert figures["images"] == len(kept)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.captions.detect import read
 from showtell.data.captions.entry import Entry, Problem
+from showtell.data.captions.read import read_captions
 from showtell.data.images.content import read_content
 from showtell.data.images.decode import ImageError, decode_image, is_image_name
 from showtell.data.prefetch import prefetch
@@ -43,7 +43,7 @@ def check(path: Path | str, format: str | None = None, progress: Progress | None
         for problem in check("photos").problems:
             print(problem)
     """
-    source = read(path, format)
+    source = read_captions(path, format)
     entries = source.entries
     counts = Counter(len(entry.captions) for entry in entries)
     problems = [*source.problems, *_without_captions(Path(path), entries), *_unlisted(entries)]

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from showtell.data.captions.detect import read
 from showtell.data.captions.entry import Entry
+from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.captions import divide
@@ -69,7 +69,7 @@ def evaluate(
         model.require(*ENGINES[engine])
     # First, as they are soon done: a file that is wrong is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
-    source = read(data, format)
+    source = read_captions(data, format)
     splits = divide(source.entries)
     entries = splits.get(split, [])
     if not entries:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from showtell.data.captions.detect import read
+from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.problems import tell_problems
 from showtell.errors import UserError
@@ -76,7 +76,7 @@ def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
     leaves the library, one that a broken file hides does not.
     """
     try:
-        source = read(folder)
+        source = read_captions(folder)
     except UserError as error:
         first_line = str(error).partition("\n")[0]
         print(

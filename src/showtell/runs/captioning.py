@@ -12,8 +12,8 @@ import torch
 
 from showtell.checkpoint.card import captioner_card
 from showtell.data.batch import Batch, ImageBatch
-from showtell.data.captions.detect import read
 from showtell.data.captions.entry import Entry
+from showtell.data.captions.read import read_captions
 from showtell.data.sampler import Sampler
 from showtell.datasets.cache import feature_cache
 from showtell.datasets.captions import Split, WordVocabulary, divide, load_splits, split_hash
@@ -107,7 +107,7 @@ class CaptionData:
 
 def read_captioned(data: Path, format: str | None = None) -> CaptionData:
     """The images and captions of a folder or file, with what is wrong said on standard error."""
-    source = read(data, format)
+    source = read_captions(data, format)
     print(f"{data}: {source.format}, {counted(len(source.entries), 'image')}", file=sys.stderr)
     tell_problems(data, source)
     return CaptionData(source.entries)

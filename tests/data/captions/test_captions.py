@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from showtell.data.captions.detect import FORMATS, read
+from showtell.data.captions import formats
 from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.read import known_formats, read_captions
 from showtell.errors import UsageError, UserError
 from support import hostile
 
@@ -36,7 +37,7 @@ def complaints(source: Source) -> list[tuple[str, int | None, str]]:
 
 
 def test_bare_folder(folder) -> None:
-    source = read(folder("b.jpg", "deep/猫 1.PNG"))
+    source = read_captions(folder("b.jpg", "deep/猫 1.PNG"))
     assert source.format == "folder"
     assert rows(source) == {"b.jpg": (), "猫 1.PNG": ()}
     assert source.problems == []
@@ -48,7 +49,7 @@ def test_sidecars(folder) -> None:
     (root / "val/b.jpg.txt").write_text("A dog.\n")
     (root / "val/c.txt").write_text(" \n")
     (root / "val/gone.txt").write_text("A ghost.\n")
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"a.jpg": ("A cat.", "一只猫。"), "b.jpg": ("A dog.",), "c.jpg": (), "d.jpg": ()}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val", "c.jpg": "val", "d.jpg": "val"}
     assert complaints(source) == [
@@ -72,7 +73,7 @@ def test_imagefolder(folder, kind: str) -> None:
             )
         else:
             file.write_text("".join(json.dumps(r) + "\n" for r in records))
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "imagefolder"
     assert source.problems == []
     assert rows(source) == {
@@ -98,7 +99,7 @@ def test_imagefolder_with_many_captions_and_bad_rows(folder) -> None:
         '{"file_name": "' + "x" * 5000 + '.jpg", "captions": "long"}',
     ]
     (root / "metadata.jsonl").write_text("\n".join(lines))
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"a.jpg": ("one", "two", "two"), "b.jpg": ("five",)}
     assert [line for _, line, _ in complaints(source)] == [1, 2, 2, 3, 4, 6, 7, 8, 9, 10]
     assert "not valid JSON at column" in source.problems[3].what
@@ -109,10 +110,10 @@ def test_flickr8k_captions(folder) -> None:
     (root / "captions.txt").write_text(
         'image,caption\na.jpg,A cat .\na.jpg,"A cat, a dog ."\nb.jpg,A 5" dog\n'
     )
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "flickr8k"
     assert rows(source) == {"a.jpg": ("A cat .", "A cat, a dog ."), "b.jpg": ('A 5" dog',)}
-    assert read(root / "captions.txt") == source
+    assert read_captions(root / "captions.txt") == source
 
 
 def test_flickr8k_tokens_and_split_lists(folder) -> None:
@@ -126,7 +127,7 @@ def test_flickr8k_tokens_and_split_lists(folder) -> None:
     (texts / "Flickr_8k.trainImages.txt").write_text("a.jpg\r\n")
     (texts / "Flickr_8k.devImages.txt").write_text("b.jpg\na.jpg\n")
     (texts / "Flickr_8k.testImages.txt").write_text("c.jpg\ngone.jpg\n")
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "flickr8k"
     assert rows(source)["a.jpg"] == ("A cat .", "Two cats .")
     assert splits(source)["b.jpg"] == "val"
@@ -137,7 +138,7 @@ def test_flickr8k_tokens_and_split_lists(folder) -> None:
         ("Flickr_8k.testImages.txt", 2),
         ("Flickr_8k.trainImages.txt", 1),
     }
-    assert rows(read(texts)) == rows(source)
+    assert rows(read_captions(texts)) == rows(source)
 
 
 def test_karpathy(folder) -> None:
@@ -150,7 +151,7 @@ def test_karpathy(folder) -> None:
         "nonsense",
     ]
     (root / "dataset_x.json").write_text(json.dumps({"dataset": "x", "images": images}))
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "karpathy"
     assert rows(source) == {"a.jpg": ("A cat.", "A cat."), "b.jpg": ("A dog.", "plain"), "c.jpg": ()}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "train", "c.jpg": "holiday"}
@@ -178,12 +179,14 @@ def test_coco(folder) -> None:
     (root / "annotations" / "instances_train2014.json").write_text(
         '{"images": [{"file_name": "a.jpg"}], "annotations": ['
     )
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "coco"
     assert rows(source) == {"a.jpg": ("A cat.", "A dog."), "b.jpg": ("A cat.", "A dog.")}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val"}
     assert len(source.problems) == 8
-    assert rows(read(root / "annotations" / "captions_val2014.json")) == {"b.jpg": ("A cat.", "A dog.")}
+    assert rows(read_captions(root / "annotations" / "captions_val2014.json")) == {
+        "b.jpg": ("A cat.", "A dog.")
+    }
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_coco(folder) -> None:
 def test_table(folder, text: str, encoding: str) -> None:
     root = folder("images/a.jpg")
     (root / "mine.csv").write_bytes(text.encode(encoding))
-    source = read(root)
+    source = read_captions(root)
     assert (source.format, rows(source), splits(source)) == (
         "table",
         {"a.jpg": ("A cat, here",)},
@@ -211,7 +214,7 @@ def test_table_called_by_its_split(folder) -> None:
     root = folder("a.jpg", "b.jpg", "c.jpg")
     for name, image in (("train", "a"), ("valid", "b"), ("rest", "c")):
         (root / f"{name}.tsv").write_text(f"image\tcaption\n{image}.jpg\tA {image}\n")
-    assert splits(read(root)) == {"a.jpg": "train", "b.jpg": "val", "c.jpg": None}
+    assert splits(read_captions(root)) == {"a.jpg": "train", "b.jpg": "val", "c.jpg": None}
 
 
 def test_bad_rows_of_a_table(folder) -> None:
@@ -235,7 +238,7 @@ def test_bad_rows_of_a_table(folder) -> None:
         b",x,train",  # 16: no name
     ]
     (root / "data.csv").write_bytes(b"\n".join(text))
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"a.jpg": ("A cat",), "b.jpg": ("A dog", 'over two "lines"', "A bird")}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val"}
     assert sorted(line for _, line, _ in complaints(source)) == [3, 4, 5, 7, 8, 10, 10, 11, 15, 16]
@@ -253,7 +256,7 @@ def test_a_file_that_may_not_be_opened_is_said_once(folder, monkeypatch, name: s
         return allowed(file, *arguments, **options)
 
     monkeypatch.setattr(io, "open", refuse)
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"a.jpg": ()}
     assert complaints(source) == [(name, None, "cannot be read: Permission denied")]
     assert source.problems[0].unread
@@ -264,7 +267,7 @@ def test_a_long_cell_is_read(folder, quote: str) -> None:
     long, usual = "word " * 60_000 + "end", csv.field_size_limit()
     root = folder("a.jpg", "b.jpg")
     (root / "table.csv").write_text(f"image,caption,note\na.jpg,{quote}{long}{quote},x\nb.jpg,A dog.,x\n")
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"a.jpg": (long,), "b.jpg": ("A dog.",)}
     assert source.problems == []
     assert csv.field_size_limit() == usual
@@ -273,14 +276,14 @@ def test_a_long_cell_is_read(folder, quote: str) -> None:
 def test_a_long_header_is_read(folder) -> None:
     root = folder("a.jpg")
     (root / "table.csv").write_text(f"image,caption,{'x' * 200_000}\na.jpg,A cat.,x\n")
-    assert rows(read(root)) == {"a.jpg": ("A cat.",)}
+    assert rows(read_captions(root)) == {"a.jpg": ("A cat.",)}
 
 
 def test_an_open_quote_does_not_swallow_the_rest(folder) -> None:
     root = folder("a.jpg")
     lines = ["image,caption", 'a.jpg,"one', *(f"a.jpg,number {n}" for n in range(200)), 'a.jpg,"last']
     (root / "data.csv").write_text("\n".join(lines))
-    source = read(root)
+    source = read_captions(root)
     assert len(source.entries[0].captions) == 200
     assert [line for _, line, _ in complaints(source)] == [2, 203]
 
@@ -311,22 +314,22 @@ def test_an_open_quote_does_not_swallow_the_rest(folder) -> None:
 def test_nothing_usable(tmp_path, name: str, text: str, hint: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=hint) as caught:
-        read(tmp_path / name)
+        read_captions(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
 def test_nothing_at_all(tmp_path) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        read(tmp_path / "猫")
-    with pytest.raises(UserError, match="It was looked for") as caught:
-        read(tmp_path)
-    assert all(name in str(caught.value) for name in FORMATS)
+        read_captions(tmp_path / "猫")
+    with pytest.raises(UserError, match="Looked for") as caught:
+        read_captions(tmp_path)
+    assert all(name in str(caught.value) for name in known_formats())
 
 
 def test_broken_captions_beside_images_are_told(folder) -> None:
     root = folder("a.jpg")
     (root / "dataset.json").write_text('{"images": [{"sentences": [')
-    source = read(root)
+    source = read_captions(root)
     assert source.format == "folder"
     assert "not valid JSON" in source.problems[0].what
 
@@ -334,19 +337,19 @@ def test_broken_captions_beside_images_are_told(folder) -> None:
 def test_the_format_can_be_named(folder) -> None:
     root = folder("a.jpg", "b.jpg")
     (root / "captions.txt").write_text("image,caption\na.jpg,A cat\n")
-    assert rows(read(root)) == {"a.jpg": ("A cat",)}
-    assert rows(read(root, "folder")) == {"a.jpg": (), "b.jpg": ()}
+    assert rows(read_captions(root)) == {"a.jpg": ("A cat",)}
+    assert rows(read_captions(root, "folder")) == {"a.jpg": (), "b.jpg": ()}
     with pytest.raises(UserError, match="coco: captions_"):
-        read(root, "coco")
-    with pytest.raises(UsageError, match=r"'cocoa'; there are karpathy, coco"):
-        read(root, "cocoa")
+        read_captions(root, "coco")
+    with pytest.raises(UsageError, match=r"'cocoa', only karpathy, coco"):
+        read_captions(root, "cocoa")
 
 
 def test_names_as_other_machines_write_them(folder) -> None:
     root = folder("照片/猫 100%.jpg", "照片/e\u0301.jpg", "照片/100%25.jpg")
     lines = ["image,caption", "照片\\猫 100%.jpg,one", "照片/%E7%8C%AB%20100%25.jpg,two", "照片/é.jpg,three"]
     (root / "data.csv").write_text("\n".join([*lines, "照片/100%25.jpg,four"]))
-    source = read(root)
+    source = read_captions(root)
     assert rows(source) == {"猫 100%.jpg": ("one", "two"), "e\u0301.jpg": ("three",), "100%25.jpg": ("four",)}
     assert source.problems == []
 
@@ -354,15 +357,15 @@ def test_names_as_other_machines_write_them(folder) -> None:
 def test_a_missing_image_is_not_taken_from_a_neighbour(folder) -> None:
     root = folder("mine/a.jpg", "other/b.jpg")
     (root / "mine" / "captions.txt").write_text("image,caption\na.jpg,A cat\nb.jpg,A dog\n")
-    assert rows(read(root / "mine")) == {"a.jpg": ("A cat",)}
+    assert rows(read_captions(root / "mine")) == {"a.jpg": ("A cat",)}
 
 
 def test_relative_paths(folder, monkeypatch) -> None:
     root = folder("images/a.jpg")
     (root / "data.csv").write_text("image,caption\na.jpg,A cat\n")
     monkeypatch.chdir(root)
-    assert read("data.csv") == read(root / "data.csv")
-    assert read(".").entries[0].path == root / "images" / "a.jpg"
+    assert read_captions("data.csv") == read_captions(root / "data.csv")
+    assert read_captions(".").entries[0].path == root / "images" / "a.jpg"
 
 
 def test_split_names() -> None:
@@ -370,7 +373,7 @@ def test_split_names() -> None:
 
 
 def test_real_flickr8k(shared_data) -> None:
-    source = read(shared_data / "flickr8k")
+    source = read_captions(shared_data / "flickr8k")
     assert source.format == "karpathy"
     assert source.problems == []
     assert sum(entry.split == "train" for entry in source.entries) == 6000
@@ -379,5 +382,32 @@ def test_real_flickr8k(shared_data) -> None:
 
 
 def test_real_photos(shared_data) -> None:
-    source = read(shared_data / "photos")
+    source = read_captions(shared_data / "photos")
     assert (source.format, len(source.entries), source.problems) == ("flickr8k", 120, [])
+
+
+def test_a_format_is_found_by_being_in_the_folder(folder, tmp_path, monkeypatch) -> None:
+    """A new file, and no edited one: `.caps` files, which no other format knows, and a folder of them."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "caps.py").write_text(
+        "from showtell.data.captions.entry import Entry, Source\n"
+        "SPECIFICITY = 15\n"
+        "LOOKED_FOR = 'name.caps'\n"
+        "def files(path):\n"
+        "    return sorted(path.glob('*.caps'))\n"
+        "def read(root, files):\n"
+        "    return Source('caps', [Entry(f.with_suffix('.jpg'), (f.read_text(),)) for f in files])\n"
+    )
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(code)])
+    known_formats.cache_clear()
+    try:
+        assert [*known_formats()][-2:] == ["caps", "folder"]
+        root = folder("data/a.jpg") / "data"
+        (root / "a.caps").write_text("A cat")
+        source = read_captions(root)
+        assert (source.format, rows(source)) == ("caps", {"a.jpg": ("A cat",)})
+        (root / "captions.txt").write_text("image,caption\na.jpg,A dog\n")
+        assert read_captions(root).format == "flickr8k"
+    finally:
+        known_formats.cache_clear()

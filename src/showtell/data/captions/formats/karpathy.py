@@ -14,6 +14,7 @@ from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_json
 
+SPECIFICITY = 60
 LOOKED_FOR = 'a .json of {"images": [{"filename", "split", "sentences": [{"raw"}]}]}'
 
 

@@ -14,6 +14,7 @@ from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_json
 
+SPECIFICITY = 50
 LOOKED_FOR = 'captions_*.json of {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}'
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from showtell.data.captions.entry import Source, split_name
-from showtell.data.captions.table import gather_tables
+from showtell.data.captions.tables import gather_tables
 
+SPECIFICITY = 30
 LOOKED_FOR = "metadata.jsonl, metadata.csv or metadata.parquet with file_name and text, caption or captions"
 _NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 

@@ -1,4 +1,4 @@
-"""CSV and TSV (and JSON Lines, Parquet) with a header: one row a caption, whatever the columns are called."""
+"""Tables with a header, one row per caption, whatever their columns are called."""
 
 from __future__ import annotations
 
@@ -6,30 +6,16 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from showtell.data.captions.entry import Source, split_name
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import header, records
 
-LOOKED_FOR = "a .csv or .tsv whose header names an image (image, file_name) and a caption (caption, text)"
 IMAGE = (
     "file_name filename image image_name image_path image_file img file filepath path picture photo "
     "图片 图像 文件名"
 )
 CAPTION = "caption captions text sentence sentences description comment raw 描述 标题 文字 说明"
 SPLIT = "split set subset partition"
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-
-
-def files(path: Path) -> list[Path]:
-    """The table itself, or every table in a folder whose header names images and captions."""
-    if path.is_file():
-        return [path] if path.suffix.lower() in _ENDINGS else []
-    return [
-        file
-        for file in sorted(path.iterdir())
-        if file.suffix.lower() in (".csv", ".tsv") and file.is_file() and is_table(file)
-    ]
 
 
 def is_table(file: Path) -> bool:
@@ -39,11 +25,6 @@ def is_table(file: Path) -> bool:
     except OSError:
         return True  # reading it says why
     return image is not None and bool(captions)
-
-
-def read(root: Path, files: list[Path]) -> Source:
-    """Every row of the tables; a table called `train.csv` or `val.tsv` gives its rows that split."""
-    return gather_tables(files, lambda file: split_name(file.stem)).source("table")
 
 
 def gather_tables(

@@ -10,8 +10,9 @@ from showtell.data.captions.entry import Problem, Source, split_name
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_text
-from showtell.data.captions.table import gather_tables, is_table
+from showtell.data.captions.tables import gather_tables, is_table
 
+SPECIFICITY = 40
 LOOKED_FOR = "captions.txt (image,caption) or *.token.txt (name.jpg#0, a tab, the caption)"
 _SPLIT_LIST = re.compile(r"^Flickr_?\d+k\.(train|dev|val|test)Images\.txt$", re.IGNORECASE)
 
