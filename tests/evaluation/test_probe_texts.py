@@ -104,7 +104,7 @@ def test_every_layer_is_seen_of_the_right_text(bert) -> None:
     torch.testing.assert_close(pooled, model.encode_texts(texts))
     for place in (0, 1, 2, 89):
         ids = torch.tensor([model.tokenizer.encode(texts[place])])
-        words = model.system.embed.words.weight[ids] + model.system.embed.positions.weight[: ids.shape[1]]
+        words = model.system.embed.tokens.weight[ids] + model.system.embed.positions.weight[: ids.shape[1]]
         entering = model.system.embed.norm(words + model.system.embed.segments.weight[0])
         torch.testing.assert_close(layers[place], entering[0].mean(0))
 

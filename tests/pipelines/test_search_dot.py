@@ -125,7 +125,7 @@ def test_words_that_a_dual_encoder_lacks_are_named_and_left_out(ask, photos, tmp
     torch.manual_seed(0)
     system = VSE(VSEConfig(vocab_size=len(tokenizer), word_width=8, width=16))
     with torch.no_grad():
-        system.words.weight[tokenizer.unknown] = torch.nan
+        system.word_embedding.weight[tokenizer.unknown] = torch.nan
     save_checkpoint(
         tmp_path / "vse",
         system,

@@ -96,7 +96,7 @@ def test_the_network_reads_only_what_was_put_on_its_device(trained, images, monk
         return prefill(encoded)
 
     monkeypatch.setattr(model, "place", place_and_note)
-    monkeypatch.setattr(model.system, "remember", remember_what_was_placed)
+    monkeypatch.setattr(model.system, "prefill", remember_what_was_placed)
     evaluate(model, images, "val", engines=("likelihood",), queries=2, beam=1)
     assert len(placed) >= 3
 

@@ -98,7 +98,7 @@ def test_an_archive_is_the_same_data(squares, cache, tmp_path) -> None:
 
 
 def test_accuracy_and_loss_are_those_of_each_image(squares, cache, monkeypatch) -> None:
-    monkeypatch.setattr("showtell.recipes.vit.AT_ONCE", 5)
+    monkeypatch.setattr("showtell.runs.classification.AT_ONCE", 5)
     _, _, test = load_labelled(find_labelled(squares), 16)
     config = replace(vit_mini(1).system, image_size=16, patch_size=8, depth=1, num_classes=3)
     torch.manual_seed(0)

@@ -68,7 +68,7 @@ def complete(
     ids = torch.tensor([prompt[cut:]], device=model.device)
     memory = model.system.empty_cache(1)
     if ids.shape[1] > 1:
-        _, memory = model.system.read(memory, ids[:, :-1], torch.ones_like(ids[:, :-1], dtype=torch.bool))
+        _, memory = model.system.extend(memory, ids[:, :-1], torch.ones_like(ids[:, :-1], dtype=torch.bool))
     ((found,),) = nucleus(
         model.system,
         memory,
