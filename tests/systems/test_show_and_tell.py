@@ -98,7 +98,7 @@ def test_every_weight_gets_a_gradient(system, batch):
 def test_it_learns_one_batch(system, batch):
     optimiser = torch.optim.Adam(system.parameters(), 0.02)
     for _ in range(150):
-        loss = system(batch).losses["words"]
+        loss = system(batch).losses["lm"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -208,6 +208,6 @@ def test_dropout_is_off_in_evaluation(batch):
     system = ShowAttendAndTell(replace(SMALL["attend"][1], dropout=0.5)).eval()
     encoded = system.encode_images(batch)
     assert isinstance(encoded, Encoded)
-    assert torch.equal(system(batch).losses["words"], system(batch).losses["words"])
+    assert torch.equal(system(batch).losses["lm"], system(batch).losses["lm"])
     system.train()
-    assert not torch.equal(system(batch).losses["words"], system(batch).losses["words"])
+    assert not torch.equal(system(batch).losses["lm"], system(batch).losses["lm"])
