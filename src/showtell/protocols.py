@@ -128,6 +128,14 @@ class ImageEncoder(Protocol):
 
 
 @runtime_checkable
+class HasClassTokens(Protocol):
+    """Puts tokens that are no patches, such as [class], in front of an image's patches."""
+
+    num_class_tokens: int
+    """How many of the first tokens of `encode_images` are none of the patches."""
+
+
+@runtime_checkable
 class ImageClassifier(ImageEncoder, Protocol):
     """Knows which of its trained classes an image shows."""
 

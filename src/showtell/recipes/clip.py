@@ -1,7 +1,7 @@
 """CLIP: the paper's, from pixels; and one of minutes, words tuned to a locked image network."""
 
 from showtell.errors import MissingError
-from showtell.hub.packages import package_path
+from showtell.hub.catalogue import package_path
 from showtell.runs.contrastive import METRIC, ContrastiveRun, PretrainedText, SubwordVocabulary
 from showtell.runs.epochs import epochs
 from showtell.systems.bert import BERTEncoderConfig

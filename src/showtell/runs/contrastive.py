@@ -20,8 +20,8 @@ from showtell.data.tokenizers.training import Kind
 from showtell.datasets.cache import feature_cache, pixel_cache, pixel_preprocess
 from showtell.datasets.captions import Split, WordVocabulary, load_splits, split_hash
 from showtell.hub.backbones import load_backbone
+from showtell.hub.catalogue import package_path
 from showtell.hub.huggingface.folder import import_folder
-from showtell.hub.packages import package_path
 from showtell.runs.captioning import CaptionData, read_captioned
 from showtell.runs.execute import fit
 from showtell.systems.bert import BERTEncoder
@@ -59,7 +59,7 @@ class PretrainedText:
     """The vocabulary and the weights of a text tower that a package carries."""
 
     package: str = "all-MiniLM-L6-v2"
-    """One of `hub.packages.PACKAGES`."""
+    """The name of a package of `hub.packages`."""
     max_length: int = 64
     """Tokens of a caption that are kept, start and end among them."""
 

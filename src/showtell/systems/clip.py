@@ -89,6 +89,7 @@ class CLIP(TwoTowers):
 
     Config: ClassVar = CLIPConfig
     reads: ClassVar = "pixels"
+    num_class_tokens: ClassVar = 1
     loss_weights: ClassVar = {"contrast": 1.0}
 
     def __init__(self, config: CLIPConfig) -> None:

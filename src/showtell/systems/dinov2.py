@@ -62,6 +62,7 @@ class DINOv2(nn.Module):
 
     Config: ClassVar = DINOv2Config
     reads: ClassVar = "pixels"
+    num_class_tokens: ClassVar = 1
 
     def __init__(self, config: DINOv2Config) -> None:
         super().__init__()

@@ -52,6 +52,10 @@ class EfficientNet(nn.Module):
         grid = self.net(normalise(batch.images.pixels, self.config.mean, self.config.std, dtype))
         return Encoded(grid, grid.mean(1))
 
+    def feature_layers(self) -> nn.Module:
+        """From normalised pixels `[B 3 H W]` to the grid `[B 1280 H/32 W/32]`."""
+        return nn.Sequential(self.net.stem, self.net.blocks, self.net.head)
+
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B 1000]`."""
         return self.net.classifier(encoded.pooled)

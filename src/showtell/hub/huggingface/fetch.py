@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from showtell.errors import MissingError, UsageError
-from showtell.hub.packages import PACKAGES, package_path
+from showtell.hub.catalogue import all_packages
 
 FILES = (
     "config.json",
@@ -24,23 +24,21 @@ FILES = (
 
 
 def find_folder(source: str, *, download: bool = False) -> Path:
-    """`source` is a folder, a name of `hub.packages`, or the id of a model on the hub, `org/name`.
+    """`source` is a folder or the id of a model on the hub, `org/name`.
 
     A model that was downloaded before is found in the hub's own cache. Otherwise it is fetched with
     `download` alone.
 
-    Raises `MissingError` naming what is not here, `UsageError` for what is none of the three.
+    Raises `MissingError` naming what is not here, `UsageError` for what is neither.
     """
     if (folder := Path(source)).is_dir():
         return folder
-    if source in PACKAGES:
-        return package_path(source)
     if folder.exists():
         raise UsageError(f"{source} is a file; give the folder that holds it")
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII):
         raise UsageError(
             f"{source} is no folder, no id on the Hugging Face hub such as openai/clip-vit-base-patch32, and "
-            f"none of the names that packages offer: {', '.join(PACKAGES)}"
+            f"none of the names that packages offer: {', '.join(package.name for package in all_packages())}"
         )
     try:
         from huggingface_hub import snapshot_download

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from showtell.data.json import read_object
-from showtell.errors import UsageError, UserError
-from showtell.hub.huggingface import families
-from showtell.hub.huggingface.rename import Rename, read_in, write_out
+from showtell.errors import UserError
+from showtell.hub.huggingface.family import family_named, family_of
+from showtell.hub.huggingface.rename import read_in, write_out
 from showtell.hub.huggingface.weights import WHOLE, read_weights
 from showtell.writing import sync, writing
-
-
-class Family(Protocol):
-    """What a module of `families` offers."""
-
-    MODEL_TYPES: tuple[str, ...]
-    """What `config.json` calls it."""
-    SYSTEMS: tuple[type[nn.Module], ...]
-    """Ours; the class of the configuration says which."""
-
-    def tidy(self, found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Their tensors under the names of `table`: without copies of tied weights and old prefixes."""
-        ...
-
-    def config_from(self, theirs: Mapping[str, Any], names: set[str]) -> Any:
-        """Our configuration from their `config.json` and the names of their tensors, tidied."""
-        ...
-
-    def config_to(self, ours: Any) -> dict[str, Any]:
-        """Their `config.json` from our configuration. Raises `UsageError` for what they cannot express."""
-        ...
-
-    def table(self, ours: Any) -> list[Rename]:
-        """Every tensor of ours and its names there."""
-        ...
 
 
 def import_folder(folder: Path | str) -> nn.Module:
@@ -56,7 +28,7 @@ def import_folder(folder: Path | str) -> nn.Module:
     if not described.is_file():
         raise UserError(f"{folder} lacks config.json: give a folder in the Hugging Face layout")
     theirs = read_object(described)
-    family = _family(theirs.get("model_type"), described)
+    family = family_named(theirs.get("model_type"), described)
     found, weights = read_weights(folder)
     try:
         theirs |= _sentence_pooling(folder)
@@ -80,10 +52,9 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     Raises `UsageError` when the reference has no such model, `UserError` when the folder cannot be written.
     """
     folder = Path(folder)
-    config = cast(Any, system.config)
-    family, theirs = _family_of(system, config)
+    family, theirs = family_of(system)
     text = json.dumps(theirs, indent=2, ensure_ascii=False)
-    tensors = write_out(system.state_dict(), family.table(config))
+    tensors = write_out(system.state_dict(), family.table(system.config))
     weights, described = folder / WHOLE, folder / "config.json"
     written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
     with writing(folder):
@@ -117,32 +88,3 @@ def _sentence_pooling(folder: Path) -> dict[str, str]:
     ]
     names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     return {"sentence_pooling": "+".join(names.get(mode, mode) for mode in modes)}
-
-
-def _families() -> list[Family]:
-    names = (module.name for module in pkgutil.iter_modules(families.__path__))
-    return [cast(Family, importlib.import_module(f"{families.__name__}.{name}")) for name in names]
-
-
-def _family(name: Any, file: Path) -> Family:
-    known = {model_type: family for family in _families() for model_type in family.MODEL_TYPES}
-    if name is None:
-        raise UserError(
-            f"{file} names no model_type: this is no folder in the Hugging Face layout. "
-            "A checkpoint of showtell is opened as it is."
-        )
-    if name not in known:
-        raise UserError(f"{file} has model_type {name!r}; known are {', '.join(sorted(known))}")
-    return known[name]
-
-
-def _family_of(system: nn.Module, config: Any) -> tuple[Family, dict[str, Any]]:
-    """The first of the families of a system that can express its configuration, and how it does."""
-    refusal = UsageError(f"{type(system).__name__} has no counterpart in the Hugging Face layout")
-    for family in _families():
-        if type(system) in family.SYSTEMS:
-            try:
-                return family, family.config_to(config)
-            except UsageError as error:
-                refusal = error
-    raise refusal

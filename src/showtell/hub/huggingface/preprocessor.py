@@ -9,19 +9,11 @@ from typing import Any
 
 from PIL import Image
 
-from showtell.data.images.preprocess import FILTERS, Preprocessing
+from showtell.data.images.preprocess import FILTERS, Filter, Preprocessing
 from showtell.data.json import read_object
 from showtell.errors import UserError
 
 FILE = "preprocessor_config.json"
-# What the reference prepares the images of a model with; with everything said, all do the same.
-PROCESSORS = {
-    "vit": "ViTImageProcessor",
-    "clip": "CLIPImageProcessor",
-    "dinov2": "BitImageProcessor",
-    "dinov2_with_registers": "BitImageProcessor",
-    "siglip": "SiglipImageProcessor",
-}
 FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
 
 
@@ -57,15 +49,15 @@ def read_preprocessor(folder: Path) -> Preprocessor:
         raise UserError(f"{file} asks for what showtell does not do: {error}") from error
 
 
-def preprocessor_config(ours: Preprocessor, model_type: str) -> dict[str, Any]:
-    """The same as the reference reads it for a model of this type, everything said.
+def preprocessor_config(ours: Preprocessor, processor: str) -> dict[str, Any]:
+    """The same for a class of image processors of `transformers`, every setting written out.
 
     Raises `ValueError` for a version that stands for nothing.
     """
     prepare = Preprocessing.of(ours.version)
     crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
     return {
-        "image_processor_type": PROCESSORS[model_type],
+        "image_processor_type": processor,
         "do_convert_rgb": True,
         "do_resize": True,
         "size": {"shortest_edge": prepare.shortest} if crops else square,
@@ -101,6 +93,8 @@ def _version(theirs: Mapping[str, Any]) -> str:
     if filter is None:
         raise ValueError(f"resample {theirs['resample']} is none of {FILTER_NAMES}")
     crops, size = theirs.get("do_center_crop", False), theirs["size"]
+    if (share := theirs.get("crop_pct")) is not None and not crops:
+        return _cropped_share(size["shortest_edge"] if isinstance(size, dict) else size, share, filter)
     if isinstance(size, int):  # the oldest files: a shorter side where it is cropped, else both sides
         size = {"shortest_edge": size} if crops else {"height": size, "width": size}
     if not crops:
@@ -111,6 +105,13 @@ def _version(theirs: Mapping[str, Any]) -> str:
     if set(size) != {"shortest_edge"}:
         raise ValueError(f"size {size} is no shortest_edge, and is cropped")
     return Preprocessing("crop", side, int(size["shortest_edge"]), filter).version
+
+
+def _cropped_share(side: int, share: float, filter: Filter) -> str:
+    """Of ConvNeXt's processor, also ResNet's: it crops `share` of a side, but not at 384 pixels or more."""
+    if side >= 384:
+        return Preprocessing("squash", side, side, filter).version
+    return Preprocessing("crop", side, int(side / share), filter).version
 
 
 def _square(size: Mapping[str, int], name: str) -> int:

@@ -14,6 +14,7 @@ from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
 MODEL_TYPES = ("clip",)
 SYSTEMS = (CLIP,)
+PROCESSOR = "CLIPImageProcessor"
 # What the reference takes where a file says nothing: those that it wrote itself leave its defaults out.
 TOWER = {"num_hidden_layers": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
 IMAGE = TOWER | {

@@ -14,6 +14,7 @@ from showtell.systems.dinov2 import DINOv2, DINOv2Classifier, DINOv2ClassifierCo
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers")
 SYSTEMS = (DINOv2Classifier, DINOv2)
+PROCESSOR = "BitImageProcessor"
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:

@@ -15,6 +15,7 @@ from showtell.systems.siglip import SigLIP, SigLIPConfig
 
 MODEL_TYPES = ("siglip",)
 SYSTEMS = (SigLIP,)
+PROCESSOR = "SiglipImageProcessor"
 # What the reference takes where a file says nothing; those of the released ViT-B/16 say nothing at all.
 TOWER = {
     "hidden_size": 768,

@@ -14,6 +14,7 @@ from showtell.systems.vit import ViT, ViTConfig, ViTEncoder, ViTEncoderConfig
 
 MODEL_TYPES = ("vit",)
 SYSTEMS = (ViT, ViTEncoder)
+PROCESSOR = "ViTImageProcessor"
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTEncoderConfig:
