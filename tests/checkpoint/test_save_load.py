@@ -268,7 +268,10 @@ FIELDS = {"vocab_size": 11, "feature_width": 6, "width": 8, "depth": 1}
         (edited(config={**FIELDS, "cell": "rnn"}), ["does not describe a ShowAndTell", "rnn"]),
         (edited(config={**FIELDS, "width": "wide"}), ["does not describe a ShowAndTell"]),
         (edited(config={**FIELDS, "vocab_size": 10**15}), ["does not describe a ShowAndTell"]),
-        (edited(config={**FIELDS, "vocab_size": 12}), ["word_embedding.weight is [11, 8] instead of [12, 8]"]),
+        (
+            edited(config={**FIELDS, "vocab_size": 12}),
+            ["word_embedding.weight is [11, 8] instead of [12, 8]"],
+        ),
         (with_tensors(lambda t: t.pop("output.bias")), ["output.bias is missing"]),
         (with_tensors(lambda t: t.update({"extra": torch.ones(1)})), ["extra is unknown"]),
         (

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface.families.resnet import table
 from showtell.hub.huggingface.folder import export_folder, import_folder
@@ -54,7 +54,7 @@ def test_forward_and_every_gradient(pair, size) -> None:
     reference, ours, _ = pair
     pixels = torch.randint(256, (2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(v)[:, None, None] for v in (ours.config.mean, ours.config.std))
-    encoded = ours.encode_images(Batch(pixels=pixels))
+    encoded = ours.encode_images(Batch(ImageBatch(pixels=pixels)))
     theirs = reference.base_model(pixel_values=(pixels / 255 - mean) / std)
     expected = theirs.last_hidden_state.flatten(2).transpose(1, 2)
     assert expected.std() > 0.05
@@ -106,7 +106,7 @@ def test_it_overfits_one_batch_with_every_parameter() -> None:
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageClassifier)
     pixels = torch.randint(256, (4, 3, 40, 40), dtype=torch.uint8)
-    batch = Batch(pixels=pixels, labels=torch.tensor([0, 4, 2, 2]))
+    batch = Batch(ImageBatch(ImageBatch(pixels=pixels)), targets=Targets(labels=torch.tensor([0, 4, 2, 2])))
     optimiser = torch.optim.Adam(system.parameters(), 0.01)
     for _ in range(40):
         loss = system(batch).losses["classes"]

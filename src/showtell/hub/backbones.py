@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.save_load import load_checkpoint
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import Package, all_packages, find
@@ -158,5 +158,5 @@ class TorchRunner:
         return torch.cat([self._tokens(part) for part in torch.from_numpy(pixels).split(chunk)])
 
     def _tokens(self, pixels: Tensor) -> Tensor:
-        batch = Batch(pixels=pixels.to(self._device).permute(0, 3, 1, 2))
+        batch = Batch(ImageBatch(pixels=pixels.to(self._device).permute(0, 3, 1, 2)))
         return self._system.encode_images(batch).tokens[:, self._first :].float().cpu()

@@ -56,9 +56,8 @@ class ResNetEncoder(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `tokens [B N D]` row by row, and its mean; images of any size."""
-        assert batch.pixels is not None
         dtype = next(self.parameters()).dtype
-        grid = self.net(normalise(batch.pixels, self.config.mean, self.config.std, dtype))
+        grid = self.net(normalise(batch.images.pixels, self.config.mean, self.config.std, dtype))
         return Encoded(grid, grid.mean(1))
 
     def feature_layers(self) -> nn.Module:
@@ -101,8 +100,9 @@ class ResNetClassifier(ResNetEncoder):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        assert batch.labels is not None
-        return Step({"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.labels)})
+        return Step(
+            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
+        )
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
