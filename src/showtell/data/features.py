@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
 import os
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import filelock
 import numpy as np
 import torch
 from torch import Tensor
@@ -186,8 +186,7 @@ class FeatureCache:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with self._index.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with filelock.FileLock(self.folder / "lock"):
             self._load()
             yield
 
@@ -195,7 +194,8 @@ class FeatureCache:
 def _write(file: Path, offset: int, data: bytes) -> None:
     """Put bytes at an offset, over an unfinished tail, and onto the disk."""
     with file.open("r+b") as out:
-        out.truncate(offset)
+        if out.seek(0, os.SEEK_END) > offset:
+            out.truncate(offset)
         out.seek(offset)
         out.write(data)
         out.flush()

@@ -28,7 +28,11 @@ class LibraryEncoder(Protocol):
         ...
 
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
-        """Preprocessed images, `uint8 [S S 3]`, to `Encoded` in float32."""
+        """Preprocessed images, `uint8 [S S 3]`, to `Encoded` in float32, on any device.
+
+        `tokens` is stored for `caption` and for search by likelihood: a model that needs no more than its
+        vectors there returns `[B 1 D]`, the pooled vector alone.
+        """
         ...
 
     def caption(self, encoded: Encoded) -> list[str]:

@@ -156,6 +156,7 @@ class Run:
     def _add_fresh(self, fresh: dict[bytes, Content], owners: Sequence[tuple[File, bytes]]) -> None:
         encoded = self._encoder.encode([content.prepared for content in fresh.values()])
         said = self._encoder.caption(encoded) if self._captions else [None] * len(fresh)
+        encoded = encoded.to("cpu")
         place = {digest: i for i, digest in enumerate(fresh)}
         finite = finite_rows(encoded)
         for file, digest in owners:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import secrets
 import shlex
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import filelock
 import lancedb
 from lancedb.index import IvfHnswSq
 
@@ -65,23 +65,24 @@ class Store:
             UserError: another process is writing, or the folder holds something else.
         """
         folder = Path(folder)
+        lock = filelock.FileLock(folder / LOCK)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             names = {p.name for p in folder.iterdir()}
             strangers = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
             if strangers and MANIFEST not in names:
                 raise UserError(f"{folder} holds other files and is not a library; name a new folder")
-            lock = (folder / LOCK).open("a")
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise UserError(
+                f"another process is indexing into {folder}; wait for it, or stop it, and run this again"
+            ) from None
         except OSError as error:
             raise UserError(f"cannot write the library {folder}: {error.strerror or error}") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(
-                    f"another process is indexing into {folder}; wait for it, or stop it, and run this again"
-                ) from None
+        try:
             yield cls(folder)
+        finally:
+            lock.release()
 
     def manifest(self) -> Manifest:
         """The manifest, empty before the first index. Raises `UserError` when it cannot be used."""
@@ -121,7 +122,11 @@ class Store:
         """Free the room of tables, and vectors derived from them, that were replaced or given up."""
         for path in self.folder.glob("images-*"):
             if not path.name.startswith(keep):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with suppress(OSError):  # Windows keeps what another process has open
+                        path.unlink(missing_ok=True)
 
     def tidy(self, table: Any) -> None:
         """Index what is not, or is badly; join small files and forget old versions, once there are enough."""
