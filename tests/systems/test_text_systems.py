@@ -139,7 +139,7 @@ def test_prompts_of_different_lengths_go_on_as_if_alone(batch):
 
 def test_gpt_is_decoded_like_any_other_system():
     system = build("gpt").eval()
-    found = beam_search(system, system.empty_cache(1), start=2, end=3, beam=4, max_words=5)[0][0]
+    found = beam_search(system, system.empty_cache(1), start=2, end=3, beam=4, max_tokens=5)[0][0]
     ids = torch.tensor([[2, *found.ids, 3]])
     tokens = system.encode_texts(Batch(texts=TextBatch(ids, torch.ones_like(ids, dtype=torch.bool)))).tokens
     # The search never says the start again.

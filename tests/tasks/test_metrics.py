@@ -1,4 +1,4 @@
-"""Caption and search figures agree with the field's own scorers and with their definitions."""
+"""Metrics of captioning and retrieval agree with the reference scorers and with their definitions."""
 
 import json
 import math
@@ -18,25 +18,25 @@ DOG, MEN = ["a", "dog", "runs", "on", "grass"], ["two", "men", "eat", "red", "so
 
 
 def coco(hypotheses, references):
-    """The figures of pycocoevalcap's pure Python scorers."""
+    """The scores of pycocoevalcap's pure Python scorers."""
     from pycocoevalcap.bleu.bleu_scorer import BleuScorer
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
 
-    said = {i: [" ".join(words)] for i, words in enumerate(hypotheses)}
-    meant = {i: [" ".join(ref) for ref in refs] for i, refs in enumerate(references)}
+    candidates = {i: [" ".join(words)] for i, words in enumerate(hypotheses)}
+    targets = {i: [" ".join(ref) for ref in refs] for i, refs in enumerate(references)}
     scorer = BleuScorer(n=4)
-    for i in said:
-        scorer += (said[i][0], meant[i])
+    for i in candidates:
+        scorer += (candidates[i][0], targets[i])
     return (
         scorer.compute_score(option="closest")[0],
-        Rouge().compute_score(meant, said)[0],
-        Cider().compute_score(meant, said)[0],
+        Rouge().compute_score(targets, candidates)[0],
+        Cider().compute_score(targets, candidates)[0],
     )
 
 
 def flickr8k(shared_data, count):
-    """Real captions: the first of each image stands for a model's, the others are its references."""
+    """Real captions: the first of each image in place of a model's, the others as references."""
     images = json.loads((shared_data / "flickr8k" / "dataset_flickr8k.json").read_text())["images"]
     captions = [[s["tokens"] for s in image["sentences"]] for image in images if image["split"] == "val"]
     return [c[0] for c in captions[:count]], [c[1:] for c in captions[:count]]
@@ -91,41 +91,41 @@ def test_a_perfect_caption_gets_the_full_score(sentences):
 
 def test_cider_gives_ten_to_a_perfect_and_none_to_a_common_caption():
     assert cider([DOG, MEN], [[DOG], [MEN]]) == pytest.approx(10)
-    assert cider([DOG, DOG], [[DOG], [DOG]]) == 0  # what fits every image tells nothing
+    assert cider([DOG, DOG], [[DOG], [DOG]]) == 0  # what fits every image distinguishes none
     assert cider([DOG], [[DOG]]) == 0
 
 
-def test_cider_falls_with_words_in_surplus():
+def test_cider_falls_with_surplus_words():
     scores = [cider([DOG + ["very"] * n, MEN], [[DOG], [MEN]]) for n in range(5)]
     assert scores == sorted(scores, reverse=True)
     assert scores[4] < scores[0] - 0.5
 
 
-def test_silence_scores_nothing():
+def test_an_empty_caption_scores_nothing():
     assert bleu([[]], [[["a", "dog"]]]) == [0.0] * 4
     assert rouge_l([[]], [[["a", "dog"]]]) == 0
     assert cider([[], ["a"]], [[["a", "dog"]], [["b"]]]) == 0
 
 
-def test_bleu_without_four_words_in_a_row_is_zero_not_smoothed():
+def test_bleu_without_a_matching_4_gram_is_zero_not_smoothed():
     assert bleu([["a", "dog"]], [[["a", "dog"]]]) == pytest.approx([1, 1, 0, 0])
 
 
 @pytest.mark.parametrize("metric", [bleu, rouge_l, cider])
 @pytest.mark.parametrize(("hypotheses", "references"), [([], []), ([["a"]], []), ([["a"]], [[]])])
-def test_a_image_without_reference_is_refused(metric, hypotheses, references):
+def test_an_image_without_reference_is_refused(metric, hypotheses, references):
     with pytest.raises(ValueError, match="reference"):
         metric(hypotheses, references)
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=5), st.data())
-def test_rank_is_the_number_of_images_that_score_no_less(rows, data):
+def test_rank_is_the_number_of_images_that_score_at_least_as_high(rows, data):
     targets = [data.draw(st.integers(0, 3)) for _ in rows]
     expected = [sum(score >= row[t] for score in row) for row, t in zip(rows, targets, strict=True)]
     assert ranks(np.array(rows), targets).tolist() == expected
 
 
-def test_a_searcher_of_nan_ranks_last():
+def test_nan_scores_rank_last():
     assert ranks(np.full((1, 7), np.nan), [2]).tolist() == [7]
     assert ranks(np.array([[0.5, np.nan, 0.1]]), [0]).tolist() == [2]
 
@@ -139,7 +139,7 @@ def test_recall_rises_with_k_and_the_median_is_where_it_passes_half(places):
     assert recall(places, [middle])[middle] >= 0.5
 
 
-def test_perplexity_of_a_uniform_guess_is_the_vocabulary():
+def test_perplexity_of_a_uniform_distribution_is_the_vocabulary_size():
     assert perplexity(-13 * math.log(8000), 13) == pytest.approx(8000)
 
 

@@ -1,4 +1,4 @@
-"""Probes of frozen features: neighbours against plain loops, a linear layer against its own optimum."""
+"""Probes of frozen features: k nearest neighbours against plain loops, a linear layer against its optimum."""
 
 import math
 
@@ -55,12 +55,12 @@ def test_probes_find_what_is_there_and_not_what_is_not() -> None:
 
 @pytest.mark.parametrize("penalty", [0.05, 3.0])
 def test_the_linear_probe_is_the_penalised_optimum(penalty) -> None:
-    """Against torch's minimiser; classes of unequal size, so that a strong penalty changes the answers."""
+    """Against torch's L-BFGS; classes of unequal size, so that a strong penalty changes the predictions."""
     features, labels = clusters(300)
     kept = (labels > 0) | (torch.arange(300) % 5 == 0)
     features, labels = features[kept], labels[kept]
     queries, _ = clusters(300, seed=1)
-    known, asked = ((x - features.mean(0)) / features.std(0) for x in (features, queries))
+    known, queried = ((x - features.mean(0)) / features.std(0) for x in (features, queries))
     weight, bias = torch.zeros(4, 6, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
     optimiser = torch.optim.LBFGS([weight.requires_grad_(), bias.requires_grad_()], max_iter=500)
 
@@ -71,7 +71,7 @@ def test_the_linear_probe_is_the_penalised_optimum(penalty) -> None:
         return value
 
     optimiser.step(loss)
-    expected = (asked @ weight.T + bias).argmax(1)
+    expected = (queried @ weight.T + bias).argmax(1)
     assert (linear_probe(features, labels, queries, penalty) == expected).double().mean() > 0.99
 
 
@@ -110,7 +110,7 @@ def test_one_class_is_refused() -> None:
 
 
 def test_the_penalty_is_chosen_on_items_held_out() -> None:
-    """Many columns that each hint want a strong one; one that tells needs none: the weakest is kept."""
+    """Many weakly informative features want a strong penalty; one decisive feature keeps the weakest."""
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(400) % 2
     tells = (2.0 * labels - 1)[:, None]

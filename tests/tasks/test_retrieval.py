@@ -1,16 +1,16 @@
-"""Ranks both ways equal a full sort written out."""
+"""Ranks in both directions equal a full sort."""
 
 import numpy as np
 import pytest
 import torch
 
-from showtell.tasks import retrieval as cross_modal
+from showtell.tasks import retrieval
 from showtell.tasks.retrieval import ranks_both_ways
 
 
 @pytest.mark.parametrize("chunk", [3, 1024])
 def test_ranks_equal_a_full_sort(monkeypatch, chunk) -> None:
-    monkeypatch.setattr(cross_modal, "CHUNK", chunk)
+    monkeypatch.setattr(retrieval, "CHUNK", chunk)
     generator = torch.Generator().manual_seed(0)
     images, texts = torch.randn(8, 4, generator=generator), torch.randn(20, 4, generator=generator)
     owner = torch.cat([torch.arange(8), torch.randint(8, (12,), generator=generator)])
@@ -24,7 +24,7 @@ def test_ranks_equal_a_full_sort(monkeypatch, chunk) -> None:
         assert of_images[image] == min(order.index(t) for t in range(20) if owner[t] == image) + 1
 
 
-def test_a_model_that_says_the_same_of_all_finds_nothing() -> None:
+def test_a_model_with_equal_scores_finds_nothing() -> None:
     ones = torch.ones(4, 2)
     of_texts, of_images = ranks_both_ways(ones, ones[[0, 0, 0, 0, 0, 0]], torch.tensor([0, 1, 2, 3, 0, 1]))
     assert of_texts.tolist() == [4] * 6

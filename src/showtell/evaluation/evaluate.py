@@ -28,8 +28,7 @@ from showtell.pipelines.search import ENGINES, engines_of
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, TextEncoder
 from showtell.tasks import metrics
 from showtell.tasks.inversion import Prior, invert, nearest
-from showtell.tasks.likelihood import likelihood
-from showtell.tasks.perplexity import nats
+from showtell.tasks.likelihood import likelihood, negative_log_likelihood
 from showtell.tasks.retrieval import ranks_both_ways
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def caption_perplexity(model: Model, entries: Sequence[Entry], encoded: Encoded)
             [model.tokenizer.encode(text) for text in entry.captions]
             for entry in entries[first : first + BATCH]
         ]
-        total, count = nats(model.system, model.place(some), captions)
+        total, count = negative_log_likelihood(model.system, model.place(some), captions)
         surprise, predictions = surprise + total, predictions + count
     return metrics.perplexity(-surprise, predictions)
 

@@ -76,9 +76,9 @@ def complete(
         end=tokenizer.end,
         generator=torch.Generator(model.device).manual_seed(seed),
         top_p=top_p if sample == "nucleus" else 1e-9,  # the smallest set holds the likeliest word alone
-        max_words=max_tokens,
+        max_tokens=max_tokens,
         banned=[i for i in tokenizer.special if i != tokenizer.end],
-        say_start=True,
+        allow_start=True,
     )
     whole = tokenizer.decode([*prompt[cut:], *found.ids])
     read = tokenizer.decode(prompt[cut:])

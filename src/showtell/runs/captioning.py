@@ -22,7 +22,7 @@ from showtell.hub.backbones import load_backbone
 from showtell.runs.execute import fit
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
-from showtell.tasks.perplexity import nats
+from showtell.tasks.likelihood import negative_log_likelihood
 from showtell.train.config import TrainConfig
 from showtell.wording import counted
 
@@ -88,7 +88,9 @@ def validate(system: Captioner, split: Split) -> dict[str, float]:
         for first in range(0, len(split.rows), CHUNK):
             items = range(first, min(first + CHUNK, len(split.rows)))
             images = Batch(ImageBatch(features=split.grid(items).to(next(system.parameters()).device)))
-            surprise, count = nats(system, system.encode_images(images), [split.captions[i] for i in items])
+            surprise, count = negative_log_likelihood(
+                system, system.encode_images(images), [split.captions[i] for i in items]
+            )
             total, words = total + surprise, words + count
     return {"loss": total / words, "perplexity": math.exp(total / words)}
 

@@ -1,4 +1,4 @@
-"""Captions of encoded images, as text with how sure the model is."""
+"""Captions of encoded images, with the model's confidence."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from showtell.tasks.decoding import beam_search, nucleus
 
 @dataclass(frozen=True)
 class Caption:
-    """What the model says of an image."""
+    """A caption and its log-probability under the model."""
 
     text: str
     logprob: float
-    """Log-probability of the whole caption with its end, nats."""
+    """Of the whole caption with its end, nats."""
     logprob_per_token: float
-    """Its mean a prediction; near 0 is sure, under about -2 is a guess."""
+    """Its mean per predicted token; near 0 is sure, below about -2 is a guess."""
 
 
 def caption(
@@ -33,7 +33,9 @@ def caption(
     sample: Literal["nucleus"] | None = None,
     seed: int = 0,
 ) -> list[list[Caption]]:
-    """`num` captions of each of the `B` images, best first; unknown words are never said."""
+    """`num` captions of each of the `B` images, best first, by beam search or sampling; none holds the
+    unknown token.
+    """
     with torch.inference_mode():
         memory = system.prefill(encoded)
     banned = (tokenizer.pad, tokenizer.unknown)

@@ -1,9 +1,9 @@
-"""Find images by description by running a captioner backwards.
+"""Image search by inverting a captioner: gradient descent on a representation that gives the query.
 
-    r* = argmin_r  -log p(words | r) / T  +  (weight / 2) |z|^2,     r = mean + basis z,   z_0 ~ N(0, 1)
+    r* = argmin_r  -log p(query | r) / T  +  (weight / 2) |z|^2,     r = mean + basis z,   z_0 ~ N(0, 1)
 
-The network is frozen; the gradient moves a made-up representation until the captioner would say the
-words of it; images near that representation are the answer. The second term keeps `r` where images
+The network is frozen; the gradient moves a representation until the captioner would generate the query from
+it, and the images nearest to that representation are the answer. The second term keeps `r` where images
 are: `mean` and `basis` are measured on the images that are searched.
 
 Source: Chopra 2019, "One neural network, many uses", who starts from one random vector with weight 0;
@@ -26,16 +26,16 @@ from showtell.protocols import Captioner, Encoded
 
 @dataclass(frozen=True)
 class Prior:
-    """Where representations of images lie: `r = mean + basis z` with `z ~ N(0, I)`."""
+    """A Gaussian prior over image representations: `r = mean + basis z` with `z ~ N(0, I)`."""
 
     mean: Tensor
     """`[D]`."""
     basis: Tensor
-    """`[D min(B, D)]`, columns are principal directions times the standard deviation along them."""
+    """`[D min(B, D)]`: the columns are principal directions times the standard deviation along them."""
 
     @classmethod
     def of(cls, pooled: Tensor) -> Prior:
-        """Measured on the images `[B D]` that will be searched."""
+        """The prior fitted to the images `[B D]` that will be searched."""
         mean = pooled.mean(0)
         _, singular, directions = torch.linalg.svd(pooled - mean, full_matrices=False)
         return cls(mean, directions.T * (singular / max(len(pooled) - 1, 1) ** 0.5))
@@ -43,14 +43,14 @@ class Prior:
 
 @dataclass(frozen=True)
 class Inversion:
-    """What the descent found for one description."""
+    """The representations that the descent found for one query."""
 
     vectors: Tensor
-    """`[S D]`, one representation a start."""
+    """`[S D]`, one per start."""
     losses: list[float]
-    """Mean over the starts of `-log p` a word before each step, nats."""
+    """Negative log-likelihood per token before each step, nats, averaged over the starts."""
     final: Tensor
-    """`[S]`, where each start ended, nats a word."""
+    """`[S]`, each start's last value, nats per token."""
 
 
 def invert(
@@ -66,10 +66,10 @@ def invert(
     threshold: float = 0.0,
     seed: int = 0,
 ) -> list[Inversion]:
-    """Representations of which the captioner would say each query; all starts of all queries are one batch.
+    """Representations from which the captioner would generate each query, all starts and queries batched.
 
-    Adam stops after `steps`, when ten steps gained less than `tolerance` nats a word, or when every
-    start is under `threshold`. A query is ids between start and end.
+    Adam stops after `steps`, when ten steps gained less than `tolerance` nats per token, or when every start
+    is below `threshold`. A query is ids between start and end.
     """
     generator = torch.Generator().manual_seed(seed)
     rank = prior.basis.shape[1]
@@ -85,17 +85,17 @@ def invert(
     for _ in range(steps):
         vectors = prior.mean + latent @ prior.basis.T
         memory = system.prefill(Encoded(vectors[:, None], vectors))
-        nats = F.cross_entropy(
+        nll = F.cross_entropy(
             system.teacher_forced_logits(memory, owner, ids, keep), next_tokens(ids, keep), reduction="none"
         )
-        loss = torch.zeros_like(latent[:, 0]).index_add(0, row, nats) / lengths
+        loss = torch.zeros_like(latent[:, 0]).index_add(0, row, nll) / lengths
         curve.append(loss.detach())
         if loss.max() < threshold:
             break
         if len(curve) > 10 and (curve[-11] - curve[-1]).mean() < tolerance:
             break
         objective = loss.sum() + 0.5 * weight * latent.square().sum()
-        # Only the representation asks for a gradient: the network is frozen.
+        # The gradient of the representation alone: the network is frozen.
         (latent.grad,) = torch.autograd.grad(objective, [latent])
         optimiser.step()
     with torch.no_grad():
@@ -105,5 +105,5 @@ def invert(
 
 
 def nearest(inversion: Inversion, pooled: Tensor) -> Tensor:
-    """Cosine between each image `[B D]` and the mean of what was imagined, `[B]`."""
+    """Cosine similarity of each image `[B D]` to the mean of the representations found, `[B]`."""
     return F.cosine_similarity(pooled, inversion.vectors.mean(0, keepdim=True), dim=1)

@@ -1,4 +1,4 @@
-"""How well a system knows the words of texts: hidden ones by the rest, next ones by what came before."""
+"""How well a language model predicts the tokens of texts: masked ones, or each next one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from showtell.protocols import CausalLanguageModel, MaskedLanguageModel
 
 @dataclass(frozen=True)
 class Score:
-    """Sums over the words that were to be said."""
+    """Sums over the predicted tokens."""
 
     nats: float
-    """`-log p` of them together."""
+    """Negative log-likelihood."""
     right: int
-    """How many of them were the likeliest."""
+    """How many were the model's first choice."""
     count: int
 
 
 @torch.inference_mode()
 def predict_masked(system: MaskedLanguageModel, batches: Iterable[tuple[Batch, Masked]]) -> Score:
-    """Guess the words that are hidden in each batch."""
+    """The masked tokens of each batch, predicted from its corrupted ids."""
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
         for batch, (ids, masked) in batches:
@@ -40,7 +40,7 @@ def predict_masked(system: MaskedLanguageModel, batches: Iterable[tuple[Batch, M
 
 @torch.inference_mode()
 def predict_next(system: CausalLanguageModel, batches: Iterable[Batch]) -> Score:
-    """Predict every word of each text but its first."""
+    """Every token of each text but its first, predicted from those before it."""
 
     def answers() -> Iterable[tuple[Tensor, Tensor]]:
         for batch in batches:

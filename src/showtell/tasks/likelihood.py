@@ -1,4 +1,4 @@
-"""Rank images by the probability of a description: a captioner as a search engine."""
+"""The probability that a captioner gives to captions, by teacher forcing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from showtell.data.batch import pad
 from showtell.objectives.causal_tokens import next_tokens
-from showtell.protocols import Captioner, State
+from showtell.protocols import Captioner, Encoded, State
 
 
 @torch.inference_mode()
 def likelihood(system: Captioner, ids: Sequence[int], memory: State, chunk: int = 256) -> Tensor:
-    """Log-probability a word of the query for each remembered image, `[B]`, nats.
+    """Mean log-probability per token of one query for each image, `[B]` on the CPU, nats.
 
-    `ids` are the query's words between start and end, `memory` what `system.remember` made of the
-    images, once for any number of queries. Teacher forcing, `chunk` images at a time.
+    `ids` is the query between start and end; `memory` is `system.prefill` of the images, computed once for
+    any number of queries. `chunk` images at a time.
     Source: Vinyals et al. 2015, section 4.3.5 (ranking by `p(S|I)`).
     """
     images = len(next(iter(memory.values())))
@@ -25,9 +27,25 @@ def likelihood(system: Captioner, ids: Sequence[int], memory: State, chunk: int 
         some = {name: value[first : first + chunk] for name, value in memory.items()}
         size = min(chunk, images - first)
         device = next(iter(some.values())).device
-        words = torch.tensor(ids, device=device).expand(size, -1)
-        keep = torch.ones_like(words, dtype=torch.bool)
-        logits = system.teacher_forced_logits(some, torch.arange(size, device=device), words, keep)
-        logprobs = logits.log_softmax(-1).gather(1, next_tokens(words, keep)[:, None])
+        query = torch.tensor(ids, device=device).expand(size, -1)
+        keep = torch.ones_like(query, dtype=torch.bool)
+        logits = system.teacher_forced_logits(some, torch.arange(size, device=device), query, keep)
+        logprobs = logits.log_softmax(-1).gather(1, next_tokens(query, keep)[:, None])
         scores.append(logprobs.view(size, -1).mean(1).cpu())
     return torch.cat(scores)
+
+
+@torch.inference_mode()
+def negative_log_likelihood(
+    system: Captioner, encoded: Encoded, captions: Sequence[Sequence[Sequence[int]]]
+) -> tuple[float, int]:
+    """`-log p` summed over all captions of the `B` encoded images, nats, and the number of predicted tokens.
+
+    Each caption is ids between start and end; the end is predicted, the start is not.
+    """
+    device = encoded.pooled.device
+    ids, keep = (t.to(device) for t in pad([row for rows in captions for row in rows]))
+    owner = torch.tensor([b for b, rows in enumerate(captions) for _ in rows], device=device)
+    logits = system.teacher_forced_logits(system.prefill(encoded), owner, ids, keep)
+    targets = next_tokens(ids, keep)
+    return F.cross_entropy(logits, targets, reduction="sum").item(), len(targets)

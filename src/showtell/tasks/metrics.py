@@ -1,7 +1,7 @@
-"""How good captions and searches are, in the figures that papers report.
+"""Metrics of captioning and retrieval, as papers report them.
 
 Sentences are lists of words, split and lower-cased by one tokenizer on both sides. `hypotheses` holds one
-sentence an image, `references` one or several an image. Scores run from 0 to 1, CIDEr's from 0 to 10.
+sentence per image, `references` one or several per image. Scores run from 0 to 1, CIDEr's from 0 to 10.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ CIDER_SIGMA = 6.0
 
 
 def bleu(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> list[float]:
-    """Share of 1 to n words in a row that a reference has too: BLEU-1 to BLEU-4 of the corpus.
+    """BLEU-1 to BLEU-4 of the corpus: the precision of n-grams against the references.
 
-    Precisions are summed over the corpus, not smoothed, and each length is held against the closest
+    Counts are summed over the corpus, not smoothed, and each length is compared with that of the closest
     reference. Source: Papineni et al. 2002, "BLEU".
 
     >>> a, b = "a dog runs on grass".split(), "a dog runs on the grass".split()
@@ -31,7 +31,7 @@ def bleu(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]
     from sacrebleu.metrics import BLEU
 
     _check(hypotheses, references)
-    # sacrebleu wants as many references of each image: the last said again changes nothing.
+    # sacrebleu wants equally many references per image: repeating the last changes nothing.
     streams = max(map(len, references))
     total = BLEU(tokenize="none", smooth_method="none", force=True).corpus_score(
         [" ".join(words) for words in hypotheses],
@@ -47,9 +47,10 @@ def bleu(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]
 
 
 def rouge_l(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> float:
-    """Mean F-score of the longest word sequence shared with a reference, gaps allowed.
+    """ROUGE-L: mean F-score of the longest common subsequence with a reference.
 
-    The best precision and the best recall over the references enter, beta 1.2, as in COCO's evaluation.
+    It takes the best precision and the best recall over the references, with beta 1.2, as COCO's evaluation
+    does.
     Source: Lin 2004, "ROUGE", section 3.
 
     >>> rouge_l(["a dog runs".split()], [["a dog runs".split(), "a cat".split()]])
@@ -67,13 +68,13 @@ def rouge_l(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Senten
 
 
 def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> float:
-    """Mean agreement with the references, rare word sequences counting more, 0 to 10.
+    """CIDEr: mean similarity of tf-idf-weighted n-grams to those of the references, 0 to 10.
 
         CIDEr = 10 / 4 sum_n mean_refs exp(-(l_h - l_r)^2 / 2 sigma^2) min(h_n, r_n) . r_n / |h_n| |r_n|
 
     where `h_n`, `r_n` are tf-idf vectors of n-grams and document frequencies are counted over the images
     of `references`. This is what captioning papers call CIDEr and the paper itself CIDEr-D, with sigma 6,
-    without stemming, as in COCO's evaluation. Rarity cannot be told from a single image, which scores 0.
+    without stemming, as in COCO's evaluation. A single image has no document frequencies, and scores 0.
     Source: Vedantam et al. 2015, "CIDEr", section 4 and that on gameability.
 
     >>> captions = ["a dog runs on grass".split(), "two men eat red soup".split()]
@@ -103,10 +104,10 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
 
 
 def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Place of each query's own image among all, 1 for the best, `int64 [Q]`.
+    """Rank of each query's target, 1 for the best, `int64 [Q]`.
 
-    `scores [Q N]`, higher is better; `targets [Q]` the own image's column. Ties count against the
-    searcher: who scores all images alike, or not a number, ranks last.
+    `scores [Q N]`, higher is better; `targets [Q]` are columns. Ties count against the model: one that scores
+    everything alike, or NaN, ranks last.
 
     >>> ranks(np.array([[0.9, 0.1, 0.5], [0.3, 0.3, 0.3]]), [2, 0]).tolist()
     [2, 3]
@@ -117,7 +118,7 @@ def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray
 
 
 def recall(ranks: Sequence[int] | np.ndarray, at: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
-    """R@k: share of queries whose own image is among the first k, by k.
+    """R@k: share of queries whose target is among the first k, by k.
 
     >>> recall([1, 3, 50, 8])
     {1: 0.25, 5: 0.5, 10: 0.75}
@@ -126,7 +127,7 @@ def recall(ranks: Sequence[int] | np.ndarray, at: Sequence[int] = (1, 5, 10)) ->
 
 
 def median_rank(ranks: Sequence[int] | np.ndarray) -> float:
-    """The place that half of the queries' own images reach.
+    """Median rank of the targets.
 
     >>> median_rank([1, 3, 50, 8])
     5.5
@@ -135,10 +136,10 @@ def median_rank(ranks: Sequence[int] | np.ndarray) -> float:
 
 
 def perplexity(logprob: float, predictions: int) -> float:
-    """Among how many words the model hesitates, on geometric average: `exp(-logprob / predictions)`.
+    """Perplexity: `exp(-logprob / predictions)`.
 
-    `logprob` is the log-probability of all texts together, nats; `predictions` the number of words and
-    ends that it covers.
+    `logprob` is the log-probability of all texts together, nats; `predictions` the number of tokens that it
+    covers, ends included.
 
     >>> round(perplexity(4 * math.log(1 / 50), 4), 6)
     50.0
@@ -150,7 +151,7 @@ def _check(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentenc
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} hypotheses for the references of {len(references)} images")
     if not references or not all(references):
-        raise ValueError("every image needs at least one reference, and there must be an image")
+        raise ValueError("there must be an image, and every image needs at least one reference")
 
 
 def _ngrams(words: Sentence, order: int) -> Counter[tuple[str, ...]]:
@@ -162,7 +163,7 @@ def _norm(vector: Mapping[tuple[str, ...], float]) -> float:
 
 
 def _longest_common(a: Sentence, b: Sentence) -> int:
-    """Length of the longest common subsequence; a bit a word of `a`, so a row of the table is one integer.
+    """Length of the longest common subsequence; one bit per word of `a`, so a table row is one integer.
 
     Source: Hyyrö 2004, "Bit-parallel LCS-length computation revisited", figure 3.
     """

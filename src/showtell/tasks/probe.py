@@ -1,4 +1,4 @@
-"""What frozen features know: classify them by their neighbours, by one linear layer; and by words alone."""
+"""Probes of frozen features: k nearest neighbours, a linear layer; and a bag-of-words baseline for texts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PENALTY = 1e-3
 def knn(
     features: Tensor, labels: Tensor, queries: Tensor, neighbours: int = 200, temperature: float = 0.07
 ) -> Tensor:
-    """The class of each query, `[M]`, by a vote of its nearest neighbours by cosine.
+    """The class of each query, `[M]`, by a weighted vote of its nearest neighbours by cosine similarity.
 
-    A neighbour's vote weighs `exp(cos / temperature)`. `features [N D]`, `labels int64 [N]` from 0,
-    `queries [M D]`; of fewer features than `neighbours` all vote.
+    A vote weighs `exp(cos / temperature)`. `features [N D]`, `labels int64 [N]` from 0, `queries [M D]`; with
+    fewer features than `neighbours` all vote.
 
     Source: Wu et al. 2018, "Unsupervised feature learning via non-parametric instance discrimination",
     section 3.4.
@@ -47,43 +47,43 @@ def linear_probe(
     `features [N D]`, `labels int64 [N]`, `queries [M D]`. It minimises the mean cross-entropy plus
     `penalty / 2 |W|^2`, by L-BFGS.
 
-    Raises `UsageError` when there are not two classes.
+    Raises `UsageError` when there are fewer than two classes.
     """
     if len(labels.unique()) < 2:
-        raise UsageError("a linear probe needs items of two classes at least; name data with more")
+        raise UsageError("a linear probe needs items of at least two classes; choose data with more")
     from sklearn.linear_model import LogisticRegression
 
     mean, std = features.mean(0), features.std(0).clamp(min=1e-6)
-    known, asked = (((x - mean) / std).cpu().numpy() for x in (features, queries))
-    # scikit-learn adds up the cross-entropy where we take its mean.
+    known, queried = (((x - mean) / std).cpu().numpy() for x in (features, queries))
+    # scikit-learn sums the cross-entropy where we take its mean.
     probe = LogisticRegression(C=1 / (penalty * len(known)), max_iter=max_iterations)
     probe.fit(known, labels.cpu().numpy())
-    return torch.from_numpy(probe.predict(asked)).to(labels.device)
+    return torch.from_numpy(probe.predict(queried)).to(labels.device)
 
 
 def choose_penalty(features: Tensor, labels: Tensor, most: int = 10_000) -> float:
-    """The `penalty` of `linear_probe` that answers best on a fifth of the items, learning from the others.
+    """The `penalty` of `linear_probe` with the best accuracy on a fifth of the items, fitted to the others.
 
-    Of more items than `most` a drawn part decides. With fewer than ten of a class there is too little to
-    hold out: then its default.
+    With more items than `most`, a random sample decides. With a class of fewer than ten items there is too
+    little to hold out: then the default.
     """
     items = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:most]
     features, labels = features[items], labels[items]
     if labels.unique(return_counts=True)[1].min() < 10:
         return PENALTY
-    held = torch.arange(len(labels)) % 5 == 0
+    held_out = torch.arange(len(labels)) % 5 == 0
 
-    def right(penalty: float) -> float:
-        answers = linear_probe(features[~held], labels[~held], features[held], penalty)
-        return (answers == labels[held]).double().mean().item()
+    def accuracy(penalty: float) -> float:
+        answers = linear_probe(features[~held_out], labels[~held_out], features[held_out], penalty)
+        return (answers == labels[held_out]).double().mean().item()
 
-    return max((PENALTY, 1e-2, 1e-1), key=right)
+    return max((PENALTY, 1e-2, 1e-1), key=accuracy)
 
 
 def few_labels(labels: Tensor, per_class: int, seed: int = 0, names: Sequence[str] | None = None) -> Tensor:
-    """Places of `per_class` items of each class, drawn without replacement, in the order of `labels`.
+    """Indices of `per_class` items of each class, drawn without replacement, in rising order.
 
-    Raises `UsageError` naming a class that has fewer, by its name where `names` are given.
+    Raises `UsageError` that names a class with fewer, by its name where `names` are given.
     """
     generator, kept = torch.Generator().manual_seed(seed), []
     for label in labels.unique().tolist():
@@ -99,9 +99,9 @@ def few_labels(labels: Tensor, per_class: int, seed: int = 0, names: Sequence[st
 
 
 def bag_of_words(texts: Sequence[str], labels: Tensor, queries: Sequence[str]) -> Tensor:
-    """The class of each query, `[M]`, by logistic regression on its words' tf-idf, whatever their order.
+    """The class of each query, `[M]`, by logistic regression on the tf-idf of its words, which ignores order.
 
-    Signs count as words, so that there is always one. `labels int64 [N]` are those of `texts`.
+    Punctuation marks count as words. `labels int64 [N]` are those of `texts`.
 
     >>> bag_of_words(["so good", "so bad"], torch.tensor([1, 0]), ["bad, bad!", "a good one"]).tolist()
     [0, 1]

@@ -1,4 +1,4 @@
-"""Find the image of a text and the text of an image, by the cosine of their vectors."""
+"""Text-to-image and image-to-text retrieval by cosine similarity."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHUNK = 1024
 
 
 def ranks_both_ways(images: Tensor, texts: Tensor, owner: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Place of each text's image among all images, `int64 [R]`, and of each image's best text, `[B]`.
+    """Rank of each text's image among all images, `int64 [R]`, and of each image's best text, `[B]`.
 
-    `images [B D]`, `texts [R D]`; `owner [R]` is the image that each text describes, every image has one
-    at least. An image is found by any of its texts, and its others are not held against the first. Ties
-    count against the searcher. Source: Karpathy & Fei-Fei 2015, section 4.1.
+    `images [B D]`, `texts [R D]`; `owner [R]` is the image that each text describes, and every image has at
+    least one. An image's rank is that of the first of its texts, not counting its other texts. Ties count
+    against the model. Source: Karpathy & Fei-Fei 2015, section 4.1.
     """
     vectors, words = F.normalize(images, dim=-1).numpy(), F.normalize(texts, dim=-1).numpy()
     target = owner.numpy()

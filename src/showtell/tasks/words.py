@@ -1,4 +1,4 @@
-"""What a captioner knows about words: which are alike, and which relate alike."""
+"""Word vectors of a captioner: nearest words, analogies, and agreement with human similarity ratings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,7 +16,7 @@ from showtell.errors import UsageError, UserError
 
 @dataclass(frozen=True)
 class WordScore:
-    """A word and its cosine to what was asked, -1 to 1."""
+    """A word and its cosine similarity to the query, -1 to 1."""
 
     word: str
     score: float
@@ -25,7 +24,7 @@ class WordScore:
 
 @dataclass(frozen=True)
 class AnalogyScore:
-    """How many analogies were right; those with a word outside the vocabulary are not asked."""
+    """How many analogies were right; those with a word outside the vocabulary are left out."""
 
     correct: int
     covered: int
@@ -33,24 +32,24 @@ class AnalogyScore:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the covered ones that were right, or None when none is covered."""
+        """Share of the covered ones that were right; None when none is covered."""
         return self.correct / self.covered if self.covered else None
 
 
 @dataclass(frozen=True)
 class SimilarityScore:
-    """Agreement with people about which words are alike."""
+    """Agreement with human ratings of word similarity."""
 
     spearman: float | None
-    """Rank correlation over the covered pairs, -1 to 1; None where fewer than two differ."""
+    """Rank correlation over the covered pairs, -1 to 1; None where either side is constant."""
     covered: int
     total: int
 
 
 def similar(vectors: Tensor, tokenizer: WordTokenizer, word: str, top: int = 10) -> list[WordScore]:
-    """The words nearest to `word` by cosine, nearest first; `vectors [V D]`.
+    """The words nearest to `word` by cosine similarity, nearest first; `vectors [V D]`.
 
-    Raises `UsageError`, naming words spelled alike, when the vocabulary lacks the word.
+    Raises `UsageError`, suggesting similar spellings, when the vocabulary lacks the word.
     """
     return _nearest(F.normalize(vectors, dim=1), tokenizer, [_id(tokenizer, word)], [1.0], top)
 
@@ -60,21 +59,21 @@ def analogy(
 ) -> list[WordScore]:
     """`a` is to `b` as `c` is to these words, best first: nearest to `b - a + c` among the others.
 
-    `vectors [V D]`. Raises `UsageError`, naming words spelled alike, when the vocabulary lacks a word.
+    `vectors [V D]`. Raises `UsageError`, suggesting similar spellings, when the vocabulary lacks a word.
     Source: Mikolov et al. 2013, "Linguistic regularities", equation 1, on vectors of length one.
     """
-    asked = [_id(tokenizer, word) for word in (a, b, c)]
-    return _nearest(F.normalize(vectors, dim=1), tokenizer, asked, [-1.0, 1.0, 1.0], top)
+    queried = [_id(tokenizer, word) for word in (a, b, c)]
+    return _nearest(F.normalize(vectors, dim=1), tokenizer, queried, [-1.0, 1.0, 1.0], top)
 
 
 @torch.inference_mode()
 def score_analogies(
     vectors: Tensor, tokenizer: WordTokenizer, lines: Iterable[str], chunk: int = 1024
 ) -> dict[str, AnalogyScore]:
-    """Share of word analogies answered right, by section, and over all under `all`.
+    """Accuracy on word analogies by section, and over all of them under `all`.
 
-    `lines` is the text of Google's `questions-words.txt`: `: section`, then four words a line, the fourth
-    to be found by `analogy` among the whole vocabulary. Raises `UserError` for a line that is neither.
+    `lines` is the text of Google's `questions-words.txt`: `: section`, then four words per line, of which
+    `analogy` must find the fourth among the whole vocabulary. Raises `UserError` for a line that is neither.
     Source: Mikolov et al. 2013, "Efficient estimation", section 4.1.
     """
     section = "unnamed"
@@ -93,56 +92,53 @@ def score_analogies(
         elif words:
             raise UserError(f"analogies, line {number}: expected four words, found {line.strip()!r}")
     unit = F.normalize(vectors, dim=1)
-    right = []
-    for asked in torch.tensor(questions, dtype=torch.int64).view(-1, 4).split(chunk):
-        a, b, c, expected = asked.to(vectors.device).unbind(1)
+    correct = []
+    for queried in torch.tensor(questions, dtype=torch.int64).view(-1, 4).split(chunk):
+        a, b, c, expected = queried.to(vectors.device).unbind(1)
         cosine = (unit[b] - unit[a] + unit[c]) @ unit.T
         cosine[:, : len(SPECIAL)] = -torch.inf
         cosine.scatter_(1, torch.stack([a, b, c], 1), -torch.inf)
-        right += (cosine.argmax(1) == expected).tolist()
+        correct += (cosine.argmax(1) == expected).tolist()
     scores = {
         name: AnalogyScore(
-            sum(r for r, n in zip(right, names, strict=True) if n == name), names.count(name), total
+            sum(c for c, n in zip(correct, names, strict=True) if n == name), names.count(name), total
         )
         for name, total in totals.items()
     }
-    return {**scores, "all": AnalogyScore(sum(right), len(right), sum(totals.values()))}
+    return {**scores, "all": AnalogyScore(sum(correct), len(correct), sum(totals.values()))}
 
 
 def score_similarity(vectors: Tensor, tokenizer: WordTokenizer, lines: Iterable[str]) -> SimilarityScore:
-    """Rank correlation between cosines and people's judgements of word pairs.
+    """Rank correlation between cosine similarities and human ratings of word pairs.
 
-    `lines` holds two words and a number, tabs between, as WordSim-353 does; `#` begins a comment. Raises
+    `lines` holds two words and a number separated by tabs, as WordSim-353 does; `#` begins a comment. Raises
     `UserError` for any other line. Source: Finkelstein et al. 2001, "Placing search in context".
     """
-    pairs, judged = [], []
+    pairs, ratings = [], []
     total = 0
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         total += 1
         try:
-            first, second, judgement = line.split("\t")[:3]
-            value = float(judgement)
+            first, second, rating = line.split("\t")[:3]
+            value = float(rating)
         except ValueError:
             raise UserError(
-                f"word similarities, line {number}: expected two words and a number with tabs between, "
+                f"word similarities, line {number}: expected two words and a number, separated by tabs, "
                 f"found {line.strip()!r}"
             ) from None
         ids = [tokenizer.id_of(first), tokenizer.id_of(second)]
         if None not in ids:
             pairs.append(ids)
-            judged.append(value)
+            ratings.append(value)
     a, b = F.normalize(vectors, dim=1)[torch.tensor(pairs, dtype=torch.int64).view(-1, 2)].unbind(1)
-    ranked = _mean_ranks((a * b).sum(1).double().cpu().numpy()), _mean_ranks(np.array(judged))
-    spread = all(np.ptp(r) > 0 for r in ranked) if pairs else False
-    return SimilarityScore(float(np.corrcoef(*ranked)[0, 1]) if spread else None, len(pairs), total)
+    cosine = (a * b).sum(1).double().cpu().numpy()
+    if len(set(cosine.tolist())) < 2 or len(set(ratings)) < 2:
+        return SimilarityScore(None, len(pairs), total)
+    from scipy.stats import spearmanr
 
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    """Place of each value in rising order, ties sharing their mean place, `[N]`."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (counts.cumsum() - (counts - 1) / 2)[place]
+    return SimilarityScore(float(spearmanr(cosine, ratings).statistic), len(pairs), total)
 
 
 def _id(tokenizer: WordTokenizer, word: str) -> int:
@@ -153,19 +149,19 @@ def _id(tokenizer: WordTokenizer, word: str) -> int:
     if len(parts) != 1:
         raise UsageError(f"{word!r} is not one word: give a single word of letters and digits")
     near = difflib.get_close_matches(parts[0], tokenizer.words[len(SPECIAL) :], n=5)
-    hint = f"did you mean {', '.join(near)}?" if near else "no word of it is spelled alike"
+    hint = f"did you mean {', '.join(near)}?" if near else "no word of it has a similar spelling"
     raise UsageError(f"{word!r} is not in the model's vocabulary: {hint}")
 
 
 @torch.inference_mode()
 def _nearest(
-    unit: Tensor, tokenizer: WordTokenizer, asked: list[int], weights: list[float], top: int
+    unit: Tensor, tokenizer: WordTokenizer, queried: list[int], weights: list[float], top: int
 ) -> list[WordScore]:
-    """Words by cosine to the weighted sum of the asked ones, which are left out themselves."""
-    target = F.normalize(unit.new_tensor(weights) @ unit[asked], dim=0)
+    """Words by cosine similarity to the weighted sum of the queried ones, which are themselves left out."""
+    target = F.normalize(unit.new_tensor(weights) @ unit[queried], dim=0)
     cosine = unit @ target
     cosine[: len(SPECIAL)] = -torch.inf
-    cosine[asked] = -torch.inf
+    cosine[queried] = -torch.inf
     available = int(cosine.isfinite().sum())
     scores, ids = cosine.topk(min(max(top, 0), available))
     return [WordScore(tokenizer.words[i], s) for i, s in zip(ids.tolist(), scores.tolist(), strict=True)]
