@@ -10,7 +10,7 @@ from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import UserError
 from showtell.hub.huggingface.families import clip, dinov2, resnet, siglip, vit
 from showtell.hub.huggingface.preprocessor import Preprocessor, preprocessor_config, read_preprocessor
-from showtell.nn.embed import normalise
+from showtell.nn.pixels import PixelNorm
 
 transformers = pytest.importorskip("transformers")
 PROCESSORS = {
@@ -47,7 +47,7 @@ def test_images_are_the_references(processor, shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     theirs = reference(pixels, input_data_format="channels_last", return_tensors="pt")["pixel_values"]
     prepared = torch.from_numpy(Preprocessing.of(version)(pixels)).permute(2, 0, 1)[None]
-    found = normalise(prepared, ours.mean, ours.std, torch.float32)
+    found = PixelNorm(ours.mean, ours.std)(prepared)
     torch.testing.assert_close(found, theirs, atol=1e-5, rtol=1e-5)
 
 

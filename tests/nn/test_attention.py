@@ -1,43 +1,14 @@
-"""The mask rule, attention, positions and patches against what they are written down to be."""
+"""Attention against torch's own and naive loops: self, cross, cached, watched."""
+
+import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from showtell.nn.attention import Attention, watch_attention
-from showtell.nn.embed import PatchEmbedding, normalise
+from showtell.nn.attention import Attention, KVCache
 from showtell.nn.mask import attention_mask
-from showtell.nn.positions import by_axis, resized, sine_1d, sine_2d
-from showtell.nn.transformer import Block, Transformer
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data())
-def test_the_mask_rule_is_what_it_says(data):
-    size = data.draw(st.integers(1, 6))
-    row = st.lists(st.booleans(), min_size=size, max_size=size)
-    keep = data.draw(st.none() | row)
-    segments = data.draw(st.none() | st.lists(st.integers(0, 2), min_size=size, max_size=size))
-    causal, prefix = data.draw(st.booleans()), data.draw(st.integers(0, size))
-    queries = data.draw(st.integers(1, size))
-    offset = data.draw(st.integers(0, size - queries)) if keep or segments else size - queries
-    mask = attention_mask(
-        None if keep is None else torch.tensor([keep]),
-        queries=queries,
-        offset=offset,
-        causal=causal,
-        prefix=prefix,
-        segments=None if segments is None else torch.tensor([segments]),
-    )
-    for q in range(queries):
-        for k in range(size):
-            may = keep is None or keep[k]
-            may = may and (segments is None or segments[k] == segments[q + offset])
-            may = may and (not causal or k <= q + offset or k < prefix)
-            said = True if mask is None else mask.expand(1, 1, queries, size)[0, 0, q, k].item()
-            assert said == may
+from showtell.nn.watch import watch_attention
 
 
 def test_attention_equals_torch():
@@ -50,7 +21,9 @@ def test_attention_equals_torch():
     )
     tokens, keep = torch.randn(2, 5, 12), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
     expected, _ = theirs(tokens, tokens, tokens, key_padding_mask=~keep)
-    torch.testing.assert_close(ours(tokens, attention_mask(keep, queries=5)), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        ours(tokens, mask=attention_mask(keep, queries=5)), expected, atol=1e-6, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -60,8 +33,8 @@ def test_watching_changes_nothing(causal):
     keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()
     mask = attention_mask(keep, queries=5, causal=causal)
     with watch_attention() as maps:
-        watched = attention(tokens, mask)
-    unwatched = attention(tokens, mask)
+        watched = attention(tokens, mask=mask)
+    unwatched = attention(tokens, mask=mask)
     torch.testing.assert_close(watched, unwatched, atol=1e-6, rtol=1e-5)
     assert maps[0].shape == (3, 3, 5, 5)
     torch.testing.assert_close(maps[0][:2].sum(-1), torch.ones(2, 3, 5))
@@ -72,91 +45,83 @@ def test_watching_changes_nothing(causal):
     assert all(p.grad.isfinite().all() for p in attention.parameters())
 
 
-def test_packed_texts_do_not_see_each_other():
-    torch.manual_seed(0)
-    transformer = Transformer(12, 2, 3, 20, norm="post")
-    a, b = torch.randn(1, 3, 12), torch.randn(1, 4, 12)
-    packed = transformer(
-        torch.cat([a, b], 1), attention_mask(None, queries=7, segments=torch.tensor([[0] * 3 + [1] * 4]))
-    )
-    torch.testing.assert_close(packed, torch.cat([transformer(a), transformer(b)], 1), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_gradients_of_a_block(norm):
-    torch.manual_seed(0)
-    block = Block(4, 2, 6, norm=norm).double()
-    tokens = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
-    mask = attention_mask(torch.tensor([[1, 1, 1], [1, 1, 0]]).bool(), queries=3, causal=True)
-    assert torch.autograd.gradcheck(lambda x: block(x, mask), tokens)
-
-
 def test_heads_must_share_the_width():
     with pytest.raises(ValueError, match="a width of 10 cannot be divided among 3 heads"):
         Attention(10, 3)
 
 
-def test_sine_positions_are_unique_bounded_and_linearly_related():
-    table = sine_1d(500, 32).double()
-    assert table.abs().max() <= 1
-    assert torch.cdist(table, table).fill_diagonal_(1).min() > 0.1
-    step = torch.linalg.lstsq(table[:-7], table[7:]).solution
-    torch.testing.assert_close(table[:-7] @ step, table[7:], atol=1e-5, rtol=0)
-    with pytest.raises(ValueError, match="even width, not 5"):
-        sine_1d(3, 5)
+def naive(attention, x, context, mask):
+    """Cross-attention, one batch row, head and query at a time."""
+    heads, width = attention.num_heads, x.shape[-1]
+    size = width // heads
+    queries = attention.query(x)
+    keys, values = attention.key_value(context).split(width, -1)
+    out = torch.zeros_like(x)
+    for row, head, q in itertools.product(range(len(x)), range(heads), range(x.shape[1])):
+        part = slice(head * size, (head + 1) * size)
+        allowed = [k for k in range(context.shape[1]) if mask[row, 0, q, k]]
+        scores = torch.stack([queries[row, q, part] @ keys[row, k, part] / size**0.5 for k in allowed])
+        weights = scores.softmax(0)
+        out[row, q, part] = sum(w * values[row, k, part] for w, k in zip(weights, allowed, strict=True))
+    return attention.output(out)
 
 
-def test_half_of_the_channels_say_the_column():
-    grid = sine_2d(3, 5, 768).view(3, 5, 768)
-    assert torch.equal(grid[0, :, :384], grid[2, :, :384])
-    assert torch.equal(grid[:, 0, 384:], grid[:, 4, 384:])
-    torch.testing.assert_close(grid[1, 4], torch.cat([sine_1d(5, 384)[4], sine_1d(3, 384)[1]]))
-    assert by_axis(torch.zeros(5, 2), torch.ones(3, 2)).shape == (15, 4)
-
-
-def test_a_table_of_its_own_size_is_not_touched():
-    table = torch.randn(16, 6)
-    assert resized(table, 4, 4) is table
-    assert resized(table, 3, 7).shape == (21, 6)
-    torch.testing.assert_close(resized(torch.ones(16, 6), 5, 2), torch.ones(10, 6))
-
-
-@pytest.mark.parametrize("size", [(8, 12), (11, 13)])
-def test_patches_equal_a_convolution(size):
+def crossing():
+    """Tokens `[2 3 4]`, a context `[2 5 6]` of which the second has two tokens of padding, and the mask."""
     torch.manual_seed(0)
-    embed, pixels = PatchEmbedding(4, 5), torch.randn(2, 3, *size)
-    weight = embed.project.weight.view(5, 3, 4, 4)
-    expected = F.conv2d(pixels, weight, embed.project.bias, stride=4).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(embed(pixels), expected, atol=1e-5, rtol=1e-5)
+    attention = Attention(4, 2, context_width=6).double()
+    x, context = torch.randn(2, 3, 4).double(), torch.randn(2, 5, 6).double()
+    keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
+    return attention, x, context, attention_mask(keep, queries=3).expand(2, 1, 3, 5)
 
 
-def test_vit_sees_196_patches():
-    assert PatchEmbedding(16, 768)(torch.zeros(1, 3, 224, 224)).shape == (1, 196, 768)
+def test_cross_attention_equals_naive_loops():
+    attention, x, context, mask = crossing()
+    torch.testing.assert_close(attention(x, context, mask), naive(attention, x, context, mask))
+    assert torch.autograd.gradcheck(
+        lambda x, c: attention(x, c, mask), (x.requires_grad_(), context.requires_grad_())
+    )
 
 
-def test_pixels_are_normalised_channel_by_channel():
-    pixels = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8)
-    mean, std = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0.2, 0.3, 0.4])
-    expected = (pixels / 255 - mean[:, None, None]) / std[:, None, None]
-    ours = normalise(pixels, (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), torch.float32)
-    torch.testing.assert_close(ours, expected)
+def test_cross_attention_equals_torch():
+    attention, x, context, mask = crossing()
+    key_weight, value_weight = attention.key_value.weight.chunk(2)
+    key_bias, value_bias = attention.key_value.bias.chunk(2)
+    expected, _ = F.multi_head_attention_forward(
+        x.transpose(0, 1), context.transpose(0, 1), context.transpose(0, 1), 4, 2, None,
+        torch.cat([attention.query.bias, key_bias, value_bias]), None, None, False, 0.0,
+        attention.output.weight, attention.output.bias, key_padding_mask=~mask[:, 0, 0],
+        use_separate_proj_weight=True, q_proj_weight=attention.query.weight, k_proj_weight=key_weight,
+        v_proj_weight=value_weight,
+    )  # fmt: skip
+    torch.testing.assert_close(attention(x, context, mask), expected.transpose(0, 1))
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("kept", [False, True])
-def test_one_token_a_row_is_what_the_whole_says_of_it(norm, causal, kept):
+def test_the_fused_layer_crosses_too():
+    """Attention to the tokens themselves as a context is self-attention."""
     torch.manual_seed(0)
-    transformer, tokens = Transformer(12, 2, 3, 16, norm=norm).double(), torch.randn(3, 5, 12).double()
-    keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]).bool() if kept else None
-    mask, at = attention_mask(keep, queries=5, causal=causal), torch.tensor([4, 1, 0])
-    whole = transformer(tokens, mask)[torch.arange(3), at]
-    whole.square().sum().backward()
-    expected = {name: weight.grad.clone() for name, weight in transformer.named_parameters()}
-    transformer.zero_grad()
-    one = transformer(tokens, mask, at)
-    assert one.shape == (3, 1, 12)
-    torch.testing.assert_close(one[:, 0], whole)
-    one.square().sum().backward()
-    for name, weight in transformer.named_parameters():
-        torch.testing.assert_close(weight.grad, expected[name], msg=name)
+    attention, x = Attention(12, 3).double(), torch.randn(2, 5, 12).double()
+    mask = attention_mask(None, queries=5, causal=True)
+    torch.testing.assert_close(attention(x, x, mask), attention(x, mask=mask))
+    query = torch.randn(2, 1, 12).double()
+    assert not torch.allclose(attention(query, x), attention(query))
+
+
+def test_cached_cross_attention_computes_its_context_once():
+    attention, x, context, mask = crossing()
+    cache, calls = KVCache(), []
+    attention.key_value.register_forward_hook(lambda *_: calls.append(1))
+    first = attention(x[:, :1], context, mask[:, :, :1], cache)
+    rest = attention(x[:, 1:], None, mask[:, :, 1:], cache)
+    assert len(calls) == 1
+    assert cache.keys.shape == cache.values.shape == (2, 2, 5, 2)
+    torch.testing.assert_close(torch.cat([first, rest], 1), attention(x, context, mask))
+    with pytest.raises(ValueError, match="needs a context or a cache"):
+        attention(x)
+
+
+def test_one_query_per_row_crosses_as_among_all():
+    attention, x, context, mask = crossing()
+    at = torch.tensor([2, 0])
+    whole = attention(x, context, mask)
+    torch.testing.assert_close(attention(x, context, mask, at=at)[:, 0], whole[torch.arange(2), at])

@@ -102,3 +102,28 @@ def test_registers_have_no_place_and_stand_before_the_patches():
     assert torch.equal(tokens[:, 0], (embed.class_token + places[0]).expand(3, -1))
     assert torch.equal(tokens[:, 1:3], embed.registers.expand(3, -1, -1))
     assert torch.equal(tokens[:, 3:], embed.patches(pixels) + places[1:])
+
+
+def test_sine_positions_are_unique_bounded_and_linearly_related():
+    table = sine_1d(500, 32).double()
+    assert table.abs().max() <= 1
+    assert torch.cdist(table, table).fill_diagonal_(1).min() > 0.1
+    step = torch.linalg.lstsq(table[:-7], table[7:]).solution
+    torch.testing.assert_close(table[:-7] @ step, table[7:], atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="even width, not 5"):
+        sine_1d(3, 5)
+
+
+def test_half_of_the_channels_say_the_column():
+    grid = sine_2d(3, 5, 768).view(3, 5, 768)
+    assert torch.equal(grid[0, :, :384], grid[2, :, :384])
+    assert torch.equal(grid[:, 0, 384:], grid[:, 4, 384:])
+    torch.testing.assert_close(grid[1, 4], torch.cat([sine_1d(5, 384)[4], sine_1d(3, 384)[1]]))
+    assert by_axis(torch.zeros(5, 2), torch.ones(3, 2)).shape == (15, 4)
+
+
+def test_a_table_of_its_own_size_is_not_touched():
+    table = torch.randn(16, 6)
+    assert resized(table, 4, 4) is table
+    assert resized(table, 3, 7).shape == (21, 6)
+    torch.testing.assert_close(resized(torch.ones(16, 6), 5, 2), torch.ones(10, 6))

@@ -29,7 +29,7 @@ from showtell.objectives.masked_pixels import masked_pixels
             id="objective that broadcasts",
         ),
         pytest.param(
-            lambda: Attention(8, 2)(torch.ones(2, 3, 8), torch.ones(2, 1, 3, 3)),
+            lambda: Attention(8, 2)(torch.ones(2, 3, 8), mask=torch.ones(2, 1, 3, 3)),
             id="mask of numbers, which are added",
         ),
         pytest.param(

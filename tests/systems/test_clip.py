@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.hub.huggingface.families.clip import table
 from showtell.hub.huggingface.folder import import_folder
-from showtell.nn.transformer import watch_layers
+from showtell.nn.watch import watch_layers
 from showtell.protocols import HasTokenEmbeddings, ImageEncoder, TextEncoder, Trainable
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from support.hf import imported, same_bits, same_gradients

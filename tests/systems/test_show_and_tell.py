@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
-from showtell.nn.attention import watch_attention
+from showtell.nn.watch import watch_attention
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, Trainable
@@ -120,7 +120,7 @@ def test_cells_equal_torch(cell, reference):
         torch.ones_like(ids, dtype=torch.bool),
     )
     # The image is the first input; what the network says after it alone is thrown away.
-    inputs = torch.cat([system.image(grid.mean(1))[:, None], system.words(ids[:, :-1])], 1)
+    inputs = torch.cat([system.image(grid.mean(1))[:, None], system.word_embedding(ids[:, :-1])], 1)
     expected = system.output(theirs(inputs)[0][:, 1:]).flatten(0, 1)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
@@ -132,7 +132,7 @@ def test_attention_follows_the_paper():
     grid = torch.rand(1, 4, 6, dtype=torch.float64)
     a = grid[0] @ system.image.weight.T + system.image.bias
     h, c = torch.tanh(a.mean(0) @ system.first.weight.T + system.first.bias).chunk(2)
-    word = system.words.weight[START]
+    word = system.word_embedding.weight[START]
     scores = torch.stack(
         [
             (
@@ -151,7 +151,7 @@ def test_attention_follows_the_paper():
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     h = torch.sigmoid(o) * torch.tanh(c)
     deep = word + system.from_state(h) + system.from_image.weight @ z
-    expected = system.words.weight @ deep + system.bias
+    expected = system.word_embedding.weight @ deep + system.bias
     memory = system.prefill(system.encode_images(Batch(ImageBatch(features=grid))))
     with watch_attention() as maps:
         logits, _ = system.step(memory, system.initial_state(memory), torch.tensor([[START]]))

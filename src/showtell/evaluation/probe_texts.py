@@ -13,7 +13,7 @@ from torch import Tensor
 from showtell.data.labels.texts import read_labelled
 from showtell.errors import UsageError
 from showtell.evaluation.probe_report import ProbeReport, report
-from showtell.nn.transformer import watch_layers
+from showtell.nn.watch import watch_layers
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import TextEncoder
 from showtell.tasks.probe import bag_of_words, choose_penalty, few_labels, linear_probe

@@ -1,4 +1,4 @@
-"""What systems of two towers share: embed both sides apart, meet in one loss over all images and texts."""
+"""Dot product of two towers: images and texts meet only in the loss over all pairs of a batch."""
 
 from __future__ import annotations
 
@@ -14,27 +14,35 @@ from showtell.protocols import Encoded, Step
 
 
 class TwoTowers(nn.Module):
-    """`Contrastive`, for a system that says how it embeds and what its losses are."""
+    """`Contrastive` and `SharedSpace` for a system that defines its two encoders and its losses."""
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The images, pooled to length 1, `[B D]`."""
+        """The images' tokens, and their vectors of length 1, `[B D]`."""
         raise NotImplementedError
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """The texts, pooled to length 1, `[R D]`."""
+        """The texts' tokens, and their vectors of length 1, `[R D]`."""
         raise NotImplementedError
 
+    def image_vectors(self, batch: Batch) -> Tensor:
+        """What `encode_images` calls pooled, `[B D]`; a system that needs no tokens for it overrides this."""
+        return self.encode_images(batch).pooled
+
+    def text_vectors(self, batch: Batch) -> Tensor:
+        """What `encode_texts` calls pooled, `[R D]`; a system that needs no tokens for it overrides this."""
+        return self.encode_texts(batch).pooled
+
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> Mapping[str, Tensor]:
-        """The losses of `images [B D]` and `texts [R D]`, each text that of the image `owner [R]`."""
+        """The losses of `images [B D]` and `texts [R D]`; text `r` describes image `owner[r]`."""
         raise NotImplementedError
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled images `[B D]` and texts `[R D]`."""
-        texts = by_length(batch, lambda group: self.encode_texts(group).pooled)
-        return self.encode_images(batch).pooled, texts
+        """The image vectors `[B D]` and text vectors `[R D]`, texts of like length computed together."""
+        texts = by_length(batch, self.text_vectors)
+        return self.image_vectors(batch), texts
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
-        """The losses over the images and texts of all processes; no image may come twice."""
+        """The losses over the images and texts of all processes; every image must be in one process only."""
         assert batch.texts.owner is not None
         images, texts = vectors
         return Step(self.losses(*gather_pairs(images, texts, batch.texts.owner)))

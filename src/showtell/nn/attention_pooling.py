@@ -1,4 +1,4 @@
-"""One vector for all tokens: a learned question, and what they answer."""
+"""Attention pooling: one vector for all tokens, from a learned query."""
 
 from __future__ import annotations
 
@@ -28,5 +28,6 @@ class AttentionPooling(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
         """`[B N D]` to `[B D]`."""
-        answer = self.attention.ask(self.probe.expand(len(tokens), 1, -1), tokens)[:, 0]
-        return answer + self.mlp(self.norm(answer))
+        query = self.probe.expand(len(tokens), 1, -1)
+        pooled = self.attention(query, context=tokens)[:, 0]
+        return pooled + self.mlp(self.norm(pooled))

@@ -1,67 +1,61 @@
-"""An image tower: pixels in, one vector an image out; and several views of an image through one net."""
+"""Image towers: a backbone found by name, and several views of an image through one network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from showtell.errors import UsageError
-from showtell.nn.backbones import resnet
-from showtell.nn.backbones import vit as vision_transformer
-from showtell.nn.backbones.efficientnet import EfficientNetLite0
-from showtell.nn.backbones.resnet import ResNet, Stem
-from showtell.nn.backbones.vit import VisionTransformer
+from showtell.nn import backbones
+from showtell.nn.backbones.resnet import Stem
+from showtell.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelNorm, Pixels
 from showtell.protocols import Encoded
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PATCH_SIZE = {"imagenet": 16, "cifar": 4}
-"""Of a transformer, by its stem."""
 
-Pixels = Float[Tensor, "B 3 H W"] | UInt8[Tensor, "B 3 H W"]
+def build(backbone: str, stem: Stem) -> nn.Module:
+    """An untrained backbone by name, whose stem is for photographs or for images of 32 pixels.
 
+    Every module of `nn/backbones/` offers `SHAPES`, its networks by name, and `build(name, stem)`. A
+    network has a `width` D and maps normalised pixels `[B 3 H W]` to tokens `[B N D]`.
 
-def build(backbone: str, stem: Stem) -> ResNet | VisionTransformer | EfficientNetLite0:
-    """An untrained network by name, whose stem is for photographs or for images of 32 pixels.
-
-    Raises `UsageError` for a name that is none.
+    Raises `UsageError` for an unknown name.
     """
-    if backbone in resnet.SHAPES:
-        return ResNet(resnet.SHAPES[backbone], stem)
-    if backbone in vision_transformer.SHAPES:
-        return VisionTransformer(vision_transformer.SHAPES[backbone], PATCH_SIZE[stem])
-    if backbone == "efficientnet_lite0":
-        net = EfficientNetLite0(stem_stride=2 if stem == "imagenet" else 1)
-        del net.classifier
-        return net
-    names = [*resnet.SHAPES, *vision_transformer.SHAPES, "efficientnet_lite0"]
-    raise UsageError(f"no backbone is called {backbone!r}; choose one of {', '.join(names)}")
+    names: list[str] = []
+    for found in iter_modules(backbones.__path__):
+        module: Any = import_module(f"{backbones.__name__}.{found.name}")
+        if backbone in module.SHAPES:
+            return module.build(backbone, stem)
+        names += module.SHAPES
+    raise UsageError(f"there is no backbone {backbone!r}; choose one of {', '.join(names)}")
 
 
 class ImageTower(nn.Module):
-    """A network of `build` behind ImageNet's normalisation.
+    """A backbone after ImageNet's pixel normalisation.
 
-    Raises `UsageError` for a name that is none.
+    Raises `UsageError` for an unknown name.
     """
 
     def __init__(self, backbone: str, stem: Stem) -> None:
         super().__init__()
         self.net = build(backbone, stem)
-        self.width = self.net.width
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        self.width = cast(int, self.net.width)
+        self.pixel_norm = PixelNorm(IMAGENET_MEAN, IMAGENET_STD)
 
     def normalise(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:
-        """`[B 3 H W]`, uint8 or floats in 0..1, to what the network reads."""
-        values = pixels if pixels.is_floating_point() else pixels.float() / 255
-        return (values - self.mean) / self.std
+        """`[B 3 H W]`, uint8 or float in 0..1, to what the backbone reads.
+
+        Bytes are made views first: an image has the same vector, to the last bit, as bytes and as floats.
+        """
+        return self.pixel_norm(pixels if pixels.is_floating_point() else pixels.float() / 255)
 
     def grid(self, pixels: Pixels) -> Float[Tensor, "B N D"]:
-        """`[B 3 H W]`, uint8 or floats in 0..1, to the grid before pooling, `[B N D]`."""
+        """`[B 3 H W]`, uint8 or float in 0..1, to the grid before pooling, `[B N D]`."""
         return self.net(self.normalise(pixels))
 
     def forward(self, pixels: Pixels) -> Float[Tensor, "B D"]:
@@ -77,7 +71,7 @@ class ImageTower(nn.Module):
 def each_view(
     net: Callable[[Tensor], Tensor], views: Shaped[Tensor, "V B *rest"], joint: bool
 ) -> Float[Tensor, "V B D"]:
-    """`[V B ...]` to `[V B D]`: each view on its own, or `joint`, all in one pass.
+    """`[V B ...]` to `[V B D]`, each view in a forward pass of its own or, if `joint`, all in one.
 
     The results differ where batch norm trains: its statistics are those of one view, or of all.
     """

@@ -1,47 +1,26 @@
-"""Blocks of attention and a small network, each around a residual connection."""
+"""A transformer: a stack of blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from typing import Literal, Protocol, cast, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from showtell.nn.attention import Attention, pick
-from showtell.nn.feedforward import MLP, Activation, LayerScale
+from showtell.nn.attention import KVCache
+from showtell.nn.blocks import PostNormBlock, PreNormBlock
+from showtell.nn.feedforward import Activation
+from showtell.nn.watch import layer_watcher
 from showtell.protocols import State
 
 Norm = Literal["pre", "post"]
-
-_watcher: ContextVar[list[Tensor] | None] = ContextVar("watcher", default=None)
-
-
-@contextmanager
-def watch_layers() -> Iterator[list[Tensor]]:
-    """Collect the tokens `[B N D]` that enter every block inside the `with`, in order, detached.
-
-    >>> import torch
-    >>> transformer = Transformer(8, 2, 2, 16, norm="pre")
-    >>> with watch_layers() as layers:
-    ...     _ = transformer(torch.zeros(1, 3, 8))
-    >>> [tuple(tokens.shape) for tokens in layers]
-    [(1, 3, 8), (1, 3, 8)]
-    """
-    layers: list[Tensor] = []
-    token = _watcher.set(layers)
-    try:
-        yield layers
-    finally:
-        _watcher.reset(token)
+Block = PreNormBlock | PostNormBlock
 
 
 @runtime_checkable
 class TransformerConfig(Protocol):
-    """What the config of a system says of its stack of blocks; frozen, so its fields are only read."""
+    """The fields of a system's config that describe its stack of blocks."""
 
     @property
     def width(self) -> int:
@@ -49,89 +28,27 @@ class TransformerConfig(Protocol):
 
     @property
     def depth(self) -> int:
-        """How many blocks."""
+        """Number of blocks."""
 
     @property
     def num_heads(self) -> int:
-        """Heads of attention in each block."""
+        """Attention heads per block."""
 
     @property
     def mlp_dim(self) -> int:
-        """Width inside each block's MLP."""
+        """Hidden width of each block's MLP."""
 
     @property
     def activation(self) -> Activation:
-        """What bends there."""
+        """The MLP's activation."""
 
     @property
     def eps(self) -> float:
         """Added to the variance by each norm."""
 
 
-class Block(nn.Module):
-    """One layer of a transformer.
-
-    Post: `y = norm(x + attention(x))`, `z = norm(y + mlp(y))` (Vaswani et al. 2017).
-    Pre: `y = x + attention(norm(x))`, `z = y + mlp(norm(y))` (Radford et al. 2019).
-    With `layer_scale`, a `LayerScale` beginning there stands before each sum.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        num_heads: int,
-        mlp_dim: int,
-        *,
-        norm: Norm,
-        activation: Activation = "gelu",
-        eps: float = 1e-5,
-        dropout: float = 0.0,
-        layer_scale: float | None = None,
-    ) -> None:
-        super().__init__()
-        self.pre = norm == "pre"
-        self.attention = Attention(width, num_heads)
-        self.attention_norm = nn.LayerNorm(width, eps)
-        self.mlp = MLP(width, mlp_dim, activation)
-        self.mlp_norm = nn.LayerNorm(width, eps)
-        self.attention_scale: nn.Module = nn.Identity()
-        self.mlp_scale: nn.Module = nn.Identity()
-        if layer_scale is not None:
-            self.attention_scale = LayerScale(width, layer_scale)
-            self.mlp_scale = LayerScale(width, layer_scale)
-        self.dropout = dropout
-
-    def forward(
-        self,
-        tokens: Float[Tensor, "B N D"],
-        mask: Bool[Tensor, "#B #H #N #N"] | None = None,
-        at: Int[Tensor, " B"] | None = None,
-    ) -> Float[Tensor, "B Q D"]:
-        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token a row, where `at [B]` says which."""
-        attended = self.attention(self._before(tokens), mask, at)
-        return self._around(tokens if at is None else pick(tokens, at, 1), attended)
-
-    def step(
-        self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
-    ) -> tuple[Float[Tensor, "B Q D"], State]:
-        """The next tokens `[B Q D]`, and what to remember of them."""
-        attended, past = self.attention.step(self._before(tokens), past, mask)
-        return self._around(tokens, attended), past
-
-    def _before(self, tokens: Tensor) -> Tensor:
-        return self.attention_norm(tokens) if self.pre else tokens
-
-    def _around(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        tokens = tokens + F.dropout(self.attention_scale(attended), self.dropout, self.training)
-        if not self.pre:
-            tokens = self.attention_norm(tokens)
-        inside = self.mlp_scale(self.mlp(self.mlp_norm(tokens) if self.pre else tokens))
-        tokens = tokens + F.dropout(inside, self.dropout, self.training)
-        return tokens if self.pre else self.mlp_norm(tokens)
-
-
 class Transformer(nn.Module):
-    """A stack of blocks; a pre-norm stack ends in a norm, as its residual stream has none."""
+    """`depth` blocks; a pre-norm stack ends in a norm, since its residual stream has none."""
 
     def __init__(
         self,
@@ -147,39 +64,30 @@ class Transformer(nn.Module):
         layer_scale: float | None = None,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            Block(
-                width,
-                num_heads,
-                mlp_dim,
-                norm=norm,
-                activation=activation,
-                eps=eps,
-                dropout=dropout,
-                layer_scale=layer_scale,
-            )
-            for _ in range(depth)
-        )
-        self.norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
+        sizes = (width, num_heads, mlp_dim, activation, eps, dropout)
+        if norm == "pre":
+            self.blocks = nn.ModuleList(PreNormBlock(*sizes, layer_scale) for _ in range(depth))
+            self.norm: nn.Module = nn.LayerNorm(width, eps)
+        elif norm == "post":
+            self.blocks = nn.ModuleList(PostNormBlock(*sizes) for _ in range(depth))
+            self.norm = nn.Identity()
+        else:
+            raise ValueError(f"norm is 'pre' or 'post', not {norm!r}")
 
     @classmethod
     def of(
-        cls,
-        config: TransformerConfig,
-        *,
-        norm: Norm,
-        dropout: float = 0.0,
-        layer_scale: float | None = None,
+        cls, config: TransformerConfig, *, norm: Norm, dropout: float = 0.0, layer_scale: float | None = None
     ) -> Transformer:
         """The stack that a system's config describes."""
+        c = config
         return cls(
-            config.width,
-            config.depth,
-            config.num_heads,
-            config.mlp_dim,
+            c.width,
+            c.depth,
+            c.num_heads,
+            c.mlp_dim,
             norm=norm,
-            activation=config.activation,
-            eps=config.eps,
+            activation=c.activation,
+            eps=c.eps,
             dropout=dropout,
             layer_scale=layer_scale,
         )
@@ -192,39 +100,46 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B Q D"]:
         """`[B N D]` to `[B N D]`; `mask` comes from `nn.mask.attention_mask`.
 
-        Where one token a row is all that is read, `at [B]`, the last block computes no other: `[B 1 D]`.
+        Where one token per row is all that is read, `at [B]`, the last block computes no other: `[B 1 D]`.
         """
         for i, block in enumerate(self.blocks, 1):
-            if (layers := _watcher.get()) is not None:
+            if (layers := layer_watcher.get()) is not None:
                 layers.append(tokens.detach())
-            tokens = block(tokens, mask, at if i == len(self.blocks) else None)
+            tokens = block(tokens, mask, at=at if i == len(self.blocks) else None)
         return self.norm(tokens)
 
     def empty_cache(self, batch: int) -> State:
-        """What `advance` remembers before the first token."""
-        return {
-            f"{name}.{i}": tensor
-            for i, block in enumerate(cast(Iterable[Block], self.blocks))
-            for name, tensor in block.attention.empty_cache(batch).items()
-        }
+        """The KV cache of all blocks before the first token, each tensor `[B H 0 D/H]`."""
+        blocks = cast(Iterable[Block], self.blocks)
+        return _to_state([block.attention.empty_cache(batch) for block in blocks])
 
     def step(
-        self, tokens: Float[Tensor, "B Q D"], past: State, mask: Bool[Tensor, "#B #H #Q #M"] | None = None
+        self,
+        tokens: Float[Tensor, "B Q D"],
+        state: State,
+        mask: Bool[Tensor, "#B #H #Q #M"] | None = None,
     ) -> tuple[Float[Tensor, "B Q D"], State]:
-        """The next tokens `[B Q D]` after the remembered ones, and what to remember next.
+        """The next tokens `[B Q D]` after the cached ones, and the longer cache.
 
-        A causal stack says so what `forward` says of the whole, at the price of the new tokens alone.
+        In a causal stack these are the tokens that `forward` computes for the whole text.
         """
-        now: State = {}
-        for i, block in enumerate(cast(Iterable[Block], self.blocks)):
-            mine = {name: past[f"{name}.{i}"] for name in ("keys", "values")}
-            tokens, mine = block.step(tokens, mine, mask)
-            now |= {f"{name}.{i}": tensor for name, tensor in mine.items()}
-        return self.norm(tokens), now
+        caches = [KVCache(state[f"keys.{i}"], state[f"values.{i}"]) for i in range(len(self.blocks))]
+        for block, cache in zip(self.blocks, caches, strict=True):
+            tokens = block(tokens, mask, cache)
+        return self.norm(tokens), _to_state(caches)
+
+
+def _to_state(caches: list[KVCache]) -> State:
+    state: State = {}
+    for i, cache in enumerate(caches):
+        assert cache.keys is not None
+        assert cache.values is not None
+        state |= {f"keys.{i}": cache.keys, f"values.{i}": cache.values}
+    return state
 
 
 def initialise(module: nn.Module) -> None:
-    """Weights of linear layers and embeddings from `N(0, 0.02^2)`, biases zero: give it to `Module.apply`.
+    """Weights of linear layers and embeddings from `N(0, 0.02^2)`, biases zero; for `Module.apply`.
 
     Source: Devlin et al. 2019 (BERT) and Radford et al. 2018 (GPT).
     """

@@ -29,6 +29,7 @@ from showtell.protocols import (
     HasTokenEmbeddings,
     ImageEncoder,
     MaskedLanguageModel,
+    SharedSpace,
     TextEncoder,
 )
 from showtell.tasks.caption import Caption, caption
@@ -106,7 +107,11 @@ class Model:
         self.require(ImageEncoder)
         size = self._sight.size
         pixels = np.stack(images) if len(images) else np.empty((0, size, size, 3), np.uint8)
-        encoded = self.system.encode_images(self._sight.batch(pixels).to(self.device))
+        batch = self._sight.batch(pixels).to(self.device)
+        if isinstance(self.system, SharedSpace) and not isinstance(self.system, Captioner):
+            pooled = self.system.image_vectors(batch).float().cpu()
+            return Encoded(pooled[:, None], pooled)  # nobody reads the other tokens
+        encoded = self.system.encode_images(batch)
         return Encoded(encoded.tokens.float().cpu(), encoded.pooled.float().cpu())
 
     @torch.no_grad()
@@ -118,7 +123,9 @@ class Model:
         self.require(TextEncoder)
         rows: dict[int, Tensor] = {}
         for places, batch in self.batches(texts):
-            vectors = self.system.encode_texts(batch).pooled.float().cpu()
+            shared = isinstance(self.system, SharedSpace)
+            vectors = self.system.text_vectors(batch) if shared else self.system.encode_texts(batch).pooled
+            vectors = vectors.float().cpu()
             rows.update(zip(places, vectors, strict=True))
         return torch.stack([rows[place] for place in range(len(texts))]) if rows else torch.empty(0, 0)
 

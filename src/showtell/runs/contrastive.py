@@ -157,7 +157,7 @@ def embed_split(system: TwoTowers, split: Split) -> tuple[Tensor, Tensor, Tensor
     device = next(cast(nn.Module, system).parameters()).device
     places = range(len(split.rows))
     images = [
-        system.encode_images(split.images(places[first : first + CHUNK]).to(device)).pooled
+        system.image_vectors(split.images(places[first : first + CHUNK]).to(device))
         for first in places[::CHUNK]
     ]
     captions = [(owner, ids) for owner, some in enumerate(split.captions) for ids in some]
@@ -165,6 +165,6 @@ def embed_split(system: TwoTowers, split: Split) -> tuple[Tensor, Tensor, Tensor
     texts = []
     for first in range(0, len(captions), CHUNK):
         ids, keep = pad([ids for _, ids in captions[first : first + CHUNK]])
-        texts.append(system.encode_texts(Batch(texts=TextBatch(ids, keep)).to(device)).pooled)
+        texts.append(system.text_vectors(Batch(texts=TextBatch(ids, keep)).to(device)))
     owner = torch.tensor([owner for owner, _ in captions])
     return torch.cat(images).float().cpu(), torch.cat(texts).float().cpu(), owner

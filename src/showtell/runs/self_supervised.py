@@ -20,7 +20,7 @@ from showtell.datasets.cache import pixel_preprocess
 from showtell.datasets.images import SMALL, Unlabelled, find_unlabelled, load_pixels
 from showtell.errors import UsageError
 from showtell.nn.backbones.resnet import Stem
-from showtell.nn.towers import PATCH_SIZE
+from showtell.nn.backbones.vit import PATCH_SIZE
 from showtell.runs.collapse_alarm import Alarm
 from showtell.runs.epochs import epochs
 from showtell.runs.execute import fit

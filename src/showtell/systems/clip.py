@@ -21,10 +21,12 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
-from showtell.nn.embed import TextEmbedding, normalise
+from showtell.nn.attention import pick
+from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
 from showtell.nn.patch_embedding import ImageEmbedding
+from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Step
@@ -72,16 +74,16 @@ class CLIPImageTower(nn.Module):
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         width = config.image.width
+        self.normalise = PixelNorm(config.mean, config.std)
         self.embed = ImageEmbedding(config.image_size, config.patch_size, width, bias=False)
         for name in ("class_token", "positions.table"):
             nn.init.normal_(self.embed.get_parameter(name), std=width**-0.5)
         self.norm = nn.LayerNorm(width, config.image.eps)
         self.transformer = Transformer.of(config.image, norm="pre")
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """`[B 3 H W]`, normalised, any size, to the [class] token, `[B 1 D]`."""
-        first = torch.zeros(len(pixels), dtype=torch.long, device=pixels.device)
-        return self.transformer(self.norm(self.embed(pixels)), at=first)
+    def forward(self, pixels: Tensor, at: Tensor | None = None) -> Tensor:
+        """Pixels `[B 3 H W]` of any size to `[B 1+N D]`, or to the tokens `at [B]` alone, `[B 1 D]`."""
+        return self.transformer(self.norm(self.embed(self.normalise(pixels))), at=at)
 
 
 class CLIP(TwoTowers):
@@ -103,23 +105,47 @@ class CLIP(TwoTowers):
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.apply(initialise)
 
+    @property
+    def logit_scale(self) -> Tensor:
+        """`1 / temperature`, a scalar."""
+        return self.log_logit_scale.exp()
+
     def encode_images(self, batch: Batch) -> Encoded:
-        """The images' [class] token, `[B 1 D]`, and that projected, of length 1, `[B width]`."""
-        pixels = normalise(batch.images.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
-        tokens = self.image(pixels)
-        return Encoded(tokens, F.normalize(self.project_image(tokens[:, 0]), dim=-1))
+        """[class] and patches `[B 1+N D]`, pooled as the projected [class], of length 1, `[B width]`."""
+        tokens = self.image(batch.images.pixels)
+        return Encoded(tokens, self._image_vector(tokens[:, 0]))
+
+    def image_vectors(self, batch: Batch) -> Tensor:
+        """The same pooled vectors `[B width]`; the last block computes the [class] token alone."""
+        first = torch.zeros(len(batch.images.pixels), dtype=torch.long, device=batch.images.pixels.device)
+        return self._image_vector(self.image(batch.images.pixels, first)[:, 0])
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """The texts' last real token, `[R 1 D]`, and that projected, of length 1, `[R width]`.
+        """All tokens `[R L D]`, pooled as the projected last real one, of length 1, `[R width]`.
 
-        Columns that are padding in every row are cut off first: the tower is causal, so that changes nothing.
+        `L` is the length of the longest text: columns of padding alone are dropped.
         """
+        ids, keep, mask, last = self._trimmed(batch)
+        tokens = self.text(self.embed(ids), mask)
+        return Encoded(tokens, self._text_vector(pick(tokens, last, 1)[:, 0]), keep)
+
+    def text_vectors(self, batch: Batch) -> Tensor:
+        """The same pooled vectors `[R width]`; the last block computes the last real token alone."""
+        ids, _, mask, last = self._trimmed(batch)
+        return self._text_vector(self.text(self.embed(ids), mask, last)[:, 0])
+
+    def _image_vector(self, token: Tensor) -> Tensor:
+        return F.normalize(self.project_image(token), dim=-1)
+
+    def _text_vector(self, token: Tensor) -> Tensor:
+        return F.normalize(self.project_text(token), dim=-1)
+
+    def _trimmed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """Ids and `keep` without columns of padding, their causal mask, and the place of each last token."""
         lengths = batch.texts.keep.sum(1)
         longest = int(lengths.max())
         ids, keep = batch.texts.ids[:, :longest], batch.texts.keep[:, :longest]
-        mask = attention_mask(keep, queries=longest, causal=True)
-        tokens = self.text(self.embed(ids), mask, lengths - 1)
-        return Encoded(tokens, F.normalize(self.project_text(tokens[:, 0]), dim=-1))
+        return ids, keep, attention_mask(keep, queries=longest, causal=True), lengths - 1
 
     def token_embeddings(self) -> Tensor:
         """`[V D]`."""
@@ -127,7 +153,7 @@ class CLIP(TwoTowers):
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """InfoNCE both ways."""
-        return {"contrast": symmetric_info_nce(images, texts, self.log_logit_scale.exp(), owner)}
+        return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.embed import normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.patch_embedding import ImageEmbedding
+from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded, Step
 
@@ -67,6 +67,7 @@ class DINOv2(nn.Module):
     def __init__(self, config: DINOv2Config) -> None:
         super().__init__()
         self.config = c = config
+        self.normalise = PixelNorm(c.mean, c.std)
         self.embed = ImageEmbedding(
             c.image_size,
             c.patch_size,
@@ -89,9 +90,7 @@ class DINOv2(nn.Module):
 
     def read(self, batch: Batch, masked: Tensor | None = None) -> Tensor:
         """All tokens `[B 1+R+N D]`; patches `masked [B N]` are hidden, as in the training of the backbone."""
-        c = self.config
-        dtype = self.embed.patches.project.weight.dtype
-        return self.transformer(self.embed(normalise(batch.images.pixels, c.mean, c.std, dtype), masked))
+        return self.transformer(self.embed(self.normalise(batch.images.pixels), masked))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.backbones.efficientnet import EfficientNetLite0
-from showtell.nn.embed import normalise
+from showtell.nn.pixels import PixelNorm
 from showtell.protocols import Encoded, Step
 
 
@@ -44,12 +44,12 @@ class EfficientNet(nn.Module):
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
         self.config = config
+        self.normalise = PixelNorm(config.mean, config.std)
         self.net = EfficientNetLite0()
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `[B H/32*W/32 1280]`, and its mean."""
-        dtype = self.net.classifier.weight.dtype
-        grid = self.net(normalise(batch.images.pixels, self.config.mean, self.config.std, dtype))
+        grid = self.net(self.normalise(batch.images.pixels))
         return Encoded(grid, grid.mean(1))
 
     def feature_layers(self) -> nn.Module:

@@ -78,11 +78,19 @@ class LiT(TwoTowers):
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.rates = {"text.": Rate(c.text_rate)}
 
+    @property
+    def logit_scale(self) -> Tensor:
+        """`1 / temperature`, a scalar."""
+        return self.log_logit_scale.exp()
+
     def encode_images(self, batch: Batch) -> Encoded:
-        """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
+        """The projected grid `[B N width]`, pooled as its projected mean, of length 1, `[B width]`."""
+        return Encoded(self.project_image(batch.images.features), self.image_vectors(batch))
+
+    def image_vectors(self, batch: Batch) -> Tensor:
+        """The same pooled vectors `[B width]`; the mean is projected, not each patch."""
         features = F.dropout(batch.images.features.mean(1), self.config.image_dropout, self.training)
-        pooled = F.normalize(self.project_image(features), dim=-1)
-        return Encoded(pooled[:, None], pooled)
+        return F.normalize(self.project_image(features), dim=-1)
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """The words `[R L D]`, their mean projected, of length 1, `[R width]`."""
@@ -97,7 +105,7 @@ class LiT(TwoTowers):
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """InfoNCE both ways."""
-        return {"contrast": symmetric_info_nce(images, texts, self.log_logit_scale.exp(), owner)}
+        return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

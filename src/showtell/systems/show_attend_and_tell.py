@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.attention import AdditiveAttention
+from showtell.nn.additive_attention import AdditiveAttention
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
 from showtell.protocols import Encoded, State, Step

@@ -22,8 +22,9 @@ from showtell.data.batch import Batch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention_pooling import AttentionPooling
-from showtell.nn.embed import TextEmbedding, normalise
+from showtell.nn.embed import TextEmbedding
 from showtell.nn.patch_embedding import ImageEmbedding
+from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.sigmoid import pairwise_sigmoid
 from showtell.protocols import Encoded, Step
@@ -72,6 +73,7 @@ class SigLIP(TwoTowers):
     def __init__(self, config: SigLIPConfig) -> None:
         super().__init__()
         self.config = c = config
+        self.normalise = PixelNorm(c.mean, c.std)
         self.embed_patches = ImageEmbedding(c.image_size, c.patch_size, c.image.width, class_token=False)
         self.image = Transformer.of(c.image, norm="pre")
         self.pool = AttentionPooling(
@@ -86,8 +88,7 @@ class SigLIP(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The images' patches `[B N D]`, pooled to length 1, `[B D]`; any size of image."""
-        pixels = normalise(batch.images.pixels, self.config.mean, self.config.std, self.log_logit_scale.dtype)
-        tokens = self.image(self.embed_patches(pixels))
+        tokens = self.image(self.embed_patches(self.normalise(batch.images.pixels)))
         return Encoded(tokens, F.normalize(self.pool(tokens), dim=-1))
 
     def encode_texts(self, batch: Batch) -> Encoded:
@@ -102,17 +103,22 @@ class SigLIP(TwoTowers):
         tokens = self.text(self.embed(ids))
         return Encoded(tokens, F.normalize(self.project_text(tokens[:, -1]), dim=-1), F.pad(keep, (0, room)))
 
+    @property
+    def logit_scale(self) -> Tensor:
+        """`1 / temperature`, a scalar."""
+        return self.log_logit_scale.exp()
+
     def token_embeddings(self) -> Tensor:
         """`[V D]`."""
         return self.embed.tokens.weight.detach()
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """What is compared: the pooled images `[B D]` and texts `[R D]`."""
-        return self.encode_images(batch).pooled, self.encode_texts(batch).pooled
+        """Image vectors `[B D]` and text vectors `[R D]`, in one group: every text has the same length."""
+        return self.image_vectors(batch), self.text_vectors(batch)
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
         """The sigmoid loss of every image with every text."""
-        return {"pairs": pairwise_sigmoid(images, texts, self.log_logit_scale.exp(), self.bias, owner)}
+        return {"pairs": pairwise_sigmoid(images, texts, self.logit_scale, self.bias, owner)}
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""

@@ -91,7 +91,7 @@ class SimMIM(nn.Module):
         """Normalised pixels `[B 3 H W]` with patches `masked [B N]` to what all mean, `[B N D]`."""
         patches = torch.where(masked[..., None], self.mask_token, self._net.patches(pixels))
         size = self._net.patches.patch_size
-        return self._net.among(patches, pixels.shape[2] // size, pixels.shape[3] // size)
+        return self._net.encode_patches(patches, pixels.shape[2] // size, pixels.shape[3] // size)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The mean absolute error of hidden pixels, normalised, in the first of `batch.images.views`."""

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.embed import normalise
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
 from showtell.nn.patch_embedding import ImageEmbedding
+from showtell.nn.pixels import PixelNorm
 from showtell.nn.positions import Positions
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded, Step
@@ -65,6 +65,7 @@ class ViTEncoder(nn.Module):
     def __init__(self, config: ViTEncoderConfig) -> None:
         super().__init__()
         self.config = c = config
+        self.normalise = PixelNorm(c.mean, c.std)
         self.embed = ImageEmbedding(c.image_size, c.patch_size, c.width, positions=c.positions)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
@@ -75,10 +76,8 @@ class ViTEncoder(nn.Module):
 
         Images of another size than the trained one get resized positions.
         """
-        c = self.config
-        dtype = self.embed.patches.project.weight.dtype
-        tokens = self.embed(normalise(batch.images.pixels, c.mean, c.std, dtype))
-        tokens = self.transformer(F.dropout(tokens, c.dropout, self.training))
+        tokens = self.embed(self.normalise(batch.images.pixels))
+        tokens = self.transformer(F.dropout(tokens, self.config.dropout, self.training))
         return Encoded(tokens, self.pooler(tokens[:, 0]))
 
 

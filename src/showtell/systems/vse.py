@@ -76,9 +76,12 @@ class VSE(TwoTowers):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The projected mean of the grid, of length 1: one token, `[B 1 width]`."""
-        pooled = F.normalize(self.image(batch.images.features.mean(1)), dim=-1)
-        return Encoded(pooled[:, None], pooled)
+        """The projected grid `[B N width]`, pooled as its projected mean, of length 1, `[B width]`."""
+        return Encoded(self.image(batch.images.features), self.image_vectors(batch))
+
+    def image_vectors(self, batch: Batch) -> Tensor:
+        """The same pooled vectors `[B width]`; the mean is projected, not each patch."""
+        return F.normalize(self.image(batch.images.features.mean(1)), dim=-1)
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """The states after each word `[R L width]`, pooled as the last one, of length 1."""

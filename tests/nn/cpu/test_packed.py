@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
-from showtell.nn.attention import watch_attention
 from showtell.nn.cpu.packed import FUSED, PackedLinear, PackedMLP, pack
 from showtell.nn.feedforward import ACTIVATIONS, MLP
+from showtell.nn.watch import watch_attention
+from showtell.protocols import Encoded
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
@@ -47,10 +48,12 @@ def towers():
         (clip, lambda s: s.encode_images(batch)),
         (clip, lambda s: s.encode_texts(batch)),
         (bert, lambda s: s.encode_texts(batch)),
+        (clip, lambda s: Encoded(s.image_vectors(batch)[:, None], s.image_vectors(batch))),
+        (clip, lambda s: Encoded(s.text_vectors(batch)[:, None], s.text_vectors(batch))),
     ]
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("which", range(5))
 def test_towers_keep_their_vectors_their_names_and_their_gradients(which):
     system, embed = towers()[which]
     plain = copy.deepcopy(system).eval()
@@ -91,7 +94,10 @@ def test_attention_can_still_be_watched():
     pack(system.eval())
     with torch.no_grad(), watch_attention() as maps:
         embed(system)
-    assert [m.shape for m in maps] == [(3, 3, 10, 10), (3, 3, 1, 10)]
+    assert [m.shape for m in maps] == [(3, 3, 10, 10), (3, 3, 10, 10)]
+    with torch.no_grad(), watch_attention() as maps:
+        towers()[3][1](system)  # the vectors alone: the last block computes one token
+    assert [m.shape for m in maps] == [(3, 3, 10, 10), (3, 3, 1, 10)] * 2
 
 
 def test_double_and_half_stay_plain():

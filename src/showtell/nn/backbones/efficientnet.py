@@ -1,4 +1,4 @@
-"""Convolutional networks that turn an image into a grid of features."""
+"""EfficientNet-Lite0, a convolutional backbone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# (repeats, kernel, stride, expansion, width) of each stage.
+from showtell.nn.backbones.resnet import Stem
+
+# (depth, kernel, stride, expansion, width) of each stage.
 # Source: Tan & Le 2019, "EfficientNet", table 1, with the stem and head of the B0 width.
 B0_STAGES = (
     (1, 3, 1, 1, 16),
@@ -20,9 +22,9 @@ B0_STAGES = (
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: the odd pixel goes right and below.
+    """A convolution with TensorFlow's "same" padding: the odd pixel goes right and below.
 
-    The lite weights were trained so. Padding evenly shifts every strided grid by a pixel: the mean
+    The lite weights were trained with it. Even padding shifts every strided grid by a pixel: the mean
     top-1 probability over 256 photographs falls from 0.36 to 0.31.
     """
 
@@ -38,7 +40,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow again; add the input where shapes allow.
+    """1 x 1 expansion, depthwise convolution, 1 x 1 projection; residual where the shapes agree.
 
     Source: Sandler et al. 2018, "MobileNetV2", section 3.3.
     """
@@ -70,7 +72,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-B0 for small machines: no squeeze-and-excitation, ReLU6 for Swish.
+    """EfficientNet-B0 without squeeze-and-excitation, with ReLU6 for Swish.
 
     Source: Tan & Le 2019, and the "lite" variants of the TensorFlow TPU repository (2020).
     """
@@ -100,9 +102,21 @@ class EfficientNetLite0(nn.Module):
         self.classifier = nn.Linear(self.width, self.num_classes)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N 1280"]:
-        """`[B 3 H W]`, normalised, to the grid before pooling, `[B N 1280]`; `N` is `H/32 * W/32`."""
+        """Normalised `[B 3 H W]` to the grid before pooling, `[B N 1280]`; `N` is `H/32 * W/32`."""
         return self.head(self.blocks(self.stem(pixels))).flatten(2).transpose(1, 2)
 
     def classify(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1000"]:
         """ImageNet logits, `[B 1000]`."""
         return self.classifier(self(pixels).mean(1))
+
+
+SHAPES = {"efficientnet_lite0": B0_STAGES}
+
+
+def build(name: str, stem: Stem) -> EfficientNetLite0:
+    """The untrained network without its classifier."""
+    if name not in SHAPES:
+        raise KeyError(name)
+    net = EfficientNetLite0(stem_stride=2 if stem == "imagenet" else 1)
+    del net.classifier
+    return net

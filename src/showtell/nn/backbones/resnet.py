@@ -1,4 +1,4 @@
-"""Residual networks, for photographs and for images of 32 pixels."""
+"""Residual networks (ResNet), for photographs and for images of 32 pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Stem = Literal["imagenet", "cifar"]
 
 @dataclass(frozen=True)
 class ResNetShape:
-    """How many blocks of what kind and width each stage has."""
+    """Depth and width of each stage, and the kind of block."""
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -33,7 +33,7 @@ SHAPES = {
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm, and ReLU unless the block adds its input first."""
+    """Convolution, batch norm and, if `relu`, ReLU."""
 
     def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1, relu: bool = True) -> None:
         layers = [
@@ -45,9 +45,9 @@ class ConvNorm(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + f(x)), f two convolutions of 3 x 3, or 1 x 1, 3 x 3, 1 x 1 with a narrow middle.
+    """`relu(x + f(x))`, `f` two 3 x 3 convolutions or, in a bottleneck, 1 x 1, 3 x 3, 1 x 1.
 
-    A bottleneck strides in its middle (ResNet "v1.5"), the block as a whole where the stage begins.
+    A bottleneck has its stride in the 3 x 3 convolution (ResNet "v1.5").
     Source: He et al. 2016, figures 2 and 5.
     """
 
@@ -74,10 +74,10 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem and stages; the grid before pooling.
+    """Stem and stages, without pooling and classifier.
 
-    The ImageNet stem takes a quarter of each side away before the first stage (7 x 7 with stride 2, then
-    maximum over 3 x 3), the CIFAR stem nothing (3 x 3): small images keep their detail.
+    The ImageNet stem (7 x 7 with stride 2, then 3 x 3 max pooling) divides each side by 4 before the first
+    stage; the CIFAR stem (3 x 3) keeps the detail of small images.
     Source: He et al. 2016; the CIFAR stem is that of SimCLR (Chen et al. 2020, appendix B.9).
     """
 
@@ -100,7 +100,7 @@ class ResNet(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Each block begins as the identity: its last gain is zero.
+        """Each block starts as the identity: the gain of its last batch norm is zero.
 
         Source: He et al. 2015, "Delving deep into rectifiers"; Goyal et al. 2017, section 5.1.
         """
@@ -112,10 +112,15 @@ class ResNet(nn.Module):
                 nn.init.zeros_(module.layers[-1].get_parameter("1.weight"))
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
-        """`[B 3 H W]`, normalised, to the grid before pooling, `[B N D]`.
+        """Normalised `[B 3 H W]` to the grid before pooling, `[B N D]`.
 
         `N` is `H/32 * W/32` after the ImageNet stem, `H/8 * W/8` after the CIFAR stem.
         """
-        # Channels last, which every layer keeps: a processor's convolutions then need not reorder.
+        # Channels last, which every layer keeps: convolutions on a CPU then need not reorder.
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         return self.stages(self.stem(pixels)).flatten(2).transpose(1, 2)
+
+
+def build(name: str, stem: Stem) -> ResNet:
+    """The untrained network of a shape."""
+    return ResNet(SHAPES[name], stem)

@@ -1,4 +1,4 @@
-"""A transformer over the patches of an image, for images of any size."""
+"""ViT backbones for images of any size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from showtell.nn.embed import PatchEmbedding
+from showtell.nn.backbones.resnet import Stem
+from showtell.nn.patch_embedding import PatchEmbedding
 from showtell.nn.positions import sine_2d
 from showtell.nn.transformer import Transformer, initialise
 
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """How wide and how deep; the network inside a block is four times as wide."""
+    """Width, depth and heads; the MLP is four times as wide."""
 
     width: int
     depth: int
@@ -27,13 +28,15 @@ SHAPES = {
     "vit_small": TransformerShape(384, 12, 6),
     "vit_base": TransformerShape(768, 12, 12),
 }
+PATCH_SIZE = {"imagenet": 16, "cifar": 4}
+"""Pixels per side of a patch, by stem."""
 
 
 class VisionTransformer(nn.Module):
-    """Patches, waves for their places, blocks with the norm before; no [class] token, the mean stands for it.
+    """Patches, sine positions, pre-norm blocks; no [class] token, the mean replaces it.
 
-    Source: Dosovitskiy et al. 2021, figure 1; fixed waves as in Chen, Xie & He 2021, "An empirical study of
-    training self-supervised vision transformers", section 4.1.
+    Source: Dosovitskiy et al. 2021, figure 1; fixed sine positions as in Chen, Xie & He 2021, "An empirical
+    study of training self-supervised vision transformers", section 4.1.
     """
 
     def __init__(self, shape: TransformerShape, patch_size: int) -> None:
@@ -45,11 +48,18 @@ class VisionTransformer(nn.Module):
         )
         self.apply(initialise)
 
-    def among(self, patches: Float[Tensor, "B N D"], rows: int, columns: int) -> Float[Tensor, "B N D"]:
-        """Embedded patches of a `rows` by `columns` grid to what they mean among each other."""
+    def encode_patches(
+        self, patches: Float[Tensor, "B N D"], rows: int, columns: int
+    ) -> Float[Tensor, "B N D"]:
+        """Embedded patches of a `rows` by `columns` grid, through positions and blocks."""
         return self.transformer(patches + sine_2d(rows, columns, self.width).to(patches))
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
-        """`[B 3 H W]`, normalised, to one token a patch; a last incomplete patch is left out."""
+        """Normalised `[B 3 H W]` to one token per patch; incomplete patches are dropped."""
         size = self.patches.patch_size
-        return self.among(self.patches(pixels), pixels.shape[2] // size, pixels.shape[3] // size)
+        return self.encode_patches(self.patches(pixels), pixels.shape[2] // size, pixels.shape[3] // size)
+
+
+def build(name: str, stem: Stem) -> VisionTransformer:
+    """The untrained network of a shape; the stem decides its patch size."""
+    return VisionTransformer(SHAPES[name], PATCH_SIZE[stem])

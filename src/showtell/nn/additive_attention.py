@@ -1,0 +1,35 @@
+"""Additive attention, scored by a small network."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from showtell.nn.watch import attention_watcher
+
+
+class AdditiveAttention(nn.Module):
+    """`e_i = v . tanh(W a_i + U h)`, `alpha = softmax(e)`, `z = sum_i alpha_i a_i`.
+
+    Source: Bahdanau et al. 2015, appendix A.1.2; Xu et al. 2015, equations 4 to 6.
+    """
+
+    def __init__(self, token_width: int, query_width: int, width: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(token_width, width)
+        self.query = nn.Linear(query_width, width, bias=False)
+        self.score = nn.Linear(width, 1, bias=False)
+
+    def keys(self, tokens: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B N A"]:
+        """Keys of the tokens, computed once for all queries."""
+        return self.key(tokens)
+
+    def forward(
+        self, query: Float[Tensor, "B K Q"], keys: Float[Tensor, "B 1 N A"], values: Float[Tensor, "B N D"]
+    ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K N"]]:
+        """Averages `[B K D]` and weights `[B K N]` of `K` queries per image, over its keys and values."""
+        scores = self.score((keys + self.query(query).unsqueeze(-2)).tanh_()).squeeze(-1)
+        weights = scores.softmax(-1)
+        if (maps := attention_watcher.get()) is not None:
+            maps.append(weights.detach())
+        return weights @ values, weights

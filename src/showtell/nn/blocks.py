@@ -1,0 +1,124 @@
+"""Transformer blocks: attention, then an MLP, each around a residual connection."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from showtell.nn.attention import Attention, KVCache, pick
+from showtell.nn.feedforward import MLP, Activation, LayerScale
+
+
+class PreNormBlock(nn.Module):
+    """`y = x + attention(norm(x))`, `z = y + mlp(norm(y))`; with `layer_scale`, each branch is scaled first.
+
+    Source: Radford et al. 2019, section 2.3; Touvron et al. 2021, "Going deeper with Image Transformers".
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_dim: int,
+        activation: Activation = "gelu",
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width, mlp_dim, activation)
+        self.mlp_norm = nn.LayerNorm(width, eps)
+        self.attention_scale = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
+        self.mlp_scale = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #M"] | None = None,
+        cache: KVCache | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
+        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token per row, where `at [B]` says which."""
+        attended = self.attention(self.attention_norm(x), mask=mask, cache=cache, at=at)
+        x = (x if at is None else pick(x, at, 1)) + self.dropout(self.attention_scale(attended))
+        return x + self.dropout(self.mlp_scale(self.mlp(self.mlp_norm(x))))
+
+
+class PostNormBlock(nn.Module):
+    """`y = norm(x + attention(x))`, `z = norm(y + mlp(y))`.
+
+    Source: Vaswani et al. 2017, section 3.1 (encoder); Devlin et al. 2019.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_dim: int,
+        activation: Activation = "gelu",
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width, mlp_dim, activation)
+        self.mlp_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #M"] | None = None,
+        cache: KVCache | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
+        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token per row, where `at [B]` says which."""
+        attended = self.attention(x, mask=mask, cache=cache, at=at)
+        x = self.attention_norm((x if at is None else pick(x, at, 1)) + self.dropout(attended))
+        return self.mlp_norm(x + self.dropout(self.mlp(x)))
+
+
+class CrossBlock(nn.Module):
+    """`u = norm(x + attention(x))`, `v = norm(u + attention(u, context))`, `z = norm(v + mlp(v))`.
+
+    A decoder's block with a causal mask, a fusion encoder's without; the context may have another width.
+    Source: Vaswani et al. 2017, figure 1 (decoder).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_dim: int,
+        context_width: int,
+        activation: Activation = "gelu",
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.cross_attention = Attention(width, num_heads, context_width)
+        self.cross_attention_norm = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width, mlp_dim, activation)
+        self.mlp_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        context: Float[Tensor, "B M C"] | None = None,
+        mask: Bool[Tensor, "#B #H #N #K"] | None = None,
+        context_mask: Bool[Tensor, "#B #H #N #M"] | None = None,
+        cache: KVCache | None = None,
+        context_cache: KVCache | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """`[B N D]` to `[B N D]`; the context `[B M C]` may be left out once `context_cache` is filled."""
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask=mask, cache=cache)))
+        crossed = self.cross_attention(x, context, context_mask, context_cache)
+        x = self.cross_attention_norm(x + self.dropout(crossed))
+        return self.mlp_norm(x + self.dropout(self.mlp(x)))
