@@ -22,9 +22,9 @@ from showtell.data.batch import Batch
 from showtell.data.images import augment
 from showtell.errors import UsageError
 from showtell.nn.backbones.resnet import Stem
-from showtell.nn.backbones.vit import SHAPES, VisionTransformer
+from showtell.nn.backbones.vit import PATCH_SIZE, SHAPES, VisionTransformer
 from showtell.nn.pool import mean_token
-from showtell.nn.towers import PATCH_SIZE, ImageTower
+from showtell.nn.towers import ImageTower
 from showtell.objectives.masked_pixels import mask_patches, masked_pixels, normalise_patches
 from showtell.protocols import Encoded, Step
 
