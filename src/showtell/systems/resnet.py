@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.backbones.resnet import ResNet, ResNetShape, Stem
-from showtell.nn.embed import normalise
+from showtell.nn.pixels import PixelNorm
 from showtell.protocols import Encoded, Step
 
 
@@ -52,12 +52,12 @@ class ResNetEncoder(nn.Module):
     def __init__(self, config: ResNetEncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.normalise = PixelNorm(config.mean, config.std)
         self.net = ResNet(config.shape, config.stem)
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `tokens [B N D]` row by row, and its mean; images of any size."""
-        dtype = next(self.parameters()).dtype
-        grid = self.net(normalise(batch.images.pixels, self.config.mean, self.config.std, dtype))
+        grid = self.net(self.normalise(batch.images.pixels))
         return Encoded(grid, grid.mean(1))
 
     def feature_layers(self) -> nn.Module:
