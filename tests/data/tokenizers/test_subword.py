@@ -430,3 +430,8 @@ def test_an_id_outside_the_vocabulary_is_refused(trained) -> None:
             with pytest.raises(ValueError, match="ids run from 0"):
                 tokenizer.decode([wrong])
         assert tokenizer.decode([]) == ""
+
+
+def test_an_unknown_family_is_named() -> None:
+    with pytest.raises(UserError, match="no family of tokenizers 'berd', only bert, roberta"):
+        SubwordTokenizer.train(["low lower"], "bpe", 300, "berd")

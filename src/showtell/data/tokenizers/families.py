@@ -1,28 +1,40 @@
-"""The special tokens of each family of models, and the text that comes before them."""
+"""Families of tokenizers: their special tokens, where these stand around a text, and how text is split."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-Name = Literal["bert", "roberta", "clip", "gpt2", "siglip"]
+Name = str
+"""The name of a family, a key of `FAMILIES`."""
+Token = tuple[str, int]
+"""A special token and its id."""
 
-# What CLIP takes for a word: a special token, a contraction, letters, one digit, or the rest.
+# CLIP's pattern for a word: a special token, a contraction, letters, one digit, or the rest.
 CLIP_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-END_OF_WORD = "</w>"
 
 
 @dataclass(frozen=True)
 class Family:
-    """What a family calls its special tokens; one token may have several roles."""
+    """Special tokens, of which one may have several roles, and what is special about the text between."""
 
     start: str
     end: str
     unknown: str
     pad: str | None = None
     mask: str | None = None
+    around: Callable[[Token, Token, bool], Any] | None = None
+    """The post-processor that puts start and end around a text, given these and whether a space is put before
+    a text; None where nothing stands around it."""
+    merges: bool = False
+    """Whether `vocab.json` with `merges.txt` is how this family was saved before `tokenizer.json`."""
+    word_end: str = ""
+    """What marks the last byte pair of a word; the text is then lower case and its spaces are dropped."""
+    mask_takes_space: bool = False
+    """Whether the mask swallows the space before it, as the word that it stands for would have."""
 
     @property
     def tokens(self) -> list[str]:
@@ -30,19 +42,50 @@ class Family:
         names = (self.pad, self.unknown, self.start, self.end, self.mask)
         return list(dict.fromkeys(name for name in names if name is not None))
 
+    def byte_level(self, *, add_prefix_space: bool = False) -> Tokenizer:
+        """The family's tokenizer of byte pairs, without a vocabulary yet."""
+        return lower_byte_level() if self.word_end else byte_level(add_prefix_space=add_prefix_space)
 
-# A vocabulary is of the first family whose names are all special in it: GPT-2's one is CLIP's too.
+
 FAMILIES: dict[Name, Family] = {
-    "bert": Family("[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"),
-    "roberta": Family("<s>", "</s>", "<unk>", "<pad>", "<mask>"),
-    "clip": Family("<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
-    "gpt2": Family("<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
-    "siglip": Family("</s>", "</s>", "<unk>", "</s>"),
+    "bert": Family(
+        *("[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"),
+        around=lambda start, end, space: processors.BertProcessing(end, start),
+    ),
+    "roberta": Family(
+        *("<s>", "</s>", "<unk>", "<pad>", "<mask>"),
+        around=lambda start, end, space: processors.RobertaProcessing(end, start, add_prefix_space=space),
+        merges=True,
+        mask_takes_space=True,
+    ),
+    "clip": Family(
+        *("<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
+        around=lambda start, end, space: processors.RobertaProcessing(
+            end, start, trim_offsets=False, add_prefix_space=space
+        ),
+        merges=True,
+        word_end="</w>",
+    ),
+    "gpt2": Family("<|endoftext|>", "<|endoftext|>", "<|endoftext|>", merges=True),
+    "siglip": Family(
+        *("</s>", "</s>", "<unk>", "</s>"),
+        around=lambda start, end, space: processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end]),
+    ),
 }
 
 
+def family_of(tokens: Collection[str]) -> Name | None:
+    """The family whose special tokens are all among `tokens`; of several, the one with the most.
+
+    >>> family_of(["<|endoftext|>", "a"]), family_of(["<|endoftext|>", "<|startoftext|>"]), family_of(["a"])
+    ('gpt2', 'clip', None)
+    """
+    fitting = [name for name, family in FAMILIES.items() if {*family.tokens} <= {*tokens}]
+    return max(fitting, key=lambda name: len(FAMILIES[name].tokens), default=None)
+
+
 def uncased(lowercase: bool = True, *, chinese: bool = True, strip_accents: bool | None = None) -> Tokenizer:
-    """BERT's text: lower case, no accents, split at spaces and punctuation; no vocabulary yet."""
+    """BERT's text rules: lower case, no accents, split at spaces and punctuation; no vocabulary yet."""
     tokenizer = Tokenizer(models.WordPiece())
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=chinese, strip_accents=strip_accents, lowercase=lowercase
@@ -53,7 +96,7 @@ def uncased(lowercase: bool = True, *, chinese: bool = True, strip_accents: bool
 
 
 def byte_level(*, add_prefix_space: bool = False) -> Tokenizer:
-    """GPT-2's text: bytes, a space belongs to the word after it; no vocabulary yet."""
+    """GPT-2's text rules: bytes, a space belongs to the word after it; no vocabulary yet."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
@@ -61,7 +104,7 @@ def byte_level(*, add_prefix_space: bool = False) -> Tokenizer:
 
 
 def lower_byte_level() -> Tokenizer:
-    """CLIP's text: lower-case bytes, spaces dropped, a word's end marked `</w>`; no vocabulary yet."""
+    """CLIP's text rules: lower-case bytes, spaces dropped, a word's end marked `</w>`; no vocabulary yet."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -86,28 +129,17 @@ def characters() -> Tokenizer:
 
 
 def add_special_tokens(tokenizer: Tokenizer, name: Name, *, add_prefix_space: bool = False) -> None:
-    """Give the family's tokens their roles.
-
-    A text stands between start and end, GPT-2's between nothing, SigLIP's before its end. A name that the
-    vocabulary lacks is added behind it.
-    """
+    """Give the family's tokens their roles; one that the vocabulary lacks is added at its end."""
     family = FAMILIES[name]
-    # RoBERTa's mask eats the space before it, as the word that it hides would have.
     tokenizer.add_special_tokens(
         [
             AddedToken(
-                token, special=True, normalized=False, lstrip=name == "roberta" and token == family.mask
+                token, special=True, normalized=False, lstrip=family.mask_takes_space and token == family.mask
             )
             for token in family.tokens
         ]
     )
     ids = tokenizer.get_vocab(with_added_tokens=True)
-    start, end = (family.start, ids[family.start]), (family.end, ids[family.end])
-    if name == "bert":
-        tokenizer.post_processor = processors.BertProcessing(end, start)
-    elif name == "siglip":
-        tokenizer.post_processor = processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end])
-    elif name != "gpt2":
-        tokenizer.post_processor = processors.RobertaProcessing(
-            end, start, trim_offsets=name == "roberta", add_prefix_space=add_prefix_space
-        )
+    if family.around is not None:
+        start, end = (family.start, ids[family.start]), (family.end, ids[family.end])
+        tokenizer.post_processor = family.around(start, end, add_prefix_space)

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models
 
 from showtell.data.json import read_object
 from showtell.data.tokenizers import families
-from showtell.data.tokenizers.families import END_OF_WORD, FAMILIES, Name
+from showtell.data.tokenizers.families import FAMILIES, family_of
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
@@ -58,17 +58,16 @@ def _byte_pairs(file: Path, merges_file: Path, settings: dict[str, Any]) -> Toke
     merges: list[Any] = [tuple(line.split(" ")) for line in _read(merges_file).split("\n") if line]
     if merges and merges[0][0].startswith("#version"):
         del merges[0]
-    order: tuple[Name, ...] = ("roberta", "clip", "gpt2")
-    family: Name = next((name for name in order if vocab.keys() >= {*FAMILIES[name].tokens}), "gpt2")
+    found = family_of(vocab)
+    name = found if found and FAMILIES[found].merges else "gpt2"
+    family = FAMILIES[name]
     add_prefix_space = settings.get("add_prefix_space", False)
-    if family == "clip":
-        tokenizer = families.lower_byte_level()
-        unknown = FAMILIES[family].unknown
-        tokenizer.model = models.BPE(vocab, merges, unk_token=unknown, end_of_word_suffix=END_OF_WORD)
-    else:
-        tokenizer = families.byte_level(add_prefix_space=add_prefix_space)
-        tokenizer.model = models.BPE(vocab, merges)
-    families.add_special_tokens(tokenizer, family, add_prefix_space=add_prefix_space)
+    tokenizer = family.byte_level(add_prefix_space=add_prefix_space)
+    marked: dict[str, Any] = {}
+    if family.word_end:
+        marked = {"unk_token": family.unknown, "end_of_word_suffix": family.word_end}
+    tokenizer.model = models.BPE(vocab, merges, **marked)
+    families.add_special_tokens(tokenizer, name, add_prefix_space=add_prefix_space)
     return tokenizer
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from tokenizers import Encoding, Tokenizer
 
 from showtell.data.tokenizers import training
-from showtell.data.tokenizers.families import FAMILIES, Name
+from showtell.data.tokenizers.families import FAMILIES, Name, family_of
 from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
 
@@ -36,7 +36,7 @@ class SubwordTokenizer:
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         named = {t.content: i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special}
-        found = next((name for name, family in FAMILIES.items() if named.keys() >= {*family.tokens}), None)
+        found = family_of(named)
         if found is None:
             raise ValueError(
                 f"its special tokens ({', '.join(named) or 'none'}) are not those of {', '.join(FAMILIES)}"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from showtell.data.tokenizers import families
-from showtell.data.tokenizers.families import END_OF_WORD, FAMILIES, Name
+from showtell.data.tokenizers.families import FAMILIES, Name
 from showtell.data.tokenizers.wellformed import wellformed
 from showtell.data.tokenizers.wordpiece import CONTINUES, learn_pieces
 from showtell.errors import UsageError, UserError
@@ -32,9 +32,11 @@ def train(texts: Iterable[str], kind: Kind, vocab_size: int, family: Name) -> To
 
     Raises `UserError` for texts without a word, `UsageError` for a `vocab_size` too small for the kind.
     """
+    if family not in FAMILIES:
+        raise UsageError(f"there is no family of tokenizers {family!r}, only {', '.join(FAMILIES)}")
     special = FAMILIES[family].tokens
     room = vocab_size - len(special)
-    at_least = {"bpe": 512 if family == "clip" else 256}.get(kind, 1)
+    at_least = {"bpe": 512 if FAMILIES[family].word_end else 256}.get(kind, 1)
     if room < at_least:
         raise UsageError(
             f"a vocabulary of {vocab_size} is too small: {kind} needs {at_least + len(special)} or more"
@@ -98,12 +100,11 @@ def _wordpiece(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
 
 def _bpe(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     """All bytes, then the merges of the most frequent pair. Source: Sennrich et al. 2016, section 3.2."""
-    clip = family == "clip"
-    make = families.lower_byte_level if clip else families.byte_level
+    own = FAMILIES[family]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    ends = [byte + END_OF_WORD for byte in alphabet] if clip else []
-    marked: dict[str, Any] = {"end_of_word_suffix": END_OF_WORD} if clip else {}
-    learning = make()
+    ends = [byte + own.word_end for byte in alphabet] if own.word_end else []
+    marked: dict[str, Any] = {"end_of_word_suffix": own.word_end} if own.word_end else {}
+    learning = own.byte_level()
     # `ends` are special to the trainer alone: else a byte that ends no word has none, and equal counts are
     # decided by the order in which the library's threads meet the words.
     trainer = trainers.BpeTrainer(
@@ -117,9 +118,9 @@ def _bpe(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     learning.train_from_iterator(texts, trainer)
     merges = [(left, right) for left, right in json.loads(learning.to_str())["model"]["merges"]]
     vocab = _vocab(family, [*alphabet, *ends, *(left + right for left, right in merges)])
-    if clip:
-        marked["unk_token"] = FAMILIES[family].unknown
-    tokenizer = make()
+    if own.word_end:
+        marked["unk_token"] = own.unknown
+    tokenizer = own.byte_level()
     tokenizer.model = models.BPE(vocab, merges, **marked)
     return tokenizer
 
