@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.images.decode import find_images, load_image
+from showtell.data.images.decode import load_image
+from showtell.data.images.files import find_images
 from showtell.data.images.resize import squash
 from showtell.hub.backbones import Backbone, load_backbone
 from showtell.library.index import index

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from showtell.data.captions.entry import Entry, Problem
 from showtell.data.captions.read import read_captions
-from showtell.data.images.content import read_content
-from showtell.data.images.decode import ImageError, decode_image, is_image_name
+from showtell.data.images.decode import ImageError, decode_image
+from showtell.data.images.files import is_image_name, read_content
 from showtell.data.prefetch import prefetch
 from showtell.wording import counted
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.images.content import read_content
 from showtell.data.images.decode import ImageError, decode_image
+from showtell.data.images.files import read_content
 from showtell.data.images.resize import squash
 from showtell.data.prefetch import prefetch
 

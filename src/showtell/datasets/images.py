@@ -9,7 +9,8 @@ from statistics import median
 
 import numpy as np
 
-from showtell.data.images.decode import ImageError, find_images, load_image
+from showtell.data.images.decode import ImageError, load_image
+from showtell.data.images.files import find_images
 from showtell.datasets.cache import Pixels, pixel_cache, tell_skipped
 from showtell.errors import UserError
 from showtell.progress import progress_lines

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch, Targets
-from showtell.data.images.random_crop import crops
+from showtell.data.images.augment import random_crops
 from showtell.data.labels.images import Labelled
 from showtell.data.sampler import Sampler
 from showtell.errors import UsageError
@@ -105,7 +105,7 @@ def finetune(
 
         def load_batch(index: int) -> Batch:
             chosen = learned[sampler(index)]
-            cut = crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
+            cut = random_crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
             return Batch(ImageBatch(pixels=cut), targets=Targets(labels=truth[chosen]))
 
         train(system, load_batch, config, Path(folder) / "run", finish=lambda _: None, device=model.device)

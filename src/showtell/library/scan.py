@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from showtell.data.images.content import read_content
-from showtell.data.images.decode import decode_image, find_images
+from showtell.data.images.decode import decode_image
+from showtell.data.images.files import find_images, read_content
 from showtell.data.images.resize import thumbnail
 from showtell.library.encoder import LibraryEncoder
 from showtell.library.rows import Content, File

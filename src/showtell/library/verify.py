@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from showtell.data.images.content import read_content
 from showtell.data.images.decode import ImageError
+from showtell.data.images.files import read_content
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
 from showtell.library.manifest import VectorSet

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.images.decode import ImageError, find_images
+from showtell.data.images.decode import ImageError
+from showtell.data.images.files import find_images
 from showtell.data.prefetch import prefetch
 from showtell.pipelines.model import Model
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from showtell.checkpoint.card import model_card
 from showtell.checkpoint.save_load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch, Targets
-from showtell.data.images.random_crop import crops
+from showtell.data.images.augment import random_crops
 from showtell.data.sampler import Sampler
 from showtell.datasets.cache import pixel_preprocess
 from showtell.datasets.labelled_images import LabelledImages, LabelledPixels, find_labelled, load_labelled
@@ -60,7 +60,7 @@ class ClassificationRun:
 
         def load_batch(index: int) -> Batch:
             chosen = sampler(index)
-            cut = crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
+            cut = random_crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
             return Batch(ImageBatch(pixels=cut), targets=Targets(labels=training.labels[chosen].to(device)))
 
         reached = fit(

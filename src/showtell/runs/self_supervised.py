@@ -13,8 +13,7 @@ from torch import nn
 from showtell.checkpoint.card import model_card
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images import augment
-from showtell.data.images.augment import Augmentation, Views, draw_views
-from showtell.data.images.random_crop import seeded
+from showtell.data.images.augment import Augmentation, Views, draw_views, seeded
 from showtell.data.sampler import Sampler
 from showtell.datasets.cache import pixel_preprocess
 from showtell.datasets.images import SMALL, Unlabelled, find_unlabelled, load_pixels

@@ -22,7 +22,7 @@ from showtell.data.images.augment import (
     SIMSIAM_CIFAR,
     Augmentation,
     augment,
-    crops,
+    crop_boxes,
     draw_views,
     resampling,
 )
@@ -140,7 +140,7 @@ def test_a_blur_does_not_depend_on_the_others(pixels) -> None:
 def test_boxes_cut_alone_are_those_cut_together(pixels, size, filter) -> None:
     """In bytes on a processor, in floats on a GPU; bytes are clipped between the axes, as Pillow's are."""
     to = Augmentation(size, filter=filter)
-    boxes = crops(len(pixels), *pixels.shape[2:], to, seeded())
+    boxes = crop_boxes(len(pixels), *pixels.shape[2:], to, seeded())
     alone = torch.cat(list(augmentation._cut_each(pixels, boxes, to)))
     together = augmentation._cut(pixels, boxes, to)
     assert (alone - together).abs().mean() < 0.5
@@ -271,7 +271,7 @@ def test_the_order_of_the_changes_is_drawn_too() -> None:
 
 def test_crops_keep_to_their_area_and_shape() -> None:
     to = Augmentation(32, area=(0.2, 0.8))
-    tops, lefts, heights, widths = crops(4000, 300, 400, to, seeded())
+    tops, lefts, heights, widths = crop_boxes(4000, 300, 400, to, seeded())
     for start, length, limit in ((tops, heights, 300), (lefts, widths, 400)):
         assert (start >= 0).all()
         assert (length >= 1).all()
@@ -290,7 +290,7 @@ def test_crops_keep_to_their_area_and_shape() -> None:
 @pytest.mark.parametrize(("height", "width", "expected"), [(10, 400, (10, 13)), (400, 10, (13, 10))])
 def test_a_strip_gives_its_middle(height, width, expected) -> None:
     """No box of at least half of a strip has an allowed shape: the largest allowed one is taken."""
-    tops, lefts, heights, widths = crops(3, height, width, Augmentation(area=(0.5, 1.0)), seeded())
+    tops, lefts, heights, widths = crop_boxes(3, height, width, Augmentation(area=(0.5, 1.0)), seeded())
     assert [(int(h), int(w)) for h, w in zip(heights, widths, strict=True)] == [expected] * 3
     assert all(abs(int(lefts[0] * 2 + widths[0]) - width) <= 1 for _ in tops)
     assert abs(int(tops[0] * 2 + heights[0]) - height) <= 1

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 from urllib.parse import unquote
 
-from showtell.data.images.decode import is_image_name
+from showtell.data.images.files import is_image_name
 
 
 class Locator:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from showtell.data.captions.entry import Problem
-from showtell.data.images.decode import is_image_name
+from showtell.data.images.files import is_image_name
 
 Record = tuple[int, dict[str, Any]]
 DELIMITERS = "\t,;|"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -101,7 +102,7 @@ def augment(
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
 
-    boxes = crops(count, height, width, to, generator)
+    boxes = crop_boxes(count, height, width, to, generator)
     mirrored = uniform(0, 1) < to.flip
     jittered = uniform(0, 1) < to.jitter
     amounts = torch.stack(
@@ -131,6 +132,18 @@ def augment(
     return views
 
 
+def random_crops(pixels: Tensor, area: tuple[float, float], seed: tuple[int, ...]) -> Tensor:
+    """`uint8 [B 3 S S]` to as much: of each image a share of `area`, resized, every other one mirrored."""
+    cut = Augmentation(pixels.shape[-1], area, filter="bilinear", jitter=0.0, grey=0.0, blur=0.0)
+    return (augment(pixels, cut, seeded(seed, pixels.device)) * 255).round().byte()
+
+
+def seeded(seed: tuple[int, ...], device: torch.device | str) -> torch.Generator:
+    """What draws for one batch: any thread may, in any order."""
+    (drawn,) = np.random.SeedSequence(seed).generate_state(1, np.uint64).tolist()
+    return torch.Generator(device).manual_seed(drawn)
+
+
 def _cut_each(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Iterator[Tensor]:
     """The box of each image resized in bytes, `uint8 [1 3 S S]`: fastest on a processor."""
     for image, (top, left, height, width) in zip(pixels.split(1), boxes.T.int().tolist(), strict=True):
@@ -147,7 +160,7 @@ def _cut(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Tensor:
     return (rows[:, None] @ wide.unflatten(1, pixels.shape[1:3])).clamp_(0, 255)
 
 
-def crops(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Tensor:
+def crop_boxes(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Tensor:
     """Boxes of a random share of the image and a random shape: tops, lefts, heights, widths, `[4 B]`.
 
     Of ten boxes the first that fits; if none does, the largest in the middle whose shape is allowed.

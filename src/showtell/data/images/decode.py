@@ -30,9 +30,6 @@ from showtell.errors import UserError
 MAX_PIXELS = 100_000_000
 """Larger images are refused unless the caller says otherwise: decoded, this many take 400 MB."""
 
-# HEIC is listed so that a telephone's images are skipped aloud.
-_IMAGE_NAME = re.compile(r"\.(jpe?g?|jfif|png|gif|webp|bmp|tiff?|avif|jp2|p[bgnp]m|hei[cf])$", re.IGNORECASE)
-
 # Opened by what they contain, never by name. `Image.open` would consult process-wide limits, import
 # every plugin for an unknown file, and hand PostScript to an interpreter.
 _READERS = [
@@ -106,41 +103,6 @@ def decode_image(
 ) -> np.ndarray:
     """`load_image` for an image already in memory; `name` is what an error calls it."""
     return _read(io.BytesIO(data), name, max_pixels, at_least)
-
-
-def find_images(folder: Path | str) -> list[Path]:
-    """Every image file under a folder, at any depth, by name, in a fixed order.
-
-    Hidden files and folders are passed over; links to folders are followed once. A sub-folder that
-    may not be listed is returned as if it were an image, so that reading it records why.
-    Raises `UserError` when `folder` itself cannot be listed.
-    """
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-
-    def listing_failed(error: OSError) -> None:
-        if Path(error.filename) == Path(folder):
-            raise UserError(f"{folder}: {error.strerror}; name a folder that holds images")
-        found.append(Path(error.filename))
-
-    for parent, folders, files in os.walk(folder, onerror=listing_failed, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in files if is_image_name(name)]
-    return sorted(found)
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file of this name claims to be an image; hidden files do not.
-
-    >>> is_image_name("猫 100%.JPG"), is_image_name("._cat.jpg"), is_image_name("cat.txt")
-    (True, False, False)
-    """
-    return not name.startswith(".") and _IMAGE_NAME.search(name) is not None
 
 
 def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | None) -> np.ndarray:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from showtell.data.captions.entry import split_name
-from showtell.data.images.content import read_content
-from showtell.data.images.decode import ImageError, find_images, is_image_name
+from showtell.data.images.decode import ImageError
+from showtell.data.images.files import find_images, is_image_name, read_content
 from showtell.errors import UserError
 from showtell.wording import counted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from showtell.data.captions.entry import Source, split_name
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.records import read_text
-from showtell.data.images.decode import find_images
+from showtell.data.images.files import find_images
 
 SPECIFICITY = 10
 LOOKED_FOR = "images at any depth, each with its captions in a .txt of the same name, or with none"
