@@ -14,10 +14,9 @@ from showtell.data.images.decode import (
     MAX_PIXELS,
     ImageError,
     decode_image,
-    find_images,
-    is_image_name,
     load_image,
 )
+from showtell.data.images.files import find_images, is_image_name
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from support import hostile
@@ -87,7 +86,8 @@ def test_nothing_is_written_to_stderr(folder) -> None:
     (root / "half exif.jpg").write_bytes(hostile.encoded(hostile.photograph(1), "JPEG", exif=cut_exif))
     code = """
 import sys
-from showtell.data.images.decode import *
+from showtell.data.images.decode import ImageError, load_image
+from showtell.data.images.files import find_images
 from showtell.runtime import prepare_process
 prepare_process()
 for path in find_images(sys.argv[1]):
