@@ -106,7 +106,7 @@ def test_it_overfits_one_batch_with_every_parameter() -> None:
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageClassifier)
     pixels = torch.randint(256, (4, 3, 40, 40), dtype=torch.uint8)
-    batch = Batch(ImageBatch(ImageBatch(pixels=pixels)), targets=Targets(labels=torch.tensor([0, 4, 2, 2])))
+    batch = Batch(ImageBatch(pixels=pixels), targets=Targets(labels=torch.tensor([0, 4, 2, 2])))
     optimiser = torch.optim.Adam(system.parameters(), 0.01)
     for _ in range(40):
         loss = system(batch).losses["classes"]

@@ -60,13 +60,16 @@ class FeatureCache:
         shape: tuple[int, ...],
         size: int = 224,
         dtype: type[np.generic] = np.float16,
+        prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         """Open or begin the cache of one backbone and one way to prepare pixels.
 
-        `compute` takes `uint8 [B S S 3]` and gives `[B N D]`; `shape` is `(N, D)`, `size` is `S`.
+        `compute` takes `uint8 [B S S 3]` and gives `[B N D]`; `shape` is `(N, D)`, `size` is `S`. `prepare`
+        is what `preprocessing` names, one decoded image to `uint8 [S S 3]`; by default it is squashed.
         """
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._compute, self._size = compute, size
+        self._preprocess = prepare or (lambda pixels: squash(pixels, size))
         made_by = hashlib.sha256(f"{backbone_hash} {preprocessing} {shape} {size}".encode()).hexdigest()
         self.folder = Path(folder) / made_by[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +162,7 @@ class FeatureCache:
     def _prepare(self, path: Path, data: bytes, digest: bytes) -> tuple[Path, bytes, np.ndarray | str | None]:
         if digest in self._row_of:
             return path, digest, None
-        return path, digest, squash(decode_image(data, path, at_least=2 * self._size), self._size)
+        return path, digest, self._preprocess(decode_image(data, path, at_least=2 * self._size))
 
     def _append(self, images: dict[bytes, np.ndarray]) -> None:
         grid = self._compute(np.stack(list(images.values())))

@@ -29,6 +29,7 @@ def feature_cache(backbone: Backbone) -> FeatureCache:
         backbone,
         (backbone.num_tokens, backbone.width),
         backbone.size,
+        prepare=backbone.prepare,
     )
 
 

@@ -100,9 +100,8 @@ class ResNetClassifier(ResNetEncoder):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        return Step(
-            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
-        )
+        logits = self.classify(self.encode_images(batch))
+        return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
         """Nothing moves but by its gradient."""
