@@ -20,13 +20,6 @@ def pair(request, tmp_path_factory):
     return image_encoder(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.fixture
-def _with_all_tokens(request, pair):
-    if pair[0].config.model_type == "clip":
-        request.applymarker(pytest.mark.xfail(reason="CLIP returns its class token alone", strict=False))
-
-
-@pytest.mark.usefixtures("_with_all_tokens")
 @torch.no_grad()
 def test_the_grid_is_the_references_patches(pair) -> None:
     reference, processor, patches, folder = pair
