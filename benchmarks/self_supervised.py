@@ -31,7 +31,8 @@ from showtell.data.images.augment import draw_views
 from showtell.data.images.decode import load_image
 from showtell.data.images.resize import squash
 from showtell.data.labels.images import read_classes
-from showtell.recipes.launch import RECIPES
+from showtell.recipes.launch import find_recipe
+from showtell.runs.execute import execute
 from showtell.runs.self_supervised import SelfSupervisedRun
 from showtell.runs.settings import apply
 from showtell.tasks.probe import knn
@@ -153,7 +154,7 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
 def pace(recipe: SelfSupervisedRun, name: str, data, output: Path, device: str) -> float:
     """Seconds a step, of the ten after the first ten."""
     short = replace(recipe, train=replace(recipe.train, steps=20, warmup_steps=0, watch_every=0))
-    short.run(name, data, output / "pace", device=device)
+    execute(short.prepare(data, device), name, output / "pace", device=device)
     lines = [json.loads(line) for line in (output / "pace" / "metrics.jsonl").read_text().splitlines()]
     return sum(recipe.train.batch_size / line["items_per_second"] for line in lines[10:]) / 10
 
@@ -175,8 +176,7 @@ def main() -> None:
     unpack(options.archive, folder, options.train, options.test)
     rows, curves = [], []
     for name in options.methods:
-        module = __import__(f"showtell.recipes.{RECIPES[name]}", fromlist=[name])
-        recipe = getattr(module, name)(options.train)
+        recipe = find_recipe(name)(options.train)
         recipe = apply(recipe, [f"train.seed={options.seed}", *SETTINGS[name], *options.settings])
         data = recipe.read(folder / "train")
         output = options.output / name
@@ -200,7 +200,8 @@ def main() -> None:
         accuracy = neighbours(*known, *asked)
         untrained = accuracy(settled(decided, known[0], options.device))["knn"]
         started = time.monotonic()
-        recipe.run(name, data, output / "run", device=options.device, validate=accuracy)
+        job = replace(recipe.prepare(data, options.device), validate=accuracy)
+        execute(job, name, output / "run", device=options.device)
         minutes = (time.monotonic() - started) / 60
         lines = [json.loads(line) for line in (output / "run" / "metrics.jsonl").read_text().splitlines()]
         read = [(line["step"], line["validation"]["knn"]) for line in lines if "validation" in line]

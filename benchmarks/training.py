@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -21,7 +22,6 @@ from torch import nn
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
-from showtell.runs.captioning import build as build_system
 from table import command, table
 
 TOKENS, PER_IMAGE, VOCABULARY = 49, 5, 3478
@@ -73,8 +73,8 @@ def main() -> None:
     rows = []
     for build in (show_and_tell, show_attend_and_tell):
         recipe = build(6000)
-        config = type(recipe.system)(**{**vars(recipe.system), "vocab_size": VOCABULARY})
-        system = build_system(config)
+        config = replace(recipe.system, vocab_size=VOCABULARY)
+        system = config.build()
         optimiser = torch.optim.AdamW(system.parameters(), fused=True)
         batches = [
             make_batch(recipe.train.batch_size, config.feature_width, seed) for seed in range(options.steps)

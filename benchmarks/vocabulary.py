@@ -22,9 +22,9 @@ from tokenizers import Tokenizer, models, trainers
 
 from showtell.data.texts.corpus import tokenise
 from showtell.data.texts.files import documents, layout_of
-from showtell.data.texts.split import divide
 from showtell.data.tokenizers import families
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.texts import divide_texts
 from table import command, table
 
 
@@ -63,7 +63,8 @@ def main() -> None:
     options = parser.parse_args()
     command()
     read = islice(documents(options.file, layout_of(options.file)), options.documents)
-    training, validation = divide(read)
+    texts = divide_texts(list(read))
+    training, validation = texts.training, texts.validation
     sample = training[: max(len(training) // 10, 1)]
     makers: dict[str, Callable[[], SubwordTokenizer]] = {
         "likelihood (showtell)": lambda: SubwordTokenizer.train(training, "wordpiece", options.size),

@@ -60,8 +60,7 @@ class Step:
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     """What `after_step` needs to move a teacher or a queue, detached; the first axis runs over items."""
     counts: Mapping[str, Tensor | int] = field(default_factory=dict)
-    """How many terms a loss is the mean of, where that is not the number of items in the batch: tokens, say.
-    Processes that share a batch weight their losses by it."""
+    """Of a loss that is no mean over items: over how many terms, such as tokens. Processes weight by it."""
 
 
 @runtime_checkable
@@ -78,9 +77,8 @@ class Trainable(Protocol):
         ...
 
     def after_step(self, step: Step) -> None:
-        """Move what gradients do not: a teacher, a queue. Called once per update.
-
-        `step` is that of the whole update: losses averaged over its batches, `carry` concatenated over them.
+        """Move what gradients do not: a teacher, a queue. Called once per update with the step of all its
+        batches: losses averaged, `carry` concatenated.
         """
         ...
 
@@ -229,6 +227,17 @@ class MaskedLanguageModel(TextEncoder, Protocol):
 
     def masked_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[T V]` of the token at each of `tokens [T D]` of an encoded text."""
+        ...
+
+
+@runtime_checkable
+class NextSentencePredictor(TextEncoder, Protocol):
+    """Predicts whether the second sentence of a pair follows the first, where it has the layers for it."""
+
+    predicts_next_sentence: bool
+
+    def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """Logits `[T 2]`, yes before no, of the pairs whose encoded tokens are `tokens [R L D]`."""
         ...
 
 

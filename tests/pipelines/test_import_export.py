@@ -17,7 +17,6 @@ from showtell.errors import MissingError
 from showtell.pipelines.export_model import export_model
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
-from showtell.runs.language_model import fitted
 from showtell.systems.bert import BERT, BERTConfig
 from showtell.systems.gpt import GPT, GPTConfig
 from showtell.systems.roberta import RoBERTa, RoBERTaConfig
@@ -251,7 +250,9 @@ def test_what_showtell_trained_goes_out_with_its_own_words(name, tmp_path):
     cls, config, kind, family = OURS[name]
     tokenizer = words(kind, family)
     torch.manual_seed(0)
-    system = cls(fitted(config(width=12, depth=2, num_heads=3, mlp_dim=20, max_length=32), tokenizer)).eval()
+    system = cls(
+        config(width=12, depth=2, num_heads=3, mlp_dim=20, max_length=32).with_tokenizer(tokenizer)
+    ).eval()
     text = tokenizer.to_json()
     save_checkpoint(tmp_path / "ours", system, record={}, tokenizer_json=text, preprocess={}, card="")
     export_model(tmp_path / "ours", tmp_path / "theirs")

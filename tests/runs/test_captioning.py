@@ -15,8 +15,10 @@ from showtell.checkpoint.save_load import load_checkpoint
 from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.datasets.cache import pixel_cache
-from showtell.datasets.captions import WordVocabulary, divide, load_splits, split_of
+from showtell.datasets.caches import pixel_cache
+from showtell.datasets.captions import CaptionData, divide, split_of
+from showtell.datasets.encoded_captions import load_splits
+from showtell.datasets.vocabulary import WordVocabulary
 from showtell.errors import UsageError, UserError
 from showtell.evaluation.evaluate import evaluate
 from showtell.evaluation.word_figures import neighbour_figures, relation_figures
@@ -24,7 +26,6 @@ from showtell.pipelines.model import load_model
 from showtell.recipes import launch as training
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
-from showtell.runs.captioning import CaptionData
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 
@@ -91,12 +92,12 @@ def test_the_network_reads_only_what_was_put_on_its_device(trained, images, monk
         placed.append(place(encoded))
         return placed[-1]
 
-    def remember_what_was_placed(encoded):
+    def prefill_what_was_placed(encoded):
         assert any(encoded is one for one in placed)
         return prefill(encoded)
 
     monkeypatch.setattr(model, "place", place_and_note)
-    monkeypatch.setattr(model.system, "prefill", remember_what_was_placed)
+    monkeypatch.setattr(model.system, "prefill", prefill_what_was_placed)
     evaluate(model, images, "val", engines=("likelihood",), queries=2, beam=1)
     assert len(placed) >= 3
 
@@ -166,10 +167,10 @@ def test_mistakes_are_named(images, tmp_path):
         training.run("show_and_tell", images, tmp_path, [], device="tpu")
 
 
-def test_a_split_without_images_is_named(images, tmp_path):
+def test_a_split_without_images_is_named(images):
     only = [Entry(images / "train" / "0.png", ("a red square",), "train")]
     with pytest.raises(UserError, match="'val'"):
-        show_and_tell(1).run("show_and_tell", CaptionData(only), tmp_path)
+        show_and_tell(1).prepare(CaptionData(only), "cpu")
 
 
 def test_images_without_a_split_are_divided_by_name():
@@ -189,7 +190,8 @@ def _loaded(folder, captions, splits):
     return load_splits(entries, WordVocabulary(), cache)
 
 
-def test_data_without_val_keeps_some_of_train_to_choose_by(tmp_path, capsys):
+def test_data_without_val_holds_out_some_of_train(tmp_path, caplog):
+    caplog.set_level("INFO")
     tokenizer, splits = _loaded(tmp_path, lambda n: f"word{n}", ["train"] * 100 + ["test"] * 5)
     names = {name: [path.name for path in split.paths] for name, split in splits.items()}
     unnamed = [Entry(Path(f"{n}.jpg"), ("x",), None) for n in range(100)]
@@ -197,15 +199,16 @@ def test_data_without_val_keeps_some_of_train_to_choose_by(tmp_path, capsys):
         assert names[name] == [e.path.name for e in unnamed if split_of(e) == name]
     learned = {f"word{Path(name).stem}" for name in names["train"]}
     assert set(tokenizer.words[4:]) == learned  # no word of an image that it is chosen by, or tested on
-    assert f"{len(names['val'])} images of 'train' are kept" in capsys.readouterr().err
+    assert f"{len(names['val'])} images of 'train' are held out" in caplog.text
 
 
-def test_data_that_names_both_splits_is_left_as_it_is(tmp_path, capsys):
+def test_data_that_names_both_splits_is_left_as_it_is(tmp_path, caplog):
+    caplog.set_level("INFO")
     given = [("train", "val", "test", "train")[n % 4] for n in range(100)]
     _, splits = _loaded(tmp_path, lambda n: f"word{n}", given)
     for name, split in splits.items():
         assert [path.stem for path in split.paths] == [str(n) for n in range(100) if given[n] == name]
-    assert "kept" not in capsys.readouterr().err
+    assert "held out" not in caplog.text
 
 
 def test_what_is_evaluated_is_what_was_kept(trained, images, tmp_path):

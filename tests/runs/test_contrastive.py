@@ -12,8 +12,9 @@ from PIL import Image
 from showtell.checkpoint.save_load import load_checkpoint
 from showtell.data.captions.entry import Entry
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.cache import pixel_cache
-from showtell.datasets.captions import Split, load_splits
+from showtell.datasets.caches import pixel_cache
+from showtell.datasets.encoded_captions import Split, load_splits
+from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import package_path
 from showtell.nn.cpu.packed import PackedLinear
@@ -23,7 +24,7 @@ from showtell.recipes import clip
 from showtell.recipes import launch as training
 from showtell.recipes.clip import clip_b32, clip_mini
 from showtell.recipes.vse import vse
-from showtell.runs.contrastive import PretrainedText, SubwordVocabulary, embed_split
+from showtell.runs.contrastive import embed_split
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 QUICK = [
@@ -90,7 +91,10 @@ def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path,
     assert result["text_to_image_recall1"] == 1.0
     record = load_checkpoint(tmp_path / "run").record
     assert record["validation"]["image_to_text_recall1"] == 1.0
-    assert "| a caption finds its image | 1.000 |" in (tmp_path / "run" / "model" / "README.md").read_text()
+    assert (
+        "| validation: a caption finds its image, R@1 | 1 |"
+        in (tmp_path / "run" / "model" / "README.md").read_text()
+    )
     model = load_model(tmp_path / "run", device="cpu")
     assert model.can(ImageEncoder)
     assert model.can(TextEncoder)
@@ -150,7 +154,7 @@ def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, wit
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_each_caption_is_read_once_in_as_many_epochs_as_a_image_has():
+def test_each_caption_is_read_once_in_as_many_epochs_as_an_image_has():
     split = Split(SimpleNamespace(dtype="f2", grid=torch.tensor), [0, 1], [[[1], [2]], [[3], [4], [5]]], [])
     read = [split.pairs([0, 1], turn).texts.ids[:, 0].tolist() for turn in range(6)]
     assert [row[0] for row in read].count(1) == 3
@@ -167,7 +171,7 @@ def test_the_pretrained_text_tower_is_taken_as_it_is():
     assert isinstance(recipe.vocabulary, PretrainedText)
     tokenizer = recipe.vocabulary.learn([])
     torch.manual_seed(0)
-    system = recipe.build(len(tokenizer)).eval()
+    system = recipe.build(tokenizer).eval()
     given = recipe.vocabulary.encoder(0.0).eval()
     assert system.config.text == given.config
     assert system.rates["text."].scale < 1

@@ -20,7 +20,7 @@ from showtell.pipelines.generate import complete
 from showtell.pipelines.model import load_model
 from showtell.recipes import bert, gpt, roberta
 from showtell.recipes import launch as training
-from showtell.runs.language_model import LanguageModelRun, fitted
+from showtell.runs.language_model import LanguageModelRun
 from showtell.systems.bert import BERT
 from showtell.systems.gpt import GPT
 
@@ -140,7 +140,7 @@ def test_perplexity_counts_every_token_once_and_spreads_it_over_words(texts, tok
     documents = texts.read_text().splitlines()[:12]
     recipe = gpt.gpt_mini(100)
     config = replace(recipe.system, width=16, num_heads=2, depth=1, mlp_dim=32, max_length=20, vocab_size=300)
-    recipe = replace(recipe, system=fitted(config, tokenizer))
+    recipe = replace(recipe, system=config.with_tokenizer(tokenizer))
     torch.manual_seed(0)
     system = GPT(recipe.system).eval()
     for weight in system.parameters():
@@ -168,10 +168,10 @@ def test_validation_hides_the_same_words_each_time_and_15_percent(texts):
     recipe = bert.bert_mini(100)
     config = replace(recipe.system, width=16, num_heads=2, depth=1, mlp_dim=32, vocab_size=60)
     torch.manual_seed(0)
-    system = BERT(fitted(config, tokenizer)).eval()
+    system = BERT(config.with_tokenizer(tokenizer)).eval()
     figures = []
     for rate in (0.15, 0.9):
-        chosen = replace(recipe, system=replace(fitted(config, tokenizer), mask_rate=rate))
+        chosen = replace(recipe, system=replace(config.with_tokenizer(tokenizer), mask_rate=rate))
         measure = chosen.measure(documents, tokenizer)
         figures += [measure(system), measure(system)]
     assert all(f == figures[0] for f in figures)
@@ -202,7 +202,7 @@ def test_what_is_no_language_to_learn_is_said(tmp_path):
     one.write_text("A single document. Of two sentences.")
     with pytest.raises(UserError, match="fewer than two different documents"):
         training.run("gpt_mini", one, tmp_path / "run", SMALL, device="cpu")
-    with pytest.raises(UsageError, match="--format coco is of captions"):
+    with pytest.raises(UsageError, match="--format coco is for captions"):
         read_texts(one, "coco")
     one.write_text("\n".join(f"Sentence number {n}." for n in range(30)))
     with pytest.raises(UserError, match="two sentences"):

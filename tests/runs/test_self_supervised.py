@@ -59,14 +59,15 @@ def backbone(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, capsys) -> None:
+def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
     reached = training.run(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
     assert set(reached) == {"model", "steps"}  # nothing chose the weights
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "1 image skipped, the first:" in said
     assert "damaged.jpg" in said
     assert "40 images are few" in said
-    assert f"{name}: 40 images of 16 x 16 to learn from" in said
+    assert f"{name}: 40 unlabelled images of 16 x 16" in said
     model = load_model(reached["model"])
     encoded = model.encode([model.read(path) for path in sorted(folder.glob("deeper/*"))[:3]])
     assert encoded.pooled.shape == (3, 32)
@@ -167,7 +168,7 @@ def test_copies_count_once_and_damaged_ones_not_at_all(folder) -> None:
 
 
 def test_mistakes_are_named(folder, tmp_path, capsys) -> None:
-    with pytest.raises(UsageError, match="--format coco is of captions"):
+    with pytest.raises(UsageError, match="--format coco is for captions"):
         training.run("simsiam", folder, tmp_path / "run", TINY, format="coco")
     run = ["train", "simmim", "--data", str(folder), "--output", str(tmp_path / "run")]
     assert command([*run, "--set", "size=20"]) == 2

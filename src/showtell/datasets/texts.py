@@ -1,24 +1,26 @@
-"""One's own plain texts: what was recognised is said on standard error, some are kept apart to measure by."""
+"""Plain texts: read as documents, some of them held out for validation."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from showtell.data.texts.files import documents, layout_of, text_files
-from showtell.data.texts.split import divide
+from showtell.datasets.division import held_out
 from showtell.errors import UsageError, UserError
 from showtell.wording import counted
 
+logger = logging.getLogger(__name__)
+
 SHARE, AT_LEAST = 0.01, 10
-"""Of the documents, this share is kept apart; of few, about so many, but about half at most."""
+"""The share of the documents that is held out; of few documents about ten, but no more than about half."""
 
 
 def read_documents(*paths: Path) -> Iterator[str]:
-    """The documents of files and folders of texts, one after another.
+    """The documents of files and folders of texts, one after another; each file's layout is logged.
 
     Raises `UserError` for what cannot be read, with file and line, and where there is no text at all.
     """
@@ -28,7 +30,7 @@ def read_documents(*paths: Path) -> Iterator[str]:
         for document in documents(file, layout):
             count += 1
             yield document
-        print(f"{file}: {layout}, {counted(count, 'document')}", file=sys.stderr)
+        logger.info("%s: %s, %s", file, layout, counted(count, "document"))
         total += count
     if not total:
         raise UserError(f"{', '.join(map(str, paths))}: no text is in there")
@@ -36,14 +38,14 @@ def read_documents(*paths: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Texts:
-    """Documents to learn from and to measure by."""
+    """Training and validation documents."""
 
     training: list[str]
     validation: list[str]
 
     @property
     def num_training(self) -> int:
-        """Words to learn from, as spaces part them."""
+        """Training words, separated by spaces."""
         return count_words(self.training)
 
     @property
@@ -51,22 +53,44 @@ class Texts:
         """SHA-256 of all documents in their order."""
         digest = hashlib.sha256()
         for document in [*self.training, "", *self.validation]:
-            digest.update(document.encode("utf-8", "surrogatepass") + b"\0")
+            digest.update(_bytes(document) + b"\0")
         return digest.hexdigest()
 
 
 def read_texts(path: Path, format: str | None = None) -> Texts:
-    """The documents of a file, or of all files of texts under a folder, divided.
+    """The documents of a file, or of all text files under a folder, divided.
 
     Raises `UserError` for what is no text, naming file and line, and for fewer than two documents;
-    `UsageError` for a `format`, which captions have.
+    `UsageError` for a `format`, which only captions have.
     """
     if format is not None:
-        raise UsageError(f"--format {format} is of captions; how texts are parted is recognised")
+        raise UsageError(f"--format {format} is for captions; the layout of texts is recognised")
     found = list(read_documents(path))
-    return Texts(*divide(found, max(SHARE, min(0.5, AT_LEAST / len(found)))))
+    return divide_texts(found, max(SHARE, min(0.5, AT_LEAST / len(found))))
+
+
+def divide_texts(documents: Sequence[str], share: float = SHARE) -> Texts:
+    """Training and validation documents, in their order; equal documents stay together.
+
+    Raises `UserError` where fewer than two documents differ.
+
+    >>> texts = divide_texts(["a", "b", "c", "a"])
+    >>> len(texts.training) + len(texts.validation), set(texts.training) & set(texts.validation)
+    (4, set())
+    """
+    held = held_out([_bytes(document) for document in documents], share)
+    if all(held):
+        raise UserError("the data holds fewer than two different documents: none is left for validation")
+    pairs = list(zip(documents, held, strict=True))
+    return Texts(
+        [document for document, out in pairs if not out], [document for document, out in pairs if out]
+    )
 
 
 def count_words(texts: list[str]) -> int:
-    """Words as spaces part them."""
+    """Words separated by spaces."""
     return sum(len(text.split()) for text in texts)
+
+
+def _bytes(document: str) -> bytes:
+    return document.encode("utf-8", "surrogatepass")

@@ -20,7 +20,7 @@ from showtell.data.sampler import Sampler
 from showtell.errors import UsageError
 from showtell.pipelines.model import Model
 from showtell.protocols import ImageEncoder, Step
-from showtell.runs.epochs import epochs
+from showtell.runs.length import epochs
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS
-from showtell.datasets.problems import tell_problems
+from showtell.datasets.captions import log_problems
 from showtell.errors import UserError
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
@@ -84,7 +84,7 @@ def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
             file=sys.stderr,
         )
         return {}, False
-    tell_problems(folder, source)
+    log_problems(folder, source)
     unread = next((problem for problem in source.problems if problem.unread), None)
     if unread:
         print(f"images that lost all captions by this keep the stored ones: {unread}", file=sys.stderr)

@@ -1,58 +1,38 @@
-"""`showtell train`: find the recipe, apply the settings, run it."""
+"""`showtell train`: recipes are found, listed and explained; one is run with its settings.
+
+A recipe is a function in a module of this folder. Its name begins with the module's name: `clip_mini` is in
+`clip.py`. It takes the number of training items and returns a `Run`. Its docstring says what it is in its
+first line, and has a line `Paper: ...` and a line `Time: ...`.
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, get_type_hints
 
+from showtell import recipes
 from showtell.device import choose_device
 from showtell.errors import UsageError
-from showtell.runs.settings import apply
-
-RECIPES = {
-    "show_and_tell": "show_and_tell",
-    "show_attend_and_tell": "show_attend_and_tell",
-    "clip_b32": "clip",
-    "clip_mini": "clip",
-    "vse": "vse",
-    "simclr": "simclr",
-    "byol": "byol",
-    "simsiam": "simsiam",
-    "simmim": "simmim",
-    "vit_base": "vit",
-    "vit_mini": "vit",
-    "bert_base": "bert",
-    "bert_mini": "bert",
-    "roberta_base": "roberta",
-    "roberta_mini": "roberta",
-    "gpt": "gpt",
-    "gpt_mini": "gpt",
-}
-"""Every recipe and the module of `showtell.recipes` that has a function of that name: it takes the number of
-items to learn from and returns a frozen dataclass that is a `Recipe`."""
+from showtell.runs.job import Run
+from showtell.runs.settings import Setting, apply, settings_of
 
 
-class Data(Protocol):
-    """What a recipe learns from, read and counted."""
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe says of itself."""
 
-    @property
-    def num_training(self) -> int:
-        """Items to learn from."""
-        ...
-
-
-class Recipe(Protocol):
-    """A complete run as one value; its field `train` is the loop's configuration."""
-
-    def read(self, data: Path, format: str | None) -> Any:
-        """The `Data` of a folder or file. Raises `UserError` when there is none to learn from."""
-        ...
-
-    def run(self, name: str, data: Any, output: Path, *, resume: bool, device: str) -> dict[str, Any]:
-        """Train; the checkpoint stands in `output/model`."""
-        ...
+    name: str
+    what: str
+    trains_on: str
+    paper: str
+    time: str
+    """How long it takes, and on what."""
 
 
 def run(
@@ -65,23 +45,72 @@ def run(
     device: str = "auto",
     format: str | None = None,
 ) -> dict[str, Any]:
-    """Train `recipe` on `data`; the checkpoint stands in `output/model`.
+    """Train `recipe` on `data`; the checkpoint is in `output/model`. Returns what was reached.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
     and return the same. Raises `UsageError` for an unknown recipe, field or value.
     """
-    if recipe not in RECIPES:
-        near = difflib.get_close_matches(recipe, RECIPES, 1, 0.0)
-        raise UsageError(
-            f"no recipe is called {recipe!r}; did you mean {near[0]}? There are: {', '.join(RECIPES)}"
-        )
+    build = find_recipe(recipe)
+    first = apply(build(1), settings)  # a misspelt field is found before the data is read
+    from showtell.runs.execute import execute
     from showtell.train.distributed import first_first, from_first, joined
     from showtell.train.loop import require_output
 
-    build = getattr(importlib.import_module(f"showtell.recipes.{RECIPES[recipe]}"), recipe)
-    first: Recipe = apply(build(1), settings)  # a misspelt field is found before the data is read
     with joined(choose_device(device)) as own:
         from_first(lambda: require_output(output, resume))  # before minutes of reading
-        found = first_first(lambda: first.read(data, format))
-        chosen: Recipe = apply(build(found.num_training), [f"train.seed={seed}", *settings])
-        return chosen.run(recipe, found, output, resume=resume, device=own)
+        dataset = first_first(lambda: first.read(data, format))
+        chosen = apply(build(dataset.num_training), [f"train.seed={seed}", *settings])
+        return execute(chosen.prepare(dataset, own), recipe, output, resume=resume, device=own)
+
+
+def find_recipe(name: str) -> Callable[[int], Run]:
+    """The function of that name, in the module with the longest name that `name` begins with.
+
+    Raises `UsageError` that names the nearest recipe and lists all.
+    """
+    modules = [module for module in _modules() if name == module or name.startswith(f"{module}_")]
+    found = _recipes_of(max(modules, key=len)) if modules else {}
+    if name in found:
+        return found[name]
+    known = [recipe for module in _modules() for recipe in _recipes_of(module)]
+    near = difflib.get_close_matches(name, known, 1, 0.0)[0]
+    raise UsageError(f"no recipe is called {name!r}; did you mean {near}? There are: {', '.join(known)}")
+
+
+def list_recipes() -> list[Recipe]:
+    """What all recipes say of themselves."""
+    return [_described(build) for module in _modules() for build in _recipes_of(module).values()]
+
+
+def explain_recipe(name: str) -> list[Setting]:
+    """Every setting of a recipe, with its default and its meaning.
+
+    Raises `UsageError` for an unknown name.
+    """
+    return settings_of(find_recipe(name)(1))
+
+
+def _modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(recipes.__path__) if module.name != "launch")
+
+
+def _recipes_of(module: str) -> dict[str, Callable[[int], Run]]:
+    """The functions of a module that are named after it, in their order."""
+    functions = vars(importlib.import_module(f"{recipes.__name__}.{module}"))
+    return {
+        name: function
+        for name, function in functions.items()
+        if inspect.isfunction(function) and (name == module or name.startswith(f"{module}_"))
+    }
+
+
+def _described(build: Callable[[int], Run]) -> Recipe:
+    lines = (inspect.getdoc(build) or "").splitlines()
+    said = {key: text.rstrip(".") for key, colon, text in (line.partition(": ") for line in lines) if colon}
+    return Recipe(
+        build.__name__,
+        what=lines[0].rstrip(".") if lines else "",
+        trains_on=get_type_hints(build)["return"].trains_on,
+        paper=said.get("Paper", ""),
+        time=said.get("Time", "not measured"),
+    )

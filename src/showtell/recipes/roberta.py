@@ -1,12 +1,19 @@
-"""RoBERTa on one's own texts: as the paper trained it, and sized for two cores and minutes."""
+"""RoBERTa on texts: as the paper trained it, and sized for two cores and minutes."""
 
-from showtell.runs.language_model import LanguageModelRun, short_training, steps
+from showtell.runs.language_model import LanguageModelRun, short_training
+from showtell.runs.length import steps_for_words
 from showtell.systems.roberta import RoBERTaConfig
 from showtell.train.config import TrainConfig
 
 
 def roberta_base(num_words: int) -> LanguageModelRun:
-    """RoBERTa-base. Source: Liu et al. 2019, table 9: batches of 8K, here 32 batches of 256 to an update."""
+    """Masked tokens of full sentences, at the paper's size, RoBERTa-base: wants GPUs.
+
+    As in table 9: batches of 8K, here 32 batches of 256 per update.
+
+    Paper: Liu et al. 2019, "RoBERTa: A Robustly Optimized BERT Pretraining Approach"
+    Time: not measured
+    """
     return LanguageModelRun(
         system=RoBERTaConfig(dropout=0.1),
         train=TrainConfig(
@@ -26,12 +33,17 @@ def roberta_base(num_words: int) -> LanguageModelRun:
 
 
 def roberta_mini(num_words: int) -> LanguageModelRun:
-    """For `num_words` to learn from; more words are hidden than the paper's 15 %, as for `bert_mini`."""
+    """Masked tokens of full sentences, by a small encoder; more than the paper's 15 % are masked, as in
+    bert_mini.
+
+    Paper: Liu et al. 2019, "RoBERTa: A Robustly Optimized BERT Pretraining Approach"
+    Time: not measured
+    """
     system = RoBERTaConfig(
         vocab_size=4096, width=256, depth=2, num_heads=4, mlp_dim=1024, max_length=64, mask_rate=0.3
     )
     batch_size = 32
-    count = steps(10_000, num_words, batch_size, system.max_length)
+    count = steps_for_words(10_000, num_words, batch_size, system.max_length)
     return LanguageModelRun(
         system=system,
         train=short_training(

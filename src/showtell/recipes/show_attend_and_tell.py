@@ -1,14 +1,18 @@
-"""The captioner that looks: attention over the grid of a frozen backbone."""
+"""Show, Attend and Tell: an LSTM that attends to the image features at each token."""
 
-from showtell.datasets.captions import WordVocabulary
+from showtell.datasets.vocabulary import WordVocabulary
 from showtell.runs.captioning import CaptioningRun
-from showtell.runs.epochs import epochs
+from showtell.runs.length import epochs
 from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
 from showtell.train.config import TrainConfig
 
 
 def show_attend_and_tell(num_images: int) -> CaptioningRun:
-    """For `num_images` to learn from, with all of their captions in one batch."""
+    """A recurrent captioner that attends to a part of the image for each word; made the shipped model.
+
+    Paper: Xu et al. 2015, "Show, Attend and Tell"
+    Time: 12 minutes on two cores for the 6,000 images of Flickr8k
+    """
     batch_size = 16
     per_epoch = epochs(1, num_images, batch_size, at_least=50)
     return CaptioningRun(

@@ -5,7 +5,13 @@ from showtell.systems.simclr import SimCLRConfig
 
 
 def simclr(num_images: int) -> SelfSupervisedRun:
-    """For `num_images` to learn from, 30 times each; the paper's projector at a quarter of its width."""
+    """Two views of an image are closer to each other than to all other images of the batch.
+
+    Each image is read 30 times; the paper's projector at a quarter of its width.
+
+    Paper: Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations"
+    Time: 26 minutes of one core for 10,000 images of 32 px, 106 times each
+    """
     return SelfSupervisedRun(
         system=SimCLRConfig(backbone="resnet_mini", hidden_width=512, temperature=0.2),
         train=short_training(num_images, 30),

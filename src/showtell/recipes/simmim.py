@@ -7,10 +7,14 @@ from showtell.systems.simmim import SimMIMConfig
 
 
 def simmim(num_images: int) -> SelfSupervisedRun:
-    """For `num_images` to learn from, 60 times each: a step has one view and takes half the time.
+    """The pixels of masked patches are predicted.
 
-    More is hidden than in the paper and pixels are normalised, which made better neighbours in trials; small
-    batches suffice, as each image has many pixels to predict.
+    Each image is read 60 times: a step has one view and takes half the time. More is masked than in the paper
+    and pixels are normalised per patch, which made better neighbours in trials; small batches suffice, as
+    each image has many pixels to predict.
+
+    Paper: Xie et al. 2022, "SimMIM: A Simple Framework for Masked Image Modeling"
+    Time: 69 minutes of one core for 10,000 images of 32 px, 87 times each
     """
     return SelfSupervisedRun(
         system=SimMIMConfig(backbone="vit_mini", mask_ratio=0.75, normalised=True),

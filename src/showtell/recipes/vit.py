@@ -1,18 +1,22 @@
-"""ViT on one's own labelled images: as the paper trained it, and sized for two cores and minutes."""
+"""ViT on labelled images: as the paper trained it, and sized for two cores and minutes."""
 
 from showtell.runs.classification import ClassificationRun
-from showtell.runs.epochs import epochs
+from showtell.runs.length import epochs
 from showtell.systems.vit import ViTConfig
 from showtell.train.config import TrainConfig
 
 PAPER_STEPS, PAPER_WARMUP = 93_836, 10_000
-"""300 times through the 1,281,167 images of ImageNet, in batches of 4,096."""
+"""300 epochs of the 1,281,167 images of ImageNet, in batches of 4,096."""
 
 
 def vit_base(num_images: int) -> ClassificationRun:
-    """ViT-B/16 as on ImageNet from nothing: 300 times through `num_images`, at ever new crops.
+    """A transformer over patches, trained to classify, at the paper's size, ViT-B/16: wants GPUs.
 
-    Source: Dosovitskiy et al. 2021, table 3. A departure: a crop is cut from the image made square.
+    300 epochs with random crops, as on ImageNet from scratch: table 3. A departure: a crop is cut from the
+    image made square.
+
+    Paper: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"
+    Time: not measured
     """
     batch_size = 4096
     steps = epochs(300, num_images, batch_size, at_least=100)
@@ -35,9 +39,13 @@ def vit_base(num_images: int) -> ClassificationRun:
 
 
 def vit_mini(num_images: int) -> ClassificationRun:
-    """For `num_images` of 32 pixels a side to learn from, 30 times each, but in 2,000 steps at most.
+    """A small transformer over patches, trained to classify images of 32 px.
 
-    Of photographs it sees more with `system.image_size=128` and `system.patch_size=16`, in the same time.
+    Each image is read 30 times, but for 2,000 steps at most. Of photographs it sees more with
+    `system.image_size=128` and `system.patch_size=16`, in the same time.
+
+    Paper: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"
+    Time: not measured
     """
     batch_size = 64
     steps = min(epochs(30, num_images, batch_size, at_least=100), 2000)

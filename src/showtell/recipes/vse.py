@@ -1,17 +1,20 @@
-"""VSE++: a GRU and a frozen network, trained on the hardest wrong pair of each batch."""
+"""VSE++: a GRU and a frozen image encoder, trained on the hardest negatives of each batch."""
 
-from showtell.datasets.captions import WordVocabulary
+from showtell.datasets.vocabulary import WordVocabulary
 from showtell.runs.contrastive import METRIC, ContrastiveRun
-from showtell.runs.epochs import epochs
+from showtell.runs.length import epochs
 from showtell.systems.vse import VSEConfig
 from showtell.train.config import TrainConfig
 
 
 def vse(num_images: int) -> ContrastiveRun:
-    """For `num_images` to learn from, with five captions each.
+    """Two towers, a GRU and a frozen image encoder, and the hardest negatives of each batch.
 
-    Source: Faghri et al. 2018, section 4.1: batches of 128, 30 epochs, Adam at 2e-4, there divided by ten
-    after half of them, here falling along a cosine. In the first epoch every rival counts.
+    As in section 4.1: batches of 128, 30 epochs, Adam at 2e-4, there divided by ten after half of them, here
+    decayed along a cosine. In the first epoch all negatives count.
+
+    Paper: Faghri et al. 2018, "VSE++: Improving Visual-Semantic Embeddings with Hard Negatives"
+    Time: about 80 minutes of one core for the 6,000 images of Flickr8k, by the pace of 1,700 steps
     """
     batch_size = 128
     per_epoch = epochs(5, num_images, batch_size, at_least=50)

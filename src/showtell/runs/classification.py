@@ -1,131 +1,113 @@
-"""The complete run of a classifier: labelled images in, a checkpoint that names their classes out."""
+"""A classification run: labelled images in, a classifier that knows their classes by name out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from showtell.checkpoint.card import model_card
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.card import CardFacts
 from showtell.data.batch import Batch, ImageBatch, Targets
 from showtell.data.images.augment import random_crops
 from showtell.data.sampler import Sampler
-from showtell.datasets.cache import pixel_preprocess
+from showtell.datasets.caches import pixel_preprocess
 from showtell.datasets.labelled_images import LabelledImages, LabelledPixels, find_labelled, load_labelled
 from showtell.errors import UsageError
-from showtell.runs.execute import fit
-from showtell.systems.vit import ViT, ViTConfig
+from showtell.protocols import ImageClassifier, Trainable
+from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.train.config import TrainConfig
 
-AT_ONCE = 128
+CHUNK = 128
+"""Images of one batch of a validation."""
 
 
 @dataclass(frozen=True)
 class ClassificationRun:
-    """Everything that decides the result, but the images."""
+    """Trains a system that is an `ImageClassifier` on randomly cropped pixels."""
 
-    system: ViTConfig
+    trains_on: ClassVar = "labelled images"
+
+    system: SystemConfig
     """Its classes are those of the data."""
     train: TrainConfig
     area: tuple[float, float]
-    """Smallest and largest share of an image that a crop keeps; every other crop is mirrored."""
+    """The smallest and largest share of an image that a crop keeps; every other crop is mirrored."""
 
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
             raise UsageError(f"area={self.area}: give two shares of an image above 0, the smaller one first")
-        side, patch = self.system.image_size, self.system.patch_size
+        side, patch = self._size, getattr(self.system, "size_multiple", 1)
         if patch < 1 or side < 1 or side % patch:
             raise UsageError(f"system.image_size={side} is no multiple of system.patch_size={patch}")
 
+    @property
+    def _size(self) -> int:
+        return getattr(self.system, "image_size", 224)
+
     def read(self, data: Path, format: str | None = None) -> LabelledImages:
-        """Images with a folder a class, in a folder or a tar archive."""
+        """Images in one folder per class, in a folder or a tar archive."""
         return find_labelled(data, format)
 
-    def run(
-        self, name: str, data: LabelledImages, output: Path, *, resume: bool = False, device: str = "cpu"
-    ) -> dict[str, Any]:
-        """Train, write `output/model`; return what was reached, `test_accuracy` of the kept weights too."""
-        classes = data.classes.names
-        recipe = replace(self, system=replace(self.system, num_classes=len(classes), class_names=classes))
-        torch.manual_seed(recipe.train.seed)
-        system, size = ViT(recipe.system), recipe.system.image_size
-        training, validation, test = load_labelled(data, size)
-        sampler = Sampler(len(training), recipe.train.batch_size, recipe.train.seed)
+    def prepare(self, dataset: LabelledImages, device: str) -> Job:
+        """Pixels and the system; the kept parameters are tested at the end."""
+        kind = "classification"
+        shape = sketch(self.system, kind, Trainable, ImageClassifier)
+        require(getattr(shape, "reads", "") == "pixels", kind, shape, "it does not read pixels")
+        config: Any = self.system
+        require(hasattr(config, "with_classes"), kind, shape, "its number of classes is fixed")
+        names = dataset.classes.names
+        run = replace(self, system=config.with_classes(names))
+        torch.manual_seed(run.train.seed)
+        system = run.system.build()
+        training, validation, test = load_labelled(dataset, self._size)
+        sampler = Sampler(len(training), run.train.batch_size, run.train.seed)
 
         def load_batch(index: int) -> Batch:
             chosen = sampler(index)
-            cut = random_crops(training[chosen].to(device), recipe.area, (recipe.train.seed, index))
-            return Batch(ImageBatch(pixels=cut), targets=Targets(labels=training.labels[chosen].to(device)))
+            cropped = random_crops(training[chosen].to(device), run.area, (run.train.seed, index))
+            labels = training.labels[chosen].to(device)
+            return Batch(ImageBatch(pixels=cropped), targets=Targets(labels=labels))
 
-        reached = fit(
+        chance = float(validation.labels.bincount().max()) / len(validation)
+        return Job(
+            run,
             system,
-            recipe,
-            output,
-            name=name,
+            load_batch,
+            describe=lambda index: ", ".join(training.names[i] for i in sampler(index)),
             data={
                 "hash": training.hash,
                 "train": len(training),
                 "val": len(validation),
-                "chance": float(validation.labels.bincount().max()) / len(validation),
+                "chance": chance,
             },
-            about=f"{len(training)} images of {len(classes)} classes to learn from, {len(validation)} to "
-            "choose by",
-            load_batch=load_batch,
-            validate=lambda vit: measure(cast(ViT, vit), validation, device),
-            describe=lambda index: ", ".join(training.names[i] for i in sampler(index)),
-            preprocess=pixel_preprocess(size),
-            card=_card,
-            resume=resume,
-            device=device,
+            about=f"{len(training)} training and {len(validation)} validation images of {len(names)} classes",
+            card=CardFacts(
+                {
+                    "training images": f"{len(training):,}",
+                    "validation images": f"{len(validation):,}",
+                    "side of an image, pixels": str(self._size),
+                    "accuracy of always the most frequent class": f"{chance:.3f}",
+                },
+                {"accuracy": "accuracy", "loss": "negative log-likelihood per image"},
+                more=f"Its classes: {', '.join(names)}.",
+            ),
+            validate=lambda module: measure(module, validation, device),
+            test=lambda module: {"accuracy": measure(module, test, device)["accuracy"]},
+            preprocess=pixel_preprocess(self._size),
         )
-        kept = cast(ViT, load_checkpoint(output / "model", device).system)
-        return {**reached, "test_accuracy": measure(kept, test, device)["accuracy"]}
 
 
 @torch.no_grad()
-def measure(system: ViT, images: LabelledPixels, device: str = "cpu") -> dict[str, float]:
-    """`accuracy`, the share of images whose class is found, and `loss`, nats an image."""
-    right = nats = 0.0
-    for places in torch.arange(len(images)).split(AT_ONCE):
+def measure(system: Any, images: LabelledPixels, device: str = "cpu") -> dict[str, float]:
+    """`accuracy`, the share of images whose class is predicted, and `loss`, the mean cross-entropy."""
+    right = loss = 0.0
+    for places in torch.arange(len(images)).split(CHUNK):
         labels = images.labels[places].to(device)
-        logits = system.classify(
-            system.encode_images(Batch(ImageBatch(pixels=images[places.tolist()].to(device))))
-        )
+        batch = Batch(ImageBatch(pixels=images[places.tolist()].to(device)))
+        logits = system.classify(system.encode_images(batch))
         right += float((logits.argmax(1) == labels).sum())
-        nats += float(F.cross_entropy(logits, labels, reduction="sum"))
-    return {"accuracy": right / len(images), "loss": nats / len(images)}
-
-
-def _card(name: str, system: nn.Module, facts: Mapping[str, Any], figures: Mapping[str, float]) -> str:
-    """Markdown for the README.md of the checkpoint."""
-    settings, data = facts["settings"]["system"], facts["data"]
-    chance = f"always the most frequent class: {data['chance']:.3f}"
-    return model_card(
-        name,
-        system,
-        facts,
-        what=f"""
-A transformer over patches of {settings["patch_size"]} pixels, trained from nothing. It says which of its
-classes an image shows: `showtell classify IMAGE --model FOLDER`.
-""",
-        rows=[
-            ("images learned from", f"{data['train']:,}"),
-            ("images the best weights were chosen by", f"{data['val']:,}"),
-            ("accuracy on those", f"{figures['accuracy']:.3f} ({chance})"),
-            ("side of an image, pixels", str(settings["image_size"])),
-        ],
-        more=f"""
-Its classes: {", ".join(settings["class_names"])}.
-
-## What it cannot do
-
-It answers with one of its classes whatever an image shows, also one unlike all it has seen. What its
-training images of a class had in common, a background too, is what it knows the class by.
-""",
-    )
+        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    return {"accuracy": right / len(images), "loss": loss / len(images)}

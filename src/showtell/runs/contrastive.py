@@ -1,148 +1,115 @@
-"""The complete run of two towers: images with captions in, a checkpoint that finds one by the other out."""
+"""A contrastive run: images with captions in, a system that finds one by the other out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from showtell.checkpoint.card import pairing_card
+from showtell.checkpoint.card import TEXT_TOWERS, CardFacts
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.sampler import Sampler
-from showtell.data.tokenizers.families import Name
-from showtell.data.tokenizers.folder import tokenizer_of
-from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.data.tokenizers.training import Kind
-from showtell.datasets.cache import feature_cache, pixel_cache, pixel_preprocess
-from showtell.datasets.captions import Split, WordVocabulary, load_splits, split_hash
-from showtell.hub.backbones import load_backbone
-from showtell.hub.catalogue import package_path
-from showtell.hub.huggingface.folder import import_folder
-from showtell.runs.captioning import CaptionData, read_captioned
-from showtell.runs.execute import fit
-from showtell.systems.bert import BERTEncoder
-from showtell.systems.clip import CLIP, CLIPConfig
-from showtell.systems.lit import LiT, LiTConfig
-from showtell.systems.vse import VSE, VSEConfig
+from showtell.datasets.captions import CaptionData, read_captioned
+from showtell.datasets.encoded_captions import Split, load_splits, split_hash
+from showtell.datasets.vocabulary import (
+    CaptionTokenizer,
+    PretrainedText,
+    SubwordVocabulary,
+    WordVocabulary,
+)
+from showtell.errors import UsageError
+from showtell.protocols import Contrastive, SharedSpace
+from showtell.runs.image_input import image_input
+from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
 from showtell.train.config import TrainConfig
 
-TwoTowers = CLIP | LiT | VSE
 CHUNK = 256
+"""Images or captions of one batch of a validation."""
 METRIC = "text_to_image_recall10"
-"""What the best weights are chosen by: how often a caption finds its image among the first ten of `val`."""
-
-
-@dataclass(frozen=True)
-class SubwordVocabulary:
-    """Pieces of words, all from the training split."""
-
-    kind: Kind = "bpe"
-    family: Name = "clip"
-    vocab_size: int = 49408
-    """At most; few texts hold fewer."""
-    max_length: int = 77
-    """Tokens of a caption that are kept, start and end among them."""
-
-    def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
-        """The pieces of the training texts."""
-        return SubwordTokenizer.train(texts, self.kind, self.vocab_size, self.family)
-
-
-@dataclass(frozen=True)
-class PretrainedText:
-    """The vocabulary and the weights of a text tower that a package carries."""
-
-    package: str = "all-MiniLM-L6-v2"
-    """The name of a package of `hub.packages`."""
-    max_length: int = 64
-    """Tokens of a caption that are kept, start and end among them."""
-
-    def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
-        """Its tokenizer, whatever the texts."""
-        return tokenizer_of(package_path(self.package))
-
-    def encoder(self, dropout: float) -> BERTEncoder:
-        """Its network, without what only its own training used."""
-        given = cast(BERTEncoder, import_folder(package_path(self.package)))
-        encoder = BERTEncoder(replace(given.config, pooler=False, pooling="mean", dropout=dropout))
-        encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith("pooler.")})
-        return encoder
+"""The figure by which the best parameters are chosen."""
+MEANING = {
+    f"{direction}_recall{k}": f"{what}, R@{k}"
+    for direction, what in (
+        ("text_to_image", "a caption finds its image"),
+        ("image_to_text", "an image finds a caption of its own"),
+    )
+    for k in (1, 5, 10)
+}
 
 
 @dataclass(frozen=True)
 class ContrastiveRun:
-    """Everything that decides the result, but the data and the seed's machine."""
+    """Trains a system that is `Contrastive`, with one caption per image in a batch."""
 
-    system: CLIPConfig | LiTConfig | VSEConfig
+    trains_on: ClassVar = "images with captions"
+
+    system: SystemConfig
     train: TrainConfig
     vocabulary: WordVocabulary | SubwordVocabulary | PretrainedText
     backbone: str = "efficientnet_lite0"
-    """The frozen network before the images' tower; CLIP has none."""
+    """The frozen image encoder in front of the system, where that reads features."""
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
-        """The images and captions of a folder or file, with what is wrong said on standard error."""
+        """The images and captions of a folder or file."""
         return read_captioned(data, format)
 
-    def run(
-        self, name: str, data: CaptionData, output: Path, *, resume: bool = False, device: str = "cpu"
-    ) -> dict[str, Any]:
-        """Train, keep the best on `val`, write `output/model`; return what was reached."""
-        if isinstance(self.system, CLIPConfig):
-            size = self.system.image_size
-            cache, sight = pixel_cache(size), pixel_preprocess(size)
-        else:
-            backbone = load_backbone(self.backbone, device)
-            cache = feature_cache(backbone)
-            sight = {"backbone": self.backbone, "version": backbone.preprocessing}
-        tokenizer, splits = load_splits(data.entries, self.vocabulary, cache)
+    def prepare(self, dataset: CaptionData, device: str) -> Job:
+        """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
+        kind = "contrastive"
+        shape = sketch(self.system, kind, Contrastive, SharedSpace)
+        images = image_input(kind, shape, self.backbone, device)
+        tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
         torch.manual_seed(self.train.seed)
-        system = self.build(len(tokenizer))
-        recipe = replace(self, system=system.config)
+        system = replace(self, system=images.system).build(tokenizer)
+        run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         # An image that came twice would be its own negative.
-        sampler = Sampler(len(training.rows), recipe.train.batch_size, recipe.train.seed, distinct=True)
-        return fit(
+        sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
+        return Job(
+            run,
             system,
-            recipe,
-            output,
-            name=name,
-            data={"hash": split_hash(splits), **{s: len(split.rows) for s, split in splits.items()}},
-            about=f"{len(training.rows)} images to learn from, {len(validation.rows)} to choose by, "
-            f"{len(tokenizer)} tokens",
             load_batch=lambda index: training.pairs(sampler(index), sampler.epoch(index)),
-            validate=lambda module: validate(cast(TwoTowers, module), validation),
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
+            data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
+            about=f"{len(training)} training and {len(validation)} validation images, "
+            f"{len(tokenizer)} tokens",
+            card=CardFacts(
+                {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
+                MEANING,
+                (*images.sources, *self._text_sources()),
+                "`showtell evaluate FOLDER --data DIR` measures more.",
+            ),
+            validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
-            preprocess=sight,
-            card=pairing_card,
-            resume=resume,
-            device=device,
+            preprocess=images.preprocess,
         )
 
-    def build(self, vocab_size: int) -> TwoTowers:
-        """The system, its text tower with the package's weights where one is named, else untrained."""
-        match self.system:
-            case CLIPConfig():
-                return CLIP(replace(self.system, vocab_size=vocab_size))
-            case VSEConfig():
-                return VSE(replace(self.system, vocab_size=vocab_size))
-            case LiTConfig(text=text):
-                if not isinstance(self.vocabulary, PretrainedText):
-                    return LiT(replace(self.system, text=replace(text, vocab_size=vocab_size)))
-                encoder = self.vocabulary.encoder(text.dropout)
-                system = LiT(replace(self.system, text=encoder.config))
-                system.text = encoder
-                return system
+    def build(self, tokenizer: CaptionTokenizer) -> Any:
+        """The system, its text tower that of the package where the vocabulary names one, else untrained."""
+        config: Any = self.system
+        if not isinstance(self.vocabulary, PretrainedText):
+            return config.with_tokenizer(tokenizer).build()
+        if not hasattr(config, "with_text_tower"):
+            raise UsageError(f"{type(config).__name__} takes no pretrained text tower")
+        encoder = self.vocabulary.encoder(config.text.dropout)
+        system = config.with_text_tower(encoder.config).build()
+        system.text = encoder
+        return system
+
+    def _text_sources(self) -> tuple[str, ...]:
+        if not isinstance(self.vocabulary, PretrainedText):
+            return ()
+        name = self.vocabulary.package
+        return (f"Text tower, trained further and part of this checkpoint: {TEXT_TOWERS.get(name, name)}",)
 
 
 @torch.inference_mode()
-def validate(system: TwoTowers, split: Split) -> dict[str, float]:
+def validate(system: nn.Module, split: Split) -> dict[str, float]:
     """R@1, 5, 10 of each caption among the images, and of each image among all captions."""
     images, texts, owner = embed_split(system, split)
     of_texts, of_images = ranks_both_ways(images, texts, owner)
@@ -152,13 +119,13 @@ def validate(system: TwoTowers, split: Split) -> dict[str, float]:
     }
 
 
-def embed_split(system: TwoTowers, split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    """Vectors of a split's images `[B D]` and of all their captions `[R D]`, and whose those are, `[R]`."""
-    device = next(cast(nn.Module, system).parameters()).device
-    places = range(len(split.rows))
+def embed_split(system: Any, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    """Vectors of a split's images `[B D]` and of their captions `[R D]`, and each caption's image `[R]`."""
+    device = next(system.parameters()).device
+    items = range(len(split))
     images = [
-        system.image_vectors(split.images(places[first : first + CHUNK]).to(device))
-        for first in places[::CHUNK]
+        system.image_vectors(split.images(items[first : first + CHUNK]).to(device))
+        for first in items[::CHUNK]
     ]
     captions = [(owner, ids) for owner, some in enumerate(split.captions) for ids in some]
     captions.sort(key=lambda caption: len(caption[1]))  # nothing is computed for padding

@@ -1,97 +1,84 @@
-"""What every run does around the loop: say what begins, and keep the best weights as a checkpoint."""
+"""The execution of a job: train, keep the best parameters as a checkpoint, return the figures reached."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+import logging
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import nn
 
-from showtell.checkpoint.save_load import save_checkpoint
-from showtell.data.batch import Batch
+from showtell.checkpoint.card import model_card
+from showtell.checkpoint.save_load import load_checkpoint, save_checkpoint
+from showtell.runs.collapse_alarm import Alarm
+from showtell.runs.job import Figures, Job
 from showtell.runs.settings import record
-from showtell.train.config import TrainConfig
-from showtell.train.loop import Monitor, train
+from showtell.train.loop import train
 
-Figures = Mapping[str, float]
-
-
-class Trains(Protocol):
-    """A recipe, as far as a run needs it; a frozen dataclass."""
-
-    @property
-    def train(self) -> TrainConfig:
-        """How the loop goes."""
+logger = logging.getLogger(__name__)
 
 
-def fit(
-    system: nn.Module,
-    recipe: Trains,
-    output: Path,
-    *,
-    name: str,
-    data: Mapping[str, Any],
-    about: str,
-    load_batch: Callable[[int], Batch],
-    card: Callable[[str, nn.Module, Mapping[str, Any], Figures], str],
-    validate: Callable[[nn.Module], Figures] | None = None,
-    monitor: Monitor | None = None,
-    describe: Callable[[int], str] | None = None,
-    tokenizer_json: str = "",
-    preprocess: Mapping[str, Any] | None = None,
-    dtype: torch.dtype = torch.float32,
-    resume: bool = False,
-    device: str = "cpu",
+def execute(
+    job: Job, name: str, output: Path, *, resume: bool = False, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Train a system by `train.loop.train`; write `output/model`; return what was reached.
+    """Train by `train.loop.train`; write `output/model`; return its path, the steps and the figures reached.
 
-    The checkpoint records `name`, the recipe's settings and what is said of the `data`, its `hash` at least;
-    a resumed run must share them. `about` says in a few words what there is to learn from;
-    `card(name, system, those facts, figures)` is the model card, given what `validate` returned;
-    `preprocess` and `tokenizer_json` say how images and words reach the system.
+    The checkpoint records the recipe's `name`, its settings and the facts of the data; a resumed run must
+    share them. Raises `UserError` when the run collapses.
     """
-    settings = record(recipe)
-    facts = {"recipe": name, "settings": settings, "data": data}
+    settings = record(job.run)
+    facts = {"recipe": name, "settings": settings, "data": job.data}
     figures: dict[str, float] = {}
 
-    def measure(module: nn.Module) -> Figures:
-        assert validate is not None
+    def measure(system: nn.Module) -> Figures:
+        assert job.validate is not None
         figures.clear()
-        figures.update(validate(module))
+        figures.update(job.validate(system))
         return figures
 
     def finish(folder: Path) -> None:
-        if validate and not figures:  # stopped before the first validation
-            measure(system)
+        if job.validate and not figures:  # stopped before the first validation
+            measure(job.system)
         save_checkpoint(
             folder,
-            system,
+            job.system,
             record={**facts, "validation": dict(figures)},
-            tokenizer_json=tokenizer_json,
-            preprocess=preprocess or {},
-            card=card(name, system, facts, figures),
-            dtype=dtype,
+            tokenizer_json=job.tokenizer_json,
+            preprocess=job.preprocess,
+            card=model_card(
+                job.system,
+                f"trained with the recipe `{name}`",
+                job.card,
+                figures=figures,
+                data_hash=job.data["hash"],
+                settings=settings,
+            ),
+            dtype=job.dtype,
         )
 
-    weights = sum(p.numel() for p in system.parameters()) / 1e6
-    print(f"{name}: {about}, {weights:.1f} M weights", file=sys.stderr)
-    # The loop knows its own settings: a resumption that differs in one names it once.
-    others = {setting: value for setting, value in settings.items() if setting != "train"}
+    millions = sum(p.numel() for p in job.system.parameters()) / 1e6
+    logger.info("%s: %s, %.1f M parameters", name, job.about, millions)
+    alarm = None if job.watched is None else Alarm(job.watched, output, resume)
     trained = train(
-        system,
-        load_batch,
-        recipe.train,
+        job.system,
+        job.load_batch,
+        job.run.train,
         output,
         finish=finish,
-        validate=measure if validate else None,
-        monitor=monitor,
-        describe=describe,
-        record={**facts, "settings": others},
+        validate=measure if job.validate else None,
+        monitor=alarm,
+        describe=job.describe,
+        # The loop knows its own settings: a resumption that differs in one names it once.
+        record={**facts, "settings": {k: value for k, value in settings.items() if k != "train"}},
         resume=resume,
         device=device,
     )
-    chosen_by = {} if trained.best is None else {recipe.train.metric: trained.best}
-    return {"model": str(output / "model"), "steps": trained.step, **chosen_by}
+    if alarm:
+        alarm.draw()
+    reached = {"model": str(output / "model"), "steps": trained.step}
+    if trained.best is not None:
+        reached[job.run.train.metric] = trained.best
+    if job.test:
+        kept = load_checkpoint(output / "model", device).system
+        reached |= {f"test_{figure}": value for figure, value in job.test(kept).items()}
+    return reached

@@ -1,35 +1,54 @@
-"""`--set train.steps=200`: change fields of nested frozen dataclasses by their dotted names."""
+"""The settings of a run: the fields of nested frozen dataclasses, by dotted names such as `train.steps`."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
 import json
 import math
+import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from showtell.errors import UsageError
 
-Recipe = TypeVar("Recipe")
+Settings = TypeVar("Settings")
 
 
-def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """A copy of the recipe with `name=value` settings in place; of two for one name the later holds.
+@dataclass(frozen=True)
+class Setting:
+    """One setting as a person reads it."""
 
-    A value is read as the field's annotation says. All are applied at once, so fields that restrict each
-    other may come in any order.
+    name: str
+    default: Any
+    expects: str
+    """The type, in words."""
+    meaning: str
+    """The field's docstring; empty where it has none."""
 
-    Raises `UsageError` for an unknown name, naming the nearest, and for a value of the wrong type,
-    naming the right one.
+
+def apply(run: Settings, settings: Iterable[str]) -> Settings:
+    """A copy of the run with `name=value` settings applied; of two for one name the later holds.
+
+    A value is parsed by the field's annotation. All are applied at once, so fields that restrict each other
+    may come in any order.
+
+    Raises `UsageError` for an unknown name, naming the nearest, and for a value of the wrong type, naming the
+    right one.
 
     >>> from showtell.train.config import TrainConfig
     >>> apply(TrainConfig(), ["steps=200", "learning_rate=1e-4", "betas=0.9,0.99"]).learning_rate
     0.0001
     """
-    annotations = dict(_fields(recipe))
+    annotations = {name: kind for name, kind, _, _ in _fields(run)}
     changes: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
@@ -50,81 +69,100 @@ def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         for part in path:
             place = place.setdefault(part, {})
         place[last] = value
-    return _replace(recipe, changes)
+    return _replace(run, changes)
 
 
-def record(recipe: Any) -> dict[str, Any]:
-    """The resolved recipe as JSON has it: what a checkpoint remembers, never what a run is read from."""
-    return json.loads(json.dumps(dataclasses.asdict(recipe), default=_plain, allow_nan=False))
+def settings_of(run: Any) -> list[Setting]:
+    """Every setting of a run, with its default and its meaning."""
+    return [Setting(name, value, _describe(kind), meaning) for name, kind, value, meaning in _fields(run)]
+
+
+def record(run: Any) -> dict[str, Any]:
+    """The settings as plain JSON: what a checkpoint records, never what a run is read from."""
+    return json.loads(json.dumps(dataclasses.asdict(run), default=_plain, allow_nan=False))
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"a recipe holds {value!r}, which JSON cannot record")
+    raise TypeError(f"a run holds {value!r}, which JSON cannot record")
 
 
-def _fields(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names of all leaves with their annotations; what a field holds now decides where to go down."""
-    hints = get_type_hints(type(recipe))
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
+def _fields(run: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
+    """Name, annotation, value and docstring of each leaf; what a field holds now decides where to descend."""
+    hints, meanings = get_type_hints(type(run)), _docstrings(type(run))
+    for field in dataclasses.fields(run):
+        value = getattr(run, field.name)
         if dataclasses.is_dataclass(value):
             yield from _fields(value, f"{prefix}{field.name}.")
         elif field.init:
-            yield prefix + field.name, hints[field.name]
+            yield prefix + field.name, hints[field.name], value, meanings.get(field.name, "")
 
 
-def _replace(recipe: Any, changes: dict[str, Any]) -> Any:
+def _docstrings(cls: type) -> dict[str, str]:
+    """The string below each field of a dataclass, those it inherits too."""
+    found: dict[str, str] = {}
+    for owner in reversed(cls.__mro__[:-1]):
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+        except (OSError, TypeError):
+            continue  # without source, as in an interactive session
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for field, below in pairwise(statements):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found[field.target.id] = " ".join(text.value.split())
+    return found
+
+
+def _replace(run: Any, changes: dict[str, Any]) -> Any:
     resolved = {
-        name: _replace(inner, value) if dataclasses.is_dataclass(inner := getattr(recipe, name)) else value
+        name: _replace(inner, value) if dataclasses.is_dataclass(inner := getattr(run, name)) else value
         for name, value in changes.items()
     }
     try:
-        return dataclasses.replace(recipe, **resolved)
+        return dataclasses.replace(run, **resolved)
     except ValueError as error:  # what the dataclass itself refuses
         raise UsageError(str(error)) from error
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    """The name with the same last part, `steps` for `train.steps`, or else the most similar one."""
+    """The name with the same last part, `train.steps` for `steps`, or else the most similar one."""
     same = [known for known in names if known.split(".")[-1] == name.split(".")[-1]]
     return difflib.get_close_matches(name, same or names, 1, 0.0)[0]
 
 
 def _parse(text: str, kind: Any) -> Any:
-    """One value. Raises `ValueError` when the text is not of that kind."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind is NoneType or kind is bool or origin is Literal:
-        known: dict[str, Any] = {"none": None} if kind is NoneType else {"true": True, "false": False}
-        if origin is Literal:
-            known = {str(value): value for value in inner}
-        if text not in known:
-            raise ValueError(text)
-        return known[text]
-    if kind is float:
-        if not math.isfinite(number := float(text)):
-            raise ValueError(text)
-        return number
-    if kind in (int, str, Path):
-        return kind(text)
-    if origin is tuple:
-        parts = [part.strip() for part in text.strip("()[]").split(",") if part.strip()]
-        kinds = [inner[0]] * len(parts) if inner[-1] is Ellipsis else inner
-        return tuple(_parse(part, k) for part, k in zip(parts, kinds, strict=True))
-    if origin in (Union, UnionType):
-        # None before the others: "none" is also a text.
-        for option in sorted(inner, key=lambda option: option is not NoneType):
-            try:
-                return _parse(text, option)
-            except ValueError:
-                continue
-        raise ValueError(text)
-    raise TypeError(f"a setting of type {kind} cannot be read from the command line")
+    """The value of an annotation that a text stands for. Raises `ValueError` when there is none.
+
+    The text is read as a scalar, as values separated by commas, or as it is: the first that the annotation
+    strictly accepts as JSON.
+    """
+    adapter = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+    parts = [part.strip() for part in text.strip("()[]").split(",") if part.strip()]
+    for value in (_scalar(text), [_scalar(part) for part in parts], text):
+        try:
+            return adapter.validate_json(json.dumps(value), strict=True)
+        except ValidationError:
+            continue
+    raise ValueError(text)
+
+
+def _scalar(text: str) -> bool | int | float | str | None:
+    if text in ("none", "true", "false"):
+        return {"none": None, "true": True, "false": False}[text]
+    for number in (int, float):
+        try:
+            value = number(text)
+        except ValueError:
+            continue
+        return value if math.isfinite(value) else text
+    return text
 
 
 def _describe(kind: Any) -> str:
-    """The annotation in the words of a person."""
+    """An annotation in a person's words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}"

@@ -138,11 +138,12 @@ class BERT(BERTEncoder):
     examples: ClassVar = SentencePairs
     packs: ClassVar = True
     config: BERTConfig
-    loss_weights: ClassVar = {"mlm": 1.0, "next_sentence": 1.0}
 
     def __init__(self, config: BERTConfig) -> None:
         super().__init__(config)
         self.mlm_head = MaskedLMHead(config.width, config.vocab_size, config.eps, config.activation)
+        self.predicts_next_sentence = config.pooler
+        self.loss_weights = {"mlm": 1.0} | ({"next_sentence": 1.0} if config.pooler else {})
         heads: list[nn.Module] = [self.mlm_head]
         if config.pooler:
             self.next_sentence = nn.Linear(config.width, 2)

@@ -57,6 +57,10 @@ class LiTConfig:
         """The vocabulary's size is that of `tokenizer`."""
         return replace(self, text=replace(self.text, vocab_size=len(tokenizer)))
 
+    def with_text_tower(self, text: BERTEncoderConfig) -> LiTConfig:
+        """For a text tower that has been trained before."""
+        return replace(self, text=text)
+
     def with_feature_width(self, width: int) -> LiTConfig:
         """For features of `width`."""
         return replace(self, feature_width=width)

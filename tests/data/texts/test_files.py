@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from showtell.data.texts.corpus import tokenise
 from showtell.data.texts.files import Layout, documents, layout_of, text_files
 from showtell.data.texts.sentences import split_sentences
-from showtell.data.texts.split import divide
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
 
@@ -134,31 +133,6 @@ def test_sentences_joined_are_the_text(text: str) -> None:
     sentences = split_sentences(text)
     assert "".join(sentences) == text
     assert all(sentence.strip() for sentence in sentences) or len(sentences) == 1
-
-
-@given(st.lists(st.text(max_size=3), min_size=2), st.sampled_from([0.0, 0.01, 0.5]))
-def test_no_document_is_on_both_sides(texts, share) -> None:
-    if len(set(texts)) < 2:
-        with pytest.raises(UserError, match="fewer than two different"):
-            divide(texts, share)
-        return
-    try:
-        training, validation = divide(texts, share)
-    except UserError:
-        assert share == 0.5  # all may fall on one side
-        return
-    assert sorted(training + validation) == sorted(texts)
-    assert not {*training} & {*validation}
-    assert training
-    assert validation
-
-
-def test_about_the_share_is_kept_and_others_do_not_move_a_document() -> None:
-    texts = [f"document {i}" for i in range(10_000)]
-    _, validation = divide(texts)
-    assert 60 <= len(validation) <= 140  # 100 +- 4 standard deviations
-    _, fewer = divide([f"document {i}" for i in range(5000)])
-    assert fewer == [text for text in validation if text in {*texts[:5000]}]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""What is computed once an image and kept between runs, in `$XDG_CACHE_HOME/showtell`."""
+"""The caches of image data sets: what is computed once per image and kept between runs."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,18 @@ from showtell.data.images.preprocess import Preprocessing
 from showtell.hub.backbones import Backbone
 from showtell.wording import counted
 
+logger = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/showtell`, by default `~/.cache/showtell`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell"
+
 
 def feature_cache(backbone: Backbone) -> FeatureCache:
-    """The grids of a frozen backbone."""
+    """The features of a frozen backbone."""
     return FeatureCache(
-        _home() / "features",
+        cache_folder() / "features",
         backbone.hash,
         backbone.preprocessing,
         backbone,
@@ -36,21 +43,23 @@ def feature_cache(backbone: Backbone) -> FeatureCache:
 def pixel_cache(size: int) -> FeatureCache:
     """Images squashed to `size` pixels a side, `uint8 [3 S S]` each."""
     shape = (3, size, size)
-    return FeatureCache(_home() / "pixels", "", _squashed(size), _channels_first, shape, size, np.uint8)
+    return FeatureCache(
+        cache_folder() / "pixels", "", _squashed(size), _channels_first, shape, size, np.uint8
+    )
 
 
 def pixel_preprocess(size: int) -> dict[str, Any]:
-    """What a checkpoint's `preprocess.json` says of such images."""
+    """The content of the `preprocess.json` of a checkpoint that reads such images."""
     return {"size": size, "version": _squashed(size)}
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Rows of a cache of pixels."""
+    """Some rows of a cache of pixels."""
 
     names: list[str]
     rows: np.ndarray
-    """Of each image, its row of the array."""
+    """Each image's row in the array."""
     array: np.ndarray
     """`uint8 [M 3 S S]`, memory-mapped."""
 
@@ -71,20 +80,15 @@ class Pixels:
         return digest.hexdigest()
 
 
-def tell_skipped(found: FeatureRows) -> None:
-    """Say on standard error how many images could not be read, and why the first."""
+def log_skipped(found: FeatureRows) -> None:
+    """One warning: how many images could not be read, the first, and why."""
     if found.skipped:
         first, reason = next(iter(found.skipped.items()))
-        skipped = counted(len(found.skipped), "image")
-        print(f"{skipped} skipped, the first: {first}: {reason}", file=sys.stderr)
+        logger.warning("%s skipped, the first: %s: %s", counted(len(found.skipped), "image"), first, reason)
 
 
 def _squashed(size: int) -> str:
     return Preprocessing("squash", size, size, "bilinear").version
-
-
-def _home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell"
 
 
 def _channels_first(pixels: np.ndarray) -> Tensor:

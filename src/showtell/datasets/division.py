@@ -1,0 +1,33 @@
+"""The division of a data set into training and held-out items, by a hash of each item's key.
+
+Captioned images are keyed by file name, labelled images by their name in the data set, texts by content. An
+item stays on its side when others come or go, and equal keys stay together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+
+def position(key: bytes) -> float:
+    """A number in 0..1 that depends on the key alone, spread evenly."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:8]) / 2**64
+
+
+def held_out(keys: Sequence[bytes], share: float = 1.0, *, most: int | None = None) -> list[bool]:
+    """Which items are held out for validation: about `share` of them, at least one, and at most `most`.
+
+    Those are the items with the lowest positions.
+
+    >>> held_out([b"a", b"b", b"c", b"a"], share=0.0)
+    [False, True, False, False]
+    >>> sum(held_out([b"%d" % n for n in range(1000)], share=0.1))
+    100
+    >>> sum(held_out([b"%d" % n for n in range(1000)], most=30))
+    30
+    """
+    positions = [position(key) for key in keys]
+    lowest = sorted(positions)[:most]
+    limit = max((p for p in lowest if p <= share), default=lowest[0] if lowest else 0.0)
+    return [p <= limit for p in positions]

@@ -1,0 +1,106 @@
+"""Captioned images with their pixels or features and the ids of their captions, ready to be batched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
+from showtell.data.captions.entry import Entry
+from showtell.data.features import FeatureCache
+from showtell.datasets.caches import log_skipped
+from showtell.datasets.captions import divide, split_of
+from showtell.datasets.vocabulary import CaptionTokenizer, CaptionVocabulary
+from showtell.errors import UserError
+from showtell.progress import progress_lines
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split."""
+
+    cache: FeatureCache
+    rows: list[int]
+    """Each image's row in the cache."""
+    captions: list[list[list[int]]]
+    """Each image's captions, in ids."""
+    paths: list[Path]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, items: Sequence[int]) -> Batch:
+        """Some images, each with all of its captions."""
+        ids, keep = pad([ids for i in items for ids in self.captions[i]])
+        owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
+        return replace(self.images(items), texts=TextBatch(ids, keep, owner))
+
+    def pairs(self, items: Sequence[int], turn: int) -> Batch:
+        """Some images, each with one caption: another one each turn, until all have been read."""
+        ids, keep = pad([self.captions[i][(i + turn) % len(self.captions[i])] for i in items])
+        return replace(self.images(items), texts=TextBatch(ids, keep, torch.arange(len(items))))
+
+    def images(self, items: Sequence[int]) -> Batch:
+        """Some images without captions: pixels where the cache holds bytes, else features."""
+        if self.cache.dtype == np.uint8:
+            return Batch(ImageBatch(pixels=torch.from_numpy(self.cache.array[[self.rows[i] for i in items]])))
+        return Batch(ImageBatch(features=self.cache.grid([self.rows[i] for i in items])))
+
+
+def load_splits(
+    entries: Sequence[Entry], vocabulary: CaptionVocabulary, cache: FeatureCache
+) -> tuple[CaptionTokenizer, dict[str, Split]]:
+    """The tokenizer, from the training captions alone, and the splits `train` and `val`.
+
+    Images that cannot be read are skipped and logged, counted. Raises `UserError` for a split without images.
+    """
+    divided = divide(entries)
+    if not divided:
+        raise UserError(
+            f"none of the {len(entries)} images has a caption: add some, such as a.txt beside a.jpg; "
+            "simclr, byol, simsiam and simmim train without captions"
+        )
+    if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):
+        logger.info(
+            "the data has no split 'val': %d images of 'train' are held out for validation",
+            len(divided["val"]),
+        )
+    named = {name: divided.get(name, []) for name in ("train", "val")}
+    for name, chosen in named.items():
+        if not chosen:
+            raise UserError(
+                f"no captioned image is in the split {name!r}: add images, or correct the names of the splits"
+            )
+    tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
+    splits = {}
+    for name, chosen in named.items():
+        found = cache.add([entry.path for entry in chosen], progress_lines(f"reading images of {name}"))
+        log_skipped(found)
+        readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
+        if not readable:
+            raise UserError(f"none of the {len(chosen)} images of the split {name!r} can be read")
+        splits[name] = Split(
+            cache,
+            [row for _, row in readable],
+            [[tokenizer.encode(text, vocabulary.max_length) for text in e.captions] for e, _ in readable],
+            [e.path for e, _ in readable],
+        )
+    return tokenizer, splits
+
+
+def split_hash(splits: dict[str, Split]) -> str:
+    """SHA-256 of the file names and caption ids of every split."""
+    digest = hashlib.sha256()
+    for name, split in sorted(splits.items()):
+        for path, captions in zip(split.paths, split.captions, strict=True):
+            digest.update(json.dumps([name, path.name, captions]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,100 @@
+"""Where the tokenizer of a captioned data set comes from, and how much of a caption it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
+
+from showtell.data.tokenizers.families import Name
+from showtell.data.tokenizers.folder import tokenizer_of
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Kind
+from showtell.data.tokenizers.words import WordTokenizer
+from showtell.hub.catalogue import package_path
+from showtell.hub.huggingface.folder import import_folder
+from showtell.systems.bert import BERTEncoder
+
+
+class CaptionTokenizer(Protocol):
+    """Text to ids, as a captioned data set needs it."""
+
+    def encode(self, text: str, max_length: int | None, /) -> list[int]:
+        """Ids with start and end."""
+        ...
+
+    def to_json(self) -> str:
+        """The content of `tokenizer.json`."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of ids."""
+        ...
+
+
+class CaptionVocabulary(Protocol):
+    """The settings of a vocabulary."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a caption that are kept."""
+        ...
+
+    def learn(self, texts: Iterable[str]) -> CaptionTokenizer:
+        """A tokenizer from the captions of the training split."""
+        ...
+
+
+@dataclass(frozen=True)
+class WordVocabulary:
+    """Whole words, from the training captions."""
+
+    max_words: int = 8000
+    """Words of the vocabulary at most: the most frequent."""
+    min_count: int = 1
+    """Occurrences below which a word is unknown."""
+    max_length: int = 40
+    """Words of a caption that are kept."""
+
+    def learn(self, texts: Iterable[str]) -> WordTokenizer:
+        """The words of the training captions."""
+        return WordTokenizer.train(texts, max_words=self.max_words, min_count=self.min_count)
+
+
+@dataclass(frozen=True)
+class SubwordVocabulary:
+    """Pieces of words, from the training captions."""
+
+    kind: Kind = "bpe"
+    """How words are cut into pieces."""
+    family: Name = "clip"
+    """The family of models whose special tokens are used."""
+    vocab_size: int = 49408
+    """Tokens of the vocabulary at most; few texts hold fewer."""
+    max_length: int = 77
+    """Tokens of a caption that are kept, with start and end."""
+
+    def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
+        """The pieces of the training captions."""
+        return SubwordTokenizer.train(texts, self.kind, self.vocab_size, self.family)
+
+
+@dataclass(frozen=True)
+class PretrainedText:
+    """The tokenizer and the text tower of an installed package."""
+
+    package: str = "all-MiniLM-L6-v2"
+    """The package's name: `showtell models` lists them."""
+    max_length: int = 64
+    """Tokens of a caption that are kept, with start and end."""
+
+    def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
+        """The package's tokenizer, whatever the captions."""
+        return tokenizer_of(package_path(self.package))
+
+    def encoder(self, dropout: float) -> BERTEncoder:
+        """The package's encoder that pools the mean of its tokens, without pooler and heads."""
+        given = cast(BERTEncoder, import_folder(package_path(self.package)))
+        encoder = BERTEncoder(replace(given.config, pooler=False, pooling="mean", dropout=dropout))
+        encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith("pooler.")})
+        return encoder

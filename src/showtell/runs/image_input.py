@@ -1,0 +1,51 @@
+"""The image input of a run with captions: pixels, or the features of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from showtell.checkpoint.card import BACKBONES
+from showtell.data.features import FeatureCache
+from showtell.datasets.caches import feature_cache, pixel_cache, pixel_preprocess
+from showtell.hub.backbones import load_backbone
+from showtell.runs.job import require
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """Where images come from on their way into a system."""
+
+    cache: FeatureCache
+    preprocess: Mapping[str, Any]
+    """The content of the checkpoint's `preprocess.json`."""
+    system: Any
+    """The system's config, for these images."""
+    sources: tuple[str, ...] = ()
+    """Whose parameters read the images before the system does, for the model card."""
+
+
+def image_input(kind: str, system: nn.Module, backbone: str, device: str) -> ImageInput:
+    """The input that suits a system: `reads` says whether it reads pixels or the features of the `backbone`.
+
+    Raises `UsageError` for a system that reads neither.
+    """
+    config: Any = system.config
+    reads = getattr(system, "reads", "")
+    require(reads in ("pixels", "features"), kind, system, "it reads neither pixels nor features of images")
+    if reads == "pixels":
+        size = config.image_size
+        return ImageInput(pixel_cache(size), pixel_preprocess(size), config)
+    frozen = load_backbone(backbone, device)
+    return ImageInput(
+        feature_cache(frozen),
+        {"backbone": backbone, "version": frozen.preprocessing, "hash": frozen.hash},
+        config.with_feature_width(frozen.width),
+        (
+            f"Frozen backbone `{backbone}`, which is no part of this checkpoint: "
+            f"{BACKBONES.get(backbone, 'read from that checkpoint.')}",
+        ),
+    )
