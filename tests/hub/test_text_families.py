@@ -167,7 +167,7 @@ def test_damaged_folders_are_refused(pair, tmp_path):
     with pytest.raises(UserError, match="model_type 't5'; known are bert"):
         import_folder(tmp_path)
     (tmp_path / "config.json").write_text('{"format": 1, "system": "gpt.GPT"}')
-    with pytest.raises(UserError, match="names no model_type: this is no folder in the Hugging Face layout"):
+    with pytest.raises(UserError, match="has no model_type: this is no folder in the Hugging Face layout"):
         import_folder(tmp_path)
     config = json.loads((folder / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config))

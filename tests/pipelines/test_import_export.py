@@ -309,7 +309,7 @@ def test_a_system_without_counterpart_is_not_exported(checkpoint, tmp_path, caps
             "the model openai/clip-vit-base-patch32 is not on this machine",
         ),
         (["openai/clip-vit-base-patch32", "--download"], 4, "openai/clip-vit-base-patch32 cannot be fetched"),
-        (["clip"], 2, "none of the names that packages offer: all-MiniLM-L6-v2, efficientnet_lite0"),
+        (["clip"], 2, "no model of a package: all-MiniLM-L6-v2, efficientnet_lite0"),
         (["../../no/such"], 2, "is no folder, no id"),
         ([__file__], 2, "is a file; give the folder that holds it"),
     ],

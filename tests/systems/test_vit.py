@@ -154,7 +154,7 @@ def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
 
 
 def test_other_positions_than_the_references_stay_here(tmp_path):
-    with pytest.raises(UsageError, match="positions 'sine_2d'"):
+    with pytest.raises(UsageError, match="positions, not 'sine_2d'"):
         export_folder(ViT(replace(SMALL, positions="sine_2d")), tmp_path / "out")
     with pytest.raises(UsageError, match="no pooler below its classifier"):
         export_folder(ViT(replace(SMALL, pooler=True)), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Keep a library from moving this thread's signal handlers onto a stack that is too small for them."""
+"""A guard for this thread's signal stack, which OpenVINO replaces by one too small for Python's handlers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class _Stack(ctypes.Structure):
 
 @contextmanager
 def signal_stack_kept() -> Iterator[None]:
-    """Put back the alternate signal stack that stood before the block.
+    """Restore the alternate signal stack after the block.
 
-    OpenVINO's CPU plugin gives the thread that loads it one of some 20 KB, to be allowed the AMX registers.
-    Python's handlers run there, and with such registers to save they run over its end: Ctrl-C during a
-    training run then crashed the process instead of saving it. Without it handlers use the thread's own.
+    OpenVINO's CPU plugin sets one of some 20 KB for the thread that loads it, to be granted AMX registers.
+    Python's handlers then run on it, and saving those registers overflows it: Ctrl-C during training crashed
+    the process instead of stopping it cleanly. Without an alternate stack, handlers use the thread's own.
     """
     if sys.platform != "linux":
         yield

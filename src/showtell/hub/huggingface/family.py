@@ -1,4 +1,4 @@
-"""The families of models that cross between showtell and the Hugging Face layout: one file each."""
+"""Weight families of the Hugging Face layout: one file each, found by being in the folder."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class Family(Protocol):
     """What a module of `families` offers; one whose models read images is an `ImageFamily`."""
 
     MODEL_TYPES: tuple[str, ...]
-    """What `config.json` calls it."""
+    """The values of `model_type` in `config.json`."""
     SYSTEMS: tuple[type[nn.Module], ...]
-    """Ours; the class of the configuration says which."""
+    """Our systems; the class of the config that `config_from` returns selects one."""
 
     def tidy(self, found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Their tensors under the names of `table`: without copies of tied weights and old prefixes."""
+        """Their tensors under the names of `table`, without copies of tied weights and old prefixes."""
         ...
 
     def config_from(self, theirs: Mapping[str, Any], names: set[str]) -> Any:
-        """Our configuration from their `config.json` and the names of their tensors, tidied."""
+        """Our config from their `config.json` and the names of their tidied tensors."""
         ...
 
     def config_to(self, ours: Any) -> dict[str, Any]:
-        """Their `config.json` from our configuration. Raises `UsageError` for what they cannot express."""
+        """Their `config.json` from our config. Raises `UsageError` for what it cannot express."""
         ...
 
     def table(self, ours: Any) -> list[Rename]:
-        """Every tensor of ours and its names there."""
+        """The rename table of all our tensors."""
         ...
 
 
@@ -44,7 +44,7 @@ class ImageFamily(Family, Protocol):
     """A family whose models read images."""
 
     PROCESSOR: str
-    """The class of `transformers` that prepares their images: `ViTImageProcessor`."""
+    """The image processor class of `transformers`: `ViTImageProcessor`."""
 
 
 def all_families() -> list[Family]:
@@ -58,8 +58,8 @@ def family_named(model_type: Any, file: Path) -> Family:
     known = {name: family for family in all_families() for name in family.MODEL_TYPES}
     if model_type is None:
         raise UserError(
-            f"{file} names no model_type: this is no folder in the Hugging Face layout. "
-            "A checkpoint of showtell is opened as it is."
+            f"{file} has no model_type: this is no folder in the Hugging Face layout. "
+            "A checkpoint of showtell needs no import."
         )
     if model_type not in known:
         raise UserError(f"{file} has model_type {model_type!r}; known are {', '.join(sorted(known))}")

@@ -1,4 +1,4 @@
-"""Find the folder of a pretrained model: on this machine, or, only where asked, from the Hugging Face hub."""
+"""The folder of a pretrained model: on this machine or, only on request, from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ FILES = (
 
 
 def find_folder(source: str, *, download: bool = False) -> Path:
-    """`source` is a folder or the id of a model on the hub, `org/name`.
+    """The folder of `source`: itself, or an id on the hub, `org/name`, from the hub's cache.
 
-    A model that was downloaded before is found in the hub's own cache. Otherwise it is fetched with
-    `download` alone.
+    A model that is not in the cache is fetched only with `download`.
 
-    Raises `MissingError` naming what is not here, `UsageError` for what is neither.
+    Raises `MissingError` naming a model that is not here, `UsageError` for what is neither folder nor id.
     """
     if (folder := Path(source)).is_dir():
         return folder
@@ -38,15 +37,18 @@ def find_folder(source: str, *, download: bool = False) -> Path:
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII):
         raise UsageError(
             f"{source} is no folder, no id on the Hugging Face hub such as openai/clip-vit-base-patch32, and "
-            f"none of the names that packages offer: {', '.join(package.name for package in all_packages())}"
+            "no model of a package: "
+            f"{', '.join(package.name for package in all_packages())}"
         )
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise MissingError(f"{source} is no folder; to fetch it: pip install huggingface_hub") from error
+        raise MissingError(
+            f"{source} is no folder; to fetch it from the Hugging Face hub: pip install huggingface_hub"
+        ) from error
     try:
         found = Path(snapshot_download(source, allow_patterns=list(FILES), local_files_only=not download))
-    except Exception as error:  # of the library, of the network below it, of the proxy between
+    except Exception as error:  # from the library, the network or a proxy
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if download:
             raise MissingError(f"{source} cannot be fetched from the Hugging Face hub: {reason}") from error

@@ -1,4 +1,4 @@
-"""Models in and out of folders in the Hugging Face layout: `config.json` and `model.safetensors`."""
+"""Systems in and out of folders in the Hugging Face layout: `config.json` and `model.safetensors`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from showtell.writing import sync, writing
 
 
 def import_folder(folder: Path | str) -> nn.Module:
-    """One of our systems with the weights of a folder that `transformers` wrote, every tensor used once.
+    """The system that a folder of `transformers` describes, with its weights: every tensor, no other.
 
     Raises `UserError` naming the file, setting or tensor that is missing, unknown, unfit or damaged.
     """
@@ -44,12 +44,12 @@ def import_folder(folder: Path | str) -> nn.Module:
 
 
 def export_folder(system: nn.Module, folder: Path | str) -> None:
-    """Write a system so that `from_pretrained` of `transformers` reads it.
+    """Write a system so that `from_pretrained` of `transformers` reads it; other files of the folder stay.
 
-    Other files of the folder stay. Killed at any moment, it holds the older model, the newer one, or none:
-    never the settings of one with the weights of another.
+    A process killed at any moment leaves the old model, the new one, or none: never the config of one with
+    the weights of the other.
 
-    Raises `UsageError` when the reference has no such model, `UserError` when the folder cannot be written.
+    Raises `UsageError` when `transformers` has no such model, `UserError` when the folder cannot be written.
     """
     folder = Path(folder)
     family, theirs = family_of(system)
@@ -73,13 +73,13 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Onto the disk, so that a rename does not outrun what it names."""
+    """Write and sync, so that the rename cannot reach the disk before the content."""
     path.write_bytes(content)
     sync(path)
 
 
 def _sentence_pooling(folder: Path) -> dict[str, str]:
-    """How a sentence encoder pools, which the `sentence-transformers` keep beside the model."""
+    """The pooling of a sentence encoder, which `sentence-transformers` stores beside the model."""
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return {}

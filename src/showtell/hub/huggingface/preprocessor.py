@@ -1,4 +1,4 @@
-"""How images are prepared for a model, in and out of `preprocessor_config.json`."""
+"""The preprocessing of images, in and out of `preprocessor_config.json`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """From a decoded image to what the network reads."""
+    """The steps from a decoded image to a network's input."""
 
     version: str
-    """Of `data.preparation`: `crop224-v1`."""
+    """Of `data.images.preprocess`: `crop224-v1`."""
     mean: tuple[float, ...]
-    """Of pixels in 0..1."""
+    """Per channel, of pixels in 0..1; so is `std`."""
     std: tuple[float, ...]
 
 
 def read_preprocessor(folder: Path) -> Preprocessor:
-    """What the folder of a model says of its images.
+    """The preprocessing that a model's folder describes.
 
-    Raises `UserError` when it says nothing, or asks for what showtell does not do, naming the setting.
+    Raises `UserError` where it describes none, or one with a setting that is not supported, which is named.
     """
     file, theirs = folder / FILE, None
     if file.is_file():
@@ -40,19 +40,19 @@ def read_preprocessor(folder: Path) -> Preprocessor:
         theirs = read_object(file).get("image_processor")
     if not isinstance(theirs, dict):
         raise UserError(
-            f"{folder} lacks {FILE}, which says how images are prepared; "
+            f"{folder} lacks {FILE}, which describes the preprocessing of images; "
             "copy it from where the weights are from"
         )
     try:
         return _read(theirs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{file} asks for what showtell does not do: {error}") from error
+        raise UserError(f"{file} is not supported: {error}") from error
 
 
 def preprocessor_config(ours: Preprocessor, processor: str) -> dict[str, Any]:
-    """The same for a class of image processors of `transformers`, every setting written out.
+    """`preprocessor_config.json` for an image processor class of `transformers`, every setting written out.
 
-    Raises `ValueError` for a version that stands for nothing.
+    Raises `ValueError` for an unknown version.
     """
     prepare = Preprocessing.of(ours.version)
     crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
@@ -75,7 +75,7 @@ def preprocessor_config(ours: Preprocessor, processor: str) -> dict[str, Any]:
 def _read(theirs: Mapping[str, Any]) -> Preprocessor:
     for name in ("do_resize", "do_rescale"):
         if not theirs.get(name, True):
-            raise ValueError(f"{name} is false")
+            raise ValueError(f"{name} is false, only true is supported")
     if abs(theirs.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
         raise ValueError(f"rescale_factor {theirs['rescale_factor']} is not 1/255")
     normal = theirs.get("do_normalize", True)
@@ -84,7 +84,7 @@ def _read(theirs: Mapping[str, Any]) -> Preprocessor:
         for name, neutral in (("image_mean", 0.0), ("image_std", 1.0))
     )
     if len(mean) != 3 or len(std) != 3:
-        raise ValueError(f"image_mean {mean} and image_std {std} are not of three channels")
+        raise ValueError(f"image_mean {mean} and image_std {std} do not have three channels")
     return Preprocessor(_version(theirs), mean, std)
 
 
@@ -95,7 +95,7 @@ def _version(theirs: Mapping[str, Any]) -> str:
     crops, size = theirs.get("do_center_crop", False), theirs["size"]
     if (share := theirs.get("crop_pct")) is not None and not crops:
         return _cropped_share(size["shortest_edge"] if isinstance(size, dict) else size, share, filter)
-    if isinstance(size, int):  # the oldest files: a shorter side where it is cropped, else both sides
+    if isinstance(size, int):  # the oldest files: the shorter side if images are cropped, else both sides
         size = {"shortest_edge": size} if crops else {"height": size, "width": size}
     if not crops:
         side = _square(size, "size")
@@ -103,12 +103,12 @@ def _version(theirs: Mapping[str, Any]) -> str:
     cut = theirs["crop_size"]
     side = cut if isinstance(cut, int) else _square(cut, "crop_size")
     if set(size) != {"shortest_edge"}:
-        raise ValueError(f"size {size} is no shortest_edge, and is cropped")
+        raise ValueError(f"size {size} has no shortest_edge alone, which cropping needs")
     return Preprocessing("crop", side, int(size["shortest_edge"]), filter).version
 
 
 def _cropped_share(side: int, share: float, filter: Filter) -> str:
-    """Of ConvNeXt's processor, also ResNet's: it crops `share` of a side, but not at 384 pixels or more."""
+    """ConvNeXt's processor, also ResNet's: crop `share` of the shorter side; from 384 pixels on, squash."""
     if side >= 384:
         return Preprocessing("squash", side, side, filter).version
     return Preprocessing("crop", side, int(side / share), filter).version

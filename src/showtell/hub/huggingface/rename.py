@@ -1,4 +1,4 @@
-"""Tensors under another library's names: one table, read in both directions."""
+"""Rename tables between our tensors and another library's, read in both directions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from showtell.errors import UserError
 
 @dataclass(frozen=True)
 class Rename:
-    """One tensor of ours, and what holds it there."""
+    """One row of a table: a tensor of ours and where it is stored there."""
 
     ours: str
     theirs: tuple[str, ...]
-    """Several names are stacked along the first axis: query, key and value."""
+    """Several are concatenated along the first axis in ours: query, key and value."""
     transposed: bool = False
     shape: tuple[int, ...] | None = None
-    """Their shape, where it differs in more than the order of two axes; -1 stands for the rest."""
+    """Their shape, where it differs by more than a transposition; -1 stands for the rest."""
 
     def read(self, found: Mapping[str, Tensor]) -> Tensor:
-        """Ours, from theirs."""
+        """Our tensor from theirs."""
         parts = [found[name] for name in self.theirs]
         tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
         return tensor.T.contiguous() if self.transposed else tensor
 
     def write(self, tensor: Tensor) -> dict[str, Tensor]:
-        """Theirs, from ours."""
+        """Their tensors from ours."""
         tensor = tensor.T if self.transposed else tensor
         tensor = tensor if self.shape is None else tensor.reshape(self.shape)
         parts = tensor.chunk(len(self.theirs)) if len(self.theirs) > 1 else (tensor,)
@@ -37,12 +37,12 @@ class Rename:
 
 
 def rename(ours: str, *theirs: str, shape: tuple[int, ...] | None = None) -> Rename:
-    """A single tensor."""
+    """A row of one tensor."""
     return Rename(ours, theirs, shape=shape)
 
 
 def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
-    """The weight and the bias of a linear layer or a norm; several of theirs are fused in ours."""
+    """The rows of a linear layer or norm; several of theirs may be fused in ours."""
     return [
         Rename(f"{ours}.{kind}", tuple(f"{t}.{kind}" for t in theirs), transposed and kind == "weight")
         for kind in ("weight", "bias")
@@ -53,10 +53,9 @@ def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
 def read_in(
     found: Mapping[str, Tensor], into: Mapping[str, Tensor], table: Iterable[Rename], file: str
 ) -> None:
-    """Copy their tensors into ours, each of them exactly once.
+    """Copy all of their tensors into all of ours.
 
-    Raises `UserError` that names every missing, unknown and misshapen tensor of theirs; nothing is copied
-    then.
+    Raises `UserError` that names each missing, unknown and misshapen tensor of theirs; then nothing is copied.
     """
     rules = {rule.ours: rule for rule in table}
     assert rules.keys() == into.keys(), rules.keys() ^ into.keys()

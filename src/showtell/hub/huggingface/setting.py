@@ -1,4 +1,4 @@
-"""The settings of a reference's `config.json` that have one name in all its families."""
+"""The settings of `config.json` that have one name in many families."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(name: str) -> Activation:
-    """Ours, from theirs. Raises `ValueError` for one that no block of ours has."""
+    """Our name of an activation. Raises `ValueError` for one that we do not have."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation {name!r} is none of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
 def expect(theirs: Mapping[str, Any], **values: Any) -> None:
-    """Raise `ValueError` when a setting that we have no counterpart for is not at its default."""
+    """Raises `ValueError` for a setting without a counterpart of ours that is not at its default."""
     for name, value in values.items():
         if theirs.get(name, value) != value:
             raise ValueError(f"{name} {theirs[name]!r} is not supported, only {value!r}")
@@ -55,7 +55,7 @@ def sizes_to(ours: Any) -> dict[str, Any]:
 
 
 def classes_from(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """How many classes, and their names; the reference calls those without `LABEL_0` and so on."""
+    """The number of classes and their names; the reference calls unnamed ones `LABEL_0` and so on."""
     named = theirs.get("id2label", _unnamed(2))
     names = tuple(str(named[key]) for key in sorted(named, key=int))
     return {

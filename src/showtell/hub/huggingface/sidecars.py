@@ -1,4 +1,4 @@
-"""The files beside weights and configuration that other libraries look for: of words, and of pooling."""
+"""The files next to weights and config that other libraries read: the tokenizer's settings, the pooling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POOLING = "1_Pooling/config.json"
 
 
 def tokenizer_config(tokenizer: SubwordTokenizer, max_length: int | None) -> dict[str, Any]:
-    """`tokenizer_config.json`, for a `tokenizer.json` that is read as it stands."""
+    """`tokenizer_config.json` beside our `tokenizer.json`."""
     names = tokenizer.tokens
     roles = {
         "bos_token": tokenizer.start,
@@ -29,7 +29,7 @@ def tokenizer_config(tokenizer: SubwordTokenizer, max_length: int | None) -> dic
 
 
 def pooling_files(pooling: str, width: int, max_length: int) -> dict[str, Any]:
-    """What `sentence-transformers` read of an encoder that pools by `mean` or `cls`, by name of file."""
+    """The files of `sentence-transformers`, by name, for an encoder that pools by `mean` or `cls`."""
     kinds = {"": "Transformer", "1_Pooling": "Pooling"}
     return {
         "modules.json": [

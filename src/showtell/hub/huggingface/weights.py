@@ -1,4 +1,4 @@
-"""The tensors of a folder in the Hugging Face layout: one safetensors file, or many and their index."""
+"""The tensors of a folder in the Hugging Face layout: one safetensors file, or shards with an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
-    """Every tensor by its name there, and the file that speaks for them in messages.
+    """All tensors by name, and the file to name in messages.
 
-    Raises `UserError` naming the file that is missing or damaged. Pickles are refused: reading runs them.
+    Raises `UserError` naming the file that is missing or damaged. Pickles are refused: unpickling runs code.
     """
     if (folder / WHOLE).is_file():
         return _read([folder / WHOLE]), folder / WHOLE
@@ -25,7 +25,7 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
         return _read_shards(folder / INDEX), folder / INDEX
     if pickles := sorted(path.name for path in folder.glob("pytorch_model*.bin")):
         raise UserError(
-            f"{folder} holds {pickles[0]}, a pickle: reading it runs whatever it says. If you trust it, "
+            f"{folder} holds {pickles[0]}, a pickle: unpickling runs any code in it. If you trust it, "
             'convert it: python -c "from transformers import AutoModelForPreTraining as M; M.from_pretrained('
             f"'{folder}').save_pretrained('{folder}')\""
         )
@@ -34,7 +34,7 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
     places = read_object(index).get("weight_map")
-    # A name with a folder in it would lead out of this one.
+    # A name with a separator would lead out of the folder.
     if not isinstance(places, dict) or not all(
         isinstance(name, str) and name == Path(name).name and name.endswith(".safetensors")
         for name in places.values()

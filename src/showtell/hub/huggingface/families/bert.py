@@ -1,4 +1,4 @@
-"""BERT under the names of `BertForPreTraining` or `BertForMaskedLM`, its encoder alone as `BertModel`."""
+"""BERT as `BertForPreTraining` or `BertForMaskedLM`, its encoder alone as `BertModel`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConf
 
 MODEL_TYPES = ("bert",)
 SYSTEMS = (BERT, BERTEncoder)
-# Copies of tied weights and counters that older versions wrote.
+# Copies of tied weights, and position ids that older versions saved.
 REDUNDANT = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "position_ids")
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
-    """Our configuration; the ids of special words are those of the released vocabulary.
+    """Our config; the ids of special tokens are those of the released vocabulary.
 
-    An encoder alone pools as its `sentence_pooling` says; where it says nothing, by its pooler if it has one.
+    An encoder alone pools by its `sentence_pooling`; the default is its pooler if it has one, else the mean.
     """
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     sizes = {
@@ -36,26 +36,26 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
     return BERTEncoderConfig(**sizes, pooler=pooler, pooling=pooling(theirs, "cls" if pooler else "mean"))
 
 
-def pooling(theirs: Mapping[str, Any], silent: str = "mean") -> Literal["first", "mean"]:
-    """What a sentence's vector is, where their configuration says nothing as `silent` does."""
-    said = theirs.get("sentence_pooling", silent)
+def pooling(theirs: Mapping[str, Any], default: str = "mean") -> Literal["first", "mean"]:
+    """How an encoder pools a text, by default as `default`."""
+    said = theirs.get("sentence_pooling", default)
     if said not in ("cls", "mean"):
         raise ValueError(f"sentence_pooling {said!r} is neither 'cls' nor 'mean'")
     return "first" if said == "cls" else "mean"
 
 
 def sentence_pooling(ours: BERTEncoderConfig) -> dict[str, str]:
-    """The same, as their configuration says it."""
+    """The same as a setting of their config."""
     return {"sentence_pooling": "cls" if ours.pooling == "first" else "mean"}
 
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     if not ours.num_segments or ours.first_position:
-        raise UsageError("the reference's BERT has segments, at least one, and counts positions from 0")
+        raise UsageError("BERT of transformers has at least one segment, and positions from 0")
     heads = isinstance(ours, BERTConfig)
-    # A model with a pooler that says nothing pools by it; one that says "cls" pools without.
-    says = not heads and (ours.pooling == "mean" or not ours.pooler)
+    # Without the setting, an encoder with a pooler pools by it; with "cls" it reads [CLS] and has no pooler.
+    explicit = not heads and (ours.pooling == "mean" or not ours.pooler)
     return {
         "model_type": "bert",
         "architectures": [_architecture(ours)],
@@ -64,7 +64,7 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
         "attention_probs_dropout_prob": 0.0,
-        **(sentence_pooling(ours) if says else {}),
+        **(sentence_pooling(ours) if explicit else {}),
         **sizes_to(ours),
     }
 
@@ -76,7 +76,7 @@ def _architecture(ours: BERTEncoderConfig) -> str:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without redundant tensors; TensorFlow's gamma and beta are weight and bias."""
+    """Their tensors without redundant ones; TensorFlow's gamma and beta are called weight and bias."""
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
     headless = _headless(set(found))
     judges = "cls.seq_relationship.weight" in found
@@ -88,7 +88,7 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
             name = name.replace(before, after)
         if headless:
             name = name.removeprefix("bert.")
-            # Trained for another purpose than the sentence encoder's, which reads [CLS] itself.
+            # Trained for next-sentence prediction; a sentence encoder reads [CLS] itself.
             if name.startswith("pooler.") and theirs.get("sentence_pooling") == "cls":
                 continue
         out[name] = tensor
@@ -100,7 +100,7 @@ def _headless(names: set[str]) -> bool:
 
 
 def table(ours: BERTEncoderConfig) -> list[Rename]:
-    """Every tensor."""
+    """The rename table of all tensors."""
     heads = isinstance(ours, BERTConfig)
     prefix = "bert." if heads else ""
     out = encoder(prefix, ours.depth)
@@ -118,7 +118,7 @@ def table(ours: BERTEncoderConfig) -> list[Rename]:
 
 
 def encoder(prefix: str, depth: int) -> list[Rename]:
-    """Embedding and blocks, which RoBERTa names alike."""
+    """Embedding and blocks, which RoBERTa names in the same way."""
     embeddings = f"{prefix}embeddings"
     out = [
         rename("embed.tokens.weight", f"{embeddings}.word_embeddings.weight"),

@@ -1,4 +1,4 @@
-"""CLIP under the names of `CLIPModel`."""
+"""CLIP as `CLIPModel`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 MODEL_TYPES = ("clip",)
 SYSTEMS = (CLIP,)
 PROCESSOR = "CLIPImageProcessor"
-# What the reference takes where a file says nothing: those that it wrote itself leave its defaults out.
+# The defaults of transformers, whose own config files leave out what equals them.
 TOWER = {"num_hidden_layers": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
 IMAGE = TOWER | {
     "hidden_size": 768,
@@ -34,7 +34,7 @@ TEXT = TOWER | {
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
-    """Our configuration; the texts' last word is taken for the end that the reference looks for."""
+    """Our config. We pool a text at its last token, the reference at its end token: the same place."""
     image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
     expect(image, num_channels=3)
     return CLIPConfig(
@@ -50,7 +50,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
 
 
 def config_to(ours: CLIPConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     image = {"model_type": "clip_vision_model", "projection_dim": ours.width, **sizes_to(ours.image)}
     text = {"model_type": "clip_text_model", "projection_dim": ours.width, **sizes_to(ours.text)}
     return {
@@ -64,12 +64,12 @@ def config_to(ours: CLIPConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without the counters that older versions wrote."""
+    """Their tensors without the position ids that older versions saved."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
 
 
 def table(ours: CLIPConfig) -> list[Rename]:
-    """Every tensor; their patches are a convolution's."""
+    """The rename table of all tensors; their patch embedding is a convolution."""
     size, vision = ours.patch_size, "vision_model.embeddings"
     return [
         rename("log_logit_scale", "logit_scale"),
@@ -92,11 +92,11 @@ def table(ours: CLIPConfig) -> list[Rename]:
     ]
 
 
-def blocks(mine: str, theirs: str, depth: int) -> list[Rename]:
-    """The blocks of one tower, which SigLIP names alike."""
+def blocks(ours: str, theirs: str, depth: int) -> list[Rename]:
+    """The blocks of one tower, which SigLIP names in the same way."""
     out = []
     for i in range(depth):
-        block, layer = f"{mine}.blocks.{i}", f"{theirs}.encoder.layers.{i}"
+        block, layer = f"{ours}.blocks.{i}", f"{theirs}.encoder.layers.{i}"
         qkv = (f"{layer}.self_attn.{name}_proj" for name in "qkv")
         out += [
             *linear(f"{block}.attention.qkv", *qkv),

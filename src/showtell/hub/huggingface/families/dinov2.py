@@ -1,4 +1,4 @@
-"""DINOv2 under the names of `Dinov2Model` and `Dinov2ForImageClassification`, with registers or without."""
+"""DINOv2 as `Dinov2Model` and `Dinov2ForImageClassification`, with registers or without."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROCESSOR = "BitImageProcessor"
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
-    """Our configuration. Without names for its classes, a classifier has the two that the reference takes."""
+    """Our config. A classifier without class names has two classes, as in the reference."""
     expect(theirs, num_channels=3, qkv_bias=True)
     mlp_dim = int(theirs["hidden_size"] * theirs["mlp_ratio"])
     gated = theirs["use_swiglu_ffn"]
@@ -37,7 +37,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
 
 
 def config_to(ours: DINOv2Config) -> dict[str, Any]:
-    """Their `config.json`; its MLP is a whole multiple of the width."""
+    """Their `config.json`. Raises `UsageError` unless the MLP is a whole multiple of the width."""
     gated, registers = ours.activation == "swiglu", ours.num_registers > 0
     described = sizes_to(ours)
     del described["intermediate_size"]
@@ -62,12 +62,12 @@ def config_to(ours: DINOv2Config) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """As they are."""
+    """Their tensors, unchanged."""
     return found
 
 
 def table(ours: DINOv2Config) -> list[Rename]:
-    """Every tensor; their patches are a convolution's."""
+    """The rename table of all tensors; their patch embedding is a convolution."""
     heads, size, width = isinstance(ours, DINOv2ClassifierConfig), ours.patch_size, ours.width
     prefix = f"{MODEL_TYPES[ours.num_registers > 0]}." if heads else ""
     embeddings = f"{prefix}embeddings"
@@ -103,7 +103,7 @@ def table(ours: DINOv2Config) -> list[Rename]:
 
 
 def _gated(mlp_dim: int) -> int:
-    """Two thirds, as a gated layer has three matrices for two, to the next multiple of 8."""
+    """Two thirds, rounded up to a multiple of 8: a gated layer has three matrices instead of two."""
     return (int(mlp_dim * 2 / 3) + 7) // 8 * 8
 
 

@@ -1,6 +1,6 @@
-"""DistilBERT under the names of `DistilBertModel`: BERT's encoder, half as deep, without segments or pooler.
+"""DistilBERT as `DistilBertModel`: BERT's encoder, half as deep, without segments or pooler.
 
-With the head that guesses hidden words, `DistilBertForMaskedLM`, it is such a BERT.
+With the head that predicts masked tokens, `DistilBertForMaskedLM`, it is a BERT without segments or pooler.
 
 Source: Sanh et al. 2019, "DistilBERT, a distilled version of BERT", section 3.
 """
@@ -21,12 +21,12 @@ from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConf
 MODEL_TYPES = ("distilbert",)
 SYSTEMS = (BERT, BERTEncoder)
 EPS = 1e-12
-# A copy of the tied words, and a counter that older versions wrote.
+# A copy of the tied token embeddings, and position ids that older versions saved.
 REDUNDANT = ("vocab_projector.weight", "position_ids")
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
-    """Our configuration; where `sentence_pooling` is silent, a text is the mean of its words."""
+    """Our config; without a `sentence_pooling`, a text is the mean of its tokens."""
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     sizes = {
         "vocab_size": theirs["vocab_size"],
@@ -45,9 +45,9 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
 
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     if ours.num_segments or ours.first_position or ours.pooler or ours.eps != EPS:
-        raise UsageError("the reference's DistilBERT has no segments, no pooler, and norms of epsilon 1e-12")
+        raise UsageError("DistilBERT of transformers has no segments, no pooler, and norms of epsilon 1e-12")
     return {
         "model_type": "distilbert",
         "architectures": ["DistilBertForMaskedLM" if isinstance(ours, BERTConfig) else "DistilBertModel"],
@@ -65,12 +65,12 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without what is redundant."""
+    """Their tensors without redundant ones."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
 
 
 def table(ours: BERTEncoderConfig) -> list[Rename]:
-    """Every tensor."""
+    """The rename table of all tensors."""
     heads = isinstance(ours, BERTConfig)
     prefix = "distilbert." if heads else ""
     out = [

@@ -1,4 +1,4 @@
-"""GPT-2 under the names of `GPT2LMHeadModel`."""
+"""GPT-2 as `GPT2LMHeadModel`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SYSTEMS = (GPT,)
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> GPTConfig:
-    """Our configuration."""
+    """Our config."""
     expect(
         theirs,
         add_cross_attention=False,
@@ -37,7 +37,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> GPTConfig:
 
 
 def config_to(ours: GPTConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
@@ -56,7 +56,7 @@ def config_to(ours: GPTConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """With the prefix that the first release lacks, without its buffers of masks and the tied output."""
+    """Their tensors with the prefix that the first release lacks; no mask buffers, no tied output."""
     redundant = (".attn.bias", ".attn.masked_bias", "lm_head.weight")
     return {
         name if name.startswith("transformer.") else f"transformer.{name}": tensor
@@ -66,7 +66,7 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
 
 
 def table(ours: GPTConfig) -> list[Rename]:
-    """Every tensor; their layers keep the weight of a linear one transposed."""
+    """The rename table of all tensors; their linear layers store the weight transposed."""
     out = [
         rename("embed.tokens.weight", "transformer.wte.weight"),
         rename("embed.positions.weight", "transformer.wpe.weight"),

@@ -1,4 +1,4 @@
-"""ResNet under the names of `ResNetForImageClassification`, its encoder under those of `ResNetModel`."""
+"""ResNet as `ResNetForImageClassification`, its encoder alone as `ResNetModel`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYER_TYPES = ("basic", "bottleneck")
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ResNetEncoderConfig:
-    """Our configuration. A classifier without class names has two, as in the reference."""
+    """Our config. A classifier without class names has two classes, as in the reference."""
     expect(
         theirs,
         num_channels=3,
@@ -44,9 +44,9 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> ResNetEncoderConf
 
 
 def config_to(ours: ResNetEncoderConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     if ours.stem != "imagenet":
-        raise UsageError(f"the reference has no ResNet with the stem {ours.stem!r}, only 'imagenet'")
+        raise UsageError(f"ResNet of transformers has the stem 'imagenet', not {ours.stem!r}")
     classifies = isinstance(ours, ResNetClassifierConfig)
     return {
         "model_type": "resnet",
@@ -64,12 +64,12 @@ def config_to(ours: ResNetEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """As they are."""
+    """Their tensors, unchanged."""
     return found
 
 
 def table(ours: ResNetEncoderConfig) -> list[Rename]:
-    """Every tensor."""
+    """The rename table of all tensors."""
     classifies = isinstance(ours, ResNetClassifierConfig)
     prefix = "resnet." if classifies else ""
     out = _convolution("net.stem.0", f"{prefix}embedder.embedder")

@@ -1,4 +1,4 @@
-"""RoBERTa under the names of `RobertaForMaskedLM`, its encoder alone under those of `RobertaModel`."""
+"""RoBERTa as `RobertaForMaskedLM`, its encoder alone as `RobertaModel`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
 MODEL_TYPES = ("roberta",)
 SYSTEMS = (RoBERTa, BERTEncoder)
-# Copies of tied weights, counters, and a pooler that the released weights carry though nothing trained it.
+# Copies of tied weights, position ids, and the released weights' pooler, which was never trained.
 REDUNDANT = (
     "lm_head.decoder.weight",
     "lm_head.decoder.bias",
@@ -27,7 +27,7 @@ REDUNDANT = (
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig | BERTEncoderConfig:
-    """Our configuration. Their positions count from the id of padding plus one; <mask> is the last word."""
+    """Our config. Positions start at the id of the padding token plus one; <mask> is the last token."""
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     first, mask_id = theirs["pad_token_id"] + 1, theirs["vocab_size"] - 1
     sizes = {
@@ -43,7 +43,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig | B
 
 
 def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     theirs = {
         "model_type": "roberta",
         "architectures": ["RobertaForMaskedLM"],
@@ -57,16 +57,14 @@ def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
     }
     if isinstance(ours, BERTEncoderConfig):
         if not ours.num_segments or not ours.first_position or ours.pooler:
-            raise UsageError(
-                "the reference's RoBERTa has segments, at least one, and no pooler that is trained"
-            )
+            raise UsageError("RoBERTa of transformers has at least one segment and no trained pooler")
         theirs["architectures"] = ["RobertaModel"]
         theirs |= sentence_pooling(ours)
     return theirs
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without what is redundant; an encoder alone without a prefix."""
+    """Their tensors without redundant ones; those of an encoder alone have no prefix."""
     kept = {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
     if not _headless(set(kept)):
         return kept
@@ -78,7 +76,7 @@ def _headless(names: set[str]) -> bool:
 
 
 def table(ours: RoBERTaConfig | BERTEncoderConfig) -> list[Rename]:
-    """Every tensor."""
+    """The rename table of all tensors."""
     if not isinstance(ours, RoBERTaConfig):
         return encoder("", ours.depth)
     return [

@@ -1,4 +1,4 @@
-"""SigLIP under the names of `SiglipModel`."""
+"""SigLIP as `SiglipModel`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from showtell.systems.siglip import SigLIP, SigLIPConfig
 MODEL_TYPES = ("siglip",)
 SYSTEMS = (SigLIP,)
 PROCESSOR = "SiglipImageProcessor"
-# What the reference takes where a file says nothing; those of the released ViT-B/16 say nothing at all.
+# The defaults of transformers; the config of the released ViT-B/16 states no sizes at all.
 TOWER = {
     "hidden_size": 768,
     "intermediate_size": 3072,
@@ -30,7 +30,7 @@ TEXT = TOWER | {"vocab_size": 32000, "max_position_embeddings": 64, "pad_token_i
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> SigLIPConfig:
-    """Our configuration; where the scale and the bias began is not written down there."""
+    """Our config; theirs does not record the initial scale and bias."""
     image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
     expect(image, num_channels=3, vision_use_head=True)
     expect(text, projection_size=image["hidden_size"])
@@ -46,7 +46,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> SigLIPConfig:
 
 
 def config_to(ours: SigLIPConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     image = {"model_type": "siglip_vision_model", **sizes_to(ours.image)}
     text = {"model_type": "siglip_text_model", "projection_size": ours.image.width, **sizes_to(ours.text)}
     return {
@@ -63,12 +63,12 @@ def config_to(ours: SigLIPConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without the counters that older versions wrote."""
+    """Their tensors without the position ids that older versions saved."""
     return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
 
 
 def table(ours: SigLIPConfig) -> list[Rename]:
-    """Every tensor; their patches are a convolution's."""
+    """The rename table of all tensors; their patch embedding is a convolution."""
     size, width, vision = ours.patch_size, ours.image.width, "vision_model.embeddings"
     head = "vision_model.head"
     return [

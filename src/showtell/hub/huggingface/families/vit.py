@@ -1,4 +1,4 @@
-"""ViT under the names of `ViTForImageClassification`, its encoder under those of `ViTModel`."""
+"""ViT as `ViTForImageClassification`, its encoder alone as `ViTModel`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROCESSOR = "ViTImageProcessor"
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTEncoderConfig:
-    """Our configuration. Without names for its classes, a model has the two that the reference assumes."""
+    """Our config. A classifier without class names has two classes, as in the reference."""
     expect(theirs, num_channels=3, qkv_bias=True)
     sizes = {"image_size": theirs["image_size"], "patch_size": theirs["patch_size"], **sizes_from(theirs)}
     if "classifier.weight" in names:
@@ -27,12 +27,12 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTEncoderConfig:
 
 
 def config_to(ours: ViTEncoderConfig) -> dict[str, Any]:
-    """Their `config.json`."""
+    """Their `config.json`, from our config."""
     if ours.positions != "learned":
-        raise UsageError(f"the reference has no ViT with positions {ours.positions!r}, only 'learned'")
+        raise UsageError(f"ViT of transformers has 'learned' positions, not {ours.positions!r}")
     classifies = isinstance(ours, ViTConfig)
     if classifies and ours.pooler:
-        raise UsageError("the reference's ViT has no pooler below its classifier")
+        raise UsageError("ViT of transformers has no pooler below its classifier")
     return {
         "model_type": "vit",
         "architectures": ["ViTForImageClassification" if classifies else "ViTModel"],
@@ -45,12 +45,12 @@ def config_to(ours: ViTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """As they are."""
+    """Their tensors, unchanged."""
     return found
 
 
 def table(ours: ViTEncoderConfig) -> list[Rename]:
-    """Every tensor; their patches are a convolution's."""
+    """The rename table of all tensors; their patch embedding is a convolution."""
     prefix, size, width = "vit." if isinstance(ours, ViTConfig) else "", ours.patch_size, ours.width
     embeddings = f"{prefix}embeddings"
     projection = f"{embeddings}.patch_embeddings.projection"
