@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from captions import captions, clip_tokenizer
 from clip_step import reference
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import pad
 from showtell.hub.huggingface.folder import import_folder
 from showtell.pipelines.model import load_model

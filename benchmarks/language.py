@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.texts import read_documents
 from showtell.pipelines.model import load_model

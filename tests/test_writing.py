@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, whole, and whoever waits for it is told why it is not there."""
+"""A file is the old or the new version, complete; errors name it."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def killed(*_):
 
 @pytest.mark.parametrize("failure", [full, killed])
 @pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
-def test_a_failed_writing_leaves_the_old_and_nothing_else(tmp_path, monkeypatch, owner, name, failure):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, owner, name, failure):
     file = tmp_path / "page.html"
     write_file(file, b"old")
     monkeypatch.setattr(owner, name, failure)
@@ -28,7 +28,7 @@ def test_a_failed_writing_leaves_the_old_and_nothing_else(tmp_path, monkeypatch,
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"page.html": b"old"}
 
 
-def test_what_breaks_while_writing_leaves_the_old_and_nothing_else(tmp_path):
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
     file = tmp_path / "page.html"
     write_file(file, b"old")
 
@@ -42,7 +42,7 @@ def test_what_breaks_while_writing_leaves_the_old_and_nothing_else(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"page.html": b"old"}
 
 
-def test_the_bytes_are_on_the_disk_before_they_have_the_name_and_the_name_afterwards(tmp_path, monkeypatch):
+def test_the_content_is_synced_before_the_rename_and_the_folder_after_it(tmp_path, monkeypatch):
     file, seen = tmp_path / "page.html", []
     fsync = os.fsync
 

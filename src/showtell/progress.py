@@ -1,6 +1,6 @@
-"""How far a long piece of work is: reported from anywhere, shown by whoever asked for the work.
+"""Progress of long work: reported from anywhere, displayed by whoever started the work.
 
-    report("encoding images", 32, 1000)          # in the library, as often as it likes
+    report("encoding images", 32, 1000)          # in the library, as often as convenient
     with shown_by(bar): evaluate(...)            # in the command line, which draws a bar
 
 Without a display, a line is logged every ten seconds.
@@ -17,21 +17,30 @@ from contextvars import ContextVar
 logger = logging.getLogger(__name__)
 
 Display = Callable[[str, int, int, str], None]
-"""Called with what is being done, how much is done, how much there is, and a note such as the loss."""
+"""Called with the name of the work, how much is done, how much there is, and a note such as the loss."""
 
 INTERVAL = 10.0
 """Seconds between two logged lines."""
 
 
 def logged(interval: float = INTERVAL) -> Display:
-    """A display that logs at most one line per `interval` seconds."""
+    """A display that logs at most one line per `interval` seconds, with an estimate of the time left."""
     last = time.monotonic()
+    starts: dict[str, tuple[float, int]] = {}
 
     def show(what: str, done: int, total: int, note: str) -> None:
         nonlocal last
-        if time.monotonic() - last >= interval:
-            last = time.monotonic()
-            logger.info("%s: %d of %d%s", what, done, total, f"  {note}" if note else "")
+        now = time.monotonic()
+        began, first = starts.setdefault(what, (now, done))
+        if now - last >= interval:
+            last = now
+            parts = [f"{what}: {done} of {total}", *filter(None, [note])]
+            if done > first:
+                minutes = (now - began) / (done - first) * (total - done) / 60
+                parts.append(f"{minutes:.1f} min left")
+            logger.info("  ".join(parts))
+        if done >= total:
+            del starts[what]
 
     return show
 
@@ -41,7 +50,7 @@ _logged = logged()
 
 
 def report(what: str, done: int, total: int, note: str = "") -> None:
-    """Tell the current display how far the work called `what` is."""
+    """Show on the current display how much of the work called `what` is done."""
     (_display.get() or _logged)(what, done, total, note)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
 from showtell.data.images.decode import decode_image
 from showtell.data.labels.images import read_classes

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.errors import MissingError, UsageError
 from showtell.hub.backbones import TorchRunner, load_backbone
 from showtell.pipelines.import_model import import_model

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.errors import MissingError
 from showtell.hub.catalogue import find
 from showtell.hub.pretrained import load_pretrained

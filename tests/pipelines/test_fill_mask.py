@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer

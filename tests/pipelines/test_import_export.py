@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer

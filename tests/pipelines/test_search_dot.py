@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.library.search import Library

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
 from showtell.systems.vit import ViT, ViTConfig
 

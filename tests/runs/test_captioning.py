@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.tokenizers.words import WordTokenizer

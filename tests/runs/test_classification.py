@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.cli.main import run
 from showtell.datasets.labelled_images import find_labelled, load_labelled
 from showtell.errors import UsageError, UserError

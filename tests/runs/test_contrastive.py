@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.captions.entry import Entry
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.caches import pixel_cache

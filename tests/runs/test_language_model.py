@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.texts.corpus import tokenise
 from showtell.data.tokenizers.subword import SubwordTokenizer

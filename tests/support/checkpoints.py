@@ -1,4 +1,4 @@
-"""Small checkpoints with random weights, and captions to learn words from."""
+"""Small checkpoints with random parameters, and captions for their vocabulary."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ CAPTIONS = [
 
 
 def tiny_checkpoint(folder: Path, system: str = "show_and_tell", seed: int = 0) -> Path:
-    """A captioner with random weights and a few dozen words, for the real backbone."""
+    """A captioner with random parameters and a few dozen words, over the real backbone."""
     import torch
 
-    from showtell.checkpoint.save_load import save_checkpoint
+    from showtell.checkpoint.save import save_checkpoint
     from showtell.data.tokenizers.words import WordTokenizer
     from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
     from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig

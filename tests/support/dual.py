@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from showtell.checkpoint.save_load import save_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig

@@ -1,4 +1,4 @@
-"""Runs functions of a test module in processes that share a `torch.distributed` group on gloo."""
+"""Functions of a test module, run in processes that share a gloo group of `torch.distributed`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _serve(rank: int, size: int, pipe: Connection) -> None:
         store, function, arguments = job
         try:
             distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=size)
-            distributed.barrier()  # or one that is soon done leaves while the other still connects
+            distributed.barrier()  # else a quick one leaves while the other still connects
             pipe.send((function(*arguments), None))
             distributed.destroy_process_group()
         except BaseException:
@@ -32,7 +32,7 @@ def _serve(rank: int, size: int, pipe: Connection) -> None:
 
 
 class Together:
-    """Processes that live from one test to the next: importing torch takes longer than the tests."""
+    """Processes that outlive a test: importing torch takes longer than the tests."""
 
     def __init__(self, size: int = 2) -> None:
         self.size = size
@@ -47,7 +47,7 @@ class Together:
             self.workers.append((child, ours))
 
     def __call__(self, folder: Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """What `function(*arguments)` returns in each process, by rank; the first failure is ours."""
+        """What `function(*arguments)` returns in each process, by rank; a failure in any fails the test."""
         if not self.workers:
             self._start()
         store = folder / f"store{len(list(folder.iterdir()))}"
@@ -69,7 +69,7 @@ class Together:
         return [got[rank] for rank in range(self.size)]
 
     def close(self) -> None:
-        """End the processes, whatever they do."""
+        """Kill the processes."""
         for child, _ in self.workers:
             child.kill()
             child.join()

@@ -1,4 +1,4 @@
-"""A linear system that the tests of the training engine train."""
+"""A linear system for the tests of the training loop."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ CONFIG = TrainConfig(
 
 
 class Line(nn.Module):
-    """One linear layer; dropout, noise and a counter make every source of state matter."""
+    """One linear layer, with dropout, noise and a counter so that every kind of state matters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,14 +62,14 @@ def load_batch(index: int) -> Batch:
 
 @torch.no_grad()
 def error(system: nn.Module) -> dict[str, float]:
-    torch.rand(3)  # a validation that draws numbers may not change the training
+    torch.rand(3)  # random numbers of a validation must not affect training
     grid = data()
     out = system.linear(grid[:, 0, :4])[:, 0]
     return {"error": float(F.mse_loss(out, grid[:, 0, 4])), "other": 0.0}
 
 
 def finish(system: nn.Module):
-    """Writes what a recipe would: the weights, as they are at that moment."""
+    """Writes the current parameters, as a run does."""
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Two processes that share a run do what one does."""
+"""Training in two processes against training in one."""
 
 import json
 import os
@@ -31,7 +31,7 @@ QUIET = replace(CONFIG, steps=6, ema=0.0, checkpoint_every=100, validate_every=0
 
 
 class Sure(Line):
-    """Without noise, so that one process and two can agree; a queue sees what the batches held."""
+    """Without noise, so that one and two processes agree; a queue receives the rows of the batches."""
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         out = self.linear(batch.images.features[:, 0, :4])[:, 0]
@@ -45,8 +45,8 @@ class Sure(Line):
         self.updates += step.carry["seen"].sum()
 
 
-class Words(Line):
-    """A loss that is a mean over words, of which the parts have different numbers."""
+class Tokens(Line):
+    """A loss that is a mean over tokens, whose number differs between the processes."""
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         values = F.one_hot(batch.texts.ids[batch.texts.keep], 4).float()
@@ -71,7 +71,7 @@ class Normed(Line):
 
 
 class Stack(Line):
-    """What sharding must bear: blocks, a scalar, tied weights, a frozen part, a part that is not used."""
+    """What sharding must handle: blocks, a scalar, tied and frozen parameters, an unused layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Stack(Line):
 
 
 class Sometimes(Sure):
-    """A layer that only some parts of a batch go through."""
+    """A layer that only some processes use, and one that none uses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ CLIP_CONFIG = CLIPConfig(
 
 
 class Pairs(CLIP):
-    """CLIP on the toy's terms."""
+    """A small CLIP."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -152,7 +152,7 @@ def together() -> Iterator[Together]:
 
 
 class Contrasted(SimCLR):
-    """SimCLR, small."""
+    """A small SimCLR."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -160,7 +160,7 @@ class Contrasted(SimCLR):
 
 
 class Bootstrapped(BYOL):
-    """BYOL, small: a teacher whose batch norm trains too."""
+    """A small BYOL, whose teacher has batch norm in training mode."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -176,7 +176,7 @@ def views(index: int) -> Batch:
 
 
 class Captioner(ShowAndTell):
-    """Captions of different lengths, one loss over all of their words."""
+    """Captions of different lengths, one loss over all their tokens."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -184,7 +184,7 @@ class Captioner(ShowAndTell):
 
 
 def captions(index: int) -> Batch:
-    return replace(pairs(index), pixels=None, grid=torch.randn(5, 4, 6, generator=seeded_by(index)))
+    return replace(pairs(index), images=ImageBatch(features=torch.randn(5, 4, 6, generator=seeded_by(index))))
 
 
 def seeded_by(index: int) -> torch.Generator:
@@ -198,7 +198,7 @@ def run(
     config: TrainConfig = QUIET,
     **options: Any,
 ) -> dict[str, Tensor]:
-    """Train; what this process's system then holds, whole."""
+    """Train; return the full tensors of this process's system."""
     made = system()
     options = {"validate": error if isinstance(made, Line) else None, **options}
     train(made, load, config, output, finish=finish(made), **options)
@@ -211,7 +211,7 @@ def logged(output: Path) -> list[dict[str, Any]]:
 
 
 def same_run(one: Path, two: Path) -> None:
-    """States, kept weights and logs agree to float32."""
+    """States, saved parameters and logs agree to float32."""
     a, b = (load_file(output / "state" / "state.safetensors") for output in (one, two))
     torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
     a, b = (load_file(output / "model" / "weights.safetensors") for output in (one, two))
@@ -228,11 +228,13 @@ def same_run(one: Path, two: Path) -> None:
         (Sure, load_batch, {}),
         (Sure, load_batch, {"accumulate": 3, "ema": 0.9, "validate_every": 2}),
         (Sure, load_batch, {"optimiser": "lars", "learning_rate": 30.0}),
-        (Words, texts, {"batch_size": 5}),
+        (Tokens, texts, {"batch_size": 5}),
         (Normed, large, {"batch_size": 7, "learning_rate": 0.01}),
         (Sometimes, load_batch, {"optimiser": "sgd"}),
+        (Sometimes, load_batch, {"optimiser": "sgd", "accumulate": 3}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "metric": "loss"}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2}),
+        (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2, "accumulate": 2}),
         (Contrasted, views, {"batch_size": 7, "optimiser": "sgd", "steps": 2}),
         (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 2}),
         (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 2, "shard": True}),
@@ -262,7 +264,7 @@ IMAGES = torch.randn(7, 3, 4, 5, generator=seeded_by(0), dtype=torch.float64) * 
 
 
 def normalised(parts: int) -> list[Tensor]:
-    """Batch norm of this process's images, the gradient they get, and the running variance."""
+    """Batch norm of this process's images, their gradient, and the running variance."""
     rank = torch.distributed.get_rank() if parts > 1 else 0
     first, last = (7 * index // parts for index in (rank, rank + 1))
     images = IMAGES[first:last].clone().requires_grad_()
@@ -283,7 +285,7 @@ def normalised(parts: int) -> list[Tensor]:
 
 
 def test_batch_norm_over_processes_is_that_of_all_images(tmp_path: Path, together: Together) -> None:
-    """Parts of three and four images, far from zero; the gradient crosses the processes too."""
+    """Parts of three and four images, far from zero; gradients cross the processes too."""
     (out, gradient, variance), (out2, gradient2, variance2) = together(tmp_path, normalised, 2)
     expected = normalised(1)
     torch.testing.assert_close(torch.cat([out, out2]), expected[0])
@@ -292,14 +294,14 @@ def test_batch_norm_over_processes_is_that_of_all_images(tmp_path: Path, togethe
     assert torch.equal(variance, variance2)
 
 
-def test_the_first_process_alone_writes_and_speaks(tmp_path: Path, together: Together) -> None:
+def test_only_the_first_process_writes(tmp_path: Path, together: Together) -> None:
     together(tmp_path, run, tmp_path / "two", Sure, load_batch, replace(QUIET, watch_every=2))
     assert [line["step"] for line in logged(tmp_path / "two")] == [1, 2, 3, 4, 5, 6, 6]
     assert {path.name for path in (tmp_path / "two").iterdir()} == {"state", "model", "metrics.jsonl"}
 
 
 def queued(output: Path) -> list[Tensor]:
-    """What `after_step` was given to put into a queue, update by update."""
+    """The rows that `after_step` received for its queue, per update."""
     seen: list[Tensor] = []
 
     class Queued(Sure):
@@ -323,7 +325,7 @@ def test_a_queue_gets_the_rows_of_all_processes_in_the_order_of_the_batches(
 
 
 def stopped(output: Path, config: TrainConfig, at: int, resume: bool = False) -> str:
-    """A noisy run; process 1 alone gets a signal when it loads batch `at`, twice."""
+    """A run with noise; process 1 alone receives two signals when it loads batch `at`."""
 
     def load(index: int) -> Batch:
         if index == at and torch.distributed.get_rank() == 1:
@@ -368,7 +370,7 @@ def drawn() -> float:
 
 
 def failing(output: Path, what: str) -> str:
-    """How a run ends in which something goes wrong in one process."""
+    """How a run ends when something fails in one process."""
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 
     class Broken(Sure):

@@ -1,4 +1,4 @@
-"""Pairs that are compared with each other: several texts an image, chunks, processes."""
+"""Contrastive pairs: several texts per image, chunks, processes."""
 
 import math
 from contextlib import nullcontext
@@ -64,7 +64,7 @@ def gradients(system):
     return {name: p.grad.clone() for name, p in system.named_parameters() if p.grad is not None}
 
 
-def test_info_nce_with_several_texts_a_image_against_loops():
+def test_info_nce_with_several_texts_per_image_against_loops():
     torch.manual_seed(0)
     images, texts = unit(5, 4), unit(7, 4)
     s = (3.0 * texts @ images.T).tolist()
@@ -80,7 +80,7 @@ def test_info_nce_with_several_texts_a_image_against_loops():
     )
 
 
-def test_hinge_with_several_texts_a_image_against_loops():
+def test_hinge_with_several_texts_per_image_against_loops():
     torch.manual_seed(0)
     scores = torch.randn(5, 7, dtype=torch.float64)
     s, expected = scores.tolist(), 0.0
@@ -102,7 +102,7 @@ def test_the_sum_of_hinges_against_loops():
     assert torch.autograd.gradcheck(lambda x: sum_hinge(x, 0.2, owner), scores)
 
 
-def test_the_first_updates_of_vse_count_every_rival(batch):
+def test_the_first_updates_of_vse_count_every_negative(batch):
     system = VSE(VSEConfig(31, 6, 5, 8, warmup_updates=2))
     images, texts = system.encode_pairs(batch)
     scores = images @ texts.T
@@ -152,7 +152,7 @@ def test_padding_is_not_seen(name, batch):
 
 
 @pytest.mark.parametrize("name", ["vse", "lit"])
-def test_it_learns_one_batch_with_every_weight(name, batch):
+def test_it_overfits_one_batch_with_every_parameter(name, batch):
     system = build(name)
     optimiser = torch.optim.Adam(system.parameters(), 0.01)
     for index in range(100):
@@ -227,7 +227,7 @@ def test_bfloat16_is_kept_in_chunks(batch):
         torch.testing.assert_close(gradient, expected[name], atol=2e-3, rtol=0.1)
 
 
-def test_only_what_can_be_compared_is_cut(batch):
+def test_only_a_contrastive_system_is_chunked(batch):
     with pytest.raises(ValueError, match=r"train\.chunk_size must be 0"):
         cached_backward(
             torch.nn.Linear(1, 1), batch, torch.Generator(), lambda s: s, chunk_size=2, autocast=nullcontext
@@ -275,6 +275,6 @@ def test_two_processes_have_the_loss_and_gradients_of_one(tmp_path):
     for one in found:
         torch.testing.assert_close(one[0], loss.detach())
         torch.testing.assert_close(one[1], scale.grad)
-    # Averaged over the processes, as gradients of weights are.
+    # Averaged over the processes, like the gradients of parameters.
     for place, whole in ((2, images.grad), (3, texts.grad)):
         torch.testing.assert_close(torch.cat([one[place] for one in found]) / 2, whole)

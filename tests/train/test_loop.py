@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,16 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch
 from showtell.errors import UsageError, UserError
+from showtell.progress import shown_by
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
 from showtell.train.loop import Trained, train
-from showtell.train.metrics_log import Display
 from showtell.train.schedule import learning_rate
 from support.toy import CONFIG, Line, error, finish, kept, load_batch
 
@@ -49,7 +49,7 @@ def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
 
 
 def test_an_update_is_that_of_the_plain_algorithm(tmp_path: Path) -> None:
-    """Against the few lines that anyone would write: clipping, AdamW, the schedule, decay on matrices."""
+    """Against a plain loop in torch: clipping, AdamW, the schedule, decay on matrices."""
 
     class Plain(Line):
         def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
@@ -106,7 +106,7 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
         assert a == pytest.approx(b, rel=1e-4)
 
 
-def test_a_teacher_moves_once_an_update_and_a_queue_gets_every_batch(tmp_path: Path) -> None:
+def test_a_teacher_moves_once_per_update_and_a_queue_gets_every_batch(tmp_path: Path) -> None:
     seen: list[Step] = []
 
     class Queued(Line):
@@ -128,7 +128,7 @@ def test_a_teacher_moves_once_an_update_and_a_queue_gets_every_batch(tmp_path: P
         assert float(step.losses["fit"]) == pytest.approx(lines(tmp_path)[update]["losses"]["fit"])
 
 
-def test_a_monitor_is_asked_every_so_often_and_may_end_the_run(tmp_path: Path) -> None:
+def test_a_monitor_is_read_every_few_steps_and_may_end_the_run(tmp_path: Path) -> None:
     asked = []
 
     def monitor(system: nn.Module, step: int, outcome: Step) -> dict[str, float]:
@@ -177,7 +177,7 @@ def test_the_average_follows_its_equation() -> None:
         decay = min(0.6, (1 + step) / (10 + step))
         by_hand = decay * by_hand + (1 - decay) * system.linear.weight.detach()
     own = system.linear.weight.detach().clone()
-    with average.worn():
+    with average.applied():
         torch.testing.assert_close(system.linear.weight.detach(), by_hand)
     assert torch.equal(system.linear.weight, own)
 
@@ -187,7 +187,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
     config = replace(CONFIG, validate_every=2, patience=2)
     trained = fit(tmp_path, config, validate=lambda system: {"error": next(figures)})
     assert trained == Trained(step=8, best=2.0, best_step=4)
-    with pytest.raises(StopIteration):  # a resumed run knows that it has ended: it validates no more
+    with pytest.raises(StopIteration):  # a resumed run knows that it has ended and validates no more
         next(figures), next(figures)
     assert fit(tmp_path, config, resume=True).step == 8
 
@@ -199,7 +199,7 @@ def test_which_way_is_better(tmp_path: Path, higher: bool, best: float) -> None:
     assert fit(tmp_path, config, validate=lambda system: {"error": next(figures)}).best == best
 
 
-def test_a_figure_that_is_no_number_is_never_best(tmp_path: Path) -> None:
+def test_nan_is_never_best(tmp_path: Path) -> None:
     figures = iter([math.nan, 4.0, 5.0, math.nan, 6.0])
     assert fit(tmp_path / "a", validate=lambda system: {"error": next(figures)}).best_step == 14
     system = Line()
@@ -210,7 +210,7 @@ def test_a_figure_that_is_no_number_is_never_best(tmp_path: Path) -> None:
     assert torch.equal(kept(tmp_path / "b")["linear.weight"], system.linear.weight)
 
 
-def test_without_validation_the_last_weights_are_kept(tmp_path: Path) -> None:
+def test_without_validation_the_last_parameters_are_kept(tmp_path: Path) -> None:
     system = Line()
     trained = fit(tmp_path, replace(CONFIG, ema=0.0), system, validate=None)
     assert trained == Trained(step=30, best=None, best_step=0)
@@ -263,7 +263,7 @@ def test_a_batch_that_cannot_be_made_fails_the_run_at_its_step(tmp_path: Path) -
     assert lines(tmp_path)[-1]["step"] == 8  # the update that batch 7 makes
 
 
-def test_the_callers_randomness_is_left_alone(tmp_path: Path) -> None:
+def test_the_random_state_of_the_caller_is_restored(tmp_path: Path) -> None:
     system = Line()
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -316,25 +316,19 @@ def test_metrics_say_what_happened(tmp_path: Path) -> None:
         assert line["items_per_second"] > 0
 
 
-def test_progress_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(tmp_path)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "step 30/30" in err
-    assert "validation  error" in err
-    assert err.count("items/s") == 1  # ten seconds have not passed
-
-
-def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
-    with (tmp_path / "screen").open("w+") as file:
-        console = Console(file=file, force_terminal=True, width=100)
-        with Display(10, 4, console) as display:
-            for step in range(5, 11):
-                display.step(step, 1.5, 1e-3, 100.0)
-            display.say("[validated]")
-    screen = (tmp_path / "screen").read_text()
-    assert "step 10/10" in screen
-    assert "[validated]" in screen
+def test_progress_is_reported_and_logged_and_nothing_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    reports: list[tuple[str, int, int, str]] = []
+    with caplog.at_level("INFO", "showtell"), shown_by(lambda *report: reports.append(report)):
+        fit(tmp_path)
+    assert [report[:3] for report in reports] == [("training", step, 30) for step in range(1, 31)]
+    assert re.fullmatch(r"loss \d+\.\d{3}  learning rate \d\.\de-\d\d  \d+ items/s", reports[-1][3])
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("validation  error" in line for line in said) == 5
+    assert "(best)" in "".join(said)
+    assert sum("step 30 of 30  loss" in line for line in said) == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def refuses(attempt: Callable[[], object], *says: str) -> None:
@@ -344,11 +338,11 @@ def refuses(attempt: Callable[[], object], *says: str) -> None:
         assert text in str(caught.value)
 
 
-def test_an_output_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:
+def test_an_output_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     fit(tmp_path)
     refuses(lambda: fit(tmp_path), str(tmp_path), "already holds a run", "--resume")
     (tmp_path / "other").mkdir()
-    (tmp_path / "model").rename(tmp_path / "other" / "model")  # a model alone is as dear
+    (tmp_path / "model").rename(tmp_path / "other" / "model")  # a model alone is protected too
     refuses(lambda: fit(tmp_path / "other"), "already holds a run")
     assert kept(tmp_path / "other").keys() == {"linear.weight", "linear.bias", "updates"}
 
@@ -388,7 +382,7 @@ class Wide(Line):
         return Step({**losses, "small": self.wide.weight.square().sum()}, carry={"one": torch.ones(1)})
 
 system = Wide()
-resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # the weights fit, with their moments they do not
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # the parameters fit, but not with their moments
 try:
     train(system, load_batch, replace(CONFIG, ema=0.0), Path(sys.argv[1]), finish=finish(system))
 except UserError as error:
@@ -397,7 +391,7 @@ except UserError as error:
 
 
 def test_a_full_disk_names_the_path_and_leaves_the_last_state(tmp_path: Path) -> None:
-    """A process that may write only small files meets what a full disk is, through the same system call."""
+    """A limit on the size of files fails in the same system call as a full disk."""
     ended = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path / "run"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},

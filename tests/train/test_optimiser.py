@@ -1,4 +1,4 @@
-"""Each optimiser against its equations, the rates of parts, and all of it saved and taken up again."""
+"""Each optimiser against its equations; learning rates of parts; saving and resuming."""
 
 import json
 import math
@@ -27,7 +27,7 @@ NAMES: tuple[Name, ...] = ("adamw", "lars", "sgd")
 def lars_by_hand(
     weight: list[float], gradient: list[float], velocity: list[float], rate: float, decay: float, adapt: bool
 ) -> tuple[list[float], list[float]]:
-    """Algorithm 1 of You et al. 2017 for one layer, number by number; momentum 0.9, eta 0.001."""
+    """Algorithm 1 of You et al. 2017 for one layer, in loops; momentum 0.9, eta 0.001."""
     size = math.sqrt(sum(w * w for w in weight))
     slope = math.sqrt(sum(g * g for g in gradient))
     trust = 0.001 * size / (slope + decay * size) if adapt and size > 0 and slope > 0 else 1.0
@@ -82,7 +82,7 @@ def test_sgd_is_momentum_with_decay_in_the_gradient(momentum: float) -> None:
 
 
 class Parts(nn.Module):
-    """A tower that learns slowly, a predictor that always learns at the peak, and the rest."""
+    """A tower with a low learning rate, a predictor with a constant one, and the rest."""
 
     rates: Mapping[str, Rate] = {
         "tower.": Rate(0.1),
@@ -98,7 +98,7 @@ class Parts(nn.Module):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parts_learn_at_their_own_rates(name: Name) -> None:
+def test_parts_have_their_own_learning_rates(name: Name) -> None:
     system = Parts()
     assert isinstance(system, HasLearningRates)
     assert not isinstance(Line(), HasLearningRates)
@@ -114,7 +114,7 @@ def test_parts_learn_at_their_own_rates(name: Name) -> None:
         assert found[id(linear.bias)] == (pytest.approx(rate), 0.0)
 
 
-def test_a_rate_for_what_is_not_there_is_named() -> None:
+def test_a_rate_without_parameters_is_named() -> None:
     system = Parts()
     system.rates = {"projector.": Rate(2.0)}
     with pytest.raises(ValueError, match=r"rates for \['projector\.'\]"):
@@ -122,7 +122,7 @@ def test_a_rate_for_what_is_not_there_is_named() -> None:
 
 
 def test_the_loop_follows_the_rates_of_parts(tmp_path: Path) -> None:
-    """A warm-up that is nearly nothing, and a part that does not wait for it."""
+    """A warm-up from almost 0, and a part whose rate is constant."""
 
     class Two(Line):
         rates: Mapping[str, Rate] = {"other.": Rate(constant=True)}
@@ -175,11 +175,11 @@ def lines(output: Path) -> list[dict[str, Any]]:
 
 
 class Plain(Line):
-    """Without noise; it notes what its layer computed in, and how often it was told to move."""
+    """Without noise; records the type that its layer computes in, and the calls of `after_step`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.loss_weights = {"fit": 0.01, "small": 0.0}  # whose gradients 2^16 times as large fit fp16
+        self.loss_weights = {"fit": 0.01, "small": 0.0}  # gradients that fit fp16 when scaled by 2^16
         self.seen: set[torch.dtype] = set()
         self.explode_at = -1.0
 
@@ -187,7 +187,7 @@ class Plain(Line):
         out = self.linear(batch.images.features[:, 0, :4])[:, 0]
         self.seen.add(out.dtype)
         if float(self.updates) == self.explode_at:
-            out = out * 2e4  # its gradient, scaled up, is more than a float16 can hold
+            out = out * 2e4  # its scaled gradient overflows float16
         fit = (out.float() - batch.images.features[:, 0, 4]).square().mean()
         return Step({"fit": fit, "small": 0 * out.float().sum()}, {"one": torch.ones(1)})
 
@@ -195,7 +195,7 @@ class Plain(Line):
 def test_fp16_computes_in_fp16_and_learns_like_float32(tmp_path: Path) -> None:
     half, single = Plain(), Plain()
     for name, system in (("fp16", half), ("float32", single)):
-        # Not AdamW, to which the size of gradients is all the same.
+        # Not AdamW, whose steps do not depend on the scale of gradients.
         config = replace(CONFIG, precision=name, ema=0.0, optimiser="sgd", momentum=0.5, learning_rate=2.0)
         train(system, load_batch, config, tmp_path / name, finish=finish(system))
     assert half.seen == {torch.float16}
@@ -206,7 +206,7 @@ def test_fp16_computes_in_fp16_and_learns_like_float32(tmp_path: Path) -> None:
         assert a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=0.05)
 
 
-def test_an_overflow_in_fp16_moves_nothing_and_halves_the_scale(tmp_path: Path) -> None:
+def test_an_overflow_in_fp16_changes_no_parameter_and_halves_the_scale(tmp_path: Path) -> None:
     system = Plain()
     system.explode_at = 4.0
     config = replace(CONFIG, precision="fp16", steps=40, checkpoint_every=1)
@@ -215,7 +215,7 @@ def test_an_overflow_in_fp16_moves_nothing_and_halves_the_scale(tmp_path: Path) 
     assert "batch 20" in str(caught.value)
     norms = [line["gradient_norm"] for line in lines(tmp_path)]
     assert all(norm is not None for norm in norms[:4])
-    assert norms[4:] == [None] * 16  # 2^16, halved sixteen times, is 1: no scale is left to blame
+    assert norms[4:] == [None] * 16  # 2^16, halved sixteen times, is 1: then the gradient itself is at fault
     assert system.updates == 4
     progress = json.loads((tmp_path / "state" / "progress.json").read_text())["progress"]
     assert (progress["step"], progress["loss_scale"]) == (20, 1.0)
@@ -252,7 +252,7 @@ def test_linear_agrees_with_torch() -> None:
 
 
 def test_one_cycle_agrees_with_torch() -> None:
-    """Its two sides; torch is at the peak once, between them, we are there twice."""
+    """Its rise and its fall; torch reaches the peak once, between them, ours twice."""
     config = replace(BASE, schedule="one_cycle")
     ours = [learning_rate(config, step) for step in range(200)]
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)

@@ -1,4 +1,4 @@
-"""A run that was stopped, anyhow and anywhere, ends as one that never was."""
+"""A run that was interrupted at any point, in any way, ends like one that was not."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import torch
 
-from showtell.checkpoint.folder import standing
 from showtell.data.batch import Batch
 from showtell.errors import UsageError, UserError
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
 from showtell.train.signals import Interrupted
 from showtell.train.state import TrainState
+from showtell.writing import standing
 from support.toy import CONFIG, Line, error, finish, kept, load_batch
 
 
@@ -52,7 +52,7 @@ def run(
 
 
 def everything(output: Path) -> dict[str, Any]:
-    """What a run leaves, without its times."""
+    """All that a run leaves, except its timings."""
     state = TrainState(Line(), CONFIG, {})
     state.load(output / "state")
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
@@ -116,7 +116,7 @@ def test_accumulated_batches_resume_too(tmp_path: Path) -> None:
     assert torch.equal(whole.linear.weight, resumed.linear.weight)
 
 
-def test_a_signal_in_a_validation_does_not_wait_and_is_made_good(
+def test_a_signal_interrupts_a_validation_which_is_repeated_on_resuming(
     tmp_path: Path, uninterrupted: dict[str, Any]
 ) -> None:
     begun = time.monotonic()
@@ -124,7 +124,7 @@ def test_a_signal_in_a_validation_does_not_wait_and_is_made_good(
     def long(system: Line) -> dict[str, float]:
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(3000):  # thirty seconds, were it not interrupted
-            with contextlib.suppress(Exception):  # what careless validations do
+            with contextlib.suppress(Exception):  # as a careless validation does
                 time.sleep(0.01)
         return error(system)
 
@@ -139,7 +139,7 @@ def test_a_signal_in_a_validation_does_not_wait_and_is_made_good(
     assert everything(tmp_path) == uninterrupted
 
 
-def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
+def test_outside_the_main_thread_no_handler_is_set(tmp_path: Path) -> None:
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -213,7 +213,7 @@ def test_a_damaged_state_is_named(tmp_path: Path, damage: str) -> None:
         assert "weights.more.bias is missing, weights.more.weight is missing" in str(caught.value)
 
 
-def test_a_line_that_a_crash_cut_in_half_is_dropped(tmp_path: Path, uninterrupted: dict[str, Any]) -> None:
+def test_a_line_that_a_crash_truncated_is_dropped(tmp_path: Path, uninterrupted: dict[str, Any]) -> None:
     with pytest.raises(Kill):
         run(tmp_path, stop_at=5)
     with (tmp_path / "metrics.jsonl").open("a") as file:
@@ -231,7 +231,7 @@ torch.set_num_threads(1)
 from support.toy import CONFIG, Line, error, finish, load_batch
 from showtell.errors import UserError
 from showtell.train.loop import train
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit it as ignored
 
 def once(output, pause, checkpoint_every):
     system = Line()
@@ -254,7 +254,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 def test_a_signal_saves_and_exits(
     tmp_path: Path, uninterrupted: dict[str, Any], number: signal.Signals, status: int
 ) -> None:
-    """A real process, stopped in the middle, with its last checkpoint long ago."""
+    """A real process, interrupted long after its last checkpoint."""
     script = SCRIPT + "sys.exit(once(Path(sys.argv[1]), 0.1, 100))"
     process = subprocess.Popen(
         [sys.executable, "-c", script, tmp_path / "run"], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
@@ -275,7 +275,7 @@ def test_a_signal_saves_and_exits(
 
 
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[str, Any]) -> None:
-    """Children that write a checkpoint every step are killed at random, and resumed, until the run is whole.
+    """Children that save every step are killed at random times and resumed, until the run is complete.
 
     They are forked from a process without threads: so a child lives for milliseconds, not for an import.
     """
@@ -286,7 +286,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[
         "for owner, name in [(os, 'fsync'), (os, 'unlink'), (Path, 'rename'), (shutil, 'rmtree')]:\n"
         "    setattr(owner, name, slow(getattr(owner, name)))\n"
         "output = Path(sys.argv[1])\n"
-        "once(output.with_name('first'), 0, 100)\n"  # what torch imports late is imported now
+        "once(output.with_name('first'), 0, 100)\n"  # so that torch's late imports are done
         "for line in sys.stdin:\n"
         "    child = os.fork()\n"
         "    if child == 0:\n"
@@ -320,5 +320,5 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, uninterrupted: dict[
                 shutil.rmtree(output)
         print(0, file=process.stdin, flush=True)
         assert int(process.stdout.readline()) == 0
-    assert begun > 18  # or the children were killed before they did anything
+    assert begun > 18  # else the children were killed too early
     assert everything(output) == uninterrupted

@@ -30,7 +30,7 @@ def test_rises_to_the_peak_then_never_rises_again(shape: str) -> None:
 
 
 def test_cosine_agrees_with_torch() -> None:
-    """Cosine against another implementation of the same paper."""
+    """Against another implementation of the same paper."""
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=200)
     ours = rates(warmup_steps=0, schedule="cosine")
@@ -71,6 +71,6 @@ def test_matrices_decay_and_vectors_do_not() -> None:
     ],
     ids=str,
 )
-def test_senseless_numbers_are_named(wrong: dict[str, object]) -> None:
+def test_invalid_settings_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"train.{next(iter(wrong))}"):
         replace(BASE, **wrong)

@@ -1,4 +1,4 @@
-"""`torchrun -m showtell train`, as a person types it."""
+"""`torchrun -m showtell train`, as typed in a shell."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_two_processes_train_stop_and_go_on(tmp_path: Path, images: Path) -> Non
     while not (tmp_path / "two" / "metrics.jsonl").exists() or len(steps(tmp_path / "two")) < 3:
         assert stopped.poll() is None, stopped.communicate()
         time.sleep(0.02)
-    stopped.send_signal(signal.SIGINT)  # torchrun alone: it hands the signal on
+    stopped.send_signal(signal.SIGINT)  # torchrun alone, which forwards it
     said = stopped.communicate(timeout=300)[1]
     assert stopped.returncode != 0
     saved = json.loads((tmp_path / "two" / "state" / "progress.json").read_text())
@@ -70,7 +70,7 @@ def test_two_processes_train_stop_and_go_on(tmp_path: Path, images: Path) -> Non
     resumed = command(TORCHRUN, images, tmp_path / "two", "--resume")
     out, said = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, said
-    assert json.loads(out)["steps"] == 12  # one line: the first process speaks alone
+    assert json.loads(out)["steps"] == 12  # one line: from the first process only
     assert said.count("images of 16 x 16 to learn from") == 1
     for ours, theirs in zip(steps(tmp_path / "two"), steps(tmp_path / "one"), strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=2e-3)
@@ -78,7 +78,7 @@ def test_two_processes_train_stop_and_go_on(tmp_path: Path, images: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_mistake_is_said_without_a_traceback_of_ours(tmp_path: Path, images: Path) -> None:
+def test_a_user_error_has_no_traceback_into_the_package(tmp_path: Path, images: Path) -> None:
     process = command(TORCHRUN, tmp_path / "nowhere", tmp_path / "two")
     out, said = process.communicate(timeout=300)
     assert process.returncode != 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,23 +13,26 @@ from torch import Tensor, nn
 from showtell.errors import UserError
 
 
-def named_tensors(system: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers by name; one that a system shares between two names appears under the first."""
+def named_tensors(system: nn.Module, without: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Parameters and buffers by name; one that is shared between two names appears under the first.
+
+    Left out are names in `without` and names under a prefix in it, which ends with a dot.
+    """
     names: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in system.state_dict(keep_vars=True).items():
-        names.setdefault(id(tensor), (name, tensor.detach()))
+        if not any(name.startswith(left) if left.endswith(".") else name == left for left in without):
+            names.setdefault(id(tensor), (name, tensor.detach()))
     return dict(names.values())
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """A safetensors file, the same bytes for the same tensors, readable by whom the umask lets read."""
+    """Write a safetensors file: the same bytes for the same tensors, with the permissions of the umask."""
     path.touch()
     mode = path.stat().st_mode
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-    path.chmod(mode)  # the library writes a temporary file, which is its owner's alone, and renames it
+    path.chmod(mode)  # the library renames a temporary file that only its owner may read
 
 
-@torch.no_grad()
 def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
     """Copy a safetensors file into tensors of the same names and shapes, converting their type.
 
@@ -40,6 +43,15 @@ def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot read {path}: {error}. Copy or download it again.") from error
+    copy_tensors(found, into, path)
+
+
+@torch.no_grad()
+def copy_tensors(found: Mapping[str, Tensor], into: Mapping[str, Tensor], source: Path | str) -> None:
+    """Copy tensors into others of the same names and shapes, converting their type.
+
+    Raises `UserError` as `read_tensors` does, naming `source`.
+    """
     faults = [f"{name} is missing" for name in into.keys() - found.keys()]
     faults += [f"{name} is unknown" for name in found.keys() - into.keys()]
     faults += [
@@ -49,7 +61,7 @@ def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
     ]
     if faults:
         raise UserError(
-            f"{path} does not fit its system: {', '.join(sorted(faults))}. Its files come from "
+            f"{source} does not fit its system: {', '.join(sorted(faults))}. Its files come from "
             "different models or versions; copy or download the whole folder again."
         )
     for name, tensor in into.items():

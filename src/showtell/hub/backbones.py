@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import Package, all_packages, find
 from showtell.hub.huggingface.family import all_families
 from showtell.hub.openvino import Convolutional, OpenVINORunner
+from showtell.hub.sources import frozen_tensors
 from showtell.protocols import HasClassTokens, ImageEncoder
 
 Run = Callable[[np.ndarray], Tensor]
@@ -106,7 +107,7 @@ def _of_package(package: Package, device: str) -> Backbone:
 
 
 def _of_checkpoint(folder: Path, device: str) -> Backbone:
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder, find_source=frozen_tensors)
     if behind := checkpoint.preprocess.get("backbone"):
         raise UsageError(
             f"{folder} cannot be a backbone: it reads the features of another, {behind}, not pixels"

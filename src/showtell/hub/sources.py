@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.tensors import named_tensors
 from showtell.errors import MissingError
 from showtell.hub.catalogue import find
@@ -25,4 +25,4 @@ def frozen_tensors(source: str) -> dict[str, Tensor]:
         raise MissingError(
             f"there is no checkpoint folder {source}, and no package offers a model of that name"
         )
-    return named_tensors(load_checkpoint(Path(source)).system)
+    return named_tensors(load_checkpoint(Path(source), find_source=frozen_tensors).system)

@@ -7,10 +7,12 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-from showtell.checkpoint.folder import replace_folder
-from showtell.checkpoint.save_load import PREPROCESS, load_checkpoint
+from showtell.checkpoint.config import PREPROCESS
+from showtell.checkpoint.load import load_checkpoint
 from showtell.errors import UsageError
 from showtell.hub import exporters
+from showtell.hub.sources import frozen_tensors
+from showtell.writing import replace_folder
 
 
 def export_model(model: Path | str, output: Path | str, *, format: str = "huggingface") -> dict[str, Any]:
@@ -30,7 +32,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     if (output / PREPROCESS).exists():
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
-    checkpoint = load_checkpoint(Path(model))
+    checkpoint = load_checkpoint(Path(model), find_source=frozen_tensors)
 
     def write(folder: Path) -> None:
         exporter.write(checkpoint, folder)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.images.decode import MAX_PIXELS, load_image
 from showtell.data.tokenizers.load import load_tokenizer
@@ -20,6 +20,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import choose_device
 from showtell.errors import UsageError, UserError
+from showtell.hub.sources import frozen_tensors
 from showtell.nn.cpu.packed import pack
 from showtell.pipelines.preprocess import Sight, load_sight
 from showtell.protocols import (
@@ -180,7 +181,7 @@ def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
         model.caption(model.encode([model.read("cat.jpg")]))
     """
     device = choose_device(device)
-    checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device)
+    checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device, frozen_tensors)
     system: Any = checkpoint.system.requires_grad_(False)
     if device == "cpu" and not isinstance(system, Captioner):
         pack(checkpoint.system)

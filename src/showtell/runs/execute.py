@@ -9,7 +9,9 @@ from typing import Any
 from torch import nn
 
 from showtell.checkpoint.card import model_card
-from showtell.checkpoint.save_load import load_checkpoint, save_checkpoint
+from showtell.checkpoint.load import load_checkpoint
+from showtell.checkpoint.save import save_checkpoint
+from showtell.hub.sources import frozen_tensors
 from showtell.runs.collapse_alarm import Alarm
 from showtell.runs.job import Figures, Job
 from showtell.runs.settings import record
@@ -53,6 +55,7 @@ def execute(
                 data_hash=job.data["hash"],
                 settings=settings,
             ),
+            frozen=job.frozen,
             dtype=job.dtype,
         )
 
@@ -70,6 +73,7 @@ def execute(
         describe=job.describe,
         # The loop knows its own settings: a resumption that differs in one names it once.
         record={**facts, "settings": {k: value for k, value in settings.items() if k != "train"}},
+        frozen=job.frozen,
         resume=resume,
         device=device,
     )
@@ -79,6 +83,6 @@ def execute(
     if trained.best is not None:
         reached[job.run.train.metric] = trained.best
     if job.test:
-        kept = load_checkpoint(output / "model", device).system
+        kept = load_checkpoint(output / "model", device, frozen_tensors).system
         reached |= {f"test_{figure}": value for figure, value in job.test(kept).items()}
     return reached

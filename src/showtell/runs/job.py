@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.card import CardFacts
+from showtell.checkpoint.frozen import Frozen
 from showtell.data.batch import Batch
 from showtell.errors import UsageError
 from showtell.train.config import TrainConfig
@@ -84,6 +85,8 @@ class Job:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
     """How the checkpoint stores the parameters."""
+    frozen: Sequence[Frozen] = ()
+    """The parts of the system that the checkpoint records by their source instead of copying them."""
 
 
 @lru_cache(maxsize=16)

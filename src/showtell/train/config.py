@@ -1,4 +1,4 @@
-"""The numbers of a training run."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
@@ -11,50 +11,52 @@ from showtell.errors import UsageError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, how fast, how careful. `prefetch`, `watch_every`, `checkpoint_every` change no result."""
+    """Settings of the loop. `prefetch`, `watch_every` and `checkpoint_every` do not affect the result."""
 
     steps: int = 10_000
-    """Updates of the weights."""
+    """Updates of the parameters."""
     batch_size: int = 64
-    """Items of one batch."""
+    """Items per batch."""
     accumulate: int = 1
-    """Batches whose gradients are averaged into one update."""
+    """Batches per update, whose gradients are averaged."""
     chunk_size: int = 0
-    """Images of a contrastive batch that are computed at once, for the gradients of all; 0 takes all."""
+    """Images of a contrastive batch per chunk, for exact gradients in less memory; 0: no chunks."""
     optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
     learning_rate: float = 1e-3
-    """At its peak."""
+    """The peak of the schedule."""
     schedule: Literal["cosine", "one_cycle", "linear", "constant"] = "cosine"
     warmup_steps: int = 500
+    """Updates in which the learning rate rises to its peak."""
     weight_decay: float = 0.01
-    """On matrices alone."""
+    """Applied to matrices only, not to biases and gains."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of AdamW's two averages."""
+    """Decay of AdamW's two moving averages."""
     momentum: float = 0.9
-    """Of LARS and SGD."""
+    """The momentum of LARS and SGD."""
     clip_norm: float = 1.0
-    """Largest norm of the gradient; 0 leaves it as it is."""
+    """Largest norm of the gradient; 0: no clipping."""
     ema: float = 0.0
-    """Decay of the moving average that is validated and kept in place of the weights; 0 is off."""
+    """Decay of a moving average of the parameters, which is validated and saved in their place; 0: none."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """bf16 and fp16 compute under autocast, fp16 with a loss that is scaled up; weights and moments stay
-    float32."""
+    """bf16 and fp16 compute under autocast, fp16 with a scaled loss; parameters and moments stay float32."""
     shard: bool = False
-    """Divide weights, gradients and moments among the processes, for systems too large for one device."""
+    """Shard parameters, gradients and moments over the processes, for systems too large for one device."""
     seed: int = 0
+    """Seed of all random numbers: initial parameters, order, augmentation, dropout."""
     validate_every: int = 500
-    """Steps between validations; 0 validates after the last step alone."""
+    """Steps between validations; 0: after the last step only."""
     metric: str = "loss"
-    """What decides which weights are best, among the figures that the validation returns."""
+    """The validation figure that decides which parameters are best."""
     higher_is_better: bool = False
+    """Whether a higher `metric` is better."""
     patience: int = 0
-    """Validations without a better one before the run ends early; 0 never does."""
+    """Validations without an improvement after which the run ends early; 0: never."""
     watch_every: int = 50
-    """Steps between two readings of the monitor, where a recipe has one; 0 never reads it."""
+    """Steps between readings of the monitor, for recipes that have one; 0: never."""
     checkpoint_every: int = 500
-    """Steps between two writings of the training state; the last step is always written."""
+    """Steps between saves of the training state, which is always saved after the last step."""
     prefetch: int = 4
-    """Batches in preparation by threads; 1 prepares each when it is needed."""
+    """Batches prepared ahead by threads; 1: each when it is needed."""
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "accumulate", "prefetch")

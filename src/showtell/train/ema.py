@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which is often better than the weights."""
+"""An exponential moving average of the parameters, which often generalises better than they do."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average:
-    """avg <- d * avg + (1 - d) * weights,   d = min(decay, (1 + step) / (10 + step)).
+    """Exponential moving average of the trained parameters, with a warm-up of its decay.
 
-    The smaller decay of the first steps forgets the random start.
+        avg <- d avg + (1 - d) theta        d = min(decay, (1 + step) / (10 + step))
+
+    The smaller decay of the first steps forgets the random initial parameters.
+
     Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's `ExponentialMovingAverage`.
     """
 
@@ -24,13 +27,13 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move towards the weights after update `step`, counted from 1."""
+        """Include the parameters after update `step`, counted from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         get_ema_multi_avg_fn(decay)(list(self.tensors.values()), list(self.live.values()), step)
 
     @contextmanager
-    def worn(self) -> Iterator[None]:
-        """The system computes with the average inside, with its own weights again after."""
+    def applied(self) -> Iterator[None]:
+        """Inside the block the system computes with the average, after it with its own parameters."""
         own: dict[str, Tensor] = {n: p.detach().clone() for n, p in self.live.items()}
         try:
             self._put(self.tensors)
@@ -40,6 +43,6 @@ class Average:
 
     @torch.no_grad()
     def _put(self, tensors: dict[str, Tensor]) -> None:
-        # Copied into place: a new storage would break what a GPU's recurrent layers fuse.
+        # Copied in place: a recurrent layer on a GPU keeps pointers into the storage of its parameters.
         for name, parameter in self.live.items():
             parameter.copy_(tensors[name])

@@ -2,9 +2,10 @@
 
     1. vectors of every chunk, without a graph            v_k = f(x_k)
     2. the loss of all vectors, and its gradients         g = dL/dv
-    3. chunk by chunk once more, with a graph             dL/dw = sum_k g_k . dv_k/dw
+    3. every chunk once more, with a graph                dL/dw = sum_k g_k . dv_k/dw
 
-Exact: chunks meet in the loss alone. Each chunk draws its own random numbers, the same both times.
+Exact, since chunks interact in the loss alone. Each chunk draws its own random numbers, the same in both
+passes.
 
 Source: Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
 section 3.2.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -22,6 +24,8 @@ from torch import Tensor, nn
 
 from showtell.data.batch import Batch
 from showtell.protocols import Contrastive, Step
+
+Vectors = tuple[Tensor, ...]
 
 
 def cached_backward(
@@ -32,12 +36,14 @@ def cached_backward(
     *,
     chunk_size: int,
     autocast: Callable[[], AbstractContextManager[Any]],
+    forward: Callable[[Callable[[], Vectors], bool], Vectors] = lambda embed, last: embed(),
 ) -> Step:
-    """Add the gradients of `total(step)` to the weights, `step` being what `system(batch)` would compute.
+    """Add the gradients of `total(step)` to the parameters, `step` being what `system(batch)` would compute.
 
     At most `chunk_size` images, and as many texts as go with them, are ever in a graph together.
-    `autocast()` surrounds all that `forward` would. The system's vectors must not depend on what else is in
-    a chunk (no batch norm).
+    `autocast()` is entered wherever the system computes. `forward(embed, last)` runs each forward pass that a
+    backward pass follows, and is told which is the last. The system must embed each item independently of the
+    others in its chunk (no batch norm).
 
     Raises `ValueError` for a system that is not `Contrastive`.
     """
@@ -67,15 +73,15 @@ def cached_backward(
     for index, parts in enumerate(embedded):
         ends = [start + len(part) for start, part in zip(starts, parts, strict=True)]
         wanted = [g[start:end] for g, start, end in zip(gradients, starts, ends, strict=True)]
-        torch.autograd.backward(embed(index), wanted)
+        torch.autograd.backward(forward(partial(embed, index), index == len(chunks) - 1), wanted)
         starts = ends
     return step
 
 
 def divide(batch: Batch, chunk_size: int) -> list[Batch]:
-    """Images and texts in equally many parts, of at most `chunk_size` images each, in their order.
+    """The batch in parts of at most `chunk_size` images, in order, with as many parts of its texts.
 
-    A text need not be in the part of its image: they meet only when all vectors are there.
+    A text need not be in the part of its image: only the loss brings them together.
     """
     images, texts = batch.images, batch.texts
     parts = min(math.ceil(len(images) / chunk_size), len(texts))

@@ -1,4 +1,4 @@
-"""LARS: each layer takes steps in proportion to its own weights, so that batches can be very large."""
+"""LARS: steps in proportion to the norm of each layer's parameters, for very large batches."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.optim import Optimizer
 
 
 class LARS(Optimizer):
-    """Momentum with a rate for each tensor:
+    """SGD with momentum and a learning rate per tensor:
 
-        trust = eta |w| / (|g| + beta |w|)                  beta the weight decay; 1 where |w| or |g| is 0
+        trust = eta |w| / (|g| + beta |w|)          beta: weight decay;  1 where |w| or |g| is 0
         v <- m v + rate * trust * (g + beta w)
         w <- w - v
 
     Groups with `adapt=False` (biases and gains) have `trust = 1`.
 
     Source: You et al. 2017, "Large batch training of convolutional networks", algorithm 1; eta as in the
-    programs of SimCLR and BYOL.
+    code of SimCLR and BYOL.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class LARS(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
             if not weights:

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import nn
 
-from showtell.checkpoint.folder import standing
+from showtell.checkpoint.frozen import Frozen
 from showtell.data.batch import Batch
 from showtell.data.prefetch import prefetch
 from showtell.errors import UsageError, UserError
+from showtell.progress import report
 from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.distributed import count, from_first, largest, rank
-from showtell.train.metrics_log import Display, Metrics
+from showtell.train.metrics_log import Metrics
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update
-from showtell.writing import writing
+from showtell.writing import standing, writing
+
+logger = logging.getLogger(__name__)
 
 Monitor = Callable[[nn.Module, int, Step], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """How a run ended."""
+    """The end of a run."""
 
     step: int
     best: float | None
-    """The deciding figure of the weights that were kept; None without validation."""
+    """`config.metric` of the parameters that were kept; None without validation."""
     best_step: int
 
 
@@ -53,30 +55,36 @@ def train(
     monitor: Monitor | None = None,
     describe: Callable[[int], str] | None = None,
     record: Mapping[str, Any] | None = None,
+    frozen: Sequence[Frozen] = (),
     resume: bool = False,
     device: torch.device | str = "cpu",
 ) -> Trained:
-    """Train a system (a module that is `Trainable`) and keep its best weights in `output/model`.
+    """Train a system (a module that is `Trainable`) and keep its best parameters in `output/model`.
 
-    `load_batch(i)` makes batch `i` and must depend on `i` alone: it runs in threads. An update reads
-    batches `step * accumulate` onwards. `finish(folder)` writes the checkpoint of the system as it then
-    is. `validate(system)` returns figures, `config.metric` among them; without it the last weights are
-    kept. `monitor(system, step, outcome)` is asked after every `config.watch_every` updates, with the system
-    in evaluation mode and the update's `Step`: its figures are logged, and a `UserError` that it raises ends
-    the run, saved. `describe(i)` names the items of batch `i` for error messages. `record` is whatever else
-    the run depends on (the recipe, the hash of the data): a resumed run must have the same.
+    - `load_batch(i)` makes batch `i` and must depend on `i` alone: it runs in threads. Each update reads the
+      next `accumulate` batches.
+    - `finish(folder)` writes the checkpoint of the system as it is at that moment.
+    - `validate(system)` returns figures, among them `config.metric`; without it the last parameters are kept.
+    - `monitor(system, step, outcome)` is called every `config.watch_every` updates, with the system in
+      evaluation mode and the update's `Step`: its figures are logged, and a `UserError` that it raises ends
+      the run after saving it.
+    - `describe(i)` names the items of batch `i` in error messages.
+    - `record` is whatever else the run depends on (the recipe, the hash of the data): a resumed run must have
+      the same.
+    - `frozen` are the parts that are read from their sources, and so not saved.
 
     Beside `model` stand `state` (what `resume` continues from) and `metrics.jsonl`. On a CPU in float32 a
-    resumed run is bit-identical to one that never stopped.
+    resumed run is bit-identical to one that never stopped. While it trains, SIGINT and SIGTERM save the run
+    and end it; their handlers are then put back.
 
-    Raises `UsageError` for an output or a resumption that does not fit, `Interrupted` after SIGINT or
-    SIGTERM, `UserError` when the disk is full or a loss is not finite.
+    Raises `UsageError` for an output folder or a resumption that does not fit, `Interrupted` after a signal,
+    `UserError` when the disk is full or a loss is not finite.
     """
     device = torch.device(device)
     if config.batch_size < count():
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
     from_first(lambda: _claim(output, resume))
-    state = TrainState(system, config, record or {}, device)
+    state = TrainState(system, config, record or {}, device, frozen)
     if resume:
         state.load(output / "state")
     else:
@@ -91,16 +99,15 @@ def train(
         closing(metrics),
         closing(batches),
         Signals(several=count() > 1) as signals,
-        Display(config.steps, step, None if rank() == 0 else Console(file=StringIO())) as display,
     ):
-        run = _Run(state, config, output, finish, validate, monitor, metrics, display, signals)
+        run = _Run(state, config, output, finish, validate, monitor, metrics, signals)
         return run.until_done(update)
 
 
 def require_output(output: Path, resume: bool) -> None:
-    """Raises `UsageError` for the folder of another run, or, where one is to be resumed, of none."""
+    """Raises `UsageError` for the folder of another run, or for one without a run to resume."""
     if resume and not standing(output / "state").exists():
-        raise UsageError(f"{output} holds no run to resume; leave out --resume, or name the run's folder")
+        raise UsageError(f"{output} holds no run to resume; leave out --resume, or give the run's folder")
     if not resume and any(standing(output / name).exists() for name in ("state", "model", "metrics.jsonl")):
         raise UsageError(
             f"{output} already holds a run; continue it with --resume, or choose another output folder"
@@ -108,7 +115,7 @@ def require_output(output: Path, resume: bool) -> None:
 
 
 def _claim(output: Path, resume: bool) -> None:
-    """Make the output folder, and never write over another run."""
+    """Make the output folder, and never overwrite another run."""
     require_output(output, resume)
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -116,7 +123,7 @@ def _claim(output: Path, resume: bool) -> None:
 
 @dataclass
 class _Run:
-    """A run under way: when to update, to validate, to save and to stop."""
+    """A run in progress: when to update, validate, save and stop."""
 
     state: TrainState
     config: TrainConfig
@@ -125,7 +132,6 @@ class _Run:
     validate: Callable[[nn.Module], Mapping[str, float]] | None
     monitor: Monitor | None
     metrics: Metrics
-    display: Display
     signals: Signals
 
     def until_done(self, update: Update) -> Trained:
@@ -146,7 +152,7 @@ class _Run:
                 line, outcome = update(self.signals)
                 speed = config.batch_size * config.accumulate / (time.monotonic() - began)
                 self.metrics.write({**line, "items_per_second": round(speed, 1)})
-                self.display.step(progress.step, line["loss"], line["learning_rate"], speed)
+                self._report(line["loss"], line["learning_rate"], speed)
                 if self.monitor and config.watch_every and progress.step % config.watch_every == 0:
                     self._watch(self.monitor, outcome)
         except StopRequest:
@@ -158,12 +164,19 @@ class _Run:
             ) from None
 
     def _check(self) -> None:
-        """Stop where any process was told to."""
+        """Stop all processes when any of them received a signal."""
         if largest(self.signals.received):
             raise StopRequest
 
+    def _report(self, loss: float, rate: float, items_per_second: float) -> None:
+        step, steps = self.state.progress.step, self.config.steps
+        note = f"loss {loss:.3f}  learning rate {rate:.1e}  {items_per_second:.0f} items/s"
+        report("training", step, steps, note)
+        if step == steps:
+            logger.info("step %d of %d  %s", step, steps, note)
+
     def _watch(self, monitor: Monitor, outcome: Step) -> None:
-        """Log what the monitor reads; save the run that it ends."""
+        """Log the monitor's figures; save the run if the monitor ends it."""
         step = self.state.progress.step
         try:
             with self.state.shown() as system, torch.no_grad():
@@ -190,7 +203,7 @@ class _Run:
             from_first(lambda: self.finish(self.output / "model"))
 
     def _evaluate(self, validate: Callable[[nn.Module], Mapping[str, float]]) -> None:
-        """Validate the weights, and keep them if they are the best so far."""
+        """Validate, and keep the parameters if they are the best so far."""
         config, progress = self.config, self.state.progress
         with self.state.shown() as system:
 
@@ -214,4 +227,4 @@ class _Run:
         progress.validated = progress.step
         self.metrics.write({"step": progress.step, "validation": figures, "best": better})
         shown = "  ".join(f"{name} {figure:.4g}" for name, figure in figures.items())
-        self.display.say(f"step {progress.step}  validation  {shown}{'  (best)' if better else ''}")
+        logger.info("step %d  validation  %s%s", progress.step, shown, "  (best)" if better else "")

@@ -1,4 +1,4 @@
-"""The optimiser of a run, over the parts of a system that learn."""
+"""The optimiser of a run, with parameter groups for decay and learning rates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MOMENTS = {
     "lars": ("momentum_buffer",),
     "sgd": ("momentum_buffer",),
 }
-"""What each optimiser remembers of a parameter."""
+"""The state that each optimiser keeps per parameter."""
 
 
 def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
-    """AdamW, LARS or SGD, with decay on matrices alone: biases, gains and other vectors are left free.
+    """AdamW, LARS or SGD over the parameters that require gradients; only matrices decay.
 
-    A system that `HasLearningRates` gets groups of their own for its parts; LARS adapts what decays.
+    A system that `HasLearningRates` gets a group per rate. LARS adapts the rate of the matrices only.
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", for AdamW; SGD and LARS add
-    the decay to the gradient.
+    the decay to the gradient (L2 regularisation).
     """
     rates: dict[str, Rate] = dict(getattr(system, "rates", {}))
     parts: dict[tuple[Rate, bool], list[nn.Parameter]] = {}
@@ -35,9 +35,11 @@ def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
             rate = Rate() if prefix is None else rates[prefix]
             parts.setdefault((rate, parameter.ndim >= 2), []).append(parameter)
     if not parts:
-        raise ValueError(f"{type(system).__name__} has no parameter that learns")
+        raise ValueError(f"{type(system).__name__} has no parameter that requires a gradient")
     if unused:
-        raise ValueError(f"{type(system).__name__} has rates for {sorted(unused)}, where nothing learns")
+        raise ValueError(
+            f"{type(system).__name__} has rates for {sorted(unused)}, where no parameter requires a gradient"
+        )
     groups = [
         {
             "params": parameters,
@@ -54,11 +56,11 @@ def build_optimiser(system: nn.Module, config: TrainConfig) -> Optimizer:
         case "lars":
             return LARS(groups, lr=config.learning_rate, momentum=config.momentum)
         case "sgd":
-            # Not fused: that fails where a parameter has its first gradient later than others.
+            # Not fused: that fails when a parameter gets its first gradient later than others.
             return SGD(groups, lr=config.learning_rate, momentum=config.momentum, foreach=True)
 
 
 def set_rates(optimiser: Optimizer, config: TrainConfig, scheduled: float) -> None:
-    """Give each part its rate: a multiple of the scheduled one, or of the peak where it is constant."""
+    """Set the learning rate of each group: a multiple of the scheduled one, or of the peak if constant."""
     for group in optimiser.param_groups:
         group["lr"] = group["scale"] * (config.learning_rate if group["constant"] else scheduled)

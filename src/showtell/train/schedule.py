@@ -1,4 +1,4 @@
-"""How the learning rate rises and falls."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1e-5
 
 
 def _between(start: float, end: float, done: float) -> float:
-    """From `start` to `end` along half a cosine, `done` in 0..1."""
+    """From `start` to `end` along half a cosine; `done` is in 0..1."""
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of update `step`, counted from 0: a pure function, so a resumed run needs no state for it.
+    """The learning rate of update `step`, counted from 0. A pure function: resuming needs no state for it.
 
-    All shapes climb for `warmup_steps`: linearly from 0, but `one_cycle` along half a cosine from 1/25 of
+    All schedules warm up for `warmup_steps`: linearly from 0, `one_cycle` along half a cosine from 1/25 of
     the peak. Then `cosine` and `linear` fall to 0, `one_cycle` to 1e-5 of the peak, `constant` stays.
 
     Source: Loshchilov & Hutter 2017, "SGDR", equation 5 without restarts; Smith & Topin 2018,
-    "Super-convergence", with the cosine sides that fastai gave it.
+    "Super-convergence", with fastai's cosine annealing.
 
     >>> config = TrainConfig(steps=100, warmup_steps=10, learning_rate=1.0, schedule="linear")
     >>> [round(learning_rate(config, step), 2) for step in (0, 9, 10, 55, 99)]

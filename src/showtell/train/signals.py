@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop at the next safe moment."""
+"""SIGINT and SIGTERM as a request to stop at the next safe point of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from showtell.errors import UserError
 
 
 class Interrupted(UserError):
-    """A signal stopped the run and its state is saved; exit status 128 + the signal's number."""
+    """A signal stopped the run after saving it; exit status 128 + the signal's number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -21,15 +21,15 @@ class Interrupted(UserError):
 
 
 class StopRequest(BaseException):
-    """Raised inside the loop alone. Not an `Exception`, so that no validation swallows it."""
+    """Raised inside the loop only. Not an `Exception`, so that a validation cannot swallow it."""
 
 
 class Signals:
-    """While entered, a first SIGINT or SIGTERM waits for `check`; a second one ends the process as ever.
+    """Inside the block, a first SIGINT or SIGTERM waits for `check`; a second one ends the process as usual.
 
-    One of `several` processes waits after the second too: `torchrun` hands on to each what a terminal has
-    sent to all, and kills what has not ended after half a minute. Signals that the process was told to
-    ignore stay ignored. Outside the main thread nothing is caught.
+    With `several` processes the second one waits too: `torchrun` forwards to each process what the terminal
+    has already sent to all, and kills those that have not ended after half a minute. Signals that the process
+    ignores stay ignored. Outside the main thread nothing is caught. The previous handlers are put back.
     """
 
     def __init__(self, several: bool = False) -> None:
@@ -57,13 +57,13 @@ class Signals:
             raise StopRequest
 
     def check(self) -> None:
-        """Raise `StopRequest` if a signal has come."""
+        """Raise `StopRequest` if a signal has been received."""
         if self.received:
             raise StopRequest
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """For long work that changes nothing, such as a validation: a signal need not wait for its end."""
+        """For long work without side effects, such as a validation: a signal interrupts it at once."""
         self.check()
         self._at_once = True
         try:

@@ -1,6 +1,6 @@
-"""One update of the weights, from batches to a step of the optimiser.
+"""One update of the parameters, from batches to a step of the optimiser.
 
-losses -> weighted sum -> gradients -> mean over processes -> clip -> optimiser -> after_step -> average
+losses -> weighted sum -> gradients, averaged over processes -> clip -> optimiser -> after_step -> average
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
-from showtell.train.distributed import average_gradients, count, gathered, mean, rank, shared
+from showtell.train.data_parallel import Alone, DataParallel
+from showtell.train.distributed import count, gathered, mean, rank, shared
+from showtell.train.fsdp import average_scalars
 from showtell.train.gradient_cache import cached_backward
 from showtell.train.optimiser import set_rates
 from showtell.train.schedule import learning_rate
@@ -29,11 +31,14 @@ from showtell.train.state import Progress, TrainState
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GROW_AFTER = 2000
-"""Updates without an overflow after which the scale of a float16 loss is doubled, as in torch."""
+"""Updates without overflow after which the scale of an fp16 loss is doubled, as in torch."""
 
 
 def weigh(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The weighted sum of the losses. Every declared loss must be there and no other."""
+    """The weighted sum of the losses.
+
+    Raises `ValueError` unless exactly the declared losses are there.
+    """
     if losses.keys() != weights.keys():
         raise ValueError(
             "losses do not match the system's loss_weights: "
@@ -44,10 +49,10 @@ def weigh(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
 
 
 def seeded(seed: int, index: int, device: torch.device) -> torch.Generator:
-    """Start all randomness of batch `index` anew: torch's own stream, and the one that a system is given.
+    """The system's generator for batch `index`; torch's global one is seeded too, with another seed.
 
-    Each process draws numbers of its own. Nothing that was drawn before, by a validation or by a run that
-    was stopped, is felt after.
+    Each process draws its own numbers. Numbers drawn before, by a validation or an interrupted run, have no
+    effect on them.
     """
     own, given = np.random.SeedSequence((seed, index, 0, rank())).generate_state(2, np.uint64).tolist()
     torch.manual_seed(own)
@@ -55,7 +60,7 @@ def seeded(seed: int, index: int, device: torch.device) -> torch.Generator:
 
 
 def merged(steps: Sequence[Step], losses: Mapping[str, float]) -> Step:
-    """The batches of one update as one: the averaged losses, and what all carry, laid end to end."""
+    """The `Step` of a whole update: the averaged losses, and the `carry` of all its batches, concatenated."""
     carried = [gathered(step.carry) for step in steps]
     return Step(
         {name: torch.tensor(value) for name, value in losses.items()},
@@ -64,7 +69,7 @@ def merged(steps: Sequence[Step], losses: Mapping[str, float]) -> Step:
 
 
 class Update:
-    """Reads the next batches and moves the weights once."""
+    """Reads the next batches and updates the parameters once."""
 
     def __init__(
         self,
@@ -82,13 +87,14 @@ class Update:
             device,
         )
         self.parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
+        self.forward = DataParallel(state.system) if count() > 1 and not state.sharded else Alone()
 
     def __call__(self, signals: Signals) -> tuple[dict[str, Any], Step]:
-        """Make the update that follows `progress.step`; return what `metrics.jsonl` records, and the `Step`.
+        """Make the update after `progress.step`; return its line of `metrics.jsonl`, and its `Step`.
 
-        With fp16, a gradient that overflows halves the scale of the loss and moves no weight.
+        In fp16, a gradient that overflows halves the scale of the loss and changes no parameter.
 
-        Raises `UserError` naming step and batch when a loss or the gradient is not finite; the weights
+        Raises `UserError` naming step and batch when a loss or the gradient is not finite; the parameters
         are then those before the update.
         """
         config, state, system = self.config, self.state, cast(Trainable, self.state.system)
@@ -97,12 +103,15 @@ class Update:
         state.system.train()
         state.optimiser.zero_grad(set_to_none=True)
         outcomes: list[Step] = []
-        for index in range(step * config.accumulate, (step + 1) * config.accumulate):
-            # Processes stop together: one that left the others here would make them wait for ever.
+        following = (step + 1) * config.accumulate
+        for index in range(step * config.accumulate, following):
+            # Several processes stop together: if one left here, the others would wait for ever.
             with signals.at_once() if count() == 1 else nullcontext():
                 batch = next(self.batches)
-            outcomes.append(self._backward(batch, seeded(config.seed, index, self.device)))
-        average_gradients(self.parameters)
+            generator = seeded(config.seed, index, self.device)
+            outcomes.append(self._backward(batch, generator, last=index + 1 == following))
+        if state.sharded:
+            average_scalars(self.parameters)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         losses, norm = self._read(outcomes, gradients)
         outcome = merged(outcomes, losses)
@@ -135,7 +144,7 @@ class Update:
         dtype = PRECISIONS[self.config.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
-    def _backward(self, batch: Batch, generator: torch.Generator) -> Step:
+    def _backward(self, batch: Batch, generator: torch.Generator, last: bool) -> Step:
         """Add the gradients of this process's part of a batch; return its `shared` losses."""
         part = batch.part(rank(), count()) if count() > 1 else batch
         share = len(part) / len(batch) if count() > 1 else 1.0
@@ -157,17 +166,18 @@ class Update:
                 total,
                 chunk_size=config.chunk_size,
                 autocast=self._autocast,
+                forward=lambda embed, last_chunk: self.forward(embed, last and last_chunk),
             )
         else:
             with self._autocast():
-                loss = total(self.state.system(part, generator))
+                loss = self.forward(lambda: total(self.state.system(part, generator)), last)
             loss.backward()
         return outcomes[0]
 
     def _read(self, outcomes: list[Step], gradients: list[Tensor]) -> tuple[dict[str, float], float]:
-        """The mean of each loss over the batches, and the gradient's norm, in one wait for the device.
+        """The mean of each loss over the batches, and the gradient's norm, in one synchronisation.
 
-        All are finite, but for a gradient in fp16 that a smaller scale may mend.
+        All are finite, except a gradient in fp16 whose loss can still be scaled down.
         """
         names = list(outcomes[0].losses)
         table = mean(torch.stack([o.losses[name].detach().float() for o in outcomes for name in names]))
@@ -192,22 +202,22 @@ class Update:
         batches = [f"batch {i}" + (f" ({self.describe(i)})" if self.describe else "") for i in indices]
         raise UserError(
             f"{what} at step {self.state.progress.step + 1}, in {', '.join(batches)}. The last checkpoint "
-            "is kept. Look at these items; if they are sound, lower train.learning_rate or train.clip_norm."
+            "is kept. Check these items; if they are valid, lower train.learning_rate or train.clip_norm."
         )
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """The norm of all gradients as one vector, those included that are divided among processes."""
+    """The norm of all gradients as one vector, sharded ones included."""
     norms = []
-    for divided in (False, True):
-        if some := [g for g in gradients if isinstance(g, DTensor) == divided]:
+    for sharded in (False, True):
+        if some := [g for g in gradients if isinstance(g, DTensor) == sharded]:
             norm = get_total_norm(some)
             norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
     return norms[0] if len(norms) == 1 else torch.stack(norms).norm()
 
 
 def _rescale(progress: Progress, sound: bool) -> None:
-    """Halve the scale of the loss after an overflow, double it after many updates without one."""
+    """Halve the scale of the loss after an overflow; double it after `GROW_AFTER` updates without one."""
     progress.sound = progress.sound + 1 if sound else 0
     if not sound:
         progress.loss_scale /= 2

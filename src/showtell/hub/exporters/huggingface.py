@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from showtell.checkpoint.save_load import Checkpoint
+from showtell.checkpoint.load import Checkpoint
 from showtell.data.json import read_object
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer

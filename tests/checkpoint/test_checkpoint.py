@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from showtell.checkpoint.save_load import Checkpoint, load_checkpoint, save_checkpoint
+from showtell.checkpoint.load import Checkpoint, load_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.checkpoint.tensors import named_tensors, read_tensors, write_tensors
 from showtell.errors import UsageError, UserError
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
@@ -86,12 +87,12 @@ def test_the_umask_decides_who_may_read_it(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o640}
 
 
-def test_the_present_folder_can_be_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_can_be_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(save(tmp_path / "a"))
     assert same(load_checkpoint(Path()), small())
 
 
-def test_half_size_comes_back_as_float32(tmp_path: Path) -> None:
+def test_half_precision_is_loaded_as_float32(tmp_path: Path) -> None:
     system = small()
     whole, half = save(tmp_path / "a", system), save(tmp_path / "b", system, dtype=torch.float16)
     sizes = [(f / "model.safetensors").stat().st_size for f in (whole, half)]
@@ -107,7 +108,7 @@ def test_half_size_comes_back_as_float32(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_the_hash_is_of_what_decides_the_answers(tmp_path: Path) -> None:
+def test_the_hash_covers_what_decides_the_answers(tmp_path: Path) -> None:
     def hash_of(**changes: Any) -> str:
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
         return load_checkpoint(save(tmp_path / "a", **changes)).hash
@@ -135,10 +136,10 @@ def test_a_run_can_stand_for_its_model(tmp_path: Path) -> None:
 
 def test_a_foreign_folder_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").write_bytes(b"dear")
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"mine")
     refused(lambda: save(tmp_path / "photos"), "photos", "choose another", kind=UsageError)
-    assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"dear"
-    (tmp_path / "file").write_text("dear")
+    assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"mine"
+    (tmp_path / "file").write_text("mine")
     refused(lambda: save(tmp_path / "file"), "file", "choose another", kind=UsageError)
     refused(lambda: save(tmp_path / "file" / "inside"), "cannot write")
     (tmp_path / "empty").mkdir()
@@ -146,14 +147,14 @@ def test_a_foreign_folder_is_never_replaced(tmp_path: Path) -> None:
 
 
 class Crash(BaseException):
-    """The power goes: nothing after it runs, no clean-up either."""
+    """A power cut: nothing runs after it, not even clean-up."""
 
 
 @pytest.mark.parametrize("before", ["one", "killed between the renames"])
 def test_a_crash_at_any_moment_leaves_the_new_or_the_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
-    """Every call that touches the disk is made to crash in turn, before and in place of its work."""
+    """Each call that touches the disk is made to crash in turn, before doing its work."""
     old, new = small(1), small(2)
     folder = tmp_path / "model"
     outcomes = []
@@ -181,7 +182,7 @@ def test_a_crash_at_any_moment_leaves_the_new_or_the_old(
                 (os, "unlink"),
             ]:  # fmt: skip
                 patch.setattr(owner, name, crashing(getattr(owner, name)))
-            patch.setattr("showtell.checkpoint.save_load.write_tensors", crashing(write_tensors))
+            patch.setattr("showtell.checkpoint.save.write_tensors", crashing(write_tensors))
             try:
                 save(folder, new)
                 crashed = False
@@ -192,7 +193,7 @@ def test_a_crash_at_any_moment_leaves_the_new_or_the_old(
         assert outcomes[-1] or same(checkpoint, old)
         third = small(3)
         assert same(load_checkpoint(save(folder, third)), third)
-        assert {p.name for p in tmp_path.iterdir()} == {"model"}  # what a crash left is swept away
+        assert {p.name for p in tmp_path.iterdir()} == {"model"}  # leftovers of the crash are removed
         if not crashed:
             break
     assert len(outcomes) > 12
@@ -200,7 +201,7 @@ def test_a_crash_at_any_moment_leaves_the_new_or_the_old(
     assert outcomes == sorted(outcomes)
 
 
-def test_a_failed_writing_keeps_the_old_and_frees_its_space(
+def test_a_failed_write_keeps_the_old_checkpoint_and_frees_its_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = small(1)
@@ -210,7 +211,7 @@ def test_a_failed_writing_keeps_the_old_and_frees_its_space(
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("showtell.checkpoint.save_load.write_tensors", full)
+    monkeypatch.setattr("showtell.checkpoint.save.write_tensors", full)
     refused(lambda: save(folder, small(2)), str(folder), "No space left on device", "Free space")
     assert same(load_checkpoint(folder), system)
     assert {p.name for p in tmp_path.iterdir()} == {"model"}
@@ -301,7 +302,7 @@ def test_every_fault_is_named_and_nothing_is_copied(tmp_path: Path) -> None:
     assert not into["a"].any()
 
 
-def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
+def test_tied_parameters_are_stored_once(tmp_path: Path) -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -316,7 +317,7 @@ def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
     assert torch.equal(second.output.weight, first.output.weight)
 
 
-def test_only_systems_of_the_house_are_saved(tmp_path: Path) -> None:
+def test_only_systems_of_the_package_are_saved(tmp_path: Path) -> None:
     class Stranger(nn.Module):
         config = SMALL
 

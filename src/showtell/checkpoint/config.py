@@ -1,0 +1,95 @@
+"""The files of a checkpoint, and the one that says which system it holds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from showtell import systems
+from showtell.errors import UserError
+from showtell.version import __version__
+
+FORMAT = 1
+CONFIG, TENSORS, TOKENIZER, PREPROCESS, CARD = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "preprocess.json",
+    "README.md",
+)
+
+
+def system_name(system: nn.Module) -> str:
+    """`module.Class` of a system in `showtell.systems`, where `build_system` finds it again.
+
+    Raises `ValueError` for a class that is defined elsewhere.
+    """
+    cls = type(system)
+    module = cls.__module__.removeprefix(f"{systems.__name__}.")
+    if module == cls.__module__:
+        raise ValueError(f"{cls} is not defined in showtell.systems, where checkpoints look for it")
+    return f"{module}.{cls.__name__}"
+
+
+def build_system(config: Mapping[str, Any], file: Path) -> nn.Module:
+    """The untrained system that the `config` read from `file` describes.
+
+    Raises `UserError` for another format, an unknown system, and fields that are missing, unknown or wrong.
+    """
+    if config.get("format") != FORMAT:
+        raise UserError(f"{file} has format {config.get('format')!r}, not {FORMAT}; upgrade showtell")
+    cls: Any = _find(config.get("system"), file)
+    try:
+        return _parse(cls.Config, config.get("config"), file).build()
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        reason = _reasons(error) if isinstance(error, ValidationError) else error
+        raise UserError(f"{file} does not describe a {cls.__name__}: {reason}. Download it again.") from error
+
+
+def _find(name: Any, file: Path) -> type[nn.Module]:
+    """The class that `config.json` names. Only modules of `showtell.systems` are ever imported."""
+    if isinstance(name, str) and (match := re.fullmatch(r"([a-z][a-z0-9_]*)\.([A-Z][A-Za-z0-9]*)", name)):
+        known = {module.name for module in pkgutil.iter_modules(systems.__path__)}
+        if match[1] in known:
+            module = importlib.import_module(f"{systems.__name__}.{match[1]}")
+            found = getattr(module, match[2], None)
+            if isinstance(found, type) and issubclass(found, nn.Module) and hasattr(found, "Config"):
+                return found
+    raise UserError(
+        f"{file} names the system {name!r}, which showtell {__version__} does not have; upgrade showtell"
+    )
+
+
+def _parse(cls: type, values: Any, file: Path) -> Any:
+    """A frozen dataclass from JSON. Every field must be known and of its type."""
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: 'config' is missing or not an object; download it again")
+    try:
+        return TypeAdapter(cls).validate_json(json.dumps(values), strict=True, extra="forbid")
+    except ValidationError as error:
+        unknown = [
+            ".".join(map(str, fault["loc"]))
+            for fault in error.errors()
+            if fault["type"] == "unexpected_keyword_argument"
+        ]
+        if not unknown:
+            raise
+        raise UserError(
+            f"{file}: config has unknown fields {', '.join(sorted(unknown))}; if a newer showtell wrote it, "
+            "upgrade showtell"
+        ) from error
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))} is {fault['input']!r}: {fault['msg']}"
+        for fault in error.errors()
+    )
