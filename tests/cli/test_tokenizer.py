@@ -52,7 +52,7 @@ def test_a_vocabulary_is_learned_and_can_be_read(ask, texts, tmp_path, kind, siz
     status, (made,), said = ask("train", "--kind", kind, "--vocab-size", size, *named, texts, "-o", output)
     assert status == 0
     assert made == {"tokenizer": str(output), "kind": kind, "family": expected, "tokens": size}
-    assert f"{texts / 'a.txt'}: a document a line, 10 documents" in said
+    assert f"{texts / 'a.txt'}: one document per line, 10 documents" in said
     assert 'b.jsonl: JSON Lines, a document in each "text", 4 documents' in said
     loaded = load_tokenizer(output.read_text())
     assert len(loaded) == size
@@ -136,7 +136,7 @@ def test_a_model_lends_its_words(ask, tmp_path) -> None:
         (["train", "--kind", "bpe", "--vocab-size", "300", "bad.txt", "-o", "o.json"], 1, "bad.txt, line 2"),
         (["train", "--kind", "words", "--vocab-size", "99", "a.txt", "-o", "empty"], 2, "empty is a folder"),
         (["train", "--kind", "syllables", "--vocab-size", "99", "a.txt", "-o", "o.json"], 2, "syllables"),
-        (["train", "--kind", "words", "--vocab-size", "99", "empty", "-o", "o.json"], 1, "holds no texts"),
+        (["train", "--kind", "words", "--vocab-size", "99", "empty", "-o", "o.json"], 1, "holds no text files"),
     ],
 )
 def test_what_is_wrong_is_one_line(ask, tmp_path, monkeypatch, arguments, status, message) -> None:

@@ -198,7 +198,7 @@ def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, capsys) -> None:
         (
             "train.tsv",
             "sentence\tlabel\na\t0\nb\t1\n",
-            r"leaves no text to measure on; add a file called test\.jsonl",
+            r"has no test texts; add a file called test\.jsonl",
         ),
         ("train.tsv.xz", "sentence\tlabel\n", "cannot be decompressed"),
         ("train.tsv", "sentence\tlabel\n\udcff\t0\n", "is not UTF-8"),
@@ -221,7 +221,7 @@ def test_texts_and_images_are_told_apart(tmp_path, data, bert) -> None:
         probe(tmp_path, load_model(bert), max_length=9)
     for name in ("train.jsonl", "train.tsv"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=r"train\.jsonl and .*train\.tsv are both of the split train"):
+    with pytest.raises(UserError, match=r"train\.jsonl and .*train\.tsv are both the split train"):
         labelled_files(tmp_path)
 
 

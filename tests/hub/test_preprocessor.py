@@ -94,7 +94,7 @@ def test_the_oldest_files_have_one_number(theirs, version, tmp_path):
         ({"image_mean": [0.5]}, "not have three channels"),
         ({"image_std": None}, "is not supported"),
         ({"do_center_crop": True, "crop_size": 9}, "has no shortest_edge alone"),
-        ({"do_center_crop": True, "crop_size": 9, "size": 8}, "9 pixels cannot be cut from 8"),
+        ({"do_center_crop": True, "crop_size": 9, "size": 8}, "9 pixels cannot be cropped from 8"),
     ],
 )
 def test_what_showtell_does_not_do_is_named(change, reason, tmp_path):
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_named(text, tmp_path):
     "version", ["squash224-v2", "crop0-v1", "squash8of9-v1", "crop9of8-v1", "crop8-box-v1"]
 )
 def test_a_version_that_stands_for_nothing_is_refused(version):
-    with pytest.raises(ValueError, match=r"cannot be cut|is called"):
+    with pytest.raises(ValueError, match=r"cannot be cropped|no preprocessing"):
         Preprocessing.of(version)
 
 

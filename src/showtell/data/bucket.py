@@ -1,4 +1,4 @@
-"""Texts of like length go together: fewer columns are computed for padding."""
+"""Length bucketing: texts of similar length are encoded together, with less padding."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from showtell.data.batch import Batch, TextBatch
 
 GROUPS, LEAST = 4, 64
-"""How many groups, and how few texts are not worth a group of their own."""
+"""The number of groups, and the smallest number of texts worth a group."""
 
 
 def by_length(batch: Batch, embed: Callable[[Batch], Tensor]) -> Tensor:
-    """What `embed` makes of each text of a batch, in groups of like length, each as wide as its longest.
+    """`embed` of each text of a batch, in groups of similar length, each padded to its own longest text.
 
-    A group holds `ids` and `keep`; the rows come back in the order of the batch.
+    A group holds `ids` and `keep`; the rows are returned in the order of the batch.
 
     >>> ids, keep = torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([[True] * 3, [True, False, False]])
     >>> by_length(Batch(texts=TextBatch(ids, keep)), lambda group: group.texts.ids.sum(1)).tolist()

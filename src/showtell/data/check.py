@@ -1,4 +1,4 @@
-"""Find what is wrong with a data set before a long run does, and say how to mend it."""
+"""Validation of a data set before a long run: every problem, and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a data set holds and what is wrong with it."""
+    """The contents and the problems of a data set."""
 
     path: Path
     format: str
     images: int
     captions: int
     captions_per_image: dict[int, int]
-    """How many images have so many captions."""
+    """Number of images by number of captions."""
     splits: dict[str | None, int]
-    """How many images are in each split; None counts those that the data puts in none."""
+    """Number of images by split; None for images without one."""
     problems: list[Problem]
 
 
 def check(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
     """Read every row and decode every image of a data set.
 
-    `progress(done, total)` counts images. Raises `UserError` where `read` does: when there is
-    nothing to check.
+    Raises `UserError` as `read_captions`: when there is nothing to check.
 
     Example::
 
@@ -69,26 +68,28 @@ def check(path: Path | str, format: str | None = None, progress: Progress | None
 
 
 def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
-    """The digest of an image's bytes, or why it cannot be decoded."""
+    """The digest of an image's bytes, or the error of decoding it."""
     try:
         data, digest = read_content(entry.path)
-        decode_image(data, entry.path, at_least=1)  # an eighth of a JPEG tells as well that it is whole
+        decode_image(
+            data, entry.path, at_least=1
+        )  # decoding an eighth of a JPEG also shows whether it is whole
     except ImageError as error:
         return entry, error
     return entry, digest
 
 
 def _without_captions(root: Path, entries: list[Entry]) -> list[Problem]:
-    """Images that have none where others do; one problem where nobody has."""
+    """Images without captions where others have some; a single problem where none has."""
     bare = [entry.path for entry in entries if not entry.captions]
     if len(bare) == len(entries):
-        fix = "write them to captions.txt (image,caption) to train; to index, nothing is missing"
+        fix = "write them to captions.txt (image,caption) to train a captioner; an index needs none"
         return [Problem(root, None, "no image has a caption", fix)]
     return [Problem(file, None, "has no caption", "write one or delete the image") for file in bare]
 
 
 def _unlisted(entries: list[Entry]) -> list[Problem]:
-    """Images beside the listed ones that no row names, one problem a folder."""
+    """Images beside the listed ones that no row names, one problem per folder."""
     listed = {entry.path for entry in entries}
     problems = []
     for folder in sorted({path.parent for path in listed}):
@@ -100,12 +101,12 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
         if missed:
             names = ", ".join(missed[:3]) + ", ..." * (len(missed) > 3)
             what = f"{counted(len(missed), 'image')} without a row: {names}"
-            problems.append(Problem(folder, None, what, "caption them, or they are not used"))
+            problems.append(Problem(folder, None, what, "caption them, or they stay unused"))
     return problems
 
 
 def _copies(groups: Iterable[list[Entry]]) -> list[Problem]:
-    """The same image under several names: in two splits it leaks, in one it counts twice."""
+    """Duplicate images: in two splits they leak, in one they count twice."""
     problems = []
     for first, *others in groups:
         for entry in others:
@@ -113,6 +114,6 @@ def _copies(groups: Iterable[list[Entry]]) -> list[Problem]:
             fix = "delete one of them"
             if entry.split != first.split:
                 what += f", and leaks from the split {first.split!r} to {entry.split!r}"
-                fix = "delete the one in train: what is measured must not be learned"
+                fix = "delete the one in train: test images must not be trained on"
             problems.append(Problem(entry.path, None, what, fix))
     return problems

@@ -1,4 +1,4 @@
-"""What is computed once an image and kept on disk: a frozen backbone's grid, or the pixels made square."""
+"""A cache on disk of what is computed once per image: a frozen backbone's features, or resized pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Where the features of some images are."""
+    """The rows of some images in the cache."""
 
     rows: np.ndarray
     """`int64 [M]`, the row of each image in the cache, -1 where it was skipped."""
@@ -38,11 +38,11 @@ class FeatureRows:
 
 
 class FeatureCache:
-    """Features by content: the same bytes are never computed twice, wherever the file lies.
+    """Features keyed by content: the same bytes are never computed twice, whatever the file's name.
 
-    Two files that only grow: `features.f16`, one `float16 [N D]` a row (`features.u8` for bytes), and
-    `index.sha256`, the digest of each row's image. A digest is written after its row is on disk, so a
-    process killed at any moment leaves at most a tail that no digest owns; the next one writes over it.
+    Two append-only files: `features.f16` with one `float16 [N D]` per row (`features.u8` for bytes), and
+    `index.sha256` with the digest of each row's image. A digest is written after its row is on disk, so a
+    process killed at any moment leaves at most a tail without a digest, which the next one overwrites.
 
     Example::
 
@@ -62,10 +62,10 @@ class FeatureCache:
         dtype: type[np.generic] = np.float16,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        """Open or begin the cache of one backbone and one way to prepare pixels.
+        """Open or create the cache of one backbone and one preprocessing.
 
-        `compute` takes `uint8 [B S S 3]` and gives `[B N D]`; `shape` is `(N, D)`, `size` is `S`. `prepare`
-        is what `preprocessing` names, one decoded image to `uint8 [S S 3]`; by default it is squashed.
+        `compute` maps `uint8 [B S S 3]` to `[B N D]`; `shape` is `(N, D)`, `size` is `S`. `prepare` is what
+        `preprocessing` names: it maps one decoded image to `uint8 [S S 3]`, by default squashed.
         """
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._compute, self._size = compute, size
@@ -84,7 +84,7 @@ class FeatureCache:
 
     @property
     def array(self) -> np.ndarray:
-        """All features, memory-mapped, `[M N D]` as they are stored."""
+        """All features as stored, memory-mapped, `[M N D]`."""
         return self._array
 
     def grid(self, rows: np.ndarray | Sequence[int]) -> Tensor:
@@ -108,7 +108,7 @@ class FeatureCache:
         total: int,
         progress: Callable[[int, int], None] | None = None,
     ) -> FeatureRows:
-        """As `add`, of files in an archive, say: each one's name, and its bytes or why there are none."""
+        """`add` for images that are no files, such as those of an archive: names with bytes or an error."""
         return self._add(self._read_content, contents, total, progress)
 
     def _add(
@@ -142,7 +142,7 @@ class FeatureCache:
         return FeatureRows(np.array(rows, np.int64), skipped)
 
     def _read(self, path: Path) -> tuple[Path, bytes, np.ndarray | str | None]:
-        """An image's digest, and its pixels, or why there are none, or None when its row is there."""
+        """An image's digest, and its pixels, or a reason to skip it, or None when its row exists."""
         try:
             return self._prepare(path, *read_content(path))
         except ImageError as error:
@@ -167,7 +167,7 @@ class FeatureCache:
     def _append(self, images: dict[bytes, np.ndarray]) -> None:
         grid = self._compute(np.stack(list(images.values())))
         if tuple(grid.shape) != (len(images), *self.shape):
-            raise ValueError(f"the backbone gave {tuple(grid.shape)}, not {(len(images), *self.shape)}")
+            raise ValueError(f"the backbone returned {tuple(grid.shape)}, not {(len(images), *self.shape)}")
         rows = grid.numpy().astype(self.dtype).tobytes()
         _write(self._data, len(self._row_of) * self._row_bytes, rows)
         _write(self._index, len(self._row_of) * DIGEST_BYTES, b"".join(images))
@@ -175,7 +175,7 @@ class FeatureCache:
             self._row_of[digest] = len(self._row_of)
 
     def _load(self) -> None:
-        """Read which rows are there. A row without its digest, or a digest without its row, is not."""
+        """Read the index. A row without a digest, or a digest without a row, does not count."""
         self._index.touch()
         self._data.touch()
         index = self._index.read_bytes()
@@ -195,7 +195,7 @@ class FeatureCache:
 
 
 def _write(file: Path, offset: int, data: bytes) -> None:
-    """Put bytes at an offset, over an unfinished tail, and onto the disk."""
+    """Write bytes at an offset, replacing an unfinished tail, and wait until they are on the disk."""
     with file.open("r+b") as out:
         if out.seek(0, os.SEEK_END) > offset:
             out.truncate(offset)

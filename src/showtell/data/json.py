@@ -1,4 +1,4 @@
-"""JSON files that hold one object: settings, indices, vocabularies."""
+"""JSON files that hold one object, such as settings, an index or a vocabulary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from showtell.errors import UserError
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """The object. Raises `UserError`, naming the file, for what cannot be read or is none."""
+    """The object. Raises `UserError` with the file's name if it cannot be read or holds something else."""
     try:
         value = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Work done ahead of whoever consumes it."""
+"""A map in threads that runs ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 64) -> Generator[Result]:
-    """`map` in threads, in order, at most `ahead` results waiting: reading overlaps with the net.
+    """`map` in threads, in order, with at most `ahead` results waiting: reading overlaps with the network.
 
     >>> list(prefetch(str.upper, "abc"))
     ['A', 'B', 'C']
@@ -37,17 +37,17 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], ahead: i
 
 
 def _start_no_threads() -> None:
-    """Let the calling thread compute alone, in torch and in what torch is built on.
+    """Keep a worker thread from starting threads of its own, in torch and the libraries below it.
 
-    Once there are more threads than cores, GNU's OpenMP sends all that wait at a barrier to sleep, and a
-    training step of many small operations spends its time waking them: `benchmarks/preparing.py`.
+    With more threads than cores, GNU's OpenMP puts those that wait at a barrier to sleep, and a training step
+    of many small operations spends its time waking them (`benchmarks/preparing.py`).
     """
-    if "torch" not in sys.modules:  # whoever only reads files need not wait for its import
+    if "torch" not in sys.modules:  # not worth importing just to read files
         return
     import torch
     from threadpoolctl import threadpool_limits
 
-    torch.get_num_threads()  # the first call in a thread sets what is limited now
+    torch.get_num_threads()  # the first call in a thread sets the number that is limited next
     threadpool_limits(1, user_api="openmp")
-    with suppress(OSError, AttributeError):  # the MKL inside has its own number, where there is one
+    with suppress(OSError, AttributeError):  # MKL, where torch has it, keeps a number of its own
         ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).MKL_Set_Num_Threads_Local(1)

@@ -1,4 +1,4 @@
-"""Which items make up which batch: a shuffle whose only state is the step."""
+"""Shuffled batches as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def _order(num_items: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class Sampler:
-    """Batches of indices, a fresh permutation each epoch, each item once an epoch.
+    """Batches of indices: a new permutation per epoch, each item once per epoch.
 
-    The epochs are laid end to end and cut into batches of equal size: the last batch of an epoch takes
-    its remaining items and goes on with the next epoch's first ones, so no batch is short and nothing is
-    dropped. The same item can therefore meet itself in a batch that crosses the border.
+    The epochs are concatenated and cut into batches of equal size: the last batch of an epoch continues with
+    the first items of the next, so no batch is short and no item is dropped. A batch across the boundary can
+    therefore hold the same item twice.
 
-    Where an item may not be its own negative, `distinct` leaves out what remains of each epoch after its last
-    full batch (other items each time), so that no batch crosses. Of fewer items than a batch takes, every
-    batch is all of them.
+    Where an item must not be its own negative, `distinct` drops what remains of each epoch after its last
+    full batch (other items each time), so no batch crosses. With fewer items than the batch size, every batch
+    is all of them.
 
     >>> sampler = Sampler(num_items=5, batch_size=2, seed=0)
     >>> sorted(i for step in range(5) for i in sampler(step))
@@ -41,7 +41,7 @@ class Sampler:
         self._per_epoch = num_items - num_items % self.batch_size if distinct else num_items
 
     def __call__(self, step: int) -> list[int]:
-        """The items of batch `step`, counted from 0. A pure function: threads may call it in any order."""
+        """The items of batch `step`, from 0. A pure function: threads may call it in any order."""
         position, end = step * self.batch_size, (step + 1) * self.batch_size
         items: list[int] = []
         while position < end:
@@ -52,5 +52,5 @@ class Sampler:
         return items
 
     def epoch(self, step: int) -> int:
-        """The epoch that the first item of batch `step` belongs to, counted from 0."""
+        """The epoch of the first item of batch `step`, from 0."""
         return step * self.batch_size // self._per_epoch

@@ -54,7 +54,7 @@ def test_sidecars(folder) -> None:
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val", "c.jpg": "val", "d.jpg": "val"}
     assert complaints(source) == [
         ("c.txt", None, "is empty"),
-        ("gone.txt", None, "has captions of no image"),
+        ("gone.txt", None, "has no image of its name"),
     ]
 
 

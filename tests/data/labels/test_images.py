@@ -130,7 +130,7 @@ def test_a_damaged_archive_is_named(tmp_path, broken) -> None:
         ([], "0 classes"),
         (["a.png", "b.png"], "0 classes"),
         (["cat/a.png", "cat/b.png"], "1 class;"),
-        (["train/cat/a.png", "test/dog/a.png"], "'dog' has no image to learn from"),
+        (["train/cat/a.png", "test/dog/a.png"], "'dog' has no training images"),
     ],
 )
 def test_too_little_is_refused(tmp_path, names, message) -> None:

@@ -79,7 +79,7 @@ def test_what_is_broken_is_named_with_its_line(tmp_path, name, content, message)
 def test_a_place_without_texts_is_named(tmp_path) -> None:
     write(tmp_path / ".hidden.txt", "x")
     write(tmp_path / "image.jpg", "x")
-    with pytest.raises(UserError, match="holds no texts"):
+    with pytest.raises(UserError, match="holds no text files"):
         text_files(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         text_files(tmp_path / "nowhere")

@@ -1,4 +1,4 @@
-"""What a data set is made of, whatever its format: images with captions, and what is wrong with it."""
+"""Images with captions, and the problems of a data set, in any format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SPLITS = {
-    "train": ("train", "training", "restval"),  # restval: Karpathy's COCO images beyond val and test
+    "train": ("train", "training", "restval"),  # restval: the rest of COCO's val images in Karpathy's splits
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
@@ -15,25 +15,25 @@ _SPLIT_OF = {alias: name for name, aliases in _SPLITS.items() for alias in alias
 
 @dataclass(frozen=True)
 class Entry:
-    """One image and what people say of it."""
+    """One image with its captions."""
 
     path: Path
     captions: tuple[str, ...] = ()
     split: str | None = None
-    """`train`, `val`, `test` or another name that the data gives; None where it gives none."""
+    """`train`, `val`, `test` or another name in the data; None without one."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the data, where, and how to mend it."""
+    """Something wrong with the data, where, and how to fix it."""
 
     file: Path
     line: int | None
-    """Counted from 1 (the row, in Parquet); None where the whole file is meant."""
+    """From 1 (in Parquet the row); None for the whole file."""
     what: str
     fix: str
     unread: bool = False
-    """Whether captions may stand there that could not be read."""
+    """Whether captions may have been missed here."""
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
@@ -42,7 +42,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as read: one entry an image, and the rows that had to be left out."""
+    """A data set: one entry per image, and the problems found while reading it."""
 
     format: str
     entries: list[Entry]
@@ -50,7 +50,7 @@ class Source:
 
 
 def split_name(name: str) -> str | None:
-    """`train`, `val` or `test` for any usual name of a split, else None.
+    """`train`, `val` or `test` for any common name of a split, else None.
 
     >>> split_name("Validation"), split_name("restval"), split_name("holiday")
     ('val', 'train', None)

@@ -1,4 +1,4 @@
-"""Rows of caption files to one entry an image; rows that cannot be used become problems."""
+"""Rows of caption files gathered into one entry per image; unusable rows become problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from showtell.data.captions.locate import Locator
 
 
 class Gather:
-    """Collects rows; an image listed twice is merged."""
+    """Collects rows; those of the same image are merged."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -28,9 +28,9 @@ class Gather:
         captions: Iterable[object],
         split: object,
     ) -> None:
-        """One row of `file`: the image that it calls `name` has these captions and this split."""
+        """Add a row of `file`: an image by its name there, its captions and its split."""
         if not isinstance(name, str) or not name.strip():
-            self.problem(file, line, "does not name an image", "write its file name or delete the row")
+            self.problem(file, line, "does not name an image", "write its file name, or delete the row")
             return
         path = locate(name.strip())
         if path is not None:
@@ -44,9 +44,10 @@ class Gather:
     def add(
         self, file: Path, line: int | None, path: Path, captions: Iterable[object], split: object
     ) -> None:
-        """The image at `path` has these captions, as `file` says, and belongs to this split.
+        """Add captions of the image at `path`, found in `file`, and its split.
 
-        Two people may have said the same, so equal captions of one row stay; an equal row does not.
+        Equal captions within a row are kept, as two people may have written the same; a repeated row is a
+        problem.
         """
         mine = self._captions.setdefault(path, [])
         before = tuple(mine)
@@ -61,16 +62,16 @@ class Gather:
         self._join(file, line, path, split)
 
     def problem(self, file: Path, line: int | None, what: str, fix: str, *, unread: bool = False) -> None:
-        """Record what is wrong and go on."""
+        """Record a problem and go on."""
         self.problems.append(Problem(file, line, what, fix, unread))
 
     def source(self, format: str) -> Source:
-        """All that was gathered."""
+        """Everything gathered."""
         entries = [Entry(path, tuple(texts), self._splits[path]) for path, texts in self._captions.items()]
         return Source(format, entries, self.problems)
 
     def _text(self, file: Path, line: int | None, name: str, caption: object) -> str | None:
-        """A caption on one line, or None after saying why not."""
+        """A caption as one line, or None after recording a problem."""
         if not isinstance(caption, str) and caption is not None:
             self.problem(
                 file, line, f"a caption of {name!r} is {caption!r}, not text", "put it in quotes or delete it"
@@ -87,17 +88,17 @@ class Gather:
         return text
 
     def _join(self, file: Path, line: int | None, path: Path, split: object) -> None:
-        """Put an image into the split that a row names."""
+        """Assign an image to the split that a row names."""
         name = str(split).strip() if split not in (None, "") else None
         known = split_name(name) if name else None
         if name and known is None and name not in self._strange_splits:
             self._strange_splits.add(name)
             self.problem(
-                file, line, f"split {name!r} is not known", "call it train, val or test, or it is not used"
+                file, line, f"split {name!r} is not known", "call it train, val or test, or it stays unused"
             )
         before = self._splits.setdefault(path, known or name)
         if name and before not in (None, known or name):
-            fix = f"keep it in one of them; {before!r} is taken"
+            fix = f"keep it in one of them; {before!r} is used"
             self.problem(file, line, f"{path.name!r} is in the splits {before!r} and {known or name!r}", fix)
         elif before is None:
             self._splits[path] = known or name

@@ -1,4 +1,4 @@
-"""Find on disk the image that a caption file names."""
+"""Finds the image that a caption file names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from showtell.data.images.files import is_image_name
 class Locator:
     """Looks for images beside a caption file and in the folders beside it.
 
-    Where those hold no image at all, one level higher too. That covers the layouts people have:
-    `images/` next to the file, `annotations/` next to `train2014/`, `Flickr8k_text/` next to
-    `Flicker8k_Dataset/`.
+    If those hold no image at all, it also looks one level higher. That covers the common layouts: `images/`
+    next to the file, `annotations/` next to `train2014/`, `Flickr8k_text/` next to `Flicker8k_Dataset/`.
     """
 
     def __init__(self, file: Path, *, nearby: bool = True) -> None:
-        """With `nearby` false, names are relative to the file's own folder and nowhere else."""
+        """With `nearby` false, names are relative to the file's own folder only."""
         here = file.parent
         self.folders = [here, *_folders(here)] if nearby else [here]
         if nearby and not any(map(_holds_images, self.folders)):
@@ -45,7 +44,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _spellings(name: str) -> list[str]:
-    """A name as written, then as Windows, a URL or macOS would have meant it.
+    """A name as written, and as Windows, a URL or macOS would spell it.
 
     >>> _spellings("a%20b.jpg")
     ['a%20b.jpg', 'a b.jpg']
@@ -56,7 +55,7 @@ def _spellings(name: str) -> list[str]:
 
 
 def _is_there(path: Path) -> bool:
-    """A file, or a link to nowhere (reading it will say so); a name no file can have is not there."""
+    """Whether a file or a link exists; a broken link does, so that reading it reports why."""
     try:
         return path.is_file() or path.is_symlink()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Read text, JSON and tables as people save them: what is broken becomes a problem, the rest goes on."""
+"""Lenient readers of text, JSON and tables: what is broken becomes a problem, the rest is read."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from showtell.data.images.files import is_image_name
 Record = tuple[int, dict[str, Any]]
 DELIMITERS = "\t,;|"
 _LONGEST_FIELD = 50
-"""Lines that one quoted field may span; a longer one is taken for a quote that was never closed."""
+"""Lines that one quoted field may span; beyond that, the quote counts as never closed."""
 _CELL_LIMIT = Lock()
-"""Held while the `csv` module's limit on a cell, one for the whole process, is another."""
+"""Held while the `csv` module's limit on the size of a cell, which is process-wide, is changed."""
 
 
 def read_text(file: Path, problems: list[Problem]) -> str:
-    """The text of a file in UTF-8 (or UTF-16 that says so), its lines ended by a newline alone.
+    """The text of a file in UTF-8 (or UTF-16 with a byte order mark), with `\\n` as line endings.
 
-    Bytes that are not UTF-8 become U+FFFD and a problem that names the first line of them.
+    Bytes that are not UTF-8 become U+FFFD, and a problem with the number of the first such line.
     """
     try:
         data = file.read_bytes()
@@ -41,13 +41,13 @@ def read_text(file: Path, problems: list[Problem]) -> str:
 
 
 def read_json(file: Path, problems: list[Problem]) -> Any:
-    """The value of a JSON file; None of an empty one, or after recording where it is broken."""
+    """The value of a JSON file; None if it is empty, or after recording where it is invalid."""
     text = read_text(file, problems)
     return _parse(text, file, None, problems) if text else None
 
 
 def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
-    """Rows of a table as `(line, {column: value})`: CSV, TSV, JSON Lines or Parquet, by the name's ending."""
+    """Rows of a table as `(line, {column: value})`: CSV, TSV, JSON Lines or Parquet, by the extension."""
     if file.suffix.lower() == ".parquet":
         yield from _parquet(file, problems)
     elif file.suffix.lower() == ".jsonl":
@@ -64,7 +64,7 @@ def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
 
 
 def header(file: Path) -> list[str]:
-    """The names of a delimited file's columns, without reading all of it. Raises `OSError`."""
+    """The column names of a delimited file, without reading all of it. Raises `OSError`."""
     with file.open("rb") as opened:
         start = opened.read(8192)
     lines = start.decode(_encoding(start), errors="replace").splitlines()
@@ -84,7 +84,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _delimiter(line: str) -> str:
-    """The likeliest separator of a header: the one it has most of."""
+    """The most frequent separator in a header."""
     return max(DELIMITERS, key=line.count)
 
 
@@ -93,9 +93,9 @@ def _parse(text: str, file: Path, line: int | None, problems: list[Problem]) -> 
         return json.loads(text)
     except json.JSONDecodeError as error:
         what = f"is not valid JSON at column {error.colno}: {error.msg}"
-        problems.append(_unread(file, line or error.lineno, what, "mend it there"))
+        problems.append(_unread(file, line or error.lineno, what, "correct it there"))
     except RecursionError:
-        problems.append(_unread(file, line, "is nested too deeply", "write it flat"))
+        problems.append(_unread(file, line, "is nested too deeply", "flatten it"))
     return None
 
 
@@ -118,10 +118,10 @@ def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
 
 
 def _row(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
-    """The cells of the row that begins at a line, and how many lines it spans; 0 for an open quote."""
+    """The cells of the row that begins at a line, and the number of lines it spans; 0 for an open quote."""
     window = lines[at : at + _LONGEST_FIELD] if lines[at].count('"') % 2 else [lines[at]]
     row, span = _first_row([*(line + "\n" for line in window), "end"], delimiter)
-    # A quote left open swallows the rows below it: to the end, or to the next quote.
+    # An open quote swallows the rows below it, up to the end or the next quote.
     swallowed = lines[at + 1 : at + span]
     if span > len(window) or any(is_image_name(line.split(delimiter)[0].strip()) for line in swallowed):
         return [], 0
@@ -129,7 +129,7 @@ def _row(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
 
 
 def _first_row(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]:
-    """The cells of the row that begins `lines`, however long, and how many of them it spans."""
+    """The cells of the first row of `lines`, however long, and the number of lines it spans."""
     reader = csv.reader(lines, delimiter=delimiter)
     with _CELL_LIMIT:
         usual = csv.field_size_limit()

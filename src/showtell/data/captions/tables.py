@@ -19,18 +19,18 @@ SPLIT = "split set subset partition"
 
 
 def is_table(file: Path) -> bool:
-    """Whether a delimited file's header names an image and a caption."""
+    """Whether the header of a delimited file names an image and a caption."""
     try:
         image, captions, _ = _columns(header(file))
     except OSError:
-        return True  # reading it says why
+        return True  # reading it reports why
     return image is not None and bool(captions)
 
 
 def gather_tables(
     files: Iterable[Path], split_of: Callable[[Path], str | None], *, nearby: bool = True
 ) -> Gather:
-    """The rows of tables; `split_of` says the split of a table whose rows do not name one."""
+    """The rows of tables; `split_of` gives the split of rows that name none."""
     gather = Gather()
     for file in files:
         locate = Locator(file, nearby=nearby)
@@ -54,7 +54,7 @@ def gather_tables(
 
 
 def _columns(names: Iterable[str]) -> tuple[str | None, list[str], str | None]:
-    """Which columns hold the image, the captions (`caption_1`, `caption_2` too) and the split."""
+    """The columns of the image, the captions (also `caption_1`, `caption_2`) and the split."""
     plain = {name: re.sub(r"[\s_-]+", "_", name.strip().lower()) for name in names}
 
     def holding(aliases: str) -> list[str]:

@@ -1,7 +1,6 @@
-"""Views of each image: the augmentations of SimCLR, BYOL, SimSiam and SimMIM, a whole batch at once.
+"""Random augmentations of a batch of images, as of SimCLR, BYOL, SimSiam and SimMIM.
 
-Every image draws its own parameters from a generator, on the generator's device; the same seed gives
-the same views. One image of another size goes as a batch of one.
+Each image has its own random parameters, drawn on the generator's device; the same seed gives the same views.
 """
 
 from __future__ import annotations
@@ -21,42 +20,42 @@ from showtell.data.images.distort import Drawn, change_all, change_one
 Filter = Literal["bilinear", "bicubic"]
 TRIES = 10
 LARGE = 64
-"""Pixels a side from which a view is changed alone."""
+"""Pixels per side from which views are augmented one by one."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a view, in this order. The defaults are SimCLR's on ImageNet, strength 1.
+    """The augmentations of one view, in this order. The defaults are SimCLR's on ImageNet, strength 1.
 
     Source: Chen et al. 2020, "SimCLR", appendix A.
     """
 
     size: int = 224
-    """The side of a view in pixels."""
+    """Pixels per side of a view."""
     area: tuple[float, float] = (0.08, 1.0)
-    """Smallest and largest share of the image that a crop may keep."""
+    """The range of a crop's share of the image."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Narrowest and widest crop, width by height."""
+    """The range of a crop's width divided by its height."""
     filter: Filter = "bicubic"
     flip: float = 0.5
-    """Probability, as are `jitter`, `grey`, `blur` and `solarise`."""
+    """A probability, as `jitter`, `grey`, `blur` and `solarise` are."""
     jitter: float = 0.8
-    """The four changes of colour below, in an order that is drawn too."""
+    """Colour jitter: the four changes below in random order."""
     brightness: float = 0.8
-    """A factor of `1 - x .. 1 + x`, as of `contrast` and `saturation`."""
+    """The factor is in `1 - x .. 1 + x`, as for `contrast` and `saturation`."""
     contrast: float = 0.8
     saturation: float = 0.8
     hue: float = 0.2
-    """A turn of `-x .. x`."""
+    """The rotation is in `-x .. x`, in full turns."""
     grey: float = 0.2
     blur: float = 0.5
     sigma: tuple[float, float] = (0.1, 2.0)
-    """Pixels."""
+    """The range of the blur's standard deviation in pixels."""
     solarise: float = 0.0
 
 
 Views = tuple[Augmentation, ...]
-"""What may happen to each view of an image."""
+"""The augmentation of each view of an image."""
 
 SIMCLR: Views = (Augmentation(), Augmentation())
 # Strength 0.5 and no blur. Source: Chen et al. 2020, appendix B.9.
@@ -65,7 +64,7 @@ SIMCLR_CIFAR: Views = (_SIMCLR_CIFAR, _SIMCLR_CIFAR)
 # Source: Grill et al. 2020, "Bootstrap your own latent", appendix B, table 6.
 _BYOL = Augmentation(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
 BYOL: Views = (replace(_BYOL, blur=1.0), replace(_BYOL, blur=0.1, solarise=0.2))
-# Without blur, which 32 pixels do not bear: ours.
+# Ours: no blur at 32 pixels.
 _BYOL_CIFAR = replace(_BYOL, size=32, blur=0.0)
 BYOL_CIFAR: Views = (_BYOL_CIFAR, replace(_BYOL_CIFAR, solarise=0.2))
 # Source: Chen & He 2021, "Exploring simple siamese representation learning", section 3, appendices A and D.
@@ -80,7 +79,7 @@ SIMMIM: Views = (Augmentation(area=(0.67, 1.0), jitter=0.0, grey=0.0, blur=0.0),
 
 
 def draw_views(pixels: Tensor, views: Views, generator: torch.Generator) -> Tensor:
-    """`uint8 [B 3 H W]` to the views of each image, `float32 [V B 3 S S]` in 0..1."""
+    """Augmented views of each image: `uint8 [B 3 H W]` to `float32 [V B 3 S S]` in 0..1."""
     side = views[0].size
     out = torch.empty(len(views), len(pixels), 3, side, side, device=pixels.device)
     for to, room in zip(views, out, strict=True):
@@ -91,7 +90,7 @@ def draw_views(pixels: Tensor, views: Views, generator: torch.Generator) -> Tens
 def augment(
     pixels: Tensor, to: Augmentation, generator: torch.Generator, out: Tensor | None = None
 ) -> Tensor:
-    """`uint8 [B 3 H W]` to one view of each image, `float32 [B 3 S S]` in 0..1, written to `out` if given.
+    """One view of each image: `uint8 [B 3 H W]` to `float32 [B 3 S S]` in 0..1, written to `out` if given.
 
     >>> pixels = torch.zeros(4, 3, 40, 60, dtype=torch.uint8)
     >>> augment(pixels, SIMSIAM_CIFAR[0], torch.Generator().manual_seed(0)).shape
@@ -115,7 +114,7 @@ def augment(
         1,
     )
     order = torch.rand(amounts.shape, generator=generator, device=generator.device).argsort(1)
-    # Of each image the number of its change at each turn, or none.
+    # For each image the index of its colour change at each turn, or -1.
     turns = torch.where(jittered[:, None], order, -1)
     greyed, sigma = uniform(0, 1) < to.grey, uniform(*to.sigma)
     blurred, solarised = uniform(0, 1) < to.blur, uniform(0, 1) < to.solarise
@@ -124,7 +123,7 @@ def augment(
     if pixels.device.type != "cpu":
         views[:] = change_all(_cut(pixels, boxes, to) / 255, drawn)
     elif to.size >= LARGE:
-        for i, cut in enumerate(_cut_each(pixels, boxes, to)):  # which stays in the processor's cache
+        for i, cut in enumerate(_cut_each(pixels, boxes, to)):  # one view stays in the processor's cache
             one = slice(i, i + 1)
             views[one] = change_one(cut / 255, Drawn(*(some[one] for some in drawn)))
     elif count:
@@ -133,26 +132,26 @@ def augment(
 
 
 def random_crops(pixels: Tensor, area: tuple[float, float], seed: tuple[int, ...]) -> Tensor:
-    """`uint8 [B 3 S S]` to as much: of each image a share of `area`, resized, every other one mirrored."""
+    """Training crops: a share in `area` of each of `uint8 [B 3 S S]`, resized, flipped half the time."""
     cut = Augmentation(pixels.shape[-1], area, filter="bilinear", jitter=0.0, grey=0.0, blur=0.0)
     return (augment(pixels, cut, seeded(seed, pixels.device)) * 255).round().byte()
 
 
 def seeded(seed: tuple[int, ...], device: torch.device | str) -> torch.Generator:
-    """What draws for one batch: any thread may, in any order."""
+    """A generator for one batch, which any thread may make in any order."""
     (drawn,) = np.random.SeedSequence(seed).generate_state(1, np.uint64).tolist()
     return torch.Generator(device).manual_seed(drawn)
 
 
 def _cut_each(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Iterator[Tensor]:
-    """The box of each image resized in bytes, `uint8 [1 3 S S]`: fastest on a processor."""
+    """The crop of each image, resized in bytes, `uint8 [1 3 S S]`: fastest on a CPU."""
     for image, (top, left, height, width) in zip(pixels.split(1), boxes.T.int().tolist(), strict=True):
         box = image[:, :, top : top + height, left : left + width]
         yield F.interpolate(box, (to.size, to.size), mode=to.filter, antialias=True)
 
 
 def _cut(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Tensor:
-    """The boxes of all images resized by two products of matrices, in floats of 0..255."""
+    """The crops of all images, resized by two matrix products, as floats in 0..255."""
     tops, lefts, heights, widths = boxes
     rows = resampling(tops, heights, pixels.shape[2], to.size, to.filter)
     columns = resampling(lefts, widths, pixels.shape[3], to.size, to.filter)
@@ -161,9 +160,9 @@ def _cut(pixels: Tensor, boxes: Tensor, to: Augmentation) -> Tensor:
 
 
 def crop_boxes(count: int, height: int, width: int, to: Augmentation, generator: torch.Generator) -> Tensor:
-    """Boxes of a random share of the image and a random shape: tops, lefts, heights, widths, `[4 B]`.
+    """Random crops: tops, lefts, heights, widths, `[4 B]`, of a random area and aspect ratio.
 
-    Of ten boxes the first that fits; if none does, the largest in the middle whose shape is allowed.
+    The first of ten that fits; if none does, the largest centred one with an allowed ratio.
     Source: Szegedy et al. 2015, "Going deeper with convolutions", section 6.
     """
 
@@ -187,9 +186,9 @@ def crop_boxes(count: int, height: int, width: int, to: Augmentation, generator:
 
 
 def resampling(start: Tensor, length: Tensor, size_in: int, size_out: int, filter: Filter) -> Tensor:
-    """The matrices `[B size_out size_in]` that cut `length` pixels from `start` and resize them.
+    """Matrices `[B size_out size_in]` that crop `length` pixels from `start` and resize them.
 
-    Shrinking, the filter covers as much as a new pixel does, so nothing aliases: `PIL.Image.resize`.
+    Antialiased as `PIL.Image.resize`: when shrinking, the filter covers the area of a new pixel.
     """
     device = start.device
     start, length = start.view(-1, 1, 1), length.view(-1, 1, 1)

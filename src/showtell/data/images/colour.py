@@ -1,7 +1,7 @@
-"""Changes of colour and sharpness on a batch of images, each image by its own amount.
+"""Colour changes and blur of a batch of images, each image by its own amount.
 
-Images are floats in 0..1, `[B 3 H W]`, and stay so; amounts are `[B]`. On a CPU or a GPU. Brightness,
-contrast, saturation, hue and solarise write to what they are given: new memory is dearer than arithmetic.
+Images are floats in 0..1, `[B 3 H W]`; amounts are `[B]`. Brightness, contrast, saturation, hue and solarise
+work in place, as allocation costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in brightness. Source: ITU-R BT.601, as Pillow's `convert("L")`."""
+"""Weights of red, green and blue in luma. Source: ITU-R BT.601, as Pillow's `convert("L")`."""
 
 
 def grey(images: Tensor) -> Tensor:
-    """Brightness alone, `[B 1 H W]`."""
+    """Luma, `[B 1 H W]`."""
     return (images.new_tensor(LUMA) @ images.flatten(2)).view(-1, 1, *images.shape[2:])
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Black at 0, unchanged at 1, brighter above, as `PIL.ImageEnhance.Brightness`."""
+    """Black at factor 0, unchanged at 1, brighter above, as `PIL.ImageEnhance.Brightness`."""
     return images.mul_(factor.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Its mean grey everywhere at 0, unchanged at 1, as `PIL.ImageEnhance.Contrast`."""
+    """The mean grey at factor 0, unchanged at 1, as `PIL.ImageEnhance.Contrast`."""
     return _from(grey(images.mean((2, 3), keepdim=True)), images, factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Grey at 0, unchanged at 1, more colourful above, as `PIL.ImageEnhance.Color`."""
+    """Grey at factor 0, unchanged at 1, more colourful above, as `PIL.ImageEnhance.Color`."""
     return _from(grey(images), images, factor)
 
 
 def _from(start: Tensor, images: Tensor, factor: Tensor) -> Tensor:
-    """`start` at 0, the images at 1, beyond them above."""
+    """Interpolation from `start` at factor 0 to the images at 1, extrapolated beyond."""
     factor = factor.view(-1, 1, 1, 1)
     return images.mul_(factor).add_(start.mul_(1 - factor)).clamp_(0, 1)
 
 
 def hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turn the colour wheel by `shift`, a share of the whole turn; saturation and value stay.
+    """Rotate the hue by `shift` full turns; saturation and value stay.
 
     With the smallest channel `l` and chroma `c`, the hue in -3..3 is `+-(1 + (g + b - r - l) / c)`, with the
     sign of `g - b`. A channel is then `l + c (clamp(||d| - 3|, 1, 2) - 1)`, `d` its difference from red at 0,
-    green at 2, blue at -2. Nothing branches: a choice by pixel costs thirty additions.
+    green at 2, blue at -2. Branch-free: a choice per pixel costs as much as thirty additions.
     """
     red, green, blue = images.split(1, 1)
     low = torch.minimum(torch.minimum(red, green), blue)
@@ -61,15 +61,15 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
 
 
 def solarise(images: Tensor) -> Tensor:
-    """Invert what is brighter than one half, as `PIL.ImageOps.solarize`."""
+    """Invert pixels brighter than one half, as `PIL.ImageOps.solarize`."""
     return torch.minimum(images, 1 - images, out=images)
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of `sigma` pixels; the pixels of the edge go on beyond it.
+    """Gaussian blur of `sigma` pixels, with the border replicated.
 
-    The bell is cut at 3 `sigma`: what is missing is less than a level of 255 an axis. Shifted images are
-    added, as a convolution is made for many channels and slower here.
+    The kernel is truncated at 3 `sigma`, which changes a pixel by less than 1 / 255 per axis. Shifted images
+    are added up, which for three channels is faster than a convolution.
     """
     radius = math.ceil(3 * float(sigma.max()))
     away = torch.arange(-radius, radius + 1, device=sigma.device).view(-1, 1, 1, 1, 1)

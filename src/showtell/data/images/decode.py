@@ -1,7 +1,7 @@
-"""Decode any image a person may have, safely, to plain sRGB pixels.
+"""Safe decoding of any image file to sRGB pixels, `uint8 [H W 3]`.
 
-File -> `uint8 [H W 3]`. Whatever is wrong with a file is an `ImageError` with a plain reason, so that
-a caller can record a skip and go on. Safe to call from many threads.
+Whatever is wrong with a file is an `ImageError` with a plain reason, so a caller can record a skip and go on.
+Thread-safe.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 from showtell.errors import UserError
 
 MAX_PIXELS = 100_000_000
-"""Larger images are refused unless the caller says otherwise: decoded, this many take 400 MB."""
+"""The default limit on the size of an image: decoded, this many pixels take 400 MB."""
 
-# Opened by what they contain, never by name. `Image.open` would consult process-wide limits, import
-# every plugin for an unknown file, and hand PostScript to an interpreter.
+# The format is recognised by content, not by name. `Image.open` would apply process-wide limits, import
+# every plugin for an unknown file, and run PostScript in an interpreter.
 _READERS = [
     (re.compile(signature, re.DOTALL), reader)
     for signature, reader in (
@@ -48,7 +48,7 @@ _READERS = [
 ]
 _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
 
-# EXIF orientation -> how to bring the image upright.
+# EXIF orientation -> the transposition that turns the image upright.
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,7 +62,7 @@ _UPRIGHT = {
 
 
 class ImageError(UserError):
-    """An image that cannot be read, and why."""
+    """An image that cannot be read, with the reason."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(path, reason)
@@ -75,19 +75,19 @@ class ImageError(UserError):
 
 
 def load_image(path: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> np.ndarray:
-    """Read an image file as a person would see it.
+    """Decode an image file to `uint8 [H W 3]`.
 
-    Upright by its EXIF, converted to sRGB by its colour profile, 16 bits scaled to 8, transparency on
-    white, the first frame of an animation. With `at_least`, a JPEG may be decoded at a half, a
-    quarter or an eighth of its size, as long as neither side falls under so many pixels. Twice the
-    side that the image is resized to afterwards changes nothing to be seen (44 dB or better,
-    once that side 35 dB), and reads 12 megapixels four times as fast.
+    Upright by its EXIF, converted to sRGB by its colour profile, 16 bits scaled to 8, transparency on white,
+    the first frame of an animation. With `at_least`, a JPEG may be decoded at a half, a quarter or an eighth
+    of its size, as long as neither side is below so many pixels. Twice the side that the image is resized to
+    afterwards makes no visible difference (44 dB or better; once that side, 35 dB), and decodes 12 megapixels
+    four times as fast.
 
-    Returns `uint8 [H W 3]`. Raises `ImageError` for anything that is not a readable image of at most
-    `max_pixels`, which is found from the header, before decoding.
+    Raises `ImageError` for anything that is not a readable image of at most `max_pixels`, which is checked
+    from the header, before decoding.
     """
     try:
-        if not Path(path).is_file() and Path(path).exists():  # opening a pipe would wait for ever
+        if not Path(path).is_file() and Path(path).exists():  # opening a pipe would block
             raise ImageError(path, "is not a file")
         with Path(path).open("rb") as file:
             return _read(file, path, max_pixels, at_least)
@@ -101,12 +101,12 @@ def load_image(path: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | N
 def decode_image(
     data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | None = None
 ) -> np.ndarray:
-    """`load_image` for an image already in memory; `name` is what an error calls it."""
+    """`load_image` for an image in memory; `name` is what an error calls it."""
     return _read(io.BytesIO(data), name, max_pixels, at_least)
 
 
 def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | None) -> np.ndarray:
-    """Recognise, check the size, decode, make upright."""
+    """Recognise the format, check the size, decode, turn upright."""
     start = file.read(64)
     file.seek(0)
     reader = next((reader for signature, reader in _READERS if signature.match(start)), None)
@@ -128,14 +128,14 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
         raise
     except MemoryError:
         raise ImageError(name, "needs more memory than there is") from None
-    except Exception as error:  # what a broken file may raise is not documented, and differs by format
+    except Exception as error:  # what a broken file raises is undocumented and differs by format
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
         reason = "is cut short: the end of the file is missing" if cut else f"is damaged: {error}"
         raise ImageError(name, reason) from None
 
 
 def _what_instead(start: bytes) -> str:
-    """Say what a file that is no image looks like."""
+    """A description of a file that is not an image."""
     if not start:
         return "is empty"
     if _HEIC.match(start):
@@ -147,15 +147,15 @@ def _what_instead(start: bytes) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; upright (1) when the EXIF is absent or broken."""
+    """The EXIF orientation; upright (1) if the EXIF is absent or broken."""
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a broken EXIF block is no reason to lose the image
+    except Exception:  # a broken EXIF block does not spoil the image
         return 1
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Any mode to `RGB`, transparency on white, by the colour profile where there is one."""
+    """Any mode to sRGB, transparency on white, by the embedded colour profile if there is one."""
     if image.mode.startswith(("I", "F")):
         return _scaled(image).convert("RGB")
     if image.has_transparency_data:
@@ -174,7 +174,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _scaled(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greys to 8 bits, by full scale rather than by clipping."""
+    """16-bit, 32-bit and float grey to 8 bits, scaled rather than clipped."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
     peak = values.max()
     usual = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535)
@@ -184,7 +184,7 @@ def _scaled(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from an embedded profile to sRGB; None where it is sRGB already or cannot be used."""
+    """The transform from an embedded profile to sRGB; None if it is sRGB already or unusable."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):

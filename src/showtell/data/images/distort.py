@@ -1,4 +1,4 @@
-"""What was drawn for views, done to them: one by one, or to a whole batch."""
+"""Colour jitter, blur and flips with drawn parameters: for one view, or for a batch at once."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from showtell.data.images import colour
 
 
 class Drawn(NamedTuple):
-    """What happens to each of `B` views, in this order."""
+    """The parameters of each of `B` views, in the order of application."""
 
     mirrored: Tensor
     """`bool [B]`, as are `greyed`, `blurred` and `solarised`."""
     turns: Tensor
-    """`int64 [B 4]`: which change of colour comes first, second, ...; -1 for none."""
+    """`int64 [B 4]`, the colour change that comes first, second, ...; -1 for none."""
     amounts: Tensor
-    """`[B 4]`: of brightness, contrast, saturation and hue."""
+    """`[B 4]`, of brightness, contrast, saturation and hue."""
     greyed: Tensor
     blurred: Tensor
     sigma: Tensor
-    """`[B]`: pixels."""
+    """`[B]`, pixels."""
     solarised: Tensor
 
 
 def change_one(view: Tensor, drawn: Drawn) -> Tensor:
-    """A single view `[1 3 S S]`, which may be written to; a grey one keeps one channel, `[1 1 S S]`."""
+    """Change a single view `[1 3 S S]`, perhaps in place; a grey one is returned as `[1 1 S S]`."""
     view = view.flip(-1) if drawn.mirrored else view
     for which in drawn.turns[0].tolist():
         if which >= 0:
@@ -39,10 +39,10 @@ def change_one(view: Tensor, drawn: Drawn) -> Tensor:
 
 
 def change_all(views: Tensor, drawn: Drawn) -> Tensor:
-    """Many views `[B 3 S S]`, which may be written to."""
+    """Change many views `[B 3 S S]`, perhaps in place."""
     _change(views, drawn.mirrored, lambda some: some.flip(-1))
     place = torch.arange(len(views), device=views.device)
-    for turn in drawn.turns.T:  # those with the same change next to each other, to be changed where they lie
+    for turn in drawn.turns.T:  # sort views by their change, to change each group in place
         order = turn[place].argsort()
         views, place = views.index_select(0, order), place[order]
         sizes = torch.bincount(turn + 1, minlength=1 + len(_colours())).tolist()
@@ -57,12 +57,12 @@ def change_all(views: Tensor, drawn: Drawn) -> Tensor:
 
 
 def _colours() -> tuple[Callable[[Tensor, Tensor], Tensor], ...]:
-    """The changes of colour by their numbers."""
+    """The colour changes by index."""
     return colour.brightness, colour.contrast, colour.saturation, colour.hue
 
 
 def _change(views: Tensor, some: Tensor, change: Callable[..., Tensor], *amounts: Tensor) -> None:
-    """Some of the views, each by its amount."""
+    """Apply a change to some of the views, each by its own amount."""
     chosen = some.nonzero()[:, 0]
     if len(chosen):
         views[chosen] = change(views.index_select(0, chosen), *(amount[chosen] for amount in amounts))

@@ -1,4 +1,4 @@
-"""Image files: which there are in a folder, and the bytes of one."""
+"""Image files: finding them in a folder, and reading the bytes of one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from showtell.data.images.decode import ImageError
 from showtell.errors import UserError
 
-# HEIC is listed so that a telephone's images are skipped aloud.
+# HEIC is included so that a phone's images are reported as skipped.
 _IMAGE_NAME = re.compile(r"\.(jpe?g?|jfif|png|gif|webp|bmp|tiff?|avif|jp2|p[bgnp]m|hei[cf])$", re.IGNORECASE)
 
 
 def find_images(folder: Path | str) -> list[Path]:
-    """Every image file under a folder, at any depth, by name, in a fixed order.
+    """All files under a folder, at any depth, with the name of an image, sorted.
 
-    Hidden files and folders are passed over; links to folders are followed once. A sub-folder that
-    may not be listed is returned as if it were an image, so that reading it records why.
-    Raises `UserError` when `folder` itself cannot be listed.
+    Hidden files and folders are ignored; links to folders are followed once. A subfolder that cannot be
+    listed is returned as if it were an image, so that reading it records why.
+    Raises `UserError` if `folder` itself cannot be listed.
     """
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
@@ -41,7 +41,7 @@ def find_images(folder: Path | str) -> list[Path]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name claims to be an image; hidden files do not.
+    """Whether a file name is that of an image; a hidden file's is not.
 
     >>> is_image_name("猫 100%.JPG"), is_image_name("._cat.jpg"), is_image_name("cat.txt")
     (True, False, False)
@@ -52,7 +52,7 @@ def is_image_name(name: str) -> bool:
 def read_content(path: Path) -> tuple[bytes, bytes]:
     """A file's bytes and their SHA-256 digest.
 
-    Raises `ImageError` where there is no file to read; a pipe or a folder is not opened.
+    Raises `ImageError` if it cannot be read; a pipe or a folder is not opened.
     """
     try:
         if not path.is_file():

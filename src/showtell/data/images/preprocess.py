@@ -1,4 +1,4 @@
-"""How an image becomes the square that a network reads, under a name that a checkpoint keeps."""
+"""Preprocessing of an image to the square that a network reads, with a name that checkpoints keep."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ USUAL: dict[Way, Filter] = {"squash": "bilinear", "crop": "bicubic"}
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Squash to `size` pixels a side, or resize the shorter side to `shortest` and take the middle.
+    """Squash to `size` x `size` pixels, or resize the shorter side to `shortest` and crop the centre.
 
-    Its `version`: `squash224-v1` and `crop224-v1`; `crop224of256-v1` resizes to 256; a filter that is not
-    the usual one of its way is named, `squash384-bicubic-v1`.
+    Its `version` is `squash224-v1` or `crop224-v1`; `crop224of256-v1` resizes to 256 first; a filter that is
+    not the default is named, as in `squash384-bicubic-v1`.
 
     >>> prepare = Preprocessing.of("crop4of6-v1")
     >>> prepare(np.zeros((30, 20, 3), np.uint8)).shape, prepare.version
     ((4, 4, 3), 'crop4of6-v1')
 
-    Raises `ValueError` for a square that is larger than what it is cut from.
+    Raises `ValueError` for a crop larger than the resized image.
     """
 
     way: Way
@@ -42,23 +42,23 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.shortest < self.size:
-            raise ValueError(f"{self.size} pixels cannot be cut from {self.shortest}")
+            raise ValueError(f"{self.size} pixels cannot be cropped from {self.shortest}")
 
     @classmethod
     def of(cls, version: str) -> Preprocessing:
-        """What a version stands for. Raises `ValueError` for one that stands for nothing."""
+        """The preprocessing with a version. Raises `ValueError` for an unknown one."""
         filters = "|".join(FILTERS)
         known = re.fullmatch(
             rf"(squash|crop)([1-9]\d*)(?:of([1-9]\d*))?(?:-({filters}))?-v1", version, re.ASCII
         )
         if known is None or (known[1] == "squash" and known[3]):
-            raise ValueError(f"no way of preparing images is called {version!r}")
+            raise ValueError(f"there is no preprocessing {version!r}")
         way = cast(Way, known[1])
         return cls(way, int(known[2]), int(known[3] or known[2]), cast(Filter, known[4] or USUAL[way]))
 
     @property
     def version(self) -> str:
-        """The name under which `of` finds it."""
+        """The name that `of` reads."""
         first = "" if self.shortest == self.size else f"of{self.shortest}"
         filter = "" if self.filter == USUAL[self.way] else f"-{self.filter}"
         return f"{self.way}{self.size}{first}{filter}-v1"

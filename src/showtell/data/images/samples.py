@@ -1,4 +1,4 @@
-"""Photographs that installed packages carry: something to show before a person has a folder."""
+"""Sample photographs that installed packages carry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from showtell.errors import UserError
 
-# What a camera saw; the diagrams, masks and scans beside them are left out.
+# Photographs only, not the diagrams, masks and scans beside them.
 _PHOTOGRAPHS = {
     "skimage": (
         "data",
@@ -21,7 +21,7 @@ _PHOTOGRAPHS = {
 def sample_photographs() -> list[Path]:
     """The photographs of scikit-image and scikit-learn that are on this machine, without the network.
 
-    Raises `UserError` when there are none.
+    Raises `UserError` if there are none.
     """
     found = []
     for package, (folder, names) in _PHOTOGRAPHS.items():

@@ -1,4 +1,4 @@
-"""Images with labels: one folder a class, in a folder or a tar archive that is read where it lies."""
+"""Labelled images: one folder per class, on disk or in a tar archive, which is read without unpacking."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from showtell.errors import UserError
 from showtell.wording import counted
 
 LARGEST = 1 << 28
-"""Bytes of an archive's image; a larger one is not taken into memory."""
+"""Bytes of an image in an archive; a larger one is skipped."""
 ONE_IN = 5
-"""Where the data names no split, one image in so many is measured on."""
+"""Without splits in the data, one image in so many is held out."""
 
 _BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """One image, its class, and what it is for."""
+    """One image with its class."""
 
     name: str
-    """Its path in the folder or archive."""
+    """Its path inside the folder or archive."""
     label: int
     measured: bool
-    """True: the probe is measured on it; False: the probe learns from it."""
+    """Whether it is for testing rather than training."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Labelled images, not read yet."""
+    """Labelled images, not yet read."""
 
     root: Path
     names: tuple[str, ...]
-    """Of the classes, in the order of the labels."""
+    """Names of the classes, in the order of the labels."""
     items: tuple[Labelled, ...]
 
     def contents(self, wanted: Collection[Labelled]) -> Iterator[tuple[Labelled, bytes | ImageError]]:
-        """The files of some images, each with what it holds or why it cannot be read.
+        """The bytes of some images, or the reason why one cannot be read.
 
-        An archive is read from its beginning to its end, in its own order.
+        An archive is read from start to end, in its own order.
         Raises `UserError` when the archive is damaged.
         """
         if self.root.is_dir():
@@ -68,10 +68,10 @@ class Classes:
 def read_classes(root: Path) -> Classes:
     """Find the classes of `root`: `CLASS/IMAGE`, or `train/CLASS/IMAGE` beside `test/` or `val/`.
 
-    Folders around all of these, and deeper ones, do not matter. Of `test/` and `val/` the former is measured
-    on; without either, one image in five, chosen by a hash of its name. What lies beside is left out.
+    Enclosing and deeper folders do not matter. `test/` is held out, or else `val/`; without either, one image
+    in five, by a hash of its name. Other files are ignored.
 
-    Raises `UserError` when there are not two classes, or one has nothing to learn from.
+    Raises `UserError` for fewer than two classes, or a class without training images.
     """
     found = _names_in_folder(root) if root.is_dir() else _names_in_archive(root)
     places = _places(found)
@@ -84,13 +84,13 @@ def read_classes(root: Path) -> Classes:
     items = tuple(
         Labelled(name, names.index(label), measured) for name, (label, measured) in sorted(places.items())
     )
-    learned = {item.label for item in items if not item.measured}
-    if bare := [name for label, name in enumerate(names) if label not in learned]:
+    trained = {item.label for item in items if not item.measured}
+    if bare := [name for label, name in enumerate(names) if label not in trained]:
         raise UserError(
-            f"{root}: the class {bare[0]!r} has no image to learn from; add some, or take it away"
+            f"{root}: the class {bare[0]!r} has no training images; add some, or remove the class"
         )
     if len(items) == sum(not item.measured for item in items):
-        raise UserError(f"{root} leaves no image to measure on; add images, or a folder called test")
+        raise UserError(f"{root} has no test images; add images, or a folder called test")
     return Classes(root, names, items)
 
 
@@ -114,9 +114,9 @@ def _is_hidden(part: str) -> bool:
 
 
 def _members(root: Path, wanted: Collection[str] = ()) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
-    """The files of an archive, with the bytes of those that are wanted and not too large."""
+    """The files of an archive, with the bytes of the wanted ones that are not too large."""
     try:
-        with tarfile.open(root, "r|*") as archive:  # a stream: nothing is sought, nothing unpacked
+        with tarfile.open(root, "r|*") as archive:  # a stream: no seeking, no unpacking
             for member in archive:
                 if member.isfile():
                     read = member.name in wanted and member.size <= LARGEST
@@ -129,7 +129,7 @@ def _members(root: Path, wanted: Collection[str] = ()) -> Iterator[tuple[tarfile
 
 
 def _places(found: list[str]) -> dict[str, tuple[str, bool]]:
-    """Of each file its class and whether it is measured on."""
+    """For each file its class and whether it is held out."""
     parts = {name: PurePosixPath(name).parts[:-1] for name in found}
     while parts and all(len(folders) > 1 for folders in parts.values()):
         firsts = {folders[0] for folders in parts.values()}

@@ -1,4 +1,4 @@
-"""Texts with labels, from JSON Lines or tab-separated files."""
+"""Labelled texts, from JSON Lines or tab-separated files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from showtell.errors import UserError
 ENDINGS = (".jsonl", ".tsv")
 TEXT, LABEL = ("text", "sentence"), "label"
 ONE_IN = 5
-"""Of a file alone, one text in so many is measured on."""
+"""Of a single file, one text in so many is held out."""
 
 
 @dataclass(frozen=True)
 class LabelledText:
-    """A text, its class, and what it is for."""
+    """A text with its class."""
 
     text: str
     label: str
     measured: bool
-    """True: the probe is measured on it; False: the probe learns from it."""
+    """Whether it is for testing rather than training."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class LabelledTexts:
     """All texts of a data set."""
 
     names: tuple[str, ...]
-    """Of the classes, in their order."""
+    """Names of the classes, sorted."""
     items: list[LabelledText]
     empty: int
-    """Texts of spaces alone, which were left out."""
+    """The number of blank texts, which are dropped."""
 
 
 def labelled_files(path: Path) -> dict[str, Path]:
-    """The files of labelled texts by split: `train` and others, or `""` for a file alone, or nothing.
+    """The files of labelled texts by split: `train` and others, or `""` for a single file, or nothing.
 
     In a folder `train`, and `test`, `dev` or the like, each `.jsonl` or `.tsv`, `.xz` and `.gz` too.
 
@@ -51,20 +51,20 @@ def labelled_files(path: Path) -> dict[str, Path]:
     for file in sorted(path.iterdir()) if path.is_dir() else []:
         split = split_name(_stem(file) or "")
         if split in found:
-            raise UserError(f"{found[split]} and {file} are both of the split {split}; take one away")
+            raise UserError(f"{found[split]} and {file} are both the split {split}; remove one")
         if split and file.is_file():
             found[split] = file
     return found if "train" in found else {}
 
 
 def read_labelled(path: Path) -> LabelledTexts:
-    """Read the files that `labelled_files` finds; `test` is measured on, without it `val` or `dev`.
+    """Read the files that `labelled_files` finds; `test` is held out, or else `val` or `dev`.
 
     A `.jsonl` file has `text` (or `sentence`) and `label` in each line; a `.tsv` file has columns of these
-    names. Of a file alone, one text in five is measured on, chosen by a hash of the text.
+    names. Of a single file, one text in five is held out, by a hash of the text.
 
-    Raises `UserError` naming file and line for what cannot be read, and for texts without two classes to
-    learn from or without one to measure on.
+    Raises `UserError` with file and line for rows that cannot be read, and for data with fewer than two
+    classes to train on or without a test text.
     """
     files = labelled_files(path)
     measured_on = next((split for split in ("test", "val") if split in files), "")
@@ -76,14 +76,14 @@ def read_labelled(path: Path) -> LabelledTexts:
             else:
                 empty += 1
     if len({item.label for item in items if not item.measured}) < 2:
-        raise UserError(f"{path}: the texts to learn from have fewer than two labels")
+        raise UserError(f"{path}: the training texts have fewer than two labels")
     if not any(item.measured for item in items):
-        raise UserError(f"{path} leaves no text to measure on; add a file called test.jsonl or test.tsv")
+        raise UserError(f"{path} has no test texts; add a file called test.jsonl or test.tsv")
     return LabelledTexts(tuple(sorted({item.label for item in items})), items, empty)
 
 
 def _stem(file: Path) -> str | None:
-    """The name without its ending; None where the ending is no file of labelled texts'."""
+    """The name without its extension; None for another extension."""
     name = file.name.removesuffix(".xz").removesuffix(".gz")
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
 

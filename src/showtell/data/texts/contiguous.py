@@ -1,4 +1,4 @@
-"""Running text cut into rows: what RoBERTa and GPT learn from."""
+"""Running text cut into rows: the training examples of RoBERTa and GPT."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from showtell.errors import UserError
 class FullSentences:
     """<s> sentences </s> of at most `max_length` tokens, one document after another.
 
-    Whole sentences in their order, as many as fit; where a document ends within a row, a further </s>
-    parts it from the next. A sentence longer than a row is cut.
+    A row holds as many whole sentences as fit, in order; where a document ends inside a row, another </s>
+    separates it from the next. A sentence longer than a row is split.
 
     Source: Liu et al. 2019, section 4.2 (FULL-SENTENCES).
     """
 
     def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
-        """Raises `UserError` for a corpus without text, and for a row without room."""
+        """Raises `UserError` for a corpus without text, or a `max_length` too small for any."""
         _check(corpus, max_length, 3)
         self.corpus, self.start, self.end = corpus, start, end
         self._edges = corpus.edges[1:-1]
@@ -30,7 +30,7 @@ class FullSentences:
         return len(self._rows)
 
     def __call__(self, item: int, generator: np.random.Generator) -> Example:
-        """The row; nothing about it is random."""
+        """Row `item`; nothing in it is random."""
         begin, end = self._rows[item].tolist()
         first, last = np.searchsorted(self._edges, [begin, end - 1], side="right")
         parts = self._edges[first:last] - begin
@@ -42,16 +42,16 @@ class FullSentences:
 
 
 class Blocks:
-    """Running text in rows of exactly `max_length` tokens, the last one shorter; no row begins anew.
+    """Running text in rows of exactly `max_length` tokens (the last one may be shorter), across documents.
 
-    `start` stands before the first document, `end` after each; GPT-2's are the same token. A row begins with
-    the last token of the row before it, so every token but the very first is predicted once.
+    `start` comes before the first document, `end` after each; for GPT-2 they are the same token. A row begins
+    with the last token of the row before, so every token but the very first is predicted once.
 
     Source: Radford et al. 2018, section 4.1 (contiguous sequences); 2019, section 2.
     """
 
     def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
-        """Raises `UserError` for a corpus without text, and for a row without room."""
+        """Raises `UserError` for a corpus without text, or a `max_length` too small for any."""
         _check(corpus, max_length, 2)
         places = corpus.edges
         self._ids = np.insert(corpus.ids, places, [start, *[end] * (len(places) - 1)])
@@ -62,7 +62,7 @@ class Blocks:
         return -(-(len(self._ids) - 1) // (self.max_length - 1))
 
     def __call__(self, item: int, generator: np.random.Generator) -> Example:
-        """The row; nothing about it is random."""
+        """Row `item`; nothing in it is random."""
         begin = item * (self.max_length - 1)
         row = slice(begin, begin + self.max_length)
         return Example(self._ids[row].astype(np.int64), np.cumsum(opened(self._begins[row])) - 1)
@@ -70,13 +70,13 @@ class Blocks:
 
 def _check(corpus: Corpus, max_length: int, at_least: int) -> None:
     if max_length < at_least:
-        raise UserError(f"max_length {max_length} has no room for text: it is {at_least} at least")
+        raise UserError(f"max_length {max_length} leaves no room for text; it must be at least {at_least}")
     if not len(corpus.ids):
-        raise UserError("the data holds no text that the tokenizer can read")
+        raise UserError("the data holds no text that the tokenizer can encode")
 
 
 def _rows(corpus: Corpus, room: int) -> np.ndarray:
-    """`int64 [N 2]`: first and past-the-last token of each row of full sentences."""
+    """`int64 [N 2]`, the first and past-the-last token of each row of full sentences."""
     ends, edges = corpus.sentences.tolist(), set(corpus.edges.tolist())
     rows, begin, separators = [], 0, 0
     for first, last in pairwise(ends):

@@ -1,4 +1,4 @@
-"""Texts as one flat array of ids, which knows its sentences and documents."""
+"""A corpus: texts as one flat array of token ids, with the bounds of sentences and documents."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from showtell.data.texts.sentences import split_sentences
 from showtell.data.tokenizers.subword import SubwordTokenizer
 
 DOCUMENTS = 256
-"""Tokenised at a time: enough for all cores, few enough to hold."""
+"""How many are tokenized at a time: enough for all cores, few enough for memory."""
 
 
 class Example(NamedTuple):
-    """One text to learn from, special tokens around it."""
+    """One training example, with special tokens."""
 
     ids: np.ndarray
     """`int64 [L]`."""
     groups: np.ndarray
-    """`int64 [L]`, the same number for the pieces of one word, from 0; a special token is a word."""
+    """`int64 [L]`, the index of the word that each token is a piece of; a special token is a word."""
     segments: np.ndarray | None = None
-    """`int64 [L]`, 0 for a first part, 1 for a second."""
+    """`int64 [L]`, 0 in the first part, 1 in the second."""
     follows: bool | None = None
     """Whether the second part follows the first in its document."""
 
 
 def opened(begins: np.ndarray) -> np.ndarray:
-    """`begins` of tokens taken from a corpus: the first begins a word, even one cut off its beginning."""
+    """`begins` of a slice of a corpus: its first token begins a word, even where the word was cut."""
     return np.concatenate([[True], begins[1:]])
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents of sentences of tokens, none of them empty, without special tokens."""
+    """Documents made of sentences made of tokens, none of them empty, without special tokens."""
 
     ids: np.ndarray
     """`uint16` or `uint32 [T]`."""
@@ -58,10 +58,7 @@ def tokenise(
     tokenizer: SubwordTokenizer,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
-    """The documents in ids; `progress` is told how many of them are done.
-
-    What has no ids (spaces; letters that the vocabulary drops) is left out.
-    """
+    """Tokenize documents. Text without tokens (spaces; letters that the vocabulary drops) is dropped."""
     ids, begins = [], []
     lengths: list[int] = []
     counts: list[int] = []

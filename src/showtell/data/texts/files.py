@@ -1,4 +1,4 @@
-"""Plain texts from files: one document after another, whatever way a file parts them."""
+"""Documents read from text files and JSON Lines, compressed or not."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _HTML_BREAKS = re.compile(r"(?:\s*<br\s*/?>)+\s*", re.IGNORECASE)
 
 
 class Layout(StrEnum):
-    """How a file parts its documents."""
+    """How a file separates its documents."""
 
-    LINES = "a document a line"
+    LINES = "one document per line"
     BLANK = "blank lines between documents"
     RECORDS = 'JSON Lines, a document in each "text"'
 
 
 def text_files(path: Path) -> list[Path]:
-    """The file itself, or all files of texts under a folder, in the order of their names.
+    """The file itself, or all text files under a folder, sorted by name.
 
     Raises `UserError` where there is none.
     """
@@ -41,12 +41,12 @@ def text_files(path: Path) -> list[Path]:
         if file.name.lower().endswith(ENDINGS) and not file.name.startswith(".") and file.is_file()
     )
     if not found:
-        raise UserError(f"{path} holds no texts; looked for files that end in {', '.join(ENDINGS)}")
+        raise UserError(f"{path} holds no text files; looked for names that end in {', '.join(ENDINGS)}")
     return found
 
 
 def layout_of(file: Path) -> Layout:
-    """How a file parts its documents: one blank line between texts says that blank lines do.
+    """The layout of a file: `BLANK` if there is a blank line between texts.
 
     Raises `UserError` for a file that cannot be read.
     """
@@ -64,9 +64,9 @@ def layout_of(file: Path) -> Layout:
 
 
 def documents(file: Path, layout: Layout) -> Iterator[str]:
-    """The documents of a file that hold any text, without spaces around them; HTML's `<br />` ends a line.
+    """The non-empty documents of a file, stripped; HTML's `<br />` becomes a newline.
 
-    Raises `UserError` naming file and line for what is not UTF-8, not text or not JSON.
+    Raises `UserError` with file and line for bytes that are not UTF-8, not text or not JSON.
     """
     if layout is Layout.BLANK:
         texts = _paragraphs(file)
@@ -78,7 +78,7 @@ def documents(file: Path, layout: Layout) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Without spaces around it; HTML's `<br />` ends a line."""
+    """The text stripped, with HTML's `<br />` as a newline."""
     return _HTML_BREAKS.sub("\n", text).strip()
 
 
@@ -103,9 +103,9 @@ def _text_of(line: str, file: Path, number: int) -> str:
 
 
 def record_of(line: str, file: Path, number: int) -> dict[str, Any]:
-    """The object of a line of JSON; what is JSON but no object has no fields.
+    """The object in a line of JSON; an empty one for JSON of another type.
 
-    Raises `UserError` naming file and line for what is not JSON.
+    Raises `UserError` with file and line for invalid JSON.
     """
     try:
         record = json.loads(line)
@@ -115,15 +115,15 @@ def record_of(line: str, file: Path, number: int) -> dict[str, Any]:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines of a file, compressed or not, without their ends, counted from 1.
+    """Lines of a file, compressed or not, without their endings, numbered from 1.
 
-    Raises `UserError` naming file and line for what is not UTF-8 or no text.
+    Raises `UserError` with file and line for bytes that are not UTF-8 or not text.
     """
     try:
         with _open(file) as opened:
             for number, line in enumerate(opened, 1):
                 if b"\0" in line:
-                    raise UserError(f"{file}, line {number}: holds a zero byte; this is no text file")
+                    raise UserError(f"{file}, line {number}: holds a zero byte, so this is not a text file")
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, line {number}: is not UTF-8; save the file as UTF-8") from error

@@ -1,4 +1,4 @@
-"""Texts of different lengths as one batch: padded, or packed several to a row."""
+"""Examples of different lengths as one batch: padded, or packed several to a row."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from showtell.data.texts.corpus import Example
 
 
 def stack(examples: Sequence[Example], padding: int) -> Batch:
-    """One text a row, `[R L]`, padded to the longest."""
+    """One example per row, `[R L]`, padded to the longest."""
     return _batch([[example] for example in examples], padding)
 
 
 def pack(examples: Sequence[Example], length: int, padding: int) -> Batch:
-    """Several texts a row, each row of at most `length` tokens: what padding would have cost is saved.
+    """Several examples per row of at most `length` tokens, which saves most of the padding.
 
-    `sequences` numbers the texts of a row from 0, `positions` counts within each text, `groups` runs on
-    through the row, and `follows` is in the order of reading: row by row, text by text.
+    `sequences` numbers the texts of a row from 0, `positions` restarts in each text, `groups` runs on through
+    the row, and `follows` has one entry per text, row by row.
 
     Raises `ValueError` for a text longer than a row.
     """
@@ -52,9 +52,9 @@ def _batch(rows: Sequence[Sequence[Example]], padding: int) -> Batch:
 
 
 def first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Which texts go into which row: each, the longest first, into the first row that has room.
+    """First-fit decreasing: the texts of each row, the longest placed first, each in the first row with room.
 
-    Uses at most 11/9 of the fewest rows possible, and one more (Johnson 1973).
+    Uses at most 11/9 of the minimum number of rows, plus one (Johnson 1973).
 
     >>> first_fit([2, 5, 3, 4, 1], 6)
     [[1, 4], [3, 0], [2]]
@@ -74,7 +74,7 @@ def first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def _pad(rows: Sequence[Sequence[np.ndarray]], padding: int = 0) -> Tensor:
-    """Rows made of parts, `[R L]`, L the longest of them."""
+    """Rows joined from their parts and padded, `[R L]`."""
     joined = [np.concatenate(row) for row in rows]
     padded = np.full((len(joined), max(map(len, joined))), padding, joined[0].dtype)
     for row, values in enumerate(joined):

@@ -1,4 +1,4 @@
-"""Two sentences, and whether the second follows the first: what BERT learns from."""
+"""Sentence pairs for next-sentence prediction: the training examples of BERT."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ _Part = tuple[np.ndarray, np.ndarray]
 class SentencePairs:
     """[CLS] A [SEP] B [SEP] of at most `max_length` tokens; A and B are each one or more whole sentences.
 
-    A document is cut into runs of sentences that fit together; a run of two or more is an item. It is cut
-    in two at random; in half of the draws its second part is replaced by as many sentences (fewer, where
-    they would not fit) from a random place in another document, so that the length hardly tells which it is.
-    Only where one sentence does not fit beside the first part are tokens dropped, at random from either end
-    of the longer part, until both fit.
+    A document is divided into runs of sentences that fit together; each run of two or more is an item. It is
+    split in two at random; half of the time its second part is replaced by as many sentences (fewer if they
+    would not fit) from a random position in another document, so the length hardly gives it away. If even one
+    sentence does not fit beside the first part, tokens are dropped at random from either end of the longer
+    part until both fit.
 
-    Source: Devlin et al. 2019, appendix A.2. The tenth of shorter examples is left out.
+    Source: Devlin et al. 2019, appendix A.2, without its 10 % of shorter examples.
     """
 
     def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
-        """Raises `UserError` for a corpus without two documents, or without two sentences in one."""
+        """Raises `UserError` for a corpus without two documents, or without two sentences in one document."""
         self.corpus, self.start, self.end, self.room = corpus, start, end, max_length - 3
         if self.room < 2:
-            raise UserError(f"max_length {max_length} has no room for two sentences and what parts them")
+            raise UserError(
+                f"max_length {max_length} leaves no room for two sentences and their special tokens"
+            )
         self._runs = _runs(corpus, self.room)
         if len(corpus.documents) < 3:
-            raise UserError("sentence pairs need two documents or more: part them by blank lines")
+            raise UserError("sentence pairs need at least two documents; separate them by blank lines")
         if not len(self._runs):
             raise UserError(
-                "no document of the data has two sentences to make a pair of: add longer ones, "
-                "or learn by a recipe that needs no pairs, such as roberta_mini"
+                "no document of the data has two sentences to form a pair; add longer ones, "
+                "or use a recipe without sentence pairs, such as roberta_mini"
             )
 
     def __len__(self) -> int:
         return len(self._runs)
 
     def __call__(self, item: int, generator: np.random.Generator) -> Example:
-        """The pair made of one item; another generator, another cut and another second part."""
+        """A pair from one item; the generator decides the split and the second part."""
         document, first, last = self._runs[item].tolist()
         middle = int(generator.integers(first + 1, last))
         follows = bool(generator.random() < 0.5)
@@ -64,7 +66,7 @@ class SentencePairs:
     def _elsewhere(
         self, document: int, num_sentences: int, room: int, generator: np.random.Generator
     ) -> _Part:
-        """Sentences from a random place in another document: one, and more while they fit."""
+        """Sentences from a random position in another document: one, and more while they fit."""
         documents, sentences = self.corpus.documents, self.corpus.sentences
         other = int(generator.integers(len(documents) - 2))
         other += other >= document
@@ -75,7 +77,7 @@ class SentencePairs:
         return self._tokens(first, last)
 
     def _fit(self, a: _Part, b: _Part, generator: np.random.Generator) -> tuple[_Part, _Part]:
-        """Both parts, the longer one cut until they fit."""
+        """Both parts, the longer one truncated until they fit."""
         size_a, size_b = len(a[0]), len(b[0])
         if size_a + size_b <= self.room:
             return a, b
@@ -84,15 +86,15 @@ class SentencePairs:
 
 
 def _cut(part: _Part, keep: int, generator: np.random.Generator) -> _Part:
-    """`keep` tokens: each of the others is dropped from the front or from the back."""
+    """`keep` tokens; each of the others is dropped from the front or the back at random."""
     begin = int(generator.binomial(len(part[0]) - keep, 0.5))
     return part[0][begin : begin + keep], part[1][begin : begin + keep]
 
 
 def _runs(corpus: Corpus, room: int) -> np.ndarray:
-    """`int64 [N 3]`: a document, the first and the past-the-last of its sentences that make one item.
+    """`int64 [N 3]`: for each item its document, its first and its past-the-last sentence.
 
-    They fit into `room`, or are two; a document's last sentence, where it is left alone, makes none.
+    The sentences fit into `room` together, or are just two. A last sentence left alone is no item.
     """
     ends, documents = corpus.sentences.tolist(), corpus.documents.tolist()
     runs = []

@@ -1,10 +1,10 @@
-"""Where one sentence ends and the next begins."""
+"""Sentence boundaries by rules."""
 
 from __future__ import annotations
 
 import re
 
-# A line's end; the full stop of a script without spaces; or a stop, what closes with it, and a space.
+# A line break; the full stop of a script without spaces; or a stop, closing quotes and brackets, and a space.
 _ENDS = re.compile(r"""\n\s*+|[。！？]+[”’』」）]*|(?<![.!?…।])[.!?…।]++(?:["'”’)\]]|\ '')*+(?=\s|$)""")
 _NEXT = re.compile(r"""\s*+["'“‘(\[`¿¡*_-]*+\s*+(\S)""")
 _ABBREVIATIONS = (
@@ -15,10 +15,10 @@ _ABBREVIATED = re.compile(rf"(?:^|[^\w.])(?:[^\W\d_]|[A-Za-z]\.[A-Za-z]|{'|'.joi
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text, which joined are the text again: each but the first begins with its space.
+    """The sentences of a text; joined they are the text, as each but the first begins with its space.
 
-    A sentence ends with its line, or at `. ! ? …` before a space where the next word begins with no small
-    letter, unless the stop is that of an initial or a title.
+    A sentence ends at a line break, or at `. ! ? …` before a space unless the next word begins with a
+    lower-case letter or the stop belongs to an initial or a title.
 
     >>> split_sentences('Dr. Who came. "Why?" he asked. 3.5 miles!')
     ['Dr. Who came.', ' "Why?" he asked.', ' 3.5 miles!']
@@ -27,7 +27,7 @@ def split_sentences(text: str) -> list[str]:
     for end in _ENDS.finditer(text):
         stop = end.end()
         if end[0][0] == "\n":
-            # The line's end, and the spaces before it, belong to what comes after.
+            # The line break, and the spaces before it, belong to the next sentence.
             stop = begin + len(text[begin : end.start()].rstrip())
         elif end[0][0] in ".!?…":
             following = _NEXT.match(text, stop)

@@ -1,4 +1,4 @@
-"""Families of tokenizers: their special tokens, where these stand around a text, and how text is split."""
+"""Families of tokenizers: their special tokens, what goes around a text, and how a text is split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIP_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+
 
 @dataclass(frozen=True)
 class Family:
-    """Special tokens, of which one may have several roles, and what is special about the text between."""
+    """A family's special tokens, of which one may have several roles, and its other peculiarities."""
 
     start: str
     end: str
@@ -27,23 +27,23 @@ class Family:
     pad: str | None = None
     mask: str | None = None
     around: Callable[[Token, Token, bool], Any] | None = None
-    """The post-processor that puts start and end around a text, given these and whether a space is put before
-    a text; None where nothing stands around it."""
+    """Makes the post-processor that adds special tokens to a text, from the start token, the end token, and
+    whether a space is put before each text; None adds nothing."""
     merges: bool = False
-    """Whether `vocab.json` with `merges.txt` is how this family was saved before `tokenizer.json`."""
+    """Whether `vocab.json` with `merges.txt` is the older form of its `tokenizer.json`."""
     word_end: str = ""
-    """What marks the last byte pair of a word; the text is then lower case and its spaces are dropped."""
+    """The suffix of the last token of a word; such a family's text is lower case and without spaces."""
     mask_takes_space: bool = False
-    """Whether the mask swallows the space before it, as the word that it stands for would have."""
+    """Whether the mask includes the space before it, as the masked word did."""
 
     @property
     def tokens(self) -> list[str]:
-        """The distinct names, in the order of the ids that training gives them."""
+        """The distinct tokens, in the order of their ids in a new vocabulary."""
         names = (self.pad, self.unknown, self.start, self.end, self.mask)
         return list(dict.fromkeys(name for name in names if name is not None))
 
     def byte_level(self, *, add_prefix_space: bool = False) -> Tokenizer:
-        """The family's tokenizer of byte pairs, without a vocabulary yet."""
+        """The family's byte-pair tokenizer, still without a vocabulary."""
         return lower_byte_level() if self.word_end else byte_level(add_prefix_space=add_prefix_space)
 
 
@@ -85,7 +85,7 @@ def family_of(tokens: Collection[str]) -> Name | None:
 
 
 def uncased(lowercase: bool = True, *, chinese: bool = True, strip_accents: bool | None = None) -> Tokenizer:
-    """BERT's text rules: lower case, no accents, split at spaces and punctuation; no vocabulary yet."""
+    """BERT's text rules: lower case, no accents, split at spaces and punctuation; without a vocabulary."""
     tokenizer = Tokenizer(models.WordPiece())
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=chinese, strip_accents=strip_accents, lowercase=lowercase
@@ -96,7 +96,7 @@ def uncased(lowercase: bool = True, *, chinese: bool = True, strip_accents: bool
 
 
 def byte_level(*, add_prefix_space: bool = False) -> Tokenizer:
-    """GPT-2's text rules: bytes, a space belongs to the word after it; no vocabulary yet."""
+    """GPT-2's text rules: bytes, a space belongs to the word after it; without a vocabulary."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
@@ -104,7 +104,7 @@ def byte_level(*, add_prefix_space: bool = False) -> Tokenizer:
 
 
 def lower_byte_level() -> Tokenizer:
-    """CLIP's text rules: lower-case bytes, spaces dropped, a word's end marked `</w>`; no vocabulary yet."""
+    """CLIP's text rules: lower-case bytes, no spaces, words end in `</w>`; without a vocabulary."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -120,7 +120,7 @@ def lower_byte_level() -> Tokenizer:
 
 
 def characters() -> Tokenizer:
-    """Text as it is, split at spaces, which stay; no vocabulary yet."""
+    """Text unchanged, split at spaces, which are kept; without a vocabulary."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\s+"), behavior="isolated")
@@ -129,7 +129,7 @@ def characters() -> Tokenizer:
 
 
 def add_special_tokens(tokenizer: Tokenizer, name: Name, *, add_prefix_space: bool = False) -> None:
-    """Give the family's tokens their roles; one that the vocabulary lacks is added at its end."""
+    """Make a family's tokens special; one that the vocabulary lacks is appended to it."""
     family = FAMILIES[name]
     tokenizer.add_special_tokens(
         [

@@ -1,4 +1,4 @@
-"""Read the tokenizer of a Hugging Face folder: `tokenizer.json`, or the files from before it."""
+"""Read the tokenizer of a Hugging Face folder: `tokenizer.json`, or the older vocabulary files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from showtell.errors import UserError
 
 
 def tokenizer_of(folder: Path) -> SubwordTokenizer:
-    """The tokenizer that a folder holds, equal to the one that the reference library reads there.
+    """The tokenizer of a folder, equal to the one that `transformers` reads there.
 
-    `tokenizer.json`; else `vocab.txt`, BERT's word pieces; else `vocab.json` with `merges.txt`, byte pairs
-    that are CLIP's, RoBERTa's or GPT-2's by the special tokens among them.
+    `tokenizer.json`; else `vocab.txt`, BERT's WordPiece; else `vocab.json` with `merges.txt`, byte pairs
+    of the family whose special tokens they contain.
 
-    Raises `UserError` naming the file that is missing or damaged.
+    Raises `UserError` with the name of a missing or damaged file.
     """
     if (file := folder / "tokenizer.json").is_file():
         tokenizer = load_tokenizer(_read(file), str(file))
         if not isinstance(tokenizer, SubwordTokenizer):
-            raise UserError(f"{file} splits texts into whole words; this needs a tokenizer of sub-words")
+            raise UserError(f"{file} tokenizes into whole words; this needs a subword tokenizer")
         return tokenizer
     settings = read_object(file) if (file := folder / "tokenizer_config.json").is_file() else {}
     if (file := folder / "vocab.txt").is_file():
@@ -36,7 +36,7 @@ def tokenizer_of(folder: Path) -> SubwordTokenizer:
         return _built(merges, lambda: _byte_pairs(file, merges, settings))
     raise UserError(
         f"{folder} holds no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt); "
-        "copy it from where the weights are from"
+        "copy it from where the weights come from"
     )
 
 
@@ -76,13 +76,13 @@ def _built(file: Path, build: Callable[[], Tokenizer]) -> SubwordTokenizer:
         return SubwordTokenizer(build())
     except UserError:
         raise
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # `tokenizers` raises nothing narrower
         raise UserError(f"{file} is damaged: {error}") from error
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text("utf-8")  # any end of line becomes a newline
+        return file.read_text("utf-8")  # any line ending becomes a newline
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A text in pieces, each with its word and its place."""
+"""The tokens of a text with their words and positions in it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tokenizers import Encoding
 
 
 class Pieces(NamedTuple):
-    """A text in pieces, without special tokens around it."""
+    """The tokens of a text, without special tokens."""
 
     ids: list[int]
     groups: list[int]
-    """The number of the word that a piece belongs to, from 0, never falling."""
+    """The index of the word that each token belongs to, from 0, ascending."""
     offsets: list[tuple[int, int]]
-    """First and past-the-last character of each piece in the text."""
+    """The first and the past-the-last character of each token in the text."""
 
 
 def pieces_of(encoding: Encoding) -> Pieces:
-    """What the library found, its words numbered without gaps where their letters were dropped."""
+    """An encoding with its words numbered without gaps, also where a word's letters were all dropped."""
     groups, word, last = [], -1, object()
     for number in encoding.word_ids:
         word += number != last or number is None

@@ -1,4 +1,4 @@
-"""Learn a vocabulary from texts: whole words, characters, byte pairs or word pieces."""
+"""Training of a tokenizer: words, characters, byte pairs or WordPiece."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Kind = Literal["words", "chars", "bpe", "wordpiece"]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The kind of vocabulary that a paper trains, and the family whose special tokens it has."""
+    """The kind of vocabulary that a paper trains, with the family of its special tokens."""
 
     kind: Kind
     family: Name
 
 
 def train(texts: Iterable[str], kind: Kind, vocab_size: int, family: Name) -> Tokenizer:
-    """A tokenizer of at most `vocab_size` tokens, special ones included; fewer where the texts have no more.
+    """A tokenizer of at most `vocab_size` tokens, special ones included; fewer if the texts have no more.
 
-    Raises `UserError` for texts without a word, `UsageError` for a `vocab_size` too small for the kind.
+    Raises `UserError` for texts without a word, `UsageError` for an unknown family or a tiny `vocab_size`.
     """
     if family not in FAMILIES:
         raise UsageError(f"there is no family of tokenizers {family!r}, only {', '.join(FAMILIES)}")
@@ -48,9 +48,9 @@ def train(texts: Iterable[str], kind: Kind, vocab_size: int, family: Name) -> To
 
 
 def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
-    """How often each word occurs, as the tokenizer normalises and splits texts.
+    """Counts of words, as the tokenizer normalises and splits texts.
 
-    What lies between two spaces is normalised once, however often it occurs: ten times faster.
+    Each distinct string between spaces is normalised once, which is ten times faster.
     """
     chunks: Counter[str] = Counter()
     for text in texts:
@@ -60,12 +60,12 @@ def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(chunk)):
             words[word] += count
     if not words:
-        raise UserError("the texts hold no words to learn a vocabulary from")
+        raise UserError("the texts hold no words to train a vocabulary on")
     return words
 
 
 def _words(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
-    """The most frequent words, whole."""
+    """The most frequent whole words."""
     tokenizer = families.uncased()
     counts = count_words(texts, tokenizer)
     unknown = FAMILIES[family].unknown
@@ -75,21 +75,21 @@ def _words(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
 
 
 def _chars(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
-    """The most frequent characters, spaces among them."""
+    """The most frequent characters, spaces included."""
     tokenizer = families.characters()
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(tokenizer.normalizer.normalize_str(text))
     if not counts:
-        raise UserError("the texts hold no characters to learn a vocabulary from")
+        raise UserError("the texts hold no characters to train a vocabulary on")
     vocab = _vocab(family, (character for character, _ in counts.most_common(room)))
-    # Byte pairs that are never merged.
+    # Byte-pair encoding without merges.
     tokenizer.model = models.BPE(vocab, [], unk_token=FAMILIES[family].unknown)
     return tokenizer
 
 
 def _wordpiece(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
-    """Characters, then the merges that raise the likelihood of the texts most."""
+    """Characters, then the merges that increase the likelihood of the texts most."""
     tokenizer = families.uncased()
     vocab = _vocab(family, learn_pieces(count_words(texts, tokenizer), room))
     tokenizer.model = models.WordPiece(
@@ -105,8 +105,8 @@ def _bpe(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     ends = [byte + own.word_end for byte in alphabet] if own.word_end else []
     marked: dict[str, Any] = {"end_of_word_suffix": own.word_end} if own.word_end else {}
     learning = own.byte_level()
-    # `ends` are special to the trainer alone: else a byte that ends no word has none, and equal counts are
-    # decided by the order in which the library's threads meet the words.
+    # `ends` are special tokens for the trainer only. Otherwise a byte that ends no word would have none, and
+    # ties would be broken by the order in which the library's threads meet the words.
     trainer = trainers.BpeTrainer(
         vocab_size=room,
         min_frequency=2,
@@ -126,5 +126,5 @@ def _bpe(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
 
 
 def _vocab(family: Name, tokens: Iterable[str]) -> dict[str, int]:
-    """Ids of the family's special tokens, then of the others, each once."""
+    """Ids of the family's special tokens, then of the other tokens, each once."""
     return {token: i for i, token in enumerate(dict.fromkeys([*FAMILIES[family].tokens, *tokens]))}

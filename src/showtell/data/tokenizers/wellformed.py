@@ -1,10 +1,10 @@
-"""Text that a tokenizer can take."""
+"""Text that a tokenizer accepts."""
 
 from __future__ import annotations
 
 
 def wellformed(text: str) -> str:
-    """The text with `?` for each lone surrogate: bytes that were no UTF-8, which the library refuses.
+    """The text with `?` for each lone surrogate (a byte that was not UTF-8), which `tokenizers` refuses.
 
     >>> wellformed("caf\\udce9")
     'caf?'

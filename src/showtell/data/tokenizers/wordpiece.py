@@ -1,4 +1,4 @@
-"""WordPiece: characters, then the merges that raise the likelihood of the training words most."""
+"""WordPiece training: characters, then the merges that increase the likelihood most."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import pairwise
 import numpy as np
 
 CONTINUES = "##"
-"""Begins every piece that does not begin a word."""
+"""The prefix of every piece that does not begin a word."""
 MOST_CHARACTERS = 1000
 LONGEST_WORD = 100
-"""Longer words are unknown to the model that reads the pieces, whatever they are."""
+"""A WordPiece tokenizer maps longer words to the unknown token."""
 Pair = tuple[int, int]
 
 
 def learn_pieces(words: Mapping[str, int], num_pieces: int) -> list[str]:
-    """At most `num_pieces` pieces of words that come with their counts: characters, then merges in order.
+    """At most `num_pieces` pieces from counted words: characters, then merges in order.
 
-    At most a thousand characters have a piece, the most frequent; a word with another one is unknown.
+    Only the thousand most frequent characters become pieces; a word with another one is unknown.
 
     >>> learn_pieces({"low": 5, "lowest": 3, "new": 2}, 10)[7:]
     ['lo', 'low', '##st']
@@ -39,7 +39,7 @@ def learn_pieces(words: Mapping[str, int], num_pieces: int) -> list[str]:
 
 
 def join(left: str, right: str) -> str:
-    """The piece that two neighbours make.
+    """The piece that two adjacent pieces form.
 
     >>> join("##o", "##w")
     '##ow'
@@ -48,15 +48,15 @@ def join(left: str, right: str) -> str:
 
 
 def merges(words: list[tuple[list[str], int]]) -> Iterator[tuple[str, str]]:
-    """Pairs of pieces in the order in which to merge them, until no merge raises the likelihood.
+    """Pairs of pieces in the order in which to merge them, until no merge increases the likelihood.
 
-    The words, given as pieces with a count, are taken for draws of independent pieces: their logarithm of
-    likelihood is `sum_i f(c_i) - f(N)`, where `f(c) = c log c`, piece i occurs `c_i` times and all pieces
-    together N times. To merge a and b where they are neighbours, n times, adds
+    The words, given as pieces with a count, are modelled as independent draws of pieces. Their log-likelihood
+    is `sum_i f(c_i) - f(N)`, where `f(c) = c log c`, piece i occurs `c_i` times and all pieces together N
+    times. Merging a and b, which are adjacent n times, adds
 
         f(n) + f(c_a - n) - f(c_a) + f(c_b - n) - f(c_b) + f(N) - f(N - n)
 
-    or, where b is a, `f(n) + f(c_a - 2n) - f(c_a) + f(N) - f(N - n)`. Pairs that occur once are left alone.
+    or, where b is a, `f(n) + f(c_a - 2n) - f(c_a) + f(N) - f(N - n)`. Pairs that occur once are not merged.
 
     Source: Schuster and Nakajima 2012, "Japanese and Korean voice search", section 2 (the trainer of the
     `tokenizers` library merges the most frequent pair instead).
@@ -103,19 +103,19 @@ def merges(words: list[tuple[list[str], int]]) -> Iterator[tuple[str, str]]:
 
 
 class _Pairs:
-    """How often each pair of pieces occurs and in which words; finds the one that is best to merge."""
+    """Counts of adjacent pairs and the words that contain them; finds the best pair to merge."""
 
     def __init__(self) -> None:
         self.words: defaultdict[Pair, set[int]] = defaultdict(set)
-        """Words that hold a pair, or held it once."""
+        """Words that contain a pair, or used to."""
         self._row: dict[Pair, int] = {}
         self._pair = np.zeros((1024, 2), np.int64)
         self._count = np.zeros(1024, np.int64)
         self._least = 0
-        """Pairs that occur less often cannot be the best, for now."""
+        """Pairs that occur less often cannot be the best at present."""
 
     def change(self, by: Mapping[Pair, int]) -> None:
-        """Add to the counts."""
+        """Add differences to the counts."""
         for pair, difference in by.items():
             row = self._row.setdefault(pair, len(self._row))
             if row == len(self._count):
@@ -125,7 +125,7 @@ class _Pairs:
             self._count[row] += difference
 
     def best(self, counts: np.ndarray) -> Pair | None:
-        """The pair whose merge raises the likelihood most, the first of equals; None where none does."""
+        """The pair whose merge increases the likelihood most, the first of equals; None if none does."""
         total = int(counts.sum())
         most = int(self._count[: len(self._row)].max(initial=0))
         least = min(self._least or most, most)
@@ -133,7 +133,7 @@ class _Pairs:
             rows = np.flatnonzero(self._count[: len(self._row)] >= max(least, 2))
             gains = self._gains(rows, counts, total)
             place = int(gains.argmax())
-            # No pair that occurs n times can gain more than if its two pieces occurred nowhere else.
+            # A pair that occurs n times gains most if its two pieces occur nowhere else.
             if least <= 2 or gains[place] > _bound(least - 1, total):
                 self._least = least
                 left, right = self._pair[rows[place]].tolist()
@@ -162,7 +162,7 @@ def _spell(word: str) -> list[str]:
 
 
 def _pairs(pieces: list[int]) -> list[Pair]:
-    """Neighbours that can be merged: of three equal pieces in a row, two."""
+    """Adjacent pairs that can be merged: of three equal pieces in a row, one pair."""
     found, overlaps = [], False
     for pair in pairwise(pieces):
         overlaps = pair[0] == pair[1] and not overlaps

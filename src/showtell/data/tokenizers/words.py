@@ -1,4 +1,4 @@
-"""Words as tokens: lower case, no punctuation, a vocabulary learned from training texts."""
+"""A word tokenizer: lower case, no punctuation, a vocabulary of the training texts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ SEPARATOR = r"[^\p{L}\p{N}]+"
 class WordTokenizer:
     """Text to word ids and back.
 
-    Ids 0 to 3 are padding, start, end and the unknown word; the others run from the most to the
-    least frequent word.
+    Ids 0 to 3 are padding, start, end and the unknown word; the other words follow by falling frequency.
     """
 
     pad, start, end, unknown = range(4)
@@ -33,7 +32,7 @@ class WordTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], max_words: int = 8000, min_count: int = 1) -> WordTokenizer:
-        """Learn the vocabulary. Give it the training split alone: a test word must stay unknown.
+        """Train the vocabulary, on the training split alone: a word of the test split must stay unknown.
 
         >>> WordTokenizer.train(["A dog runs.", "a DOG!"], min_count=2).words[4:]
         ['a', 'dog']
@@ -58,11 +57,11 @@ class WordTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> WordTokenizer:
-        """Read `tokenizer.json`."""
+        """Read a `tokenizer.json`."""
         return cls(Tokenizer.from_file(str(path)))
 
     def to_json(self) -> str:
-        """What `load` reads."""
+        """The text of a `tokenizer.json`."""
         return self._tokenizer.to_str(pretty=False)
 
     def __len__(self) -> int:
@@ -78,20 +77,20 @@ class WordTokenizer:
         return [w for w, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
     def id_of(self, word: str) -> int | None:
-        """The id of one word, or None when the vocabulary lacks it."""
+        """The id of one word, or None if it is not in the vocabulary."""
         words = self.split(word)
         return self._tokenizer.token_to_id(words[0]) if len(words) == 1 else None
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
-        """Ids with start and end around at most `max_words` words."""
+        """Ids of at most `max_words` words between start and end."""
         return [self.start, *self._tokenizer.encode(wellformed(text)).ids[:max_words], self.end]
 
     def pieces(self, text: str) -> Pieces:
-        """The words of a text and where they stand in it."""
+        """The words of a text and their positions in it."""
         return pieces_of(self._tokenizer.encode(wellformed(text)))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Words up to the end, without special tokens."""
+        """The words up to the end token, without special tokens."""
         out = []
         for i in ids:
             if i == self.end:

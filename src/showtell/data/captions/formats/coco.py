@@ -1,4 +1,4 @@
-"""COCO captions: `captions_train2014.json` and its like.
+"""COCO captions, such as `captions_train2014.json`.
 
 Source: Chen et al. 2015, "Microsoft COCO captions: data collection and evaluation server".
 """
@@ -19,10 +19,10 @@ LOOKED_FOR = 'captions_*.json of {"images": [{"id", "file_name"}], "annotations"
 
 
 def files(path: Path) -> list[Path]:
-    """The file itself, or those of a folder and of `annotations/` in it.
+    """The file itself, or those of a folder and its `annotations/`.
 
-    Boxes and key points look alike from outside and are large: in a folder that has them too, only
-    files called `captions*` are taken.
+    Files of boxes and key points start the same way and are large: if any file is called `captions*`, only
+    such files are read.
     """
     if path.is_file():
         found = [path] if path.suffix.lower() == ".json" else []
@@ -33,7 +33,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every image with its captions; the split is the one that the file's name has in it."""
+    """Every image with its captions; the split is part of the file's name."""
     gather = Gather()
     for file in files:
         value = read_json(file, gather.problems)
@@ -53,17 +53,17 @@ def read(root: Path, files: list[Path]) -> Source:
                 gather.problem(file, None, f"images[{number}] has no id", "add it or delete it")
         for unknown in captions:
             fix = "add the image to images or delete the annotation"
-            gather.problem(file, None, f"a caption is of image_id {unknown!r}, which no image has", fix)
+            gather.problem(file, None, f"a caption has the image_id {unknown!r}, which no image has", fix)
     return gather.source("coco")
 
 
 def _is_coco(file: Path) -> bool:
-    """Files begin with the images or, as some writers have it, with the annotations."""
+    """Whether a file begins with images or annotations, in either order."""
     try:
         with file.open("rb") as opened:
             start = opened.read(65536)
     except OSError:
-        return True  # reading it says why
+        return True  # reading it reports why
     return re.search(rb'"(images|annotations)"\s*:', start) is not None and (
         b'"file_name"' in start or b'"image_id"' in start
     )
@@ -75,6 +75,6 @@ def _list(value: Any, key: str) -> list[Any]:
 
 
 def _split(file: Path) -> str | None:
-    """`captions_train2014.json` is of `train`."""
+    """The split in a file name: `train` in `captions_train2014.json`."""
     words = re.findall(r"[a-z]+", file.stem.lower())
     return next((split for word in words if (split := split_name(word))), None)

@@ -1,4 +1,4 @@
-"""Flickr8k as it is handed round: `captions.txt`, or `Flickr8k.token.txt` with lists of the splits."""
+"""Flickr8k: `captions.txt`, or `Flickr8k.token.txt` with lists of the splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPLIT_LIST = re.compile(r"^Flickr_?\d+k\.(train|dev|val|test)Images\.txt$", re.
 
 
 def files(path: Path) -> list[Path]:
-    """The caption file itself, or those of a folder and of the folders in it."""
+    """The caption file itself, or those of a folder or else of its subfolders."""
     if path.is_file():
         found = [path]
     else:
@@ -31,7 +31,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every caption; the split lists beside the first file say which image belongs where."""
+    """Every caption; lists beside the first file assign images to splits."""
     gather = gather_tables([file for file in files if not _is_token_file(file)], lambda file: None)
     for file in filter(_is_token_file, files):
         _gather_tokens(file, gather)
@@ -55,7 +55,7 @@ def _gather_tokens(file: Path, gather: Gather) -> None:
 
 
 def _with_splits(source: Source, folder: Path) -> Source:
-    """Give each image the split whose list names it; an image in no list is `unused`."""
+    """Assign each image to the split whose list names it; an image in no list is `unused`."""
     split_of: dict[str, str] = {}
     known = {entry.path.name for entry in source.entries}
     for file in sorted(folder.iterdir()):
@@ -63,7 +63,7 @@ def _with_splits(source: Source, folder: Path) -> Source:
         for line, text in enumerate(read_text(file, source.problems).split("\n") if match else (), 1):
             name, split = text.strip(), split_name(match[1]) if match else None
             if name and split_of.setdefault(name, split or "") != split:
-                fix = f"keep it in one; {split_of[name]!r} is taken"
+                fix = f"keep it in one; {split_of[name]!r} is used"
                 source.problems.append(Problem(file, line, f"{name!r} is in another split's list too", fix))
             elif name and name not in known:
                 fix = "add its captions, or delete the line"

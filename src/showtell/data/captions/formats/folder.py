@@ -1,4 +1,4 @@
-"""A folder of images, with or without `a.txt` beside `a.jpg`, one caption a line."""
+"""A folder of images, with or without `a.txt` beside `a.jpg`, one caption per line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every image; a folder called `train`, `val` or `test` between it and the root gives its split."""
+    """Every image; its split is a folder called `train`, `val` or `test` above it."""
     gather = Gather()
     unused: dict[Path, set[str]] = {}
     described: set[Path] = set()
@@ -35,14 +35,14 @@ def read(root: Path, files: list[Path]) -> Source:
             described.add(folder)
             _add_captions(gather, folder / name, image)
     for file in sorted(folder / name for folder in described for name in unused[folder]):
-        gather.problem(file, None, "has captions of no image", "add the image, or move the file away")
+        gather.problem(file, None, "has no image of its name", "add the image, or move the file away")
     return gather.source("folder")
 
 
 def _add_captions(gather: Gather, file: Path, image: Path) -> None:
     lines = read_text(file, gather.problems).split("\n")
     if not any(map(str.strip, lines)):
-        gather.problem(file, None, "is empty", "write a caption in it or delete it")
+        gather.problem(file, None, "is empty", "write a caption in it, or delete it")
     for line, text in enumerate(lines, 1):
         if text.strip():
             gather.add(file, line, image, [text], None)

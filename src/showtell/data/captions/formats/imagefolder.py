@@ -1,4 +1,4 @@
-"""The imagefolder convention: `metadata.jsonl`, `.csv` or `.parquet` beside the images it names."""
+"""Hugging Face's ImageFolder: `metadata.jsonl`, `.csv` or `.parquet` beside the images it names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
 def files(path: Path) -> list[Path]:
-    """The metadata file itself, or those of a folder and of the folders in it (`train/`, `val/`)."""
+    """The metadata file itself, or those of a folder and its subfolders (`train/`, `val/`)."""
     if path.is_file():
         return [path] if path.name in _NAMES else []
     return [file for name in _NAMES for file in sorted((*path.glob(name), *path.glob(f"*/{name}")))]
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every row; file names are relative to the metadata file, and a folder called `train` is a split."""
+    """Every row; names are relative to the metadata file, and a folder called `train` is a split."""
 
     def split_of(file: Path) -> str | None:
         return None if file.parent in (root, root.parent) else split_name(file.parent.name)

@@ -1,4 +1,4 @@
-"""Karpathy's `dataset_*.json`: Flickr8k, Flickr30k and COCO with the splits that papers report on.
+"""Karpathy's `dataset_*.json`: Flickr8k, Flickr30k and COCO with the splits that papers use.
 
 Source: Karpathy & Fei-Fei 2015, "Deep visual-semantic alignments for generating image descriptions".
 """
@@ -19,13 +19,13 @@ LOOKED_FOR = 'a .json of {"images": [{"filename", "split", "sentences": [{"raw"}
 
 
 def files(path: Path) -> list[Path]:
-    """The file itself, or those of a folder, whose beginning has sentences in it."""
+    """The file itself, or those of a folder that have `sentences` near their start."""
     found = [path] if path.is_file() else sorted(path.glob("*.json"))
     return [file for file in found if file.suffix.lower() == ".json" and _is_karpathy(file)]
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every image with its raw sentences; `restval` is `train`."""
+    """Every image with its raw sentences; `restval` counts as `train`."""
     gather = Gather()
     for file in files:
         value = read_json(file, gather.problems)
@@ -44,12 +44,12 @@ def _is_karpathy(file: Path) -> bool:
         with file.open("rb") as opened:
             start = opened.read(65536)
     except OSError:
-        return True  # reading it says why
+        return True  # reading it reports why
     return re.search(rb'"sentences"\s*:', start) is not None and b'"images"' in start
 
 
 def _name(image: dict[str, Any]) -> object:
-    """COCO's images lie in the folder that `filepath` names."""
+    """The image's name; COCO's are in the folder that `filepath` names."""
     folder, name = image.get("filepath"), image.get("filename")
     return f"{folder}/{name}" if isinstance(folder, str) and folder and isinstance(name, str) else name
 

@@ -13,7 +13,7 @@ _ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def files(path: Path) -> list[Path]:
-    """The table itself, or every table in a folder whose header names images and captions."""
+    """The table itself, or every table of a folder whose header names images and captions."""
     if path.is_file():
         return [path] if path.suffix.lower() in _ENDINGS else []
     return [
@@ -24,5 +24,5 @@ def files(path: Path) -> list[Path]:
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every row of the tables; a table called `train.csv` or `val.tsv` gives its rows that split."""
+    """Every row of the tables; the rows of `train.csv` or `val.tsv` are in that split."""
     return gather_tables(files, lambda file: split_name(file.stem)).source("table")
