@@ -136,7 +136,11 @@ def test_a_model_lends_its_words(ask, tmp_path) -> None:
         (["train", "--kind", "bpe", "--vocab-size", "300", "bad.txt", "-o", "o.json"], 1, "bad.txt, line 2"),
         (["train", "--kind", "words", "--vocab-size", "99", "a.txt", "-o", "empty"], 2, "empty is a folder"),
         (["train", "--kind", "syllables", "--vocab-size", "99", "a.txt", "-o", "o.json"], 2, "syllables"),
-        (["train", "--kind", "words", "--vocab-size", "99", "empty", "-o", "o.json"], 1, "holds no text files"),
+        (
+            ["train", "--kind", "words", "--vocab-size", "99", "empty", "-o", "o.json"],
+            1,
+            "holds no text files",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(ask, tmp_path, monkeypatch, arguments, status, message) -> None:
