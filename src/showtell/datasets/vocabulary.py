@@ -11,7 +11,7 @@ from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.hub.catalogue import package_path
+from showtell.hub.catalogue import find, package_path
 from showtell.hub.huggingface.folder import import_folder
 from showtell.systems.bert import BERTEncoder
 
@@ -87,6 +87,12 @@ class PretrainedText:
     """The package's name: `showtell models` lists them."""
     max_length: int = 64
     """Tokens of a caption that are kept, with start and end."""
+
+    @property
+    def about(self) -> str:
+        """Where the parameters come from and what that allows."""
+        package = find(self.package)
+        return package.about if package else self.package
 
     def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
         """The package's tokenizer, whatever the captions."""

@@ -11,8 +11,8 @@ def bert_base(num_words: int) -> LanguageModelRun:
 
     As in appendix A.2; all steps read 512 tokens, not the last tenth alone.
 
-    Paper: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language
-    Understanding" Time: not measured
+    Paper: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers"
+    Time: not measured
     """
     return LanguageModelRun(
         system=BERTConfig(dropout=0.1),
@@ -36,8 +36,8 @@ def bert_mini(num_words: int) -> LanguageModelRun:
     vocabulary is small, its steps are many and short, and more tokens are masked than the paper's 15 %
     (Wettig et al. 2023, "Should You Mask 15% in Masked Language Modeling?"). The validation masks 15 %.
 
-    Paper: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language
-    Understanding" Time: 24 minutes on two cores for 55,000 documents
+    Paper: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers"
+    Time: 24 minutes on two cores for 55,000 documents
     """
     system = BERTConfig(
         vocab_size=4096,

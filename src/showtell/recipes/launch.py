@@ -12,7 +12,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,6 +21,9 @@ from showtell.device import choose_device
 from showtell.errors import UsageError
 from showtell.runs.job import Run
 from showtell.runs.settings import Setting, apply, settings_of
+
+FEW, MANY = 1, 10**6
+"""Numbers of training items between which a default varies, where it follows from the data."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,11 @@ def explain_recipe(name: str) -> list[Setting]:
 
     Raises `UsageError` for an unknown name.
     """
-    return settings_of(find_recipe(name)(1))
+    build = find_recipe(name)
+    few, many = settings_of(build(FEW)), settings_of(build(MANY))
+    return [
+        replace(small, varies=small.default != large.default) for small, large in zip(few, many, strict=True)
+    ]
 
 
 def _modules() -> list[str]:
@@ -96,11 +103,11 @@ def _modules() -> list[str]:
 
 def _recipes_of(module: str) -> dict[str, Callable[[int], Run]]:
     """The functions of a module that are named after it, in their order."""
-    functions = vars(importlib.import_module(f"{recipes.__name__}.{module}"))
+    found = importlib.import_module(f"{recipes.__name__}.{module}")
     return {
         name: function
-        for name, function in functions.items()
-        if inspect.isfunction(function) and (name == module or name.startswith(f"{module}_"))
+        for name, function in inspect.getmembers_static(found, inspect.isfunction)
+        if function.__module__ == found.__name__ and (name == module or name.startswith(f"{module}_"))
     }
 
 

@@ -33,8 +33,9 @@ def roberta_base(num_words: int) -> LanguageModelRun:
 
 
 def roberta_mini(num_words: int) -> LanguageModelRun:
-    """Masked tokens of full sentences, by a small encoder; more than the paper's 15 % are masked, as in
-    bert_mini.
+    """Masked tokens of full sentences, by a small encoder.
+
+    More tokens are masked than the paper's 15 %, as in `bert_mini`.
 
     Paper: Liu et al. 2019, "RoBERTa: A Robustly Optimized BERT Pretraining Approach"
     Time: not measured

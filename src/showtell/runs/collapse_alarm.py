@@ -1,4 +1,4 @@
-"""Watches a run without labels: its health goes to the log, and a collapse ends it with the curves."""
+"""The collapse alarm of a self-supervised run: its health goes to the log, and a collapse ends it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FIELDS = tuple(field.name for field in fields(Health))
 
 
 class Alarm:
-    """A monitor for `train.loop.train` that reads a system where its loss compares views (`project`)."""
+    """A monitor for `train.loop.train` of a system that `ComparesViews`."""
 
     def __init__(self, views: Tensor, output: Path, resume: bool) -> None:
-        """`views [2 B 3 S S]` of some images, the same at each reading; a resumed run remembers its own."""
+        """`views [2 B 3 S S]` of some images, the same at each reading; a resumed run keeps its readings."""
         self._views, self._output = views, output
         self._monitor = CollapseMonitor()
         if resume:
@@ -31,7 +31,7 @@ class Alarm:
     def __call__(self, system: nn.Module, step: int, outcome: Step) -> Mapping[str, float]:
         """The figures of `Health` after `step`.
 
-        Raises `UserError` that says what was seen and what to try, once the curves are written.
+        Raises `UserError` that says what was seen and what to try, after the curves are written.
         """
         project = cast(Any, system).project
         self._monitor.history = [past for past in self._monitor.history if past[0] < step]
@@ -40,21 +40,21 @@ class Alarm:
             page = self.draw()
             raise UserError(
                 f"{self._monitor.verdict()}; {page} shows the curves. Every image gets nearly the same "
-                "vector, and more steps will not part them. Usual causes: a learning rate too high (lower "
-                "train.learning_rate), a batch too small for its statistics (raise train.batch_size), "
-                "images that are all alike, a target that the gradient reaches (in a system of your own)"
+                "vector, and more steps will not separate them. Usual causes: a learning rate too high "
+                "(lower train.learning_rate), a batch too small for batch norm (raise train.batch_size), "
+                "images that are all alike, a target that receives gradients (in a system of your own)"
             )
         return asdict(health)
 
     def draw(self) -> Path:
-        """Write the curves of all readings; return where they are."""
+        """Write the curves of all readings; return their path."""
         page = self._output / "health.html"
         write_curves(page, "Health of a run", self._monitor.history, self._monitor.verdict())
         return page
 
 
 def _logged(metrics: Path) -> list[tuple[int, Health]]:
-    """The readings in a `metrics.jsonl`; of a line that is cut short, none."""
+    """The readings in a `metrics.jsonl`; a line that is cut short holds none."""
     found = []
     for line in metrics.read_text("utf-8").splitlines() if metrics.exists() else []:
         try:

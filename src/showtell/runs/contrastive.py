@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from showtell.checkpoint.card import TEXT_TOWERS, CardFacts
+from showtell.checkpoint.card import CardFacts
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.sampler import Sampler
 from showtell.datasets.captions import CaptionData, read_captioned
@@ -104,8 +104,7 @@ class ContrastiveRun:
     def _text_sources(self) -> tuple[str, ...]:
         if not isinstance(self.vocabulary, PretrainedText):
             return ()
-        name = self.vocabulary.package
-        return (f"Text tower, trained further and part of this checkpoint: {TEXT_TOWERS.get(name, name)}",)
+        return (f"The text tower, trained further: {self.vocabulary.about}",)
 
 
 @torch.inference_mode()

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from showtell.checkpoint.card import BACKBONES
 from showtell.data.features import FeatureCache
 from showtell.datasets.caches import feature_cache, pixel_cache, pixel_preprocess
 from showtell.hub.backbones import load_backbone
@@ -42,10 +41,7 @@ def image_input(kind: str, system: nn.Module, backbone: str, device: str) -> Ima
     frozen = load_backbone(backbone, device)
     return ImageInput(
         feature_cache(frozen),
-        {"backbone": backbone, "version": frozen.preprocessing, "hash": frozen.hash},
+        {"backbone": frozen.name, "version": frozen.preprocessing, "hash": frozen.hash},
         config.with_feature_width(frozen.width),
-        (
-            f"Frozen backbone `{backbone}`, which is no part of this checkpoint: "
-            f"{BACKBONES.get(backbone, 'read from that checkpoint.')}",
-        ),
+        (f"The frozen backbone, which is no part of this checkpoint: {frozen.about}",),
     )

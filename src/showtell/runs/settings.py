@@ -22,6 +22,37 @@ from showtell.errors import UsageError
 
 Settings = TypeVar("Settings")
 
+AXES = {
+    "activation": "Between the two layers of a feedforward network.",
+    "backbone": "The network: an architecture's name.",
+    "depth": "Number of layers.",
+    "dropout": "Probability that a number is dropped in training.",
+    "eps": "Added to the variance of a layer norm.",
+    "feature_width": "Width of the features of the frozen backbone; follows from that.",
+    "hidden_width": "Width of the hidden layer of the heads.",
+    "image_size": "Side of an image in pixels.",
+    "mask_id": "Id of the token that masks others; follows from the vocabulary.",
+    "mask_rate": "Share of the tokens that are masked.",
+    "max_length": "Tokens of the longest text.",
+    "mean": "Of pixels in 0..1, one number per colour; subtracted.",
+    "mlp_dim": "Width of the hidden layer of a feedforward network.",
+    "num_classes": "Number of classes; follows from the data.",
+    "num_heads": "Attention heads per layer.",
+    "num_segments": "Number of segments that a text may have; 0 has no segment embedding.",
+    "patch_size": "Side of a patch in pixels.",
+    "projection_width": "Width of the vectors that the loss compares.",
+    "seed": "Of everything random: the same seed repeats a run to the bit.",
+    "smoothing": "Share of the target probability that is spread over all tokens.",
+    "special": "Ids of the tokens that are never masked; follow from the vocabulary.",
+    "std": "Of pixels in 0..1, one number per colour; divides.",
+    "stem": "The first layers of the network, by the size of the images they are for.",
+    "temperature": "Of the softmax over similarities, at the start where it is trained.",
+    "vocab_size": "Tokens of the vocabulary; follows from it.",
+    "width": "Width of the tokens, or of the vectors that are compared.",
+    "word_width": "Width of the token embedding.",
+}
+"""The meaning of names that are the same everywhere, for fields without a docstring of their own."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -32,7 +63,9 @@ class Setting:
     expects: str
     """The type, in words."""
     meaning: str
-    """The field's docstring; empty where it has none."""
+    """The field's docstring, or what its name means everywhere."""
+    varies: bool = False
+    """Whether the default follows from the amount of data."""
 
 
 def apply(run: Settings, settings: Iterable[str]) -> Settings:
@@ -96,7 +129,8 @@ def _fields(run: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
         if dataclasses.is_dataclass(value):
             yield from _fields(value, f"{prefix}{field.name}.")
         elif field.init:
-            yield prefix + field.name, hints[field.name], value, meanings.get(field.name, "")
+            meaning = meanings.get(field.name) or AXES.get(field.name, "")
+            yield prefix + field.name, hints[field.name], value, meaning
 
 
 def _docstrings(cls: type) -> dict[str, str]:

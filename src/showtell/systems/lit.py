@@ -40,6 +40,7 @@ class LiTConfig:
     image_dropout: float = 0.5
     """Of an image's features before their projection: some thousand images are soon known by heart."""
     text_dropout: float = 0.1
+    """Of a text's vector before its projection."""
     text_rate: float = 1.0
     """How fast the text tower learns, as a share of the projections' rate: less where it has been trained."""
     temperature: float = 0.07

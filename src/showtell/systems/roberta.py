@@ -44,6 +44,7 @@ class RoBERTaConfig:
     mlp_dim: int = 3072
     max_length: int = 512
     first_position: int = 2
+    """Position of the first token: those before it are the padding's, as in the reference library."""
     num_segments: int = 1
     activation: Activation = "gelu"
     eps: float = 1e-5

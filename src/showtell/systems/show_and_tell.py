@@ -32,6 +32,7 @@ class ShowAndTellConfig:
     width: int = 300
     depth: int = 3
     cell: Literal["lstm", "gru"] = "lstm"
+    """The recurrent cell."""
     dropout: float = 0.22
     smoothing: float = 0.0
 

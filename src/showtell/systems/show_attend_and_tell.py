@@ -32,12 +32,15 @@ class ShowAttendAndTellConfig:
     vocab_size: int = 8004
     feature_width: int = 1280
     token_width: int = 512
+    """Width of the image features after their projection."""
     word_width: int = 300
     width: int = 512
     attention_width: int = 256
+    """Width of the hidden layer of the additive attention."""
     dropout: float = 0.5
     smoothing: float = 0.0
     coverage_weight: float = 1.0
+    """Weight of the loss that asks for equal attention to all of the image."""
 
     def build(self) -> ShowAttendAndTell:
         """The system with these numbers, untrained."""

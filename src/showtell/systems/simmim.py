@@ -37,6 +37,7 @@ class SimMIMConfig:
     stem: Stem = "imagenet"
     """Patches of 16 pixels; `cifar`: of 4."""
     mask_ratio: float = 0.6
+    """Share of the patches that are masked."""
     mask_unit: int = 2
     """Patches a side of the squares that are hidden as one: 32 pixels in the paper."""
     normalised: bool = False

@@ -31,6 +31,7 @@ class SimSiamConfig:
     stem: Stem = "imagenet"
     projection_width: int = 2048
     projector_layers: int = 3
+    """Layers of the projector."""
     bottleneck_width: int = 512
     """The predictor's hidden layer."""
     joint_statistics: bool = False

@@ -38,6 +38,7 @@ class VSEConfig:
     width: int = 1024
     depth: int = 1
     margin: float = 0.2
+    """By how much a pair must be more similar than its negatives, in cosine."""
     warmup_updates: int = 0
     """Updates in which every rival counts, before the hardest alone does."""
 

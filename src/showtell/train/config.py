@@ -22,9 +22,11 @@ class TrainConfig:
     chunk_size: int = 0
     """Images of a contrastive batch per chunk, for exact gradients in less memory; 0: no chunks."""
     optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
+    """AdamW, or SGD or LARS with momentum."""
     learning_rate: float = 1e-3
     """The peak of the schedule."""
     schedule: Literal["cosine", "one_cycle", "linear", "constant"] = "cosine"
+    """The learning rate after the warm-up."""
     warmup_steps: int = 500
     """Updates in which the learning rate rises to its peak."""
     weight_decay: float = 0.01
