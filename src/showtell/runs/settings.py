@@ -41,7 +41,6 @@ AXES = {
     "num_segments": "Number of segments that a text may have; 0 has no segment embedding.",
     "patch_size": "Side of a patch in pixels.",
     "projection_width": "Width of the vectors that the loss compares.",
-    "seed": "Of everything random: the same seed repeats a run to the bit.",
     "smoothing": "Share of the target probability that is spread over all tokens.",
     "special": "Ids of the tokens that are never masked; follow from the vocabulary.",
     "std": "Of pixels in 0..1, one number per colour; divides.",
