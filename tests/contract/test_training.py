@@ -1,0 +1,101 @@
+"""What every trainable system must do, found and run by protocol."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+
+from showtell.checkpoint.save_load import load_checkpoint, save_checkpoint
+from showtell.protocols import Contrastive, Trainable
+from showtell.train.gradient_cache import cached_backward
+from support.tiny import batch, build, found, keeping, seeded, tiny
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch norm notes of the batches it sees: the only thing that a forward pass may change."""
+
+
+def total(step):
+    return sum(step.losses.values())
+
+
+@keeping(Trainable)
+def test_losses_are_those_that_are_declared(name):
+    system = build(found()[name])
+    step = system(batch(), seeded())
+    assert step.losses.keys() == system.loss_weights.keys()
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in step.losses.values())
+    assert step.counts.keys() <= step.losses.keys()
+
+
+@keeping(Trainable)
+def test_the_gradient_reaches_every_parameter(name):
+    system = build(found()[name])
+    total(system(batch(), seeded())).backward()
+    trained = [(n, p) for n, p in system.named_parameters() if p.requires_grad]
+    assert [n for n, p in trained if p.grad is None or not p.grad.any()] == []
+
+
+@keeping(Trainable)
+def test_one_batch_is_overfitted(name):
+    system = build(found()[name])
+    optimiser = torch.optim.Adam([p for p in system.parameters() if p.requires_grad], 0.01)
+    losses = []
+    for _ in range(40):
+        step = system(batch(), seeded())
+        losses.append(total(step).item())
+        optimiser.zero_grad()
+        total(step).backward()
+        optimiser.step()
+        with torch.no_grad():
+            system.after_step(step)
+    assert losses[-1] < losses[0] - max(0.3 * abs(losses[0]), 0.1)
+
+
+@keeping(Trainable)
+def test_after_step_alone_changes_the_system(name):
+    system = build(found()[name])
+    before = {n: t.clone() for n, t in system.state_dict().items()}
+    step = system(batch(), seeded())
+    total(step).backward()
+    after = system.state_dict()
+    changed = [n for n in before if not torch.equal(before[n], after[n]) and not n.endswith(STATISTICS)]
+    assert changed == []
+    assert all(not tensor.requires_grad for tensor in step.carry.values())
+    system.after_step(step)
+
+
+@keeping(Trainable)
+def test_randomness_enters_as_a_generator(name):
+    system = build(found()[name])
+    torch.manual_seed(1)
+    first = total(system(batch(), seeded()))
+    torch.manual_seed(2)
+    assert torch.equal(first, total(system(batch(), seeded())))
+
+
+@keeping(Contrastive)
+def test_chunks_have_the_loss_and_gradients_of_the_whole(name):
+    system, given = build(found()[name]).double(), batch(torch.float64)
+    whole = system(given, seeded())
+    total(whole).backward()
+    expected = {n: p.grad.clone() for n, p in system.named_parameters()}
+    system.zero_grad()
+    step = cached_backward(system, given, seeded(), total, chunk_size=2, autocast=nullcontext)
+    torch.testing.assert_close(total(step), total(whole))
+    for n, parameter in system.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[n], msg=n)
+
+
+@pytest.mark.parametrize("name", found())
+def test_a_config_builds_its_system_and_a_checkpoint_keeps_it(name, tmp_path):
+    cls = found()[name]
+    config = tiny(cls.Config())
+    system = config.build()
+    assert type(system) is cls
+    assert system.config == config
+    save_checkpoint(
+        tmp_path / "model", system, record={"recipe": "tiny"}, tokenizer_json="", preprocess={}, card=""
+    )
+    again = load_checkpoint(tmp_path / "model").system
+    assert type(again) is cls
+    assert again.config == config

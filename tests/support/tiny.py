@@ -1,0 +1,114 @@
+"""Every system, found in `showtell.systems` and built tiny; one batch that all of them can read."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from showtell import systems
+from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch, pad
+
+START, END = 2, 3
+SIZES: dict[str, Any] = {
+    "vocab_size": 23,
+    "max_length": 9,
+    "image_size": 16,
+    "patch_size": 4,
+    "depth": 2,
+    "num_heads": 2,
+    "mlp_dim": 20,
+    "num_classes": 5,
+    "depths": (1, 1),
+    "widths": (8, 12),
+    "stem": "cifar",
+    "stem_width": 8,
+    "mask_id": 4,
+    "special": (0, 1, 2, 3, 4),
+    "mask_rate": 0.5,
+    "mask_token": False,  # a parameter that a classifier carries and never trains
+}
+WIDTH = 12
+"""Of every field whose name ends in `width`."""
+
+
+def found() -> dict[str, type]:
+    """The systems by name: the classes in modules of `showtell.systems` that have a `Config`."""
+    classes: dict[str, type] = {}
+    for module in iter_modules(systems.__path__):
+        for name, value in vars(import_module(f"{systems.__name__}.{module.name}")).items():
+            if isinstance(value, type) and issubclass(value, nn.Module) and "Config" in vars(value):
+                classes[name] = value
+    return classes
+
+
+def tiny(config: Any) -> Any:
+    """A config with small sizes and without dropout."""
+    changes: dict[str, Any] = {}
+    for name, value in ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config)):
+        if dataclasses.is_dataclass(value):
+            changes[name] = tiny(value)
+        elif name in SIZES:
+            changes[name] = SIZES[name]
+        elif name.endswith("width"):
+            changes[name] = WIDTH
+        elif "dropout" in name:
+            changes[name] = 0.0
+        elif name == "backbone":
+            changes[name] = f"{value.rstrip('0123456789').partition('_')[0]}_mini"
+    return dataclasses.replace(config, **changes)
+
+
+def build(cls: Any) -> Any:
+    """A tiny system in training mode, away from its start: attention is not uniform, nor a branch zero."""
+    torch.manual_seed(0)
+    system = tiny(cls.Config()).build()
+    with torch.no_grad():
+        for parameter in system.parameters():
+            if parameter.ndim:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    return system
+
+
+def keeping(*protocols: type) -> pytest.MarkDecorator:
+    """Run a test with every system that keeps all of the protocols."""
+    kept = [name for name, system in examples().items() if all(isinstance(system, p) for p in protocols)]
+    return pytest.mark.parametrize("name", kept)
+
+
+@cache
+def examples() -> dict[str, Any]:
+    """One of each system, to see what it can do."""
+    return {name: build(cls) for name, cls in found().items()}
+
+
+def batch(dtype: torch.dtype = torch.float32) -> Batch:
+    """Four images and five texts, the last two of one image."""
+    generator = torch.Generator().manual_seed(1)
+    rows = [[5, 6, 7], [8, 9], [10, 11, 12, 13, 14], [15], [16, 5, 17]]
+    ids, keep = pad([[START, *row, END] for row in rows])
+    return Batch(
+        ImageBatch(
+            pixels=torch.randint(256, (4, 3, 16, 16), generator=generator, dtype=torch.uint8),
+            features=torch.randn(4, 5, WIDTH, generator=generator).to(dtype),
+            views=torch.rand(2, 4, 3, 16, 16, generator=generator),
+        ),
+        TextBatch(
+            ids,
+            keep,
+            owner=torch.tensor([0, 1, 2, 3, 3]),
+            segments=(torch.arange(ids.shape[1]) > 2).long().expand_as(ids).contiguous(),
+        ),
+        Targets(labels=torch.tensor([0, 3, 1, 4]), follows=torch.tensor([True, False, True, True, False])),
+    )
+
+
+def seeded(seed: int = 6) -> torch.Generator:
+    """A generator for a forward pass."""
+    return torch.Generator().manual_seed(seed)
