@@ -101,7 +101,7 @@ def _of_package(package: Package, device: str) -> Backbone:
         given.preprocessing,
         name=package.name,
         hash=package.hash,
-        about=f"{package.about} These weights are not part of this checkpoint.",
+        about=package.about,
         device=device,
     )
 
@@ -120,7 +120,7 @@ def _of_checkpoint(folder: Path, device: str) -> Backbone:
         hash=checkpoint.hash,
         about=(
             f"{type(checkpoint.system).__name__} of the checkpoint `{folder.name}` (`{recipe}`), SHA-256 "
-            f"`{checkpoint.hash[:16]}`: its own card says more. It is not part of this checkpoint."
+            f"`{checkpoint.hash[:16]}`; its card says more."
         ),
         device=device,
     )

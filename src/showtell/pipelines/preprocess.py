@@ -12,8 +12,7 @@ import torch
 
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.preprocess import Preprocessing
-from showtell.data.images.resize import squash
-from showtell.errors import UserError
+from showtell.errors import MissingError, UserError
 from showtell.hub.backbones import load_backbone
 
 
@@ -45,10 +44,15 @@ def load_sight(preprocess: Mapping[str, Any], folder: Path, device: str) -> Sigh
         backbone = load_backbone(str(name), device)
         if wanted != backbone.preprocessing:
             raise _unlike(folder, wanted, backbone.preprocessing)
+        if (trained := preprocess.get("hash")) and trained != backbone.hash:
+            raise MissingError(
+                f"{folder} was trained over the backbone {name} of hash {trained[:16]}; "
+                f"what is there now has {backbone.hash[:16]}: put the old one back"
+            )
         return Sight(
             backbone.size,
             backbone.preprocessing,
-            lambda pixels: squash(pixels, backbone.size),
+            backbone.prepare,
             lambda pixels: Batch(ImageBatch(features=backbone(pixels))),
             backbone.hash,
         )

@@ -43,5 +43,5 @@ def image_input(kind: str, system: nn.Module, backbone: str, device: str) -> Ima
         feature_cache(frozen),
         {"backbone": frozen.name, "version": frozen.preprocessing, "hash": frozen.hash},
         config.with_feature_width(frozen.width),
-        (f"The frozen backbone, which is no part of this checkpoint: {frozen.about}",),
+        (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),
     )

@@ -55,7 +55,7 @@ def read_in(
 ) -> None:
     """Copy all of their tensors into all of ours.
 
-    Raises `UserError` that names each missing, unknown and misshapen tensor of theirs; then nothing is copied.
+    Raises `UserError` that names each missing, unknown and misshapen tensor; then nothing is copied.
     """
     rules = {rule.ours: rule for rule in table}
     assert rules.keys() == into.keys(), rules.keys() ^ into.keys()
