@@ -2,10 +2,10 @@
 
     python examples/simsiam.py [FOLDER]
 
-Two augmented views of an image pass through the same network, and a small predictor predicts the vector of one
-view from that of the other. Nothing but a stopped gradient keeps all vectors from becoming equal. So watch two
-numbers: the loss, a negative cosine that falls from 0 towards -1, and the effective rank of the vectors, which
-falls to 1 when they collapse.
+Two augmented views of an image pass through the same network, and a small predictor maps the vector of one
+view to that of the other. Nothing but a stopped gradient keeps all vectors from becoming equal. So watch two
+numbers: the loss, a negative cosine that falls from 0 towards -1, and the effective rank of the vectors,
+which falls to 1 when they collapse.
 """
 
 import sys
@@ -16,7 +16,8 @@ import torch
 
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.augment import SIMSIAM_CIFAR, draw_views
-from showtell.data.images.decode import find_images, load_image
+from showtell.data.images.decode import load_image
+from showtell.data.images.files import find_images
 from showtell.data.images.resize import squash
 from showtell.data.images.samples import sample_photographs
 from showtell.data.sampler import Sampler
