@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-
 from showtell.checkpoint.save_load import load_checkpoint, save_checkpoint
+
 from showtell.protocols import Contrastive, Trainable
 from showtell.train.gradient_cache import cached_backward
 from support.tiny import batch, build, found, keeping, seeded, tiny

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from showtell.checkpoint.save_load import load_checkpoint
+from showtell.checkpoint.load import load_checkpoint
 
 from showtell.cli.main import run
 from showtell.data.images.samples import sample_photographs

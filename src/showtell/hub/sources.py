@@ -22,7 +22,5 @@ def frozen_tensors(source: str) -> dict[str, Tensor]:
     if package := find(source):
         return named_tensors(package.read(package.path).system)
     if not Path(source).is_dir():
-        raise MissingError(
-            f"there is no checkpoint folder {source}, and no package offers a model of that name"
-        )
+        raise MissingError(f"there is no checkpoint folder {source}, nor a package of that name")
     return named_tensors(load_checkpoint(Path(source), find_source=frozen_tensors).system)
