@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from showtell.checkpoint.load import load_checkpoint
 
+from showtell.checkpoint.load import load_checkpoint
 from showtell.cli.main import run
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import MissingError
