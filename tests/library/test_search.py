@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from showtell.errors import UserError
 from showtell.library.index import index
 from showtell.library.search import Library, largest
-from showtell.library.text import caption_scores
+from showtell.library.text import CaptionIndex
 from support.library import SIZE, FakeEncoder, draw
 
 
@@ -110,7 +110,8 @@ def test_full_text_finds_words_and_bears_any_query(library) -> None:
 
 def test_caption_scores_read_a_quoted_query_as_words() -> None:
     captions = ["a small boy runs", "a red boat"]
-    (plain,), (quoted,) = caption_scores(captions, ["a boy"]), caption_scores(captions, ['"a boy"'])
+    index = CaptionIndex(captions)
+    plain, quoted = index.scores("a boy"), index.scores('"a boy"')
     assert quoted.tolist() == plain.tolist()
     assert plain[0] > plain[1]
 

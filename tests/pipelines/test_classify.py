@@ -15,7 +15,7 @@ from showtell.data.images.samples import sample_photographs
 from showtell.errors import UsageError
 from showtell.evaluation.evaluate import evaluate
 from showtell.objectives.causal_tokens import next_tokens
-from showtell.pipelines.classify import SCALE, Classifier, classify
+from showtell.pipelines.classify import SCALE, ZeroShot, classify
 from showtell.pipelines.model import load_model
 from support.dual import COLOURS
 from support.library import draw
@@ -43,11 +43,11 @@ def test_probabilities_are_the_softmax_of_scaled_cosines(photos, clip) -> None:
     model = load_model(clip)
     labels = ["a red square", "a blue square", "the image"]
     encoded = model.encode([model.read(photos / "red.png"), model.read(photos / "green.png")])
-    cosine = torch.cosine_similarity(encoded.pooled[:, None], model.encode_texts(labels)[None], dim=-1)
+    cosine = torch.cosine_similarity(encoded.pooled[:, None], model.text_vectors(labels)[None], dim=-1)
     expected = (model.system.log_logit_scale.exp() * cosine).softmax(1)
-    torch.testing.assert_close(Classifier(model, labels)(encoded), expected)
+    torch.testing.assert_close(ZeroShot(model, labels)(encoded), expected)
     del model.system.log_logit_scale
-    torch.testing.assert_close(Classifier(model, labels)(encoded), (SCALE * cosine).softmax(1))
+    torch.testing.assert_close(ZeroShot(model, labels)(encoded), (SCALE * cosine).softmax(1))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_captioners_labels_follow_bayes_rule(captioner) -> None:
             total.append(float(logprobs.sum()))
         scores.append(math.exp(total[0] - total[1]))
     expected = torch.tensor([scores]) / sum(scores)
-    found = Classifier(captioner, labels)
+    found = ZeroShot(captioner, labels)
     torch.testing.assert_close(found(captioner.encode([photograph])), expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found(captioner.encode([grey])), torch.full((1, 3), 1 / 3))
 
@@ -100,18 +100,18 @@ def test_the_shipped_captioner_tells_a_cat_from_a_motorcycle() -> None:
 )
 def test_labels_that_cannot_be_told_apart_are_refused(captioner, labels, message) -> None:
     with pytest.raises(UsageError, match=message):
-        Classifier(captioner, labels)
+        ZeroShot(captioner, labels)
 
 
 def test_templates_and_models_that_do_not_fit_are_refused(captioner, clip) -> None:
-    with pytest.raises(UsageError, match=r"no \{\} where the label goes"):
-        Classifier(captioner, ["a dog", "a man"], "a photo")
+    with pytest.raises(UsageError, match=r"no \{\} for the label"):
+        ZeroShot(captioner, ["a dog", "a man"], "a photo")
     blind = load_model(clip)
     blind.system = torch.nn.Linear(1, 1)
-    with pytest.raises(UsageError, match="has no vectors for texts"):
-        Classifier(blind, ["a dog", "a man"])
+    with pytest.raises(UsageError, match="has no shared space: it does not encode images and texts"):
+        ZeroShot(blind, ["a dog", "a man"])
     dual = load_model(clip)
-    assert Classifier(dual, ["{0}", "{x}", "犬 🙂"], "{} {}")(dual.encode([])).shape == (0, 3)
+    assert ZeroShot(dual, ["{0}", "{x}", "犬 🙂"], "{} {}")(dual.encode([])).shape == (0, 3)
 
 
 def test_a_image_that_cannot_be_read_is_skipped(ask, photos, clip, tmp_path) -> None:
@@ -169,15 +169,15 @@ def test_a_dual_encoder_is_measured_both_ways(squares, clip, ask) -> None:
     assert to_image["recall1"] == 5 / 8
     cosine = torch.cosine_similarity(
         model.encode([model.read(squares / "val" / f"{place}.png") for place in range(4)]).pooled[:, None],
-        model.encode_texts([*(f"a {colour} square" for colour in COLOURS), "the image of it"])[None],
+        model.text_vectors([*(f"a {colour} square" for colour in COLOURS), "the image of it"])[None],
         dim=-1,
     )
     assert to_text["recall1"] == (cosine.argmax(1) == torch.arange(4)).double().mean()
     assert to_text["recall5"] == to_image["recall5"] == 1
     assert (to_image["texts"], to_image["images"]) == (8, 4)
-    status, (printed,), _ = ask("evaluate", clip, "--data", squares)
+    status, (printed,), _ = ask("evaluate", "--model", clip, "--data", squares)
     assert status == 0
     assert printed["retrieval"] == figures["retrieval"]
-    status, _, err = ask("evaluate", clip, "--data", squares, "--engine", "likelihood")
-    assert (status, "puts no images into words" in err) == (2, True)
-    assert ask("evaluate", clip, "--data", squares, "--words", squares)[0] == 1
+    status, _, err = ask("evaluate", "--model", clip, "--data", squares, "--engine", "likelihood")
+    assert (status, "is not a captioner: it does not describe images in words" in err) == (2, True)
+    assert ask("evaluate", "--model", clip, "--data", squares, "--words", squares)[0] == 1

@@ -13,8 +13,8 @@ from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
-from showtell.pipelines.fill_mask import fill
-from showtell.pipelines.generate import complete
+from showtell.pipelines.fill_mask import fill_mask
+from showtell.pipelines.generate import generate
 from showtell.pipelines.model import load_model
 from showtell.systems.bert import BERT, BERTConfig
 from showtell.systems.gpt import GPT, GPTConfig
@@ -62,7 +62,7 @@ def guesser(request, models):
 
 def test_guesses_are_the_likeliest_words_of_the_model(guesser):
     tokenizer = guesser.tokenizer
-    found = fill("The [MASK] sat on the [MASK].", guesser, top=4)
+    found = fill_mask("The [MASK] sat on the [MASK].", guesser, top=4)
     ids = torch.tensor(
         [
             tokenizer.encode(
@@ -75,55 +75,59 @@ def test_guesses_are_the_likeliest_words_of_the_model(guesser):
     words = [i for i in range(len(tokenizer)) if i not in tokenizer.special]
     logits = guesser.system.masked_token_logits(tokens[0])[:, words]
     places = (ids[0] == tokenizer.mask).nonzero().flatten().tolist()
-    assert [g.mask for g in found.guesses] == [0] * 4 + [1] * 4
-    for i, masked_token_logits in enumerate(found.guesses):
-        best = logits[places[masked_token_logits.mask]].softmax(-1).sort(descending=True)
-        assert masked_token_logits.probability == pytest.approx(best.values[i % 4].item(), abs=1e-6)
-        assert masked_token_logits.token == tokenizer.decode([words[int(best.indices[i % 4])]]).strip()
-        assert masked_token_logits.text.count("[MASK]") == 1
+    assert [g.mask for g in found.predictions] == [0] * 4 + [1] * 4
+    for i, prediction in enumerate(found.predictions):
+        best = logits[places[prediction.mask]].softmax(-1).sort(descending=True)
+        assert prediction.probability == pytest.approx(best.values[i % 4].item(), abs=1e-6)
+        assert prediction.token == tokenizer.decode([words[int(best.indices[i % 4])]]).strip()
+        assert prediction.text.count("[MASK]") == 1
     assert (found.unknown, found.cut) == (0, 0)
 
 
 def test_a_word_takes_the_place_of_its_mask(models):
-    for masked_token_logits in fill("The [MASK] sat.", models["bert"], top=60).guesses:
-        piece = masked_token_logits.token
+    for prediction in fill_mask("The [MASK] sat.", models["bert"], top=60).predictions:
+        piece = prediction.token
         joined = f"The{piece[2:]} sat." if piece.startswith("##") else f"The {piece} sat."
-        assert masked_token_logits.text == joined
+        assert prediction.text == joined
     tokenizer = models["roberta"].tokenizer
-    texts = {g.token: g.text for g in fill("The <mask> sat.", models["roberta"], top=300).guesses}
+    texts = {g.token: g.text for g in fill_mask("The <mask> sat.", models["roberta"], top=300).predictions}
     assert "<mask>" not in "".join(texts.values())
     assert texts["sat"] in ("The sat sat.", "Thesat sat.")
-    begun = {g.text for g in fill("[MASK] sat.", models["roberta"], top=300).guesses}
+    begun = {g.text for g in fill_mask("[MASK] sat.", models["roberta"], top=300).predictions}
     assert "cat sat." in begun or " cat" not in tokenizer.decode(range(len(tokenizer)))
 
 
 def test_no_special_token_is_a_guess(guesser):
-    found = fill("The [MASK] sat.", guesser, top=10_000)
-    assert len(found.guesses) == len(guesser.tokenizer) - len(guesser.tokenizer.special)
-    assert sum(g.probability for g in found.guesses) == pytest.approx(1, abs=1e-4)
+    found = fill_mask("The [MASK] sat.", guesser, top=10_000)
+    assert len(found.predictions) == len(guesser.tokenizer) - len(guesser.tokenizer.special)
+    assert sum(g.probability for g in found.predictions) == pytest.approx(1, abs=1e-4)
 
 
 def test_what_cannot_be_filled_is_said(models, checkpoint):
     bert = models["bert"]
     for empty in ("", "no mask here"):
-        with pytest.raises(UserError, match=r"hides no word; write \[MASK\]"):
-            fill(empty, bert)
-    with pytest.raises(UsageError, match="guesses no hidden words"):
-        fill("a [MASK]", models["gpt2"])
-    with pytest.raises(UsageError, match="guesses no hidden words"):
-        fill("a [MASK]", load_model(checkpoint, "cpu"))
-    assert fill("☃☃ ☃ [MASK]", bert).unknown == 2
+        with pytest.raises(UserError, match=r"has no mask; write \[MASK\]"):
+            fill_mask(empty, bert)
+    with pytest.raises(
+        UsageError, match="is not a masked language model: it does not predict the masked tokens of a text"
+    ):
+        fill_mask("a [MASK]", models["gpt2"])
+    with pytest.raises(
+        UsageError, match="is not a masked language model: it does not predict the masked tokens of a text"
+    ):
+        fill_mask("a [MASK]", load_model(checkpoint, "cpu"))
+    assert fill_mask("☃☃ ☃ [MASK]", bert).unknown == 2
 
 
 def test_a_long_text_is_cut_counted_or_refused(guesser):
     long = "[MASK] " + "cat " * 40
-    found = fill(long, guesser)
-    assert len(found.guesses) == 5
+    found = fill_mask(long, guesser)
+    assert len(found.predictions) == 5
     assert found.cut == len(guesser.tokenizer.encode("cat " * 40)) + 1 - 24
     with pytest.raises(UserError, match="reads 24; shorten it"):
-        fill(long, guesser, strict=True)
+        fill_mask(long, guesser, strict=True)
     with pytest.raises(UserError, match="reads 24; shorten it"):
-        fill("cat " * 40 + "[MASK]", guesser)
+        fill_mask("cat " * 40 + "[MASK]", guesser)
 
 
 def greedy(model, ids, count):
@@ -142,7 +146,7 @@ def greedy(model, ids, count):
 def test_completion_without_chance_is_the_likeliest_token_each_time(models, text):
     gpt = models["gpt2"]
     prompt = gpt.tokenizer.pieces(text).ids or [gpt.tokenizer.start]
-    said = complete(text, gpt, 8)
+    said = generate(text, gpt, 8)
     expected = greedy(gpt, prompt, 8)
     assert said.tokens == len(expected) - len(prompt) > 0
     assert text + said.completion == gpt.tokenizer.decode(expected)
@@ -150,7 +154,7 @@ def test_completion_without_chance_is_the_likeliest_token_each_time(models, text
 
 def test_chance_begins_at_the_seed(models):
     gpt = models["gpt2"]
-    drawn = [complete("The cat", gpt, 12, sample="nucleus", seed=s).completion for s in (0, 0, 1, 2)]
+    drawn = [generate("The cat", gpt, 12, sample="nucleus", seed=s).completion for s in (0, 0, 1, 2)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 1
 
@@ -158,21 +162,24 @@ def test_chance_begins_at_the_seed(models):
 def test_the_end_of_a_long_text_is_gone_on_with(models):
     gpt = models["gpt2"]
     long = "The cat sat on the mat. " * 20
-    said = complete(long, gpt, 10)
+    said = generate(long, gpt, 10)
     ids = gpt.tokenizer.pieces(long).ids
     assert said.cut == len(ids) - 14
     assert said.tokens <= 10
-    assert said.completion == complete(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
+    assert said.completion == generate(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
     with pytest.raises(UserError, match="shorten it"):
-        complete(long, gpt, 10, strict=True)
+        generate(long, gpt, 10, strict=True)
     with pytest.raises(UsageError, match="ask for 23 or fewer"):
-        complete("The", gpt, 24)
-    with pytest.raises(UsageError, match="goes on with no texts"):
-        complete("The", models["bert"])
+        generate("The", gpt, 24)
+    with pytest.raises(UsageError, match="is not a causal language model: it does not continue a text"):
+        generate("The", models["bert"])
 
 
 def test_results_are_json(models):
-    for result in (fill("The [MASK]", models["bert"], top=1).guesses[0], complete("The", models["gpt2"], 2)):
+    for result in (
+        fill_mask("The [MASK]", models["bert"], top=1).predictions[0],
+        generate("The", models["gpt2"], 2),
+    ):
         assert json.loads(json.dumps(dataclasses.asdict(result)))
 
 
@@ -183,27 +190,27 @@ def folders(tmp_path_factory):
 
 
 def test_fill_on_the_command_line(folders, capsys, monkeypatch):
-    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"], "--top", "2", "--json"]) == 0
+    assert run(["fill-mask", "The [MASK] sat.", "-m", folders["bert"], "--top", "2", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.keys() for line in lines] == [{"text", "mask", "token", "probability"}] * 2
     assert lines[0]["probability"] >= lines[1]["probability"]
     long = "[MASK] " + "cat " * 40
     monkeypatch.setattr("sys.stdin", io.StringIO(f"The [MASK].\nno mask\n{long}\nA ☃ [MASK]\n"))
-    assert run(["fill", "-", "-m", folders["bert"], "--top", "1", "--json"]) == 1
+    assert run(["fill-mask", "-", "-m", folders["bert"], "--top", "1", "--json"]) == 1
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 3
-    assert "'no mask' hides no word" in err
-    assert "24 tokens the model reads, and cut: 1 of the texts" in err
-    assert "not known to the model: 1 pieces" in err
-    assert run(["fill", long, "-m", folders["bert"], "--strict"]) == 1
+    assert "'no mask' has no mask" in err
+    assert "24 tokens that the model reads, and cut: 1 of the texts" in err
+    assert "tokens that the model does not know: 1" in err
+    assert run(["fill-mask", long, "-m", folders["bert"], "--strict"]) == 1
     assert "shorten it" in capsys.readouterr().err
-    assert run(["fill", "The [MASK] sat.", "-m", folders["bert"]]) == 0
+    assert run(["fill-mask", "The [MASK] sat.", "-m", folders["bert"]]) == 0
     assert "probability" in capsys.readouterr().out
 
 
 def test_complete_on_the_command_line(folders, capsys):
     drawn = [
-        "complete",
+        "generate",
         "The cat",
         "-m",
         folders["gpt2"],
@@ -217,18 +224,18 @@ def test_complete_on_the_command_line(folders, capsys):
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == second
     assert first["text"] == "The cat"
-    assert run(["complete", "The cat", "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert run(["generate", "The cat", "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
     assert capsys.readouterr().out.startswith("The cat")
-    assert run(["complete", "The cat " * 40, "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
+    assert run(["generate", "The cat " * 40, "-m", folders["gpt2"], "--max-tokens", "3"]) == 0
     assert "tokens of the text were not read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["fill", "complete"])
+@pytest.mark.parametrize("verb", ["fill-mask", "generate"])
 def test_a_language_model_has_to_be_named(verb, folders, checkpoint, capsys, monkeypatch):
     monkeypatch.delenv("SHOWTELL_MODEL", raising=False)
     assert run([verb, "a [MASK]"]) == 2
-    assert f"showtell train {'bert' if verb == 'fill' else 'gpt'}_mini --data" in capsys.readouterr().err
-    other = folders["gpt2" if verb == "fill" else "bert"]
+    assert f"showtell train {'bert' if verb == 'fill-mask' else 'gpt'}_mini --data" in capsys.readouterr().err
+    other = folders["gpt2" if verb == "fill-mask" else "bert"]
     for wrong in (other, str(checkpoint)):
         assert run([verb, "a [MASK]", "-m", wrong]) == 2
         assert "choose another with --model" in capsys.readouterr().err

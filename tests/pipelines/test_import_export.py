@@ -187,9 +187,9 @@ def same_answers(model, reference, folder, image, tokenizer=None):
         ]
         kept = [i for i, row in enumerate(ids) if row]
         expected = torch.cat([text_vectors(reference, ids[i]) for i in kept])
-        found = model.encode_texts([TEXTS[i] for i in kept])
+        found = model.text_vectors([TEXTS[i] for i in kept])
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    if model.sight is not None:
+    if model.images is not None:
         prepare = transformers.AutoImageProcessor.from_pretrained(folder)
         pixels = prepare(Image.open(image), return_tensors="pt")["pixel_values"]
         found = model.encode([model.read(image)]).pooled

@@ -10,8 +10,8 @@ import pytest
 from showtell.cli.main import run
 from showtell.errors import UserError
 from showtell.library.search import Library
+from showtell.pipelines.engines.inversion import Inversion
 from showtell.pipelines.index import index
-from showtell.pipelines.search import Searcher
 from support.library import FakeEncoder, draw
 
 
@@ -28,6 +28,18 @@ class FakeModel(FakeEncoder):
 
 
 @pytest.fixture
+def warned(capsys, caplog):
+    """What was said since the last call, one message per line."""
+
+    def warned() -> str:
+        text = capsys.readouterr().err + "".join(f"{message}\n" for message in caplog.messages)
+        caplog.clear()
+        return text
+
+    return warned
+
+
+@pytest.fixture
 def photos(tmp_path) -> Path:
     draw(tmp_path / "photos" / "a.png", (250, 10, 10))
     draw(tmp_path / "photos" / "b.png", (10, 250, 10))
@@ -36,13 +48,13 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def test_what_is_wrong_with_the_captions_is_said(photos, tmp_path, capsys) -> None:
+def test_what_is_wrong_with_the_captions_is_said(photos, tmp_path, warned) -> None:
     index(photos, tmp_path / "library", FakeModel())
-    assert capsys.readouterr().err == ""
+    assert warned() == ""
     assert [p.captions for p in Library.open(tmp_path / "library").rows()] == [("a poppy",), ("grass",)]
     (photos / "metadata.jsonl").write_text('{"file_name": "a.png", "te')
     index(photos, tmp_path / "library", FakeModel())
-    line, stay = capsys.readouterr().err.splitlines()
+    line, stay = warned().splitlines()
     assert line.startswith("1 problem, the first: ")
     assert f"`showtell data check {photos}` lists them" in line
     assert "keep the stored ones" in stay
@@ -66,19 +78,19 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_captions_hidden_by_a_broken_file_stay(photos, tmp_path, capsys, name) -> None:
+def test_captions_hidden_by_a_broken_file_stay(photos, tmp_path, warned, name) -> None:
     library = tmp_path / "library"
     index(photos, library, FakeModel())
     (photos / "metadata.jsonl").write_bytes(BROKEN[name][0])
     index(photos, library, FakeModel())
     assert stored(library) == BROKEN[name][1]
-    assert "keep the stored ones" in capsys.readouterr().err
+    assert "keep the stored ones" in warned()
     index(photos, library, FakeModel(), rebuild=True)
     index(photos, library, FakeModel("another"))
     assert stored(library) == BROKEN[name][1]
 
 
-def test_captions_of_a_file_that_may_not_be_opened_stay(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_captions_of_a_file_that_may_not_be_opened_stay(photos, tmp_path, warned, monkeypatch) -> None:
     (photos / "metadata.jsonl").rename(tmp_path / "old")
     (photos / "table.csv").write_text("image,caption\na.png,a poppy\nb.png,grass\n")
     index(photos, tmp_path / "library", FakeModel())
@@ -93,10 +105,10 @@ def test_captions_of_a_file_that_may_not_be_opened_stay(photos, tmp_path, capsys
     monkeypatch.setattr(io, "open", refuse)
     index(photos, tmp_path / "library", FakeModel())
     assert stored(tmp_path / "library") == BOTH
-    assert "table.csv: cannot be read: Permission denied" in capsys.readouterr().err
+    assert "table.csv: cannot be read: Permission denied" in warned()
 
 
-def test_captions_taken_away_go(photos, tmp_path, capsys) -> None:
+def test_captions_taken_away_go(photos, tmp_path, warned) -> None:
     library = tmp_path / "library"
     index(photos, library, FakeModel())
     (photos / "metadata.jsonl").write_text('{"file_name": "b.png", "text": "grass"}\n')
@@ -111,28 +123,28 @@ def test_captions_taken_away_go(photos, tmp_path, capsys) -> None:
     (photos / "metadata.jsonl").unlink()
     index(photos, library, FakeModel())
     assert stored(library) == {"a.png": (), "b.png": ()}
-    assert "stored" not in capsys.readouterr().err
+    assert "stored" not in warned()
 
 
-def test_captions_that_cannot_be_read_are_said(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_captions_that_cannot_be_read_are_said(photos, tmp_path, warned, monkeypatch) -> None:
     def refuse(folder: Path) -> None:
         raise UserError(f"{folder}/metadata.jsonl cannot be read: Permission denied")
 
-    monkeypatch.setattr("showtell.pipelines.index.read", refuse)
+    monkeypatch.setattr("showtell.pipelines.index.read_captions", refuse)
     index(photos, tmp_path / "library", FakeModel())
-    assert "metadata.jsonl cannot be read: Permission denied" in capsys.readouterr().err
+    assert "metadata.jsonl cannot be read: Permission denied" in warned()
 
 
-def test_captions_of_a_folder_that_cannot_be_read_stay(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_captions_of_a_folder_that_cannot_be_read_stay(photos, tmp_path, warned, monkeypatch) -> None:
     index(photos, tmp_path / "library", FakeModel())
 
     def refuse(folder: Path) -> None:
         raise UserError(f"{folder} cannot be read: Input/output error")
 
-    monkeypatch.setattr("showtell.pipelines.index.read", refuse)
+    monkeypatch.setattr("showtell.pipelines.index.read_captions", refuse)
     index(photos, tmp_path / "library", FakeModel())
     assert stored(tmp_path / "library") == BOTH
-    assert "stored ones stay" in capsys.readouterr().err
+    assert "stored ones stay" in warned()
 
 
 def test_a_rebuild_says_what_it_could_not_carry_over(
@@ -154,7 +166,7 @@ def test_inversion_reads_no_grid(photos, tmp_path, monkeypatch) -> None:
     index(photos, tmp_path / "library", FakeModel())
 
     monkeypatch.setattr("showtell.library.search.encoded_of", None)
-    pooled = Searcher(tmp_path / "library", FakeModel())._pooled
+    pooled = Inversion(Library.open(tmp_path / "library"), FakeModel())._pooled
     assert pooled.shape == (2, 3)
     np.testing.assert_array_equal(pooled.argmax(1), [0, 1])
 

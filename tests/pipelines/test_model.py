@@ -43,8 +43,8 @@ def test_a_image_is_encoded_the_same_alone_and_in_company(model: Model) -> None:
 
 def test_captions_are_those_of_beam_search_in_the_models_words(model: Model) -> None:
     encoded = model.encode(images(model))
-    said = model.tell(encoded, num=3)
-    assert model.caption(encoded) == [row[0].text for row in said]
+    said = model.caption_encoded(encoded, num=3)
+    assert model.best_captions(encoded) == [row[0].text for row in said]
     for row in said:
         assert len({c.text for c in row}) == 3
         assert set(row[0].text.split()) <= set(model.tokenizer.words)
@@ -53,7 +53,7 @@ def test_captions_are_those_of_beam_search_in_the_models_words(model: Model) -> 
 def test_no_images_are_no_mistake(model: Model) -> None:
     encoded = model.encode([])
     assert encoded.pooled.shape == (0, 16)
-    assert model.caption(encoded) == []
+    assert model.best_captions(encoded) == []
 
 
 def test_another_network_has_another_hash(checkpoint: Path, model: Model, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_grid_system_keeps_its_grid(tmp_path: Path) -> None:
     [
         ("preprocess.json", {"backbone": "efficientnet_lite0", "version": "squash224-v0"}, "squash224-v0"),
         ("preprocess.json", {"backbone": "resnet9000", "version": "squash224-v1"}, "resnet9000"),
-        ("preprocess.json", {}, "sees no images"),
+        ("preprocess.json", {}, "says nothing of images"),
         ("preprocess.json", {"size": 224, "version": "crop224-v9"}, "crop224-v9"),
         ("tokenizer.json", {"no": "tokenizer"}, "tokenizer.json"),
     ],
@@ -100,7 +100,7 @@ def test_words_of_another_model_are_refused(checkpoint: Path, tmp_path: Path) ->
 
     folder = shutil.copytree(checkpoint, tmp_path / "model")
     (folder / "tokenizer.json").write_text(WordTokenizer.train(["a dog"]).to_json())
-    with pytest.raises(UserError, match=r"tokenizer\.json is of another model"):
+    with pytest.raises(UserError, match=r"tokenizer\.json belongs to another model"):
         load_model(folder, "cpu")
 
 
@@ -160,15 +160,15 @@ def shipped() -> Model:
 def test_the_shipped_model_captions_by_beam_search(shipped: Model) -> None:
     photographs = [shipped.prepare(load_image(path)) for path in sample_photographs()]
     encoded = shipped.encode(photographs)
-    best, greedy = ([row[0].text for row in shipped.tell(encoded, beam=beam)] for beam in (5, 1))
-    assert shipped.caption(encoded) == best
+    best, greedy = ([row[0].text for row in shipped.caption_encoded(encoded, beam=beam)] for beam in (5, 1))
+    assert shipped.best_captions(encoded) == best
     assert best != greedy
     assert len(set(best)) > len(best) / 2  # it looks at the images
 
 
 def test_the_shipped_model_knows_words_and_is_small(shipped: Model) -> None:
     def near(word: str) -> set[str]:
-        return {found.word for found in showtell.words.similar(word, shipped)}
+        return {found.word for found in showtell.similar_words(word, shipped)}
 
     assert near("boy") & {"kid", "child", "girl"}
     assert "three" in near("two")

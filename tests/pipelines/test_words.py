@@ -16,5 +16,5 @@ def test_a_model_without_words_says_so(verb, tmp_path, capsys, monkeypatch):
     sight = {"size": 8, "version": "squash8-v1"}
     save_checkpoint(tmp_path / "vit", ViT(config), record={}, tokenizer_json="", preprocess=sight, card="")
     assert run([*verb.split(), "--model", "vit"]) == 2
-    assert "has no words; choose another with --model" in capsys.readouterr().err
+    assert "has no token embeddings; choose another with --model" in capsys.readouterr().err
     assert not (tmp_path / "map.html").exists()

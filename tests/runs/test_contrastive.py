@@ -99,7 +99,7 @@ def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path,
     assert model.can(ImageEncoder)
     assert model.can(TextEncoder)
     shown = [model.read(images / "val" / f"{number}.png") for number in range(16, 20)]
-    texts = model.encode_texts([f"a {colour} square" for colour in COLOURS])
+    texts = model.text_vectors([f"a {colour} square" for colour in COLOURS])
     assert (texts @ model.encode(shown).pooled.T).argmax(1).tolist() == [0, 1, 2, 3]
 
 
@@ -126,7 +126,7 @@ def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, wi
     images, texts, owner = embed_split(model.system, splits["val"])
     close = {"atol": 1e-5, "rtol": 1e-5}
     torch.testing.assert_close(images, model.encode([model.read(path) for path in paths]).pooled, **close)
-    of_model = model.encode_texts(["a red square", "this square is really blue"])
+    of_model = model.text_vectors(["a red square", "this square is really blue"])
     assert sorted(owner.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
     torch.testing.assert_close(texts[owner == 2], of_model, **close)
 

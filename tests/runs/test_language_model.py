@@ -74,7 +74,7 @@ def test_a_run_leaves_a_model_that_can_be_asked(trained):
     record = load_checkpoint(output).record
     assert model.name.startswith(name)
     assert record["validation"]["loss"] == pytest.approx(reached["loss"])
-    vectors = model.encode_texts(["The cat sat.", "The dog sat in the yard.", ""][: 2 + (name != "gpt_mini")])
+    vectors = model.text_vectors(["The cat sat.", "The dog sat in the yard.", ""][: 2 + (name != "gpt_mini")])
     assert vectors.isfinite().all()
     if name == "gpt_mini":
         assert math.exp(reached["loss"]) == pytest.approx(record["validation"]["perplexity"])

@@ -31,7 +31,7 @@ class FakeEncoder:
         pooled = pixels.mean((1, 2)) + 0.01
         return Encoded(pixels.mean(2) if self.grid else pooled[:, None], pooled)
 
-    def caption(self, encoded: Encoded) -> list[str]:
+    def best_captions(self, encoded: Encoded) -> list[str]:
         self.captioned += len(encoded.pooled)
         names = ("red", "green", "blue")
         return [f"something {names[i]} on a table" for i in encoded.pooled.argmax(1).tolist()]

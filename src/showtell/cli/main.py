@@ -1,17 +1,21 @@
-"""`showtell`: one command, a verb for each use. What a verb needs is imported when it runs."""
+"""`showtell`: one command, its verbs found in `verbs`. What a verb needs is imported when it runs."""
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
 from showtell import __version__
-from showtell.cli import about, classify, images, probe, runs, texts, weights, words
-from showtell.cli.output import complain, text
+from showtell.cli import verbs
+from showtell.cli.messages import messages_shown
+from showtell.cli.output import print_error, print_text
 from showtell.errors import UserError
 from showtell.runtime import prepare_process
 
@@ -25,7 +29,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        text(f"showtell {__version__}")
+        print_text(f"showtell {__version__}")
         raise typer.Exit
 
 
@@ -38,38 +42,38 @@ def showtell(
     """Show it a picture and it tells; tell it words and it shows."""
 
 
-def _add(group: typer.Typer, *verbs: Callable[..., None], **named: Callable[..., None]) -> None:
-    for verb in verbs:
-        group.command()(verb)
-    for name, verb in named.items():
-        group.command(name)(verb)
+def _add_verbs(group: typer.Typer, package: ModuleType) -> str | None:
+    """Each file of a package as a verb, each folder as a group of verbs; returns the last verb's help panel.
+
+    A file `fill_mask.py` holds the function `fill_mask`, which is the verb `fill-mask`. A trailing underscore
+    makes a file of a Python keyword: `import_`.
+    """
+    panel = None
+    for found in pkgutil.iter_modules(package.__path__):
+        module = import_module(f"{package.__name__}.{found.name}")
+        name = found.name.rstrip("_").replace("_", "-")
+        if found.ispkg:
+            inner = typer.Typer(no_args_is_help=True, help=module.__doc__)
+            group.add_typer(inner, name=name, rich_help_panel=_add_verbs(inner, module))
+        else:
+            panel = getattr(module, "PANEL", None)
+            top = package is verbs
+            group.command(name, rich_help_panel=panel if top else None)(getattr(module, found.name))
+    return panel
 
 
-def _group(name: str, about: str, **verbs: Callable[..., None]) -> None:
-    group = typer.Typer(no_args_is_help=True, help=about)
-    _add(group, **verbs)
-    app.add_typer(group, name=name)
-
-
-_add(app, about.demo, images.caption, classify.classify, images.index, images.search, images.similar)
-_group("words", "Similar words and analogies.", similar=words.similar, analogy=words.analogy)
-_group("map", "Maps of words or images.", words=words.map_words, images=words.map_images)
-_add(app, runs.train, runs.evaluate, probe.probe)
-_add(app, texts.fill, texts.complete)
-_group("tokenizer", "Vocabularies of one's own texts.", train=texts.train, encode=texts.encode)
-_group("data", "Look after your own data.", check=runs.check)
-_add(app, weights.export, **{"import": weights.import_})
-_add(app, about.env)
+_add_verbs(app, verbs)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; return the exit status.
+    """Run a command line; return the exit status.
 
-    0 done, 1 failed, 2 asked wrongly, 4 weights that are not here, 130 interrupted. What went wrong is one
+    0 done, 1 failed, 2 usage error, 4 weights that are not on this machine, 130 interrupted. An error is one
     line on standard error; with SHOWTELL_DEBUG=1 the traceback follows.
     """
     try:
-        return app(list(arguments), prog_name="showtell", standalone_mode=False) or 0
+        with messages_shown():
+            return app(list(arguments), prog_name="showtell", standalone_mode=False) or 0
     except KeyboardInterrupt:
         return 130
     except UserError as error:
@@ -84,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage(error: Any) -> str:
-    """What was asked wrongly, and where to look; nothing where the help has just been shown."""
+    """What is wrong with the arguments, and where to look; nothing where the help was just shown."""
     message = error.format_message().strip()
     command = error.ctx.command_path if getattr(error, "ctx", None) else "showtell"
     return message and f"{message} See: {command} --help"
@@ -92,7 +96,7 @@ def _usage(error: Any) -> str:
 
 def _fail(error: Exception, message: str, status: int) -> int:
     if message:
-        complain(message)
+        print_error(message)
     if os.environ.get("SHOWTELL_DEBUG"):
         import traceback
 

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import ast
+import pkgutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from showtell.pipelines import engines
 
-class Engine(StrEnum):
-    """The ways to find an image by description."""
-
-    likelihood = "likelihood"
-    inversion = "inversion"
-    captions = "captions"
-    dot = "dot"
-
-
-Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.")]
-ModelPath = Annotated[
-    Path | None,
+Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
+Model = Annotated[
+    str | None,
     typer.Option(
         "--model",
         "-m",
         envvar="SHOWTELL_MODEL",
-        help="A checkpoint, or the folder of a training run; without it, the shipped model.",
+        help="A checkpoint, the folder of a training run, or a name that `showtell models` lists; "
+        "default: the shipped model.",
         show_default=False,
     ),
 ]
-LibraryPath = Annotated[
-    Path,
-    typer.Option("--library", "-l", envvar="SHOWTELL_LIBRARY", help="The folder of the library."),
+Library = Annotated[
+    Path, typer.Option("--library", "-l", envvar="SHOWTELL_LIBRARY", help="The folder of the library.")
+]
+Data = Annotated[Path, typer.Option("--data", "-d", help="Images with captions: a folder or a caption file.")]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Format of the captions; default: detected.", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many to show.")]
-Seed = Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed, the same result.")]
+Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many results to show.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger images before decoding them.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse texts that are too long; do not cut them.")]
+Images = Annotated[
+    list[str], typer.Argument(help="Images, folders of images, or - to read paths from standard input.")
+]
+Beam = Annotated[int, typer.Option(min=1, help="Beam size.")]
+
 DEFAULT_LIBRARY = Path("library")
-# Equal to `data.image.MAX_PIXELS`, whose import would load Pillow for `--help`.
+# Equal to `data.images.decode.MAX_PIXELS`, whose import would load Pillow for `--help`.
 DEFAULT_MAX_PIXELS = 100_000_000
+
+
+def engine_names() -> list[str]:
+    """The search engines, by the files of `pipelines/engines`: an import would load torch for `--help`."""
+    return sorted(module.name for module in pkgutil.iter_modules(engines.__path__))
+
+
+def engines_help() -> str:
+    """Each engine's name with the first line of its file."""
+    folder = Path(engines.__path__[0])
+    docs = {
+        name: ast.get_docstring(ast.parse((folder / f"{name}.py").read_text())) for name in engine_names()
+    }
+    return " ".join(f"{name}: {(doc or '').partition(chr(10))[0]}" for name, doc in docs.items())

@@ -32,14 +32,14 @@ class CheckReport:
     problems: list[Problem]
 
 
-def check(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
+def check_data(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
     """Read every row and decode every image of a data set.
 
     Raises `UserError` as `read_captions`: when there is nothing to check.
 
     Example::
 
-        for problem in check("photos").problems:
+        for problem in check_data("photos").problems:
             print(problem)
     """
     source = read_captions(path, format)

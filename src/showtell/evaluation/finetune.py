@@ -1,4 +1,4 @@
-"""Train a whole network to tell classes apart, from where its own training left it."""
+"""Fine-tuning: the whole network trained to classify, starting from its trained parameters."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from showtell.train.loop import train
 BATCH = 64
 LEARNING_RATE = 5e-4
 AT_LEAST = 100
-"""Steps, where there are few images."""
+"""Steps at least, for few images."""
 AREA = (0.3, 1.0)
-"""Smallest and largest share of an image that a crop keeps."""
+"""Smallest and largest share of an image in a crop."""
 
 
 class Finetuned(nn.Module):
-    """A system that sees, and one linear layer on its vectors."""
+    """An image encoder with one linear layer on its pooled vectors."""
 
     loss_weights: ClassVar = {"classes": 1.0}
 
@@ -51,7 +51,7 @@ class Finetuned(nn.Module):
         return Step({"classes": F.cross_entropy(self.classify(batch), batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: all parameters have gradients."""
 
 
 def finetune(
@@ -62,35 +62,31 @@ def finetune(
     times: int,
     seed: int,
 ) -> tuple[Tensor, Tensor, int]:
-    """Train on the images to learn from, `times` through, at crops and mirrored.
+    """Train for `times` epochs on random crops and mirror images; test on the held-out images.
 
-    `images` are `uint8 [S S 3]`, `at_most` of them. Returns the classes of the measured ones, `[M]`, the
-    network's answers, `[M]`, and how many were learned from. The model stays as it is.
+    `images` are `uint8 [S S 3]`, `at_most` of them. Returns the classes of the held-out ones, `[M]`, the
+    network's answers, `[M]`, and the number of training images. The model stays as it is.
 
     Raises `UsageError` for a network whose pixels pass through a frozen backbone.
     """
-    sight = model.sight
-    assert sight is not None
-    if sight.weights_hash:
-        raise UsageError(
-            f"the images of {model.name} pass through a frozen backbone, which cannot be fine-tuned; "
-            "use --kind linear"
-        )
+    assert model.images is not None
+    if model.images.backbone:
+        raise UsageError(f"{model.name} has a frozen backbone, which cannot be fine-tuned; use --kind linear")
     with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
-        # On disk: the images of a large folder do not fit into memory.
-        shape = (at_most, 3, sight.size, sight.size)
+        # On disk: the images of a large folder do not fit in memory.
+        shape = (at_most, 3, model.images.size, model.images.size)
         pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
-        labels, measured = [], []
+        labels, flags = [], []
         for place, (item, image) in enumerate(images):
             pixels[place] = image.transpose(2, 0, 1)
             labels.append(item.label)
-            measured.append(item.measured)
-        truth, held_out = torch.tensor(labels), torch.tensor(measured)
-        learned, asked = (flags.nonzero()[:, 0] for flags in (~held_out, held_out))
+            flags.append(item.measured)
+        truth, held_out = torch.tensor(labels), torch.tensor(flags)
+        training, test = ((~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0])
         torch.manual_seed(seed)
         width = model.encode([pixels[0].transpose(1, 2, 0)]).pooled.shape[1]
         system = Finetuned(deepcopy(model.system).requires_grad_(True), width, num_classes)
-        steps = epochs(times, len(learned), BATCH, at_least=AT_LEAST)
+        steps = epochs(times, len(training), BATCH, at_least=AT_LEAST)
         config = TrainConfig(
             steps=steps,
             batch_size=BATCH,
@@ -101,21 +97,21 @@ def finetune(
             checkpoint_every=0,
             seed=seed,
         )
-        sampler = Sampler(len(learned), BATCH, seed)
+        sampler = Sampler(len(training), BATCH, seed)
 
         def load_batch(index: int) -> Batch:
-            chosen = learned[sampler(index)]
+            chosen = training[sampler(index)]
             cut = random_crops(torch.from_numpy(pixels[chosen]), AREA, (seed, index))
             return Batch(ImageBatch(pixels=cut), targets=Targets(labels=truth[chosen]))
 
         train(system, load_batch, config, Path(folder) / "run", finish=lambda _: None, device=model.device)
-        return truth[asked], _answers(system.eval(), pixels, asked, model.device), len(learned)
+        return truth[test], _answers(system.eval(), pixels, test, model.device), len(training)
 
 
 @torch.no_grad()
-def _answers(system: Finetuned, pixels: np.ndarray, asked: Tensor, device: str) -> Tensor:
+def _answers(system: Finetuned, pixels: np.ndarray, test: Tensor, device: str) -> Tensor:
     answers = [
         system.classify(Batch(ImageBatch(pixels=torch.from_numpy(pixels[chunk]).to(device)))).argmax(1).cpu()
-        for chunk in asked.split(BATCH)
+        for chunk in test.split(BATCH)
     ]
     return torch.cat(answers)

@@ -1,9 +1,9 @@
-"""What the vectors of a model know of labelled items: by neighbours, by one layer, or all learned anew."""
+"""Probes: what a model's vectors know of labelled images or texts."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection, Iterator
+import logging
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +17,15 @@ from showtell.data.labels.texts import labelled_files
 from showtell.data.prefetch import prefetch
 from showtell.errors import UsageError, UserError
 from showtell.evaluation.finetune import finetune
-from showtell.evaluation.probe_report import ProbeReport, report
+from showtell.evaluation.probe_report import ProbeReport, probe_report
 from showtell.evaluation.probe_texts import probe_texts
 from showtell.pipelines.model import Model, load_model
+from showtell.progress import report
 from showtell.protocols import ImageEncoder
 from showtell.tasks.probe import few_labels, knn, linear_probe
 from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["knn", "linear", "finetune"]
 NEIGHBOURS = 200
@@ -38,78 +41,63 @@ def probe(
     epochs: int = 10,
     max_length: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
 ) -> ProbeReport:
-    """Learn the classes of labelled images or texts, and measure on those held out.
+    """Train a classifier on labelled images or texts, and test it on held-out ones; the model defaults to the
+    shipped one.
 
-    Images lie in a folder or tar archive, a folder a class. `knn`, taken when nothing is said, lets the
-    nearest labelled images vote; `linear` trains one layer on vectors as they are; `finetune` trains the
-    network too, `epochs` times through. Texts lie in `.jsonl` or `.tsv` files; they are probed by `linear`,
-    and up to `max_length` tokens of each are read. `labels_per_class` labelled items of each class are drawn
-    by `seed`; None takes all. Without a model, the shipped one.
+    Images lie in a folder or tar archive, one folder per class. `knn`, the default, classifies by the nearest
+    training images; `linear` trains one layer on frozen vectors; `finetune` trains the network too, for
+    `epochs`. Texts lie in `.jsonl` or `.tsv` files; they are probed by `linear`, and at most `max_length`
+    tokens of each are read. `labels_per_class` training items per class are drawn by `seed`; None takes all.
 
     Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, for a kind
-    or `max_length` that the data cannot have, and for a model that does not see images or read texts, or
-    whose network is frozen (`finetune`).
+    or `max_length` that does not fit the data, for a model that is no image or text encoder, and for
+    `finetune` of a frozen network.
     """
     if labelled_files(Path(data)):
         if kind not in (None, "linear"):
             raise UsageError(f"texts are probed by --kind linear, not by {kind}")
-        return probe_texts(
-            data,
-            model,
-            labels_per_class=labels_per_class,
-            max_length=max_length,
-            seed=seed,
-            progress=progress,
-        )
+        return probe_texts(data, model, labels_per_class=labels_per_class, max_length=max_length, seed=seed)
     if max_length is not None:
-        raise UsageError(f"{data} holds no labelled texts, of which --max-length is")
+        raise UsageError(f"{data} holds no labelled texts, which --max-length is for")
     kind = kind or "knn"
     model = model or load_model()
     model.require(ImageEncoder)
     classes = read_classes(Path(data))
     wanted = choose(classes, labels_per_class, seed)
-    read = _Reading(classes, wanted, model, progress)
+    read = _Reading(classes, wanted, model)
     if kind == "finetune":
-        truth, answers, learned = finetune(model, read, len(wanted), len(classes.names), epochs, seed)
+        truth, answers, trained = finetune(model, read, len(wanted), len(classes.names), epochs, seed)
     else:
-        features, labels, measured = read.vectors()
-        known, truth = labels[~measured], labels[measured]
+        features, labels, held_out = read.vectors()
+        known, truth = labels[~held_out], labels[held_out]
         answer = _neighbours if kind == "knn" else linear_probe
-        answers, learned = answer(features[~measured], known, features[measured]), len(known)
+        answers, trained = answer(features[~held_out], known, features[held_out]), len(known)
     if read.skipped:
-        skipped = counted(len(read.skipped), "image")
-        print(f"{skipped} skipped, the first: {read.skipped[0]}", file=sys.stderr)
-    return report(kind, truth, answers, classes.names, learned, len(read.skipped), model.name)
+        logger.warning("%s skipped, the first: %s", counted(len(read.skipped), "image"), read.skipped[0])
+    return probe_report(kind, truth, answers, classes.names, trained, len(read.skipped), model.name)
 
 
 def choose(classes: Classes, labels_per_class: int | None, seed: int) -> list[Labelled]:
-    """The images that are read: all that are measured on, and all or some to learn from."""
-    learned = [item for item in classes.items if not item.measured]
+    """The images to read: all held-out ones, and all or some to train on."""
+    training = [item for item in classes.items if not item.measured]
     if labels_per_class is not None:
-        labels = torch.tensor([item.label for item in learned])
-        learned = [learned[place] for place in few_labels(labels, labels_per_class, seed, classes.names)]
-    return [*learned, *(item for item in classes.items if item.measured)]
+        labels = torch.tensor([item.label for item in training])
+        training = [training[place] for place in few_labels(labels, labels_per_class, seed, classes.names)]
+    return [*training, *(item for item in classes.items if item.measured)]
 
 
 class _Reading:
-    """Reads chosen images one after another, and remembers which could not be."""
+    """Reads the chosen images one after another, and keeps the names of those that cannot be read."""
 
-    def __init__(
-        self,
-        classes: Classes,
-        wanted: Collection[Labelled],
-        model: Model,
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self._classes, self._wanted, self._model, self._progress = classes, wanted, model, progress
+    def __init__(self, classes: Classes, wanted: Collection[Labelled], model: Model) -> None:
+        self._classes, self._wanted, self._model = classes, wanted, model
         self.skipped: list[str] = []
 
     def __iter__(self) -> Iterator[tuple[Labelled, np.ndarray]]:
         """Each readable image, `uint8 [S S 3]`, prepared for the model.
 
-        Raises `UserError` at the end when none was left to learn from, or to measure on.
+        Raises `UserError` at the end when no image was left to train on, or to test on.
         """
         contents, uses = self._classes.contents(self._wanted), set()
         for done, (item, outcome) in enumerate(prefetch(self._prepare, contents), 1):
@@ -118,8 +106,7 @@ class _Reading:
             else:
                 uses.add(item.measured)
                 yield item, outcome
-            if self._progress:
-                self._progress(done, len(self._wanted))
+            report(f"reading {self._classes.root}", done, len(self._wanted))
         if len(uses) < 2:
             raise UserError(f"{self._classes.root}: too few images can be read; the first: {self.skipped[0]}")
 
@@ -135,21 +122,21 @@ class _Reading:
             return item, error
 
     def vectors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each readable image its vector `[N D]`, its label `[N]`, and whether it is measured on."""
-        features, labels, measured, waiting = [], [], [], []
+        """Vectors `[N D]` and labels `[N]` of the readable images, and whether each is held out, `[N]`."""
+        features, labels, held_out, waiting = [], [], [], []
         for item, pixels in self:
             labels.append(item.label)
-            measured.append(item.measured)
+            held_out.append(item.measured)
             waiting.append(pixels)
             if len(waiting) == BATCH:
-                features.append(self._model.encode(waiting).pooled)
+                features.append(self._model.encode(waiting).pooled.cpu())
                 waiting = []
         if waiting:
-            features.append(self._model.encode(waiting).pooled)
-        return torch.cat(features), torch.tensor(labels), torch.tensor(measured)
+            features.append(self._model.encode(waiting).pooled.cpu())
+        return torch.cat(features), torch.tensor(labels), torch.tensor(held_out)
 
 
 def _neighbours(features: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
-    """No more neighbours than the smallest class has: else the largest class would win by its size."""
+    """No more neighbours than the smallest class has: the largest would win by its size."""
     smallest = int(labels.bincount()[labels.unique()].min())
     return knn(features, labels, queries, min(NEIGHBOURS, smallest))

@@ -1,4 +1,4 @@
-"""What a probe found."""
+"""The result of a probe."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """How well classes are told apart."""
+    """How well a model's vectors classify held-out items."""
 
     kind: str
     accuracy: float
-    """The share of measured items whose class is found."""
+    """Share of test items classified correctly, 0 to 1."""
     chance: float
-    """The accuracy of always saying the most frequent class."""
-    learned: int
-    """Items with labels that were learned from."""
-    measured: int
+    """Accuracy of always answering the most frequent class."""
+    trained: int
+    """Labelled items in training."""
+    tested: int
     skipped: int
-    """Items that could not be read, or hold nothing."""
+    """Items that could not be read, or are empty."""
     classes: dict[str, float]
-    """Accuracy of each class."""
+    """Accuracy per class."""
     model: str
     pooled: float | None = None
-    """Of texts, the accuracy by the vector that the network ends with alone."""
+    """Of texts: the accuracy by the pooled vector alone."""
     baseline: float | None = None
-    """Of texts, the accuracy that their words alone give, without the model."""
+    """Of texts: the accuracy of a bag of words, without the model."""
 
 
-def report(
+def probe_report(
     kind: str,
     truth: Tensor,
     answers: Tensor,
     names: tuple[str, ...],
-    learned: int,
+    trained: int,
     skipped: int,
     model: str,
     *,
     pooled: Tensor | None = None,
     baseline: Tensor | None = None,
 ) -> ProbeReport:
-    """The figures of answers `int64 [M]`, and of others, to items whose classes are `truth [M]`."""
+    """The figures of answers `int64 [M]`, and of two other sets of answers, for the classes `truth [M]`."""
 
     def accuracy(answers: Tensor | None) -> float | None:
         return None if answers is None else float((truth == answers).double().mean())
@@ -53,8 +53,8 @@ def report(
         kind=kind,
         accuracy=float(right.mean()),
         chance=float(counts.max() / len(truth)),
-        learned=learned,
-        measured=len(truth),
+        trained=trained,
+        tested=len(truth),
         skipped=skipped,
         classes={
             name: float(right[truth == label].mean()) for label, name in enumerate(names) if counts[label]

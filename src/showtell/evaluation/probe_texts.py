@@ -1,9 +1,9 @@
-"""What the vectors of a model know of labelled texts, beside what their words alone give away."""
+"""A linear probe of texts: on the hidden states of every layer, beside a bag of words."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,15 @@ from torch import Tensor
 
 from showtell.data.labels.texts import read_labelled
 from showtell.errors import UsageError
-from showtell.evaluation.probe_report import ProbeReport, report
+from showtell.evaluation.probe_report import ProbeReport, probe_report
 from showtell.nn.watch import watch_layers
 from showtell.pipelines.model import Model, load_model
+from showtell.progress import report
 from showtell.protocols import TextEncoder
 from showtell.tasks.probe import bag_of_words, choose_penalty, few_labels, linear_probe
 from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 
 def probe_texts(
@@ -27,17 +30,16 @@ def probe_texts(
     labels_per_class: int | None = None,
     max_length: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
 ) -> ProbeReport:
-    """Learn the classes of labelled texts by logistic regression on their vectors; measure on those held out.
+    """Logistic regression on vectors of labelled texts, tested on held-out ones.
 
-    A text's vectors are what a network makes of it, block by block, and what it ends with; `pooled` measures
-    the latter alone, and `baseline` a bag of words that learned from the same texts. The penalty of each is
-    chosen on a held-out fifth of what is learned from. `labels_per_class` texts of each class are drawn by
-    `seed`, None takes all; of each, `max_length` tokens are read, None reads what the model can.
+    A text's vectors are the mean hidden states of every layer and the pooled vector; `pooled` tests the
+    latter alone, `baseline` a bag of words trained on the same texts. Each penalty is chosen on a held-out
+    fifth of the training texts. `labels_per_class` training texts per class are drawn by `seed`, None takes
+    all; at most `max_length` tokens of each are read, None reads as many as the model can.
 
     Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, a
-    `max_length` that the model does not reach, and a model that reads no texts.
+    `max_length` beyond the model's, and a model that is no text encoder.
     """
     model = model or load_model()
     model.require(TextEncoder)
@@ -50,21 +52,21 @@ def probe_texts(
     if labels_per_class is not None:
         labels = torch.tensor([found.names.index(item.label) for item in known])
         known = [known[place] for place in few_labels(labels, labels_per_class, seed, found.names)]
-    asked = [item for item in found.items if item.measured]
+    held_out = [item for item in found.items if item.measured]
     if found.empty:
-        print(f"{counted(found.empty, 'text')} skipped for being empty", file=sys.stderr)
+        logger.warning("%s skipped for being empty", counted(found.empty, "text"))
     labels, truth = (
-        torch.tensor([found.names.index(item.label) for item in items]) for items in (known, asked)
+        torch.tensor([found.names.index(item.label) for item in items]) for items in (known, held_out)
     )
-    texts, queries = ([item.text for item in items] for items in (known, asked))
-    layers, pooled = embed_layers(model, [*texts, *queries], progress)
+    texts, queries = ([item.text for item in items] for items in (known, held_out))
+    layers, pooled = embed_layers(model, [*texts, *queries])
     both = torch.cat([layers, pooled], 1)
 
     def answers(vectors: Tensor) -> Tensor:
-        learned, measured = vectors[: len(texts)], vectors[len(texts) :]
-        return linear_probe(learned, labels, measured, choose_penalty(learned, labels))
+        training, test = vectors[: len(texts)], vectors[len(texts) :]
+        return linear_probe(training, labels, test, choose_penalty(training, labels))
 
-    return report(
+    return probe_report(
         "linear",
         truth,
         answers(both),
@@ -78,15 +80,14 @@ def probe_texts(
 
 
 @torch.no_grad()
-def embed_layers(
-    model: Model, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-) -> tuple[Tensor, Tensor]:
-    """What a network makes of each text on its way, `[R L*D]`, and the vector it ends with, `[R D]`.
+def embed_layers(model: Model, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """The mean token that enters each of a transformer's `L` blocks, `[R L*D]`, and the pooled vector, `[R
+    D]`.
 
-    The former are the means of the words that enter each of a transformer's `L` blocks; others have none.
+    Other networks have no blocks, and `L` is 0.
     """
     inside, pooled, done = list[Tensor](), list[Tensor](), list[int]()
-    for places, batch in model.batches(texts):
+    for places, batch in model.batches([model.tokenizer.encode(text, model.max_length) for text in texts]):
         with watch_layers() as layers:
             encoded = model.system.encode_texts(batch)
         keep = batch.texts.keep[..., None]
@@ -94,7 +95,6 @@ def embed_layers(
         inside.append(torch.cat([*means, encoded.pooled[:, :0]], 1).float().cpu())
         pooled.append(encoded.pooled.float().cpu())
         done += places
-        if progress:
-            progress(len(done), len(texts))
+        report("reading texts", len(done), len(texts))
     back = torch.tensor(done).argsort()
     return torch.cat(inside)[back], torch.cat(pooled)[back]

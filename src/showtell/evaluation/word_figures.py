@@ -1,4 +1,4 @@
-"""What a model knows of words, in figures: neighbours and analogies of everyday words, and word tests."""
+"""Word embedding figures: neighbours and analogies of everyday words, and published word tests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NEIGHBOURS = {
     "two": {"three"},
     "red": {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown", "gray", "grey"},
 }
-"""Words with those of which at least one belongs among their ten nearest."""
+"""Words, and for each the words of which one at least should be among its ten nearest."""
 RELATIONS = (("riding", "sitting", "walking"), ("man", "men", "woman"), ("grass", "green", "sky"))
-"""The first is to the second as the third is to what?"""
+"""Analogies without their answer: the first is to the second as the third is to ..."""
 
 
 def read_word_tests(folder: Path) -> dict[str, list[str]]:
@@ -36,7 +36,7 @@ def read_word_tests(folder: Path) -> dict[str, list[str]]:
 
 
 def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
-    """Scores of the word tests. Raises `UsageError` for a model that does not read whole words."""
+    """Scores of the word tests. Raises `UsageError` for a model whose tokens are not whole words."""
     model.require(HasTokenEmbeddings)
     vectors, figures = model.system.token_embeddings(), {}
     if "analogies" in tests:
@@ -53,7 +53,7 @@ def word_figures(model: Model, tests: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def neighbour_figures(model: Model) -> dict[str, list[str]]:
-    """Of each word of `NEIGHBOURS` that the model knows, which wanted ones are among its 10 nearest."""
+    """For each word of `NEIGHBOURS` that the model knows, the wanted words among its 10 nearest."""
     vectors, tokenizer = model.system.token_embeddings(), model.words
     return {
         word: [near.word for near in similar(vectors, tokenizer, word, 10) if near.word in wanted]

@@ -35,6 +35,6 @@ class LibraryEncoder(Protocol):
         """
         ...
 
-    def caption(self, encoded: Encoded) -> list[str]:
+    def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""
         ...

@@ -155,7 +155,7 @@ class Run:
 
     def _add_fresh(self, fresh: dict[bytes, Content], owners: Sequence[tuple[File, bytes]]) -> None:
         encoded = self._encoder.encode([content.prepared for content in fresh.values()])
-        said = self._encoder.caption(encoded) if self._captions else [None] * len(fresh)
+        said = self._encoder.best_captions(encoded) if self._captions else [None] * len(fresh)
         encoded = encoded.to("cpu")
         place = {digest: i for i, digest in enumerate(fresh)}
         finite = finite_rows(encoded)
@@ -187,7 +187,9 @@ class Run:
         said = rows["caption"].to_pylist()
         silent = [i for i, caption in enumerate(said) if caption is None] if self._captions else []
         if silent:
-            for i, caption in zip(silent, self._encoder.caption(encoded_of(rows.take(silent))), strict=True):
+            for i, caption in zip(
+                silent, self._encoder.best_captions(encoded_of(rows.take(silent))), strict=True
+            ):
                 said[i] = caption
         self._write(moved_rows(rows, [file for file, _ in known], said), known)
 

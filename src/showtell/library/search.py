@@ -41,10 +41,11 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
-class Match:
-    """An image that answers a question; the higher the score the better."""
+class Hit:
+    """An image that was found; the higher the score the better."""
 
     row: int
+    """Its position in the library."""
     path: Path
     score: float
 
@@ -131,7 +132,7 @@ class Library:
         """JPEG files, the longer side 128 pixels at most."""
         return self._fetch(rows, ["thumbnail"])["thumbnail"].to_pylist()
 
-    def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Match]:
+    def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Hit]:
         """The images nearest a vector `[D]` by cosine, nearest first.
 
         Exact in a library of fewer than `store.APPROXIMATE_FROM` images; beyond, nearly.
@@ -144,9 +145,9 @@ class Library:
         if len(self) >= store.APPROXIMATE_FROM and (matches := self._nearly(query, top)):
             return matches
         scores = self._vectors @ (query / max(float(np.linalg.norm(query)), 1e-12))
-        return [Match(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
+        return [Hit(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
 
-    def _nearly(self, query: np.ndarray, top: int) -> list[Match]:
+    def _nearly(self, query: np.ndarray, top: int) -> list[Hit]:
         """What the table's own index finds; nothing when it was not made."""
 
         def attempt() -> list[dict[str, Any]]:
@@ -163,9 +164,9 @@ class Library:
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
-        return [Match(row, self.path(row), score) for row, score in rows if row is not None]
+        return [Hit(row, self.path(row), score) for row, score in rows if row is not None]
 
-    def full_text(self, query: str, top: int = 10) -> list[Match]:
+    def full_text(self, query: str, top: int = 10) -> list[Hit]:
         """The images whose captions have the query's words, by BM25."""
         if not len(self):
             return []
@@ -181,7 +182,7 @@ class Library:
 
         found = _patiently(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]
-        return [Match(row, self.path(row), score) for row, score in rows if row is not None][:top]
+        return [Hit(row, self.path(row), score) for row, score in rows if row is not None][:top]
 
     def _fetch(self, rows: Sequence[int], names: list[str]) -> pa.Table:
         """Heavy columns of some rows, in the order asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lancedb
@@ -30,15 +30,19 @@ def index_error(table: Any) -> Exception | None:
     return None
 
 
-def caption_scores(captions: Sequence[str], queries: Sequence[str]) -> Iterator[np.ndarray]:
-    """How well each caption answers each query, `float64 [N]` a query; 0 where no word is shared."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [{"id": place, "text": text} for place, text in enumerate(captions)]
-        table = lancedb.connect(folder).create_table("captions", rows)
-        table.create_index("text", config=CAPTION_INDEX)
-        for query in queries:
-            scores = np.zeros(len(captions))
-            found = table.search(words(query), query_type="fts").select(["id", "_score"])
-            for hit in found.limit(len(captions)).to_list():
-                scores[hit["id"]] = hit["_score"]
-            yield scores
+class CaptionIndex:
+    """A full-text index of captions alone, in a temporary folder."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self._count, self._folder = len(captions), tempfile.TemporaryDirectory(prefix="showtell-")
+        rows = [{"id": row, "text": text} for row, text in enumerate(captions)]
+        self._table = lancedb.connect(self._folder.name).create_table("captions", rows)
+        self._table.create_index("text", config=CAPTION_INDEX)
+
+    def scores(self, query: str) -> np.ndarray:
+        """BM25 of each caption, `float64 [N]`; 0 where no word is shared."""
+        scores = np.zeros(self._count)
+        found = self._table.search(words(query), query_type="fts").select(["id", "_score"])
+        for hit in found.limit(self._count).to_list():
+            scores[hit["id"]] = hit["_score"]
+        return scores

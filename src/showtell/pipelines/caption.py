@@ -1,4 +1,4 @@
-"""Say what images show."""
+"""Captions of image files."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from showtell.data.images.decode import MAX_PIXELS
-from showtell.pipelines.image_files import BATCH, Given, Skip, read_batches
-from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
+from showtell.pipelines.model import BATCH, Model, load_model
 from showtell.tasks.caption import Caption
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """An image and what the model says of it."""
+    """An image with its captions."""
 
     path: str
     captions: list[Caption]
     """Best first."""
     model: str
-    """Name and hash of who said it."""
+    """Name of the model."""
 
 
 def caption(
-    images: Given,
+    images: ImageFiles,
     model: Model | None = None,
     *,
     beam: int = 5,
@@ -34,10 +34,10 @@ def caption(
     max_pixels: int = MAX_PIXELS,
     skip: Skip | None = None,
 ) -> Iterator[Captioned]:
-    """Caption image files, and all under folders, in the order given; without a model, by the shipped one.
+    """Caption image files and folders of them, in the order given; the model defaults to the shipped one.
 
-    `num` captions an image by beam search, or drawn by `sample="nucleus"`. A file that cannot be read
-    is passed to `skip`; without `skip` it raises `ImageError`.
+    `num` captions per image come from beam search, or from `sample="nucleus"`. A file that cannot be read is
+    passed to `skip`; without `skip` it raises `ImageError`.
 
     Example::
 
@@ -49,6 +49,6 @@ def caption(
         if not batch:
             continue
         encoded = model.encode([pixels for _, pixels in batch])
-        said = model.tell(encoded, beam=beam, num=num, sample=sample, seed=seed + number * BATCH)
-        for (path, _), captions in zip(batch, said, strict=True):
+        found = model.caption_encoded(encoded, beam=beam, num=num, sample=sample, seed=seed + number * BATCH)
+        for (path, _), captions in zip(batch, found, strict=True):
             yield Captioned(str(path), captions, model.name)

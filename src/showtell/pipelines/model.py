@@ -1,10 +1,12 @@
-"""A trained system ready to be asked: its network, its words, and what prepares images for it."""
+"""A loaded model: a system with its tokenizer and its image preprocessing."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,135 +14,130 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.checkpoint.load import load_checkpoint
-from showtell.data.batch import Batch, TextBatch, pad
-from showtell.data.images.decode import MAX_PIXELS, load_image
+from showtell.checkpoint.load import Checkpoint, load_checkpoint
+from showtell.data.batch import Batch
+from showtell.data.images.decode import MAX_PIXELS
+from showtell.data.prefetch import prefetch
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import choose_device
 from showtell.errors import UsageError, UserError
+from showtell.hub.catalogue import find
 from showtell.hub.sources import frozen_tensors
 from showtell.nn.cpu.packed import pack
-from showtell.pipelines.preprocess import Sight, load_sight
-from showtell.protocols import (
-    Captioner,
-    CausalLanguageModel,
-    Encoded,
-    HasTokenEmbeddings,
-    ImageEncoder,
-    MaskedLanguageModel,
-    SharedSpace,
-    TextEncoder,
-)
+from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
+from showtell.pipelines.text_input import Text, read_text, text_batches
+from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import Caption, caption
+from showtell.wording import lacks
 
 SHIPPED = Path(__file__).parents[1] / "models" / "default"
-TEXTS = 64
-ABILITIES: dict[Any, str] = {
-    Captioner: "puts no images into words",
-    CausalLanguageModel: "goes on with no texts",
-    ImageEncoder: "sees no images",
-    TextEncoder: "has no vectors for texts",
-    MaskedLanguageModel: "guesses no hidden words",
-    HasTokenEmbeddings: "has no words",
-}
+BATCH = 16
+"""Images per forward pass."""
 
 
 @dataclass(eq=False)
 class Model:
-    """Images and words in, captions and vectors out; what a library calls its `LibraryEncoder`."""
+    """Images and texts in, vectors and captions out.
+
+    `encode_images`, `encode_texts` and `caption` take what a person has and return NumPy arrays and strings.
+    The other methods are steps of these: their tensors stay on the model's device.
+    """
 
     system: Any
-    """The network of the checkpoint, in evaluation mode."""
+    """In evaluation mode."""
     vocabulary: WordTokenizer | SubwordTokenizer | None
-    sight: Sight | None
-    """How images reach the network; None where it sees none."""
+    images: ImageInput | None
+    """None for a system without images."""
     hash: str
-    """Of everything that decides an answer: the checkpoint, and the backbone's weights where there is one."""
+    """SHA-256 of everything that decides an answer: the checkpoint and its backbone."""
     name: str
-    """The recipe and the beginning of the hash, for people."""
+    """The recipe and the first 12 digits of the hash, for people."""
     max_length: int | None = None
-    """Tokens of a text that the network reads, specials included; None where any number."""
+    """Tokens per text, special tokens included; None for no limit."""
     device: str = "cpu"
 
-    def can(self, ability: type) -> bool:
-        """Whether the network keeps one of the protocols of `showtell.protocols`."""
-        return isinstance(self.system, ability)
+    def encode_images(self, images: ImageLike | Iterable[ImageLike]) -> np.ndarray:
+        """One vector per image, `float32 [B D]`, for files, PIL images or arrays, one or many.
 
-    def require(self, *abilities: type) -> None:
-        """Raises `UsageError` where the network does not keep one of the protocols."""
-        for ability in abilities:
-            if not self.can(ability):
-                raise UsageError(f"the model {self.name} {ABILITIES[ability]}; choose another with --model")
+        Raises `ImageError` for a file that cannot be read, `UsageError` for a model that is no image encoder.
+        """
+        parts = [encoded.pooled.cpu().numpy() for encoded in self._encoded(images)]
+        return np.concatenate(parts or [self.encode([]).pooled.cpu().numpy()])
+
+    def encode_texts(self, texts: str | Sequence[str]) -> np.ndarray:
+        """One vector per text, `float32 [R D]`, one or many; texts that are too long are cut.
+
+        Raises `UsageError` for a model that is no text encoder.
+        """
+        return self.text_vectors([texts] if isinstance(texts, str) else texts).cpu().numpy()
+
+    def caption(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
+        """The best caption of each image, for files, PIL images or arrays, one or many.
+
+        `showtell.caption` also gives log-probabilities and more captions per image.
+
+        Raises as `encode_images`, and `UsageError` for a model that is no captioner.
+        """
+        return [text for encoded in self._encoded(images) for text in self.best_captions(encoded)]
+
+    def can(self, protocol: type) -> bool:
+        """Whether the system keeps a protocol of `showtell.protocols`."""
+        return isinstance(self.system, protocol)
+
+    def require(self, *protocols: type) -> None:
+        """Raises `UsageError` for the first protocol that the system does not keep."""
+        for protocol in protocols:
+            if not self.can(protocol):
+                raise UsageError(f"the model {self.name} {lacks(protocol)}; choose another with --model")
 
     @property
     def tokenizer(self) -> WordTokenizer | SubwordTokenizer:
-        """Raises `UsageError` for a network that reads no words."""
+        """Raises `UsageError` for a model without one."""
         if self.vocabulary is None:
-            raise UsageError(f"the model {self.name} reads no words; choose another with --model")
+            raise UsageError(f"the model {self.name} has no tokenizer; choose another with --model")
         return self.vocabulary
 
     @property
     def words(self) -> WordTokenizer:
-        """Raises `UsageError` for a network that does not read whole words."""
+        """Raises `UsageError` for a model whose tokens are not whole words."""
         if not isinstance(self.tokenizer, WordTokenizer):
-            raise UsageError(f"the model {self.name} reads pieces of words; choose another with --model")
+            raise UsageError(
+                f"the tokens of the model {self.name} are not whole words; choose another with --model"
+            )
         return self.tokenizer
 
     @property
     def preprocessing(self) -> str:
-        """Version of how pixels are prepared."""
-        return self._sight.version
+        """Name of the image preprocessing; another name means other vectors."""
+        return self._images.version
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded image, `uint8 [H W 3]`, to `uint8 [S S 3]` as the training images were made."""
-        return self._sight.prepare(pixels)
+        """One decoded image, `uint8 [H W 3]`, to `uint8 [S S 3]` as the training images were prepared."""
+        return self._images.prepare(pixels)
 
-    def read(self, path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """An image file, prepared. Raises `ImageError` when it cannot be read."""
-        # A JPEG decoded at twice the size it is shrunk to looks as one decoded whole, and is sooner there.
-        return self.prepare(load_image(path, max_pixels, at_least=2 * self._sight.size))
+    def read(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """One image, prepared. Raises `ImageError` for a file that cannot be read."""
+        return self._images.read(image, max_pixels)
 
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
-        """Prepared images, `uint8 [S S 3]`, to `tokens [B N D]` and `pooled [B D]`, float32 on the CPU."""
-        self.require(ImageEncoder)
-        size = self._sight.size
-        pixels = np.stack(images) if len(images) else np.empty((0, size, size, 3), np.uint8)
-        batch = self._sight.batch(pixels).to(self.device)
-        if isinstance(self.system, SharedSpace) and not isinstance(self.system, Captioner):
-            pooled = self.system.image_vectors(batch).float().cpu()
-            return Encoded(pooled[:, None], pooled)  # nobody reads the other tokens
-        encoded = self.system.encode_images(batch)
-        return Encoded(encoded.tokens.float().cpu(), encoded.pooled.float().cpu())
+        """Prepared images, `uint8 [S S 3]`, in float32.
 
-    @torch.no_grad()
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """One vector a text, `float32 [R D]` on the CPU; texts too long are cut.
-
-        Raises `UsageError` for a network that has none.
+        Of a model that only compares images with texts, `tokens` is the pooled vector, `[B 1 D]`.
         """
-        self.require(TextEncoder)
-        rows: dict[int, Tensor] = {}
-        for places, batch in self.batches(texts):
-            shared = isinstance(self.system, SharedSpace)
-            vectors = self.system.text_vectors(batch) if shared else self.system.encode_texts(batch).pooled
-            vectors = vectors.float().cpu()
-            rows.update(zip(places, vectors, strict=True))
-        return torch.stack([rows[place] for place in range(len(texts))]) if rows else torch.empty(0, 0)
+        self.require(ImageEncoder)
+        size = self._images.size
+        pixels = np.stack(images) if len(images) else np.empty((0, size, size, 3), np.uint8)
+        batch = self._images.batch(pixels).to(self.device)
+        if self.can(SharedSpace) and not self.can(Captioner):
+            vectors = self.system.image_vectors(batch).float()
+            return Encoded(vectors[:, None], vectors)
+        encoded = self.system.encode_images(batch)
+        return Encoded(encoded.tokens.float(), encoded.pooled.float(), encoded.keep)
 
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Batch]]:
-        """Texts as the network reads them, on its device, some at a time, each with its place among all."""
-        ids = [self.tokenizer.encode(text, self.max_length) for text in texts]
-        # Texts of like length go together: nothing is computed for padding.
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        for first in range(0, len(order), TEXTS):
-            places = order[first : first + TEXTS]
-            padded, keep = pad([ids[place] for place in places], self.tokenizer.pad)
-            yield places, Batch(texts=TextBatch(padded, keep)).to(self.device)
-
-    def tell(
+    def caption_encoded(
         self,
         encoded: Encoded,
         *,
@@ -149,60 +146,101 @@ class Model:
         sample: Literal["nucleus"] | None = None,
         seed: int = 0,
     ) -> list[list[Caption]]:
-        """The `num` best captions of each encoded image with how sure the model is of them."""
+        """The `num` best captions of each encoded image, with their log-probabilities."""
         self.require(Captioner)
-        return caption(
-            self.system, self.words, self.place(encoded), beam=beam, num=num, sample=sample, seed=seed
-        )
+        encoded = encoded.to(self.device)
+        return caption(self.system, self.words, encoded, beam=beam, num=num, sample=sample, seed=seed)
 
-    def caption(self, encoded: Encoded) -> list[str]:
+    def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""
-        return [best.text for best, *_ in self.tell(encoded)] if len(encoded.pooled) else []
+        return [best.text for best, *_ in self.caption_encoded(encoded)] if len(encoded.pooled) else []
 
-    def place(self, encoded: Encoded) -> Encoded:
-        """The same on the network's device."""
-        return Encoded(encoded.tokens.to(self.device), encoded.pooled.to(self.device))
+    def read_text(self, text: str) -> Text:
+        """A text tokenized, words that the model does not know set apart."""
+        return read_text(text, self.tokenizer, self.max_length)
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """One vector per text, `float32 [R D]`."""
+        self.require(TextEncoder)
+        return self.vectors_of([self.tokenizer.encode(text, self.max_length) for text in texts])
+
+    @torch.no_grad()
+    def vectors_of(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """One vector per tokenized text, `float32 [R D]`."""
+        self.require(TextEncoder)
+        parts, places = list[Tensor](), list[int]()
+        for some, batch in self.batches(rows):
+            fast = self.can(SharedSpace)
+            vectors = self.system.text_vectors(batch) if fast else self.system.encode_texts(batch).pooled
+            parts.append(vectors.float())
+            places += some
+        return torch.cat(parts)[torch.tensor(places).argsort()] if parts else torch.empty(0, 0)
+
+    def batches(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Batch]]:
+        """Tokenized texts as batches on the model's device, with their places among all."""
+        for places, batch in text_batches(rows, self.tokenizer.pad):
+            yield places, batch.to(self.device)
+
+    def _encoded(self, images: ImageLike | Iterable[ImageLike]) -> Iterator[Encoded]:
+        prepared = prefetch(self.read, many(images), ahead=2 * BATCH)
+        while some := list(islice(prepared, BATCH)):
+            yield self.encode(some)
 
     @property
-    def _sight(self) -> Sight:
-        if self.sight is None:
-            raise UsageError(f"the model {self.name} {ABILITIES[ImageEncoder]}; choose another with --model")
-        return self.sight
+    def _images(self) -> ImageInput:
+        if self.images is None:
+            raise UsageError(f"the model {self.name} {lacks(ImageEncoder)}; choose another with --model")
+        return self.images
 
 
-def load_model(path: Path | str | None = None, device: str = "auto") -> Model:
-    """Read a checkpoint, a training run's folder, or, without a path, the model in the package.
+def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
+    """Load a checkpoint, the folder of a training run, or a model that a package carries; default: the
+    shipped one.
 
-    Raises `UserError` when the folder is missing or damaged, `UsageError` for a device that is not here.
+    `showtell.models()` lists the packages' names; a folder of the same name is preferred.
+
+    Raises `UserError` when the folder is missing or damaged, `MissingError` for a package that is not
+    installed, `UsageError` for a device that this machine does not have.
 
     Example::
 
         model = load_model()
-        model.caption(model.encode([model.read("cat.jpg")]))
+        model.caption("cat.jpg"), model.encode_images(["cat.jpg", "dog.jpg"]).shape
     """
     device = choose_device(device)
-    checkpoint = load_checkpoint(SHIPPED if path is None else Path(path), device, frozen_tensors)
+    if name_or_folder and find(str(name_or_folder)) and not Path(name_or_folder).exists():
+        from showtell.pipelines.import_model import import_model
+
+        with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
+            imported = import_model(str(name_or_folder), Path(folder) / "model")["model"]
+            return _model(load_checkpoint(Path(imported), device, frozen_tensors), device)
+    return _model(load_checkpoint(Path(name_or_folder or SHIPPED), device, frozen_tensors), device)
+
+
+def _model(checkpoint: Checkpoint, device: str) -> Model:
     system: Any = checkpoint.system.requires_grad_(False)
     if device == "cpu" and not isinstance(system, Captioner):
         pack(checkpoint.system)
-    sight = load_sight(checkpoint.preprocess, checkpoint.folder, device)
-    if isinstance(system, ImageEncoder) and sight is None:
-        raise UserError(f"{checkpoint.folder / 'preprocess.json'} is of a model that sees no images")
-    words, file = checkpoint.tokenizer_json, checkpoint.folder / "tokenizer.json"
-    vocabulary = load_tokenizer(words, str(file)) if words else None
+    images = load_image_input(checkpoint.preprocess, checkpoint.folder, device)
+    if isinstance(system, ImageEncoder) and images is None:
+        raise UserError(
+            f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which the model needs"
+        )
+    tokenizer, file = checkpoint.tokenizer_json, checkpoint.folder / "tokenizer.json"
+    vocabulary = load_tokenizer(tokenizer, str(file)) if tokenizer else None
     if (
         vocabulary
         and isinstance(system, HasTokenEmbeddings)
         and len(vocabulary) != len(system.token_embeddings())
     ):
-        raise UserError(f"{file} is of another model; copy the whole folder")
+        raise UserError(f"{file} belongs to another model; copy the whole folder")
     digest = checkpoint.hash
-    if sight and sight.weights_hash:
-        digest = hashlib.sha256(f"{checkpoint.hash} {sight.weights_hash}".encode()).hexdigest()
+    if images and images.backbone:
+        digest = hashlib.sha256(f"{checkpoint.hash} {images.backbone.hash}".encode()).hexdigest()
     return Model(
         system=system,
         vocabulary=vocabulary,
-        sight=sight,
+        images=images,
         hash=digest,
         name=f"{checkpoint.record.get('recipe', type(system).__name__)}@{digest[:12]}",
         max_length=getattr(system.config, "max_length", None),

@@ -1,4 +1,4 @@
-"""Words that a model uses alike."""
+"""Words with similar embeddings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from showtell.tasks import words
 from showtell.tasks.words import WordScore
 
 
-def similar(word: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
-    """The words nearest to a word by cosine, nearest first; without a model, the shipped one.
+def similar_words(word: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
+    """The words nearest a word by cosine, nearest first; the model defaults to the shipped one.
 
-    Raises `UsageError` for a model without words and for a word it does not know, naming those spelled alike.
+    Raises `UsageError` for a model without word embeddings, and for a word that it does not know, naming
+    similar spellings.
     """
     model = model or load_model()
     model.require(HasTokenEmbeddings)
@@ -19,9 +20,9 @@ def similar(word: str, model: Model | None = None, top: int = 10) -> list[WordSc
 
 
 def analogy(a: str, b: str, c: str, model: Model | None = None, top: int = 10) -> list[WordScore]:
-    """`a` is to `b` as `c` is to these words, best first; without a model, the shipped one.
+    """The words that are to `c` as `b` is to `a`, best first; the model defaults to the shipped one.
 
-    Raises `UsageError` for a model without words and for a word it does not know, naming those spelled alike.
+    Raises as `similar_words`.
     """
     model = model or load_model()
     model.require(HasTokenEmbeddings)

@@ -16,10 +16,11 @@ import numpy as np
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from showtell.library.search import Library
-from showtell.pipelines import words
+from showtell.pipelines.engine import engines_of
 from showtell.pipelines.index import index
 from showtell.pipelines.model import Model, load_model
-from showtell.pipelines.search import Searcher, engines_of
+from showtell.pipelines.search import Searcher
+from showtell.pipelines.words import analogy, similar_words
 from showtell.protocols import Captioner, HasTokenEmbeddings
 from showtell.reports import report
 from showtell.reports.map import image_map, images_of, word_map
@@ -118,7 +119,7 @@ def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[r
     rows = _spaced(len(library), TOLD)
     said: list[list[Caption]] = []
     for first in range(0, len(rows), 32):
-        said += model.tell(library.encoded(rows[first : first + 32]), num=3)
+        said += model.caption_encoded(library.encoded(rows[first : first + 32]), num=3)
     told = [report.CaptionedImage(p, c) for p, c in zip(images_of(library, rows), said, strict=True)]
     for one in told[:5]:
         best = one.captions[0]
@@ -157,11 +158,11 @@ def _alike(library: Library) -> list[report.SimilarImages]:
 def _words(
     model: Model, tell: Callable[[str], None]
 ) -> tuple[list[report.SimilarWords], list[report.Analogy]]:
-    near = [report.SimilarWords(w, words.similar(w, model, 8)) for w in _known(model, WORDS)]
+    near = [report.SimilarWords(w, similar_words(w, model, 8)) for w in _known(model, WORDS)]
     for one in near:
         tell(f"  {one.word}: {', '.join(found.word for found in one.found)}")
     asked = [abc for abc in ANALOGIES if len(_known(model, abc)) == 3]
-    analogies = [report.Analogy(*abc, words.analogy(*abc, model, 5)) for abc in asked]
+    analogies = [report.Analogy(*abc, analogy(*abc, model, 5)) for abc in asked]
     for question in analogies:
         found = ", ".join(one.word for one in question.found)
         tell(f"  {question.a} : {question.b} :: {question.c} : {found}")
@@ -170,5 +171,4 @@ def _words(
 
 def _known(model: Model, texts: tuple[str, ...]) -> list[str]:
     """The texts of which the model knows every word: a person's own model may know others."""
-    split, id_of = model.words.split, model.words.id_of
-    return [text for text in texts if all(id_of(word) is not None for word in split(text))]
+    return [text for text in texts if not model.read_text(text).unknown]

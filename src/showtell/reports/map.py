@@ -27,14 +27,14 @@ class Drawn:
     points: int
 
 
-def words(output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0) -> Drawn:
+def map_words(output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0) -> Drawn:
     """Write a map of the `limit` most frequent words; without a model, the shipped one."""
     content = word_map(model or load_model(), limit, seed)
     image = write_map(Path(output), content, "Map of words")
     return Drawn(str(output), str(image), len(content.words))
 
 
-def images(output: Path | str, library: Path | str, *, limit: int = 2000, seed: int = 0) -> Drawn:
+def map_images(output: Path | str, library: Path | str, *, limit: int = 2000, seed: int = 0) -> Drawn:
     """Write a map of a library's images; of more than `limit`, evenly spaced ones."""
     content = image_map(Library.open(library), limit, seed)
     if not content.images:

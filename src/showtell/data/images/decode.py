@@ -121,9 +121,7 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
-        pixels = _to_srgb(image)
-        upright = _UPRIGHT.get(_orientation(image))
-        return np.array(pixels if upright is None else pixels.transpose(upright))
+        return pixels_of(image)
     except ImageError:
         raise
     except MemoryError:
@@ -132,6 +130,13 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
         reason = "is cut short: the end of the file is missing" if cut else f"is damaged: {error}"
         raise ImageError(name, reason) from None
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """An opened image as `uint8 [H W 3]`: sRGB, upright, transparency on white."""
+    pixels = _to_srgb(image)
+    upright = _UPRIGHT.get(_orientation(image))
+    return np.array(pixels if upright is None else pixels.transpose(upright))
 
 
 def _what_instead(start: bytes) -> str:

@@ -1,0 +1,34 @@
+"""Images and words that were found, as the verbs print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from showtell.cli.output import print_json, print_table, print_text
+
+if TYPE_CHECKING:
+    from showtell.library.search import Hit
+    from showtell.tasks.words import WordScore
+
+
+def print_hits(query: str, hits: Sequence[Hit], json: bool) -> None:
+    """One JSON object per hit, or a table."""
+    if json:
+        for rank, hit in enumerate(hits, 1):
+            print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score})
+    elif not hits:
+        print_text(f"{query}: nothing found")
+    else:
+        print_text(query)
+        rows = [(rank, hit.score, hit.path) for rank, hit in enumerate(hits, 1)]
+        print_table(["rank", "score", "path"], rows)
+
+
+def print_words(found: Iterable[WordScore], json: bool) -> None:
+    """One JSON object per word, or a table."""
+    if json:
+        for near in found:
+            print_json(near)
+    else:
+        print_table(["word", "score"], [(near.word, near.score) for near in found])

@@ -1,0 +1,55 @@
+"""`showtell caption`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from showtell.cli.input import Failures, paths
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, Model, Seed
+from showtell.cli.output import print_json, print_text
+
+PANEL = "Images"
+
+
+def caption(
+    files: Images,
+    model: Model = None,
+    beam: Beam = 5,
+    num: Annotated[int, typer.Option(min=1, help="Captions per image.")] = 1,
+    sample: Annotated[
+        Literal["nucleus"] | None, typer.Option(help="Sample captions instead of beam search.")
+    ] = None,
+    seed: Seed = 0,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Caption images, with the log-probability of each caption.
+
+    A file that cannot be read is named on standard error; the others are still captioned, and the exit status
+    is 1.
+    """
+    from showtell.pipelines.caption import caption
+    from showtell.pipelines.model import load_model
+
+    failures = Failures()
+    loaded = load_model(model, device)
+    for image in caption(
+        paths(files),
+        loaded,
+        beam=beam,
+        num=num,
+        sample=sample,
+        seed=seed,
+        max_pixels=max_pixels,
+        skip=failures,
+    ):
+        if json:
+            print_json(image)
+            continue
+        print_text(image.path)
+        for one in image.captions:
+            print_text(f"  {one.text}  ({one.logprob_per_token:.2f} per token)")
+    failures.exit()

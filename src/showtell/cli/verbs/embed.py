@@ -1,0 +1,63 @@
+"""`showtell embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from showtell.cli.input import Failures, paths
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model
+from showtell.cli.output import print_json, print_note, print_text
+from showtell.errors import UsageError
+
+PANEL = "Images"
+
+
+def embed(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders of images, .txt or .jsonl files of texts, or - to read paths (texts with "
+            "--texts) from standard input."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .npy file (a .jsonl with the paths or texts goes beside it) or a .parquet file.",
+            show_default=False,
+        ),
+    ] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="The arguments are texts, not files.")] = False,
+    model: Model = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Embed images or texts: one vector each, to a file or as JSON Lines.
+
+    With --output, --json prints one line about the file, else one line per vector. A file that cannot be read
+    is named on standard error; the others are still embedded, and the exit status is 1.
+    """
+    from showtell.pipelines.embed import embed
+    from showtell.pipelines.embedding_files import save_embeddings
+    from showtell.pipelines.model import load_model
+
+    if output is None and not json:
+        raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
+    failures = Failures()
+    vectors = embed(
+        paths(files), load_model(model, device), texts=texts, max_pixels=max_pixels, skip=failures
+    )
+    if output is None:
+        for one in vectors:
+            print_json({**one.source, "vector": one.vector.tolist()})
+    else:
+        saved = save_embeddings(vectors, output)
+        print_json(saved) if json else print_text(saved.output)
+        print_note(f"{saved.count} vectors of width {saved.width}")
+    failures.exit()

@@ -1,0 +1,41 @@
+"""`showtell generate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from showtell.cli.options import Device, Json, Model, Seed, Strict
+from showtell.cli.output import print_json, print_note, print_text
+from showtell.errors import UsageError
+
+PANEL = "Texts"
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="TEXT", help="The text to continue.")],
+    model: Model = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to add at most.")] = 40,
+    sample: Annotated[
+        Literal["nucleus"] | None, typer.Option(help="Sample each token instead of taking the most probable.")
+    ] = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Continue a text."""
+    from showtell.pipelines.generate import generate
+    from showtell.pipelines.model import load_model
+
+    if model is None:
+        raise UsageError(
+            "no language model is shipped: name one with --model, or train one with "
+            "`showtell train gpt_mini --data TEXTS --output RUN`"
+        )
+    loaded = load_model(model, device)
+    continued = generate(prompt, loaded, max_tokens, sample=sample, seed=seed, strict=strict)
+    if continued.cut:
+        print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
+    print_json(continued) if json else print_text(continued.text + continued.completion)

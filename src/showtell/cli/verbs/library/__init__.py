@@ -1,0 +1,1 @@
+"""The image library: check it, describe it, drop vectors from it."""

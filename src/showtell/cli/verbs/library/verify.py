@@ -1,0 +1,28 @@
+"""`showtell library verify`."""
+
+from __future__ import annotations
+
+import shlex
+
+import typer
+
+from showtell.cli.options import DEFAULT_LIBRARY, Json, Library
+from showtell.cli.output import print_json, print_note, print_text
+
+PANEL = "Images"
+
+
+def verify(library: Library = DEFAULT_LIBRARY, json: Json = False) -> None:
+    """Compare a library with its images and change nothing; exit status 1 if anything is wrong."""
+    from showtell.library.verify import verify
+
+    problems = verify(library)
+    for problem in problems:
+        print_json(problem) if json else print_text(f"{problem.path}: {problem.what}")
+    if problems:
+        print_note(
+            f"to repair: showtell index FOLDER --library {shlex.quote(str(library))}, "
+            "and with --rebuild where that does not help"
+        )
+        raise typer.Exit(1)
+    print_note(f"{library}: no problems")

@@ -1,0 +1,24 @@
+"""`showtell models`."""
+
+from __future__ import annotations
+
+from showtell.cli.options import Json
+from showtell.cli.output import print_json, print_table
+
+PANEL = "Models"
+
+
+def models(json: Json = False) -> None:
+    """List the shipped model and those that packages carry: size, licence, how to install."""
+    from showtell.pipelines.models import models
+
+    found = models()
+    if json:
+        for one in found:
+            print_json(one)
+        return
+    rows = [
+        (m.name, m.what, "" if m.bytes is None else f"{m.bytes / 1e6:.1f} MB", m.licence, m.install or "here")
+        for m in found
+    ]
+    print_table(["name", "what", "size", "licence", "install"], rows)

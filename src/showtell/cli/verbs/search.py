@@ -1,0 +1,75 @@
+"""`showtell search`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from showtell.cli.input import Failures, paths
+from showtell.cli.options import (
+    DEFAULT_LIBRARY,
+    Device,
+    Json,
+    Library,
+    Model,
+    Seed,
+    Top,
+    engine_names,
+    engines_help,
+)
+from showtell.cli.output import print_error, print_json, print_text
+from showtell.cli.results import print_hits
+from showtell.errors import UsageError, UserError
+
+PANEL = "Images"
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="A description, or - for one query per line.")],
+    library: Library = DEFAULT_LIBRARY,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{engines_help()} Default: the first that the model supports.",
+            show_default=False,
+            autocompletion=engine_names,
+        ),
+    ] = None,
+    top: Top = 10,
+    model: Model = None,
+    loss_curve: Annotated[
+        bool, typer.Option("--loss-curve", help="Also show the loss of the inversion, step by step.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Find images by a description."""
+    if loss_curve and engine != "inversion":
+        raise UsageError("--loss-curve needs --engine inversion")
+    from showtell.pipelines.engine import engine_named
+    from showtell.pipelines.model import load_model
+    from showtell.pipelines.search import Searcher
+
+    needs_model = engine is None or engine_named(engine).needs_model
+    searcher = Searcher(library, load_model(model, device) if needs_model else None)
+    failures = Failures()
+    for text in paths([query]):
+        try:
+            answer = searcher.search(text, engine, top, seed)
+        except UserError as error:
+            if query != "-":
+                raise
+            failures(error)
+            continue
+        if answer.unknown:
+            print_error(f"words that the model does not know were ignored: {', '.join(answer.unknown)}")
+        print_hits(text, answer.hits, json)
+        if loss_curve and answer.loss_curve is not None:
+            curve = [round(loss, 4) for loss in answer.loss_curve]
+            if json:
+                print_json({"query": text, "loss_curve": curve})
+            else:
+                print_text(f"loss, nats per token: {' '.join(f'{loss:.3f}' for loss in curve)}")
+    failures.exit()

@@ -1,0 +1,1 @@
+"""Vocabularies: train one, tokenize with one."""

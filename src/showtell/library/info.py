@@ -1,0 +1,72 @@
+"""What a library holds: each model's vectors, how many, how large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from showtell.library.manifest import FORMAT, VectorSet
+from showtell.library.store import Store, reading
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """The vectors of one model."""
+
+    model: str
+    """Name of the model, which `forget` takes."""
+    preprocessing: str
+    images: int
+    captioned: bool
+    """Whether the model also captioned the images."""
+    width: int | None
+    """Numbers per vector; None before the first image."""
+    tokens: int | None
+    """Vectors per image: 1, or those of all patches."""
+    bytes: int
+    up_to_date: bool
+    """Whether it holds the images of the set indexed last."""
+
+
+@dataclass(frozen=True)
+class LibraryInfo:
+    """A library."""
+
+    library: str
+    format: int
+    newest: str
+    """The model that indexed last."""
+    bytes: int
+    """On disk, everything included."""
+    sets: list[SetInfo]
+
+
+def library_info(library: Path | str) -> LibraryInfo:
+    """The models, counts, sizes and versions of a library.
+
+    Raises `UserError` when the folder is not a library, or a table cannot be read.
+    """
+    store = Store.open(library)
+    manifest = store.manifest()
+    sets = [_set_info(store, known, manifest.ahead_of(known) is None) for known in manifest.sets]
+    return LibraryInfo(str(library), FORMAT, manifest.sets[-1].name, _size(store.folder.rglob("*")), sets)
+
+
+def _set_info(store: Store, known: VectorSet, up_to_date: bool) -> SetInfo:
+    table = store.table(known.table)
+    images, width, tokens = 0, None, None
+    if table is not None:
+        with reading(store.folder):
+            images = table.count_rows()
+            width = table.schema.field("vector").type.list_size
+            counts = table.search().select(["num_tokens"]).limit(1).to_arrow()["num_tokens"].to_pylist()
+            tokens = counts[0] if counts else None
+    files = [file for path in store.folder.glob(f"{known.table}*") for file in (path, *path.rglob("*"))]
+    return SetInfo(
+        known.name, known.preprocessing, images, known.captioned, width, tokens, _size(files), up_to_date
+    )
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,113 @@
+"""Embeddings of images or texts, streamed: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from showtell.data.images.decode import MAX_PIXELS
+from showtell.data.texts.files import ENDINGS, documents, layout_of
+from showtell.errors import UsageError
+from showtell.pipelines.image_files import Skip, read_batches
+from showtell.pipelines.model import Model, load_model
+from showtell.protocols import ImageEncoder, TextEncoder
+from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
+
+TEXTS = 512
+"""Texts that are sorted by length together."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The vector of an image or a text."""
+
+    source: dict[str, str]
+    """`{"path": ...}` of an image, `{"text": ...}` of a text."""
+    vector: np.ndarray
+    """`float32 [D]`."""
+
+
+def embed(
+    inputs: str | Path | Iterable[str | Path],
+    model: Model | None = None,
+    *,
+    texts: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    skip: Skip | None = None,
+) -> Iterator[Embedding]:
+    """One vector per image or text, in the order given; the model defaults to the shipped one.
+
+    The inputs are image files and folders of them, or `.txt` and `.jsonl` files of texts, or with `texts` the
+    texts themselves. An image that cannot be read is passed to `skip`; without `skip` it raises
+    `ImageError`. Texts longer than the model reads are cut, with a warning. `Model.encode_images` and
+    `Model.encode_texts` return one array instead.
+
+    Raises `UsageError` for images and texts in one call, and for a model that is no image or text encoder.
+
+    Example::
+
+        for one in embed("holiday/"):
+            print(one.source["path"], one.vector)
+    """
+    model = model or load_model()
+    given = iter([inputs] if isinstance(inputs, (str, Path)) else inputs)
+    if texts:
+        yield from _texts(map(str, given), model)
+        return
+    first = next(given, None)
+    if first is None:
+        return
+    named = _one_kind(first, given)
+    if _holds_texts(first):
+        files = map(Path, named)
+        yield from _texts((text for file in files for text in documents(file, layout_of(file))), model)
+    else:
+        yield from _images(named, model, max_pixels, skip)
+
+
+def _holds_texts(name: str | Path) -> bool:
+    return str(name).lower().endswith(ENDINGS)
+
+
+def _one_kind(first: str | Path, rest: Iterable[str | Path]) -> Iterator[str | Path]:
+    yield first
+    for name in rest:
+        if _holds_texts(name) != _holds_texts(first):
+            raise UsageError(f"{first} and {name} are images and texts: embed them in two calls")
+        yield name
+
+
+def _images(
+    files: Iterable[str | Path], model: Model, max_pixels: int, skip: Skip | None
+) -> Iterator[Embedding]:
+    model.require(ImageEncoder)
+    for batch in read_batches(files, model, max_pixels, skip):
+        if batch:
+            vectors = model.encode([pixels for _, pixels in batch]).pooled.cpu().numpy()
+            for (path, _), vector in zip(batch, vectors, strict=True):
+                yield Embedding({"path": str(path)}, vector)
+
+
+def _texts(texts: Iterator[str], model: Model) -> Iterator[Embedding]:
+    model.require(TextEncoder)
+    cut = 0
+    while some := list(islice(texts, TEXTS)):
+        rows = [model.tokenizer.encode(text) for text in some]
+        if model.max_length is not None:
+            for row, text in enumerate(some):
+                if len(rows[row]) > model.max_length:
+                    rows[row] = model.tokenizer.encode(text, model.max_length)
+                    cut += 1
+        for text, vector in zip(some, model.vectors_of(rows).cpu().numpy(), strict=True):
+            yield Embedding({"text": text}, vector)
+    if cut:
+        logger.warning(
+            "%s cut to the %d tokens that %s reads", counted(cut, "text"), model.max_length, model.name
+        )

@@ -1,0 +1,113 @@
+"""What a search engine is: ranks images by how well they fit a description.
+
+An engine is a file of `pipelines/engines`: `rerank.py` holds the class `Rerank`. Its name is the file's, its
+description the first line of the file; it says which protocols a model must keep. A new file is enough: the
+command line, `Searcher` and `evaluate` find it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from showtell.errors import UsageError
+from showtell.library.search import Hit, largest
+from showtell.pipelines import engines
+from showtell.pipelines.model import Model
+from showtell.pipelines.text_input import Text
+from showtell.protocols import Encoded
+
+
+class SearchedImages(Protocol):
+    """Images that can be searched: those of a library, or of an evaluation."""
+
+    def __len__(self) -> int: ...
+
+    def path(self, row: int) -> Path:
+        """The file of an image."""
+        ...
+
+    def pooled(self) -> Tensor:
+        """The pooled vectors of all images, `[N D]`."""
+        ...
+
+    def encoded(self, rows: Sequence[int]) -> Encoded:
+        """Some images as the model encoded them."""
+        ...
+
+    def similar(self, vector: Tensor, top: int) -> list[Hit]:
+        """The images nearest a vector `[D]` by cosine."""
+        ...
+
+    def full_text(self, query: str, top: int) -> list[Hit]:
+        """The images whose captions share words with the query, by BM25."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine found for one query."""
+
+    query: Text
+    hits: list[Hit]
+    """Best first; scores compare the images of one search with each other."""
+    loss_curve: tuple[float, ...] | None = None
+    """Of the inversion: nats per token, one value per step of gradient descent."""
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Words of the query that the model does not know, and that were ignored."""
+        return self.query.unknown
+
+
+class Engine(Protocol):
+    """Ranks some images, with one model, for any number of queries."""
+
+    requires: ClassVar[tuple[type, ...]]
+    """The protocols that a model must keep."""
+    preference: ClassVar[int]
+    """Of the engines that a model supports, the one with the smallest number is the default."""
+    needs_model: ClassVar[bool]
+    """Whether it needs a model for the search itself."""
+
+    def __init__(self, images: SearchedImages, model: Model | None) -> None: ...
+
+    def find(self, queries: Sequence[Text], top: int, seed: int = 0) -> Iterator[Answer]:
+        """The `top` best images for each query."""
+        ...
+
+
+def engine_named(name: str) -> type[Engine]:
+    """The engine of a file of `pipelines/engines`. Raises `UsageError` for an unknown name."""
+    if name not in (known := _names()):
+        raise UsageError(f"no engine is called {name!r}; there are {', '.join(known)}")
+    module: Any = import_module(f"{engines.__name__}.{name}")
+    return getattr(module, "".join(part.title() for part in name.split("_")))
+
+
+def engines_of(model: Model) -> list[str]:
+    """The engines that a model supports, the default first.
+
+    Raises `UsageError` where there is none, naming the protocol that the model lacks.
+    """
+    known = sorted(_names(), key=lambda name: engine_named(name).preference)
+    able = [name for name in known if all(map(model.can, engine_named(name).requires))]
+    if not able:
+        model.require(*engine_named("dot").requires)
+    return able
+
+
+def best(images: SearchedImages, scores: Tensor, top: int) -> list[Hit]:
+    """The images with the `top` highest of `scores [N]`."""
+    rows = largest(scores.numpy(), top)
+    return [Hit(row, images.path(row), scores[row].item()) for row in rows]
+
+
+def _names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(engines.__path__)]

@@ -1,0 +1,1 @@
+"""Search engines: one per file, found by name."""

@@ -1,0 +1,101 @@
+"""An image on its way to a model: made a square, then pixels, or the features of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from showtell.data.batch import Batch, ImageBatch
+from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
+from showtell.data.images.preprocess import Preprocessing
+from showtell.errors import MissingError, UserError
+from showtell.hub.backbones import Backbone, load_backbone
+
+ImageLike = Path | str | Image.Image | np.ndarray
+"""A file, a PIL image, or `uint8 [H W 3]`."""
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """What stands between an image and a system, as the system's training images were prepared."""
+
+    prepare: Preprocessing
+    """`uint8 [H W 3]` to `uint8 [S S 3]`."""
+    backbone: Backbone | None = None
+    """Frozen, in front of the system."""
+
+    @property
+    def size(self) -> int:
+        """`S`, the side of a prepared image in pixels."""
+        return self.prepare.size
+
+    @property
+    def version(self) -> str:
+        """Name of the preprocessing; another name means other vectors."""
+        return self.prepare.version
+
+    def read(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """One image, prepared. Raises `ImageError` for an unreadable file, `ValueError` for another array."""
+        if isinstance(image, Image.Image):
+            return self.prepare(pixels_of(image))
+        if not isinstance(image, np.ndarray):
+            # A JPEG decoded at no less than twice the final size looks the same, and is read sooner.
+            return self.prepare(load_image(image, max_pixels, at_least=2 * self.size))
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"an image is an array uint8 [H W 3], not {image.dtype} {list(image.shape)}")
+        return self.prepare(image)
+
+    def batch(self, images: np.ndarray) -> Batch:
+        """Prepared images `uint8 [B S S 3]` as the system reads them."""
+        if self.backbone is not None:
+            return Batch(ImageBatch(features=self.backbone(images)))
+        return Batch(ImageBatch(pixels=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()))
+
+
+def many(images: ImageLike | Iterable[ImageLike]) -> Iterable[ImageLike]:
+    """One image or many, as many; an array of four axes is many."""
+    one = isinstance(images, (Path, str, Image.Image)) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    return [images] if one else images  # type: ignore[list-item, return-value]
+
+
+def load_image_input(
+    preprocess: Mapping[str, Any],
+    folder: Path,
+    device: str,
+    load: Callable[..., Backbone] = load_backbone,
+) -> ImageInput | None:
+    """The image input that a checkpoint's `preprocess.json` describes; None for a system without images.
+
+    Raises `UserError` for a preprocessing that this version does not have, `MissingError` for a backbone that
+    is not on this machine or has other parameters than the one trained with.
+    """
+    if not preprocess:
+        return None
+    version = str(preprocess.get("version"))
+    try:
+        prepare = Preprocessing.of(version)
+    except ValueError:
+        raise UserError(
+            f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1 and "
+            "crop<size>-v1; train it again, or use the showtell that made it"
+        ) from None
+    if not (name := preprocess.get("backbone")):
+        return ImageInput(prepare)
+    backbone = load(str(name), device)
+    if version != backbone.preprocessing:
+        raise UserError(
+            f"{folder} was trained with the preprocessing {version}, its backbone {name} now has "
+            f"{backbone.preprocessing}; train it again, or use the showtell that made it"
+        )
+    if (wanted := preprocess.get("hash")) and wanted != backbone.hash:
+        raise MissingError(
+            f"{folder} was trained over the backbone {name} of hash {wanted[:16]}; "
+            f"what is there now has {backbone.hash[:16]}: put the old one back"
+        )
+    return ImageInput(prepare, backbone)
