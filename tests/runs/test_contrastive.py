@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.captions.entry import Entry
@@ -178,6 +179,36 @@ def test_the_pretrained_text_tower_is_taken_as_it_is():
     for name, tensor in given.state_dict().items():
         assert torch.equal(tensor, system.text.state_dict()[name]), name
     assert tokenizer.encode("A dog runs.") == [101, 1037, 3899, 3216, 1012, 102]
+
+
+def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tmp_path):
+    try:
+        package_path("all-MiniLM-L6-v2")
+    except MissingError as error:
+        pytest.skip(str(error))
+    settings = [*QUICK, "train.steps=4", "system.width=16", "system.text_rate=0"]
+    training.run("clip_mini", images, tmp_path / "run", settings, device="cpu")
+    folder = tmp_path / "run" / "model"
+    names = load_file(folder / "model.safetensors")
+    assert {name.split(".")[0] for name in names} == {"project_image", "project_text", "log_logit_scale"}
+    (frozen,) = json.loads((folder / "config.json").read_text())["frozen"]
+    assert (frozen["prefix"], frozen["source"]) == ("text.", "all-MiniLM-L6-v2")
+    assert "frozen and no part of this checkpoint: all-MiniLM-L6-v2" in (folder / "README.md").read_text()
+    model = load_model(tmp_path / "run", device="cpu")
+    given = PretrainedText().encoder(0.0).eval()
+    for name, tensor in given.state_dict().items():
+        assert torch.equal(tensor, model.system.state_dict()[f"text.{name}"]), name
+    training.run("clip_mini", images, tmp_path / "run", settings, resume=True, device="cpu")
+    config = json.loads((folder / "config.json").read_text())
+    config["frozen"][0]["hash"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(MissingError, match="all-MiniLM-L6-v2"):
+        load_model(tmp_path / "run", device="cpu")
+
+
+def test_a_text_tower_that_nothing_trained_is_not_frozen(images, tmp_path, without_packages):
+    with pytest.raises(UsageError, match="frozen, but not pretrained"):
+        training.run("clip_mini", images, tmp_path / "run", ["system.text_rate=0"], device="cpu")
 
 
 def test_without_the_package_a_small_tower_begins_from_nothing(without_packages):

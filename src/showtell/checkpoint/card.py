@@ -96,6 +96,12 @@ def uses_of(system: nn.Module) -> list[tuple[str, str]]:
     return [(does, limit) for protocol, does, limit in kept if protocol not in included]
 
 
+def count_parameters(system: nn.Module) -> int:
+    """The parameters that a use of the system reads: those for training alone are not counted."""
+    left_out = tuple(getattr(system, "training_only", ()))
+    return sum(p.numel() for name, p in system.named_parameters() if not name.startswith(left_out))
+
+
 def model_card(
     system: nn.Module,
     origin: str,
@@ -111,7 +117,7 @@ def model_card(
     for figure, meaning in facts.meaning.items():
         if figures and figure in figures:
             rows[f"validation: {meaning}"] = f"{figures[figure]:.4g}"
-    rows["parameters"] = f"{sum(p.numel() for p in system.parameters()):,}"
+    rows["parameters"] = f"{count_parameters(system):,}"
     if data_hash:
         rows["data hash"] = f"`{data_hash[:16]}`"
     parts = [

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.card import CardFacts
+from showtell.checkpoint.frozen import Frozen
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.sampler import Sampler
 from showtell.datasets.captions import CaptionData, read_captioned
@@ -66,6 +67,7 @@ class ContrastiveRun:
         tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
         torch.manual_seed(self.train.seed)
         system = replace(self, system=images.system).build(tokenizer)
+        frozen = self.frozen(system)
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         # An image that came twice would be its own negative.
@@ -81,12 +83,13 @@ class ContrastiveRun:
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
-                (*images.sources, *self._text_sources()),
+                (*images.sources, *self._text_sources(bool(frozen))),
                 "`showtell evaluate FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
             preprocess=images.preprocess,
+            frozen=frozen,
         )
 
     def build(self, tokenizer: CaptionTokenizer) -> Any:
@@ -98,13 +101,26 @@ class ContrastiveRun:
             raise UsageError(f"{type(config).__name__} takes no pretrained text tower")
         encoder = self.vocabulary.encoder(config.text.dropout)
         system = config.with_text_tower(encoder.config).build()
-        system.text = encoder
+        system.text.load_state_dict(encoder.state_dict())
         return system
 
-    def _text_sources(self) -> tuple[str, ...]:
+    def frozen(self, system: Any) -> tuple[Frozen, ...]:
+        """The text tower, where it is that of a package and not trained.
+
+        Raises `UsageError` for one that is neither trained nor pretrained.
+        """
+        text = getattr(system, "text", None)
+        if not isinstance(text, nn.Module) or any(p.requires_grad for p in text.parameters()):
+            return ()
+        if not isinstance(self.vocabulary, PretrainedText):
+            raise UsageError("the text tower is frozen, but not pretrained: it would know nothing")
+        return (Frozen.of(system, "text.", self.vocabulary.package),)
+
+    def _text_sources(self, frozen: bool) -> tuple[str, ...]:
         if not isinstance(self.vocabulary, PretrainedText):
             return ()
-        return (f"The text tower, trained further: {self.vocabulary.about}",)
+        state = "frozen and no part of this checkpoint" if frozen else "trained further"
+        return (f"The text tower, {state}: {self.vocabulary.about}",)
 
 
 @torch.inference_mode()

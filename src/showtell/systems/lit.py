@@ -42,7 +42,7 @@ class LiTConfig:
     text_dropout: float = 0.1
     """Of a text's vector before its projection."""
     text_rate: float = 1.0
-    """How fast the text tower learns, as a share of the projections' rate: less where it has been trained."""
+    """The text tower's learning rate as a multiple of the projections': low where pretrained; 0 freezes it."""
     temperature: float = 0.07
 
     @property
@@ -81,7 +81,8 @@ class LiT(TwoTowers):
         self.project_image = nn.Linear(c.feature_width, c.width)
         self.project_text = nn.Linear(c.text.width, c.width)
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
-        self.rates = {"text.": Rate(c.text_rate)}
+        self.rates = {"text.": Rate(c.text_rate)} if c.text_rate else {}
+        self.text.requires_grad_(c.text_rate > 0)
 
     @property
     def logit_scale(self) -> Tensor:
