@@ -67,7 +67,7 @@ class ContrastiveRun:
         tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
         torch.manual_seed(self.train.seed)
         system = replace(self, system=images.system).build(tokenizer)
-        frozen = self.frozen(system)
+        frozen = self._frozen(system)
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         # An image that came twice would be its own negative.
@@ -104,7 +104,7 @@ class ContrastiveRun:
         system.text.load_state_dict(encoder.state_dict())
         return system
 
-    def frozen(self, system: Any) -> tuple[Frozen, ...]:
+    def _frozen(self, system: Any) -> tuple[Frozen, ...]:
         """The text tower, where it is that of a package and not trained.
 
         Raises `UsageError` for one that is neither trained nor pretrained.

@@ -42,7 +42,7 @@ class LiTConfig:
     text_dropout: float = 0.1
     """Of a text's vector before its projection."""
     text_rate: float = 1.0
-    """The text tower's learning rate as a multiple of the projections': low where pretrained; 0 freezes it."""
+    """The text tower's learning rate, as a multiple of the projections'; 0 freezes the tower."""
     temperature: float = 0.07
 
     @property
