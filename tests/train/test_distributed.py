@@ -1,6 +1,7 @@
 """Training in two processes against training in one."""
 
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.errors import UsageError, UserError
 from showtell.nn.cpu.batch_norm import synchronise
+from showtell.progress import report, shown_by
 from showtell.protocols import Step
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
 from showtell.train.config import TrainConfig
+from showtell.train.distributed import quiet
 from showtell.train.loop import train
 from support.together import Together
 from support.toy import CONFIG, SAMPLER, Line, data, error, finish, load_batch
@@ -239,6 +242,7 @@ def same_run(one: Path, two: Path) -> None:
         (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 2}),
         (Bootstrapped, views, {"batch_size": 7, "optimiser": "sgd", "steps": 2, "shard": True}),
         (Captioner, captions, {"batch_size": 5, "learning_rate": 1e-3}),
+        (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2, "shard": True}),
         (Stack, load_batch, {"shard": True, "ema": 0.5, "validate_every": 2}),
         (Stack, load_batch, {"shard": True, "optimiser": "lars", "accumulate": 2}),
         (Stack, load_batch, {"shard": True, "optimiser": "sgd"}),
@@ -298,6 +302,19 @@ def test_only_the_first_process_writes(tmp_path: Path, together: Together) -> No
     together(tmp_path, run, tmp_path / "two", Sure, load_batch, replace(QUIET, watch_every=2))
     assert [line["step"] for line in logged(tmp_path / "two")] == [1, 2, 3, 4, 5, 6, 6]
     assert {path.name for path in (tmp_path / "two").iterdir()} == {"state", "model", "metrics.jsonl"}
+
+
+def test_the_other_processes_log_errors_alone(caplog: pytest.LogCaptureFixture) -> None:
+    reports: list[tuple[Any, ...]] = []
+    logger = logging.getLogger("showtell.runs.execute")
+    with caplog.at_level("INFO", "showtell"), shown_by(lambda *seen: reports.append(seen)):
+        with quiet():
+            logger.warning("one image skipped")
+            logger.error("the disk is full")
+            report("training", 1, 2)
+        logger.info("done")
+    assert [record.getMessage() for record in caplog.records] == ["the disk is full", "done"]
+    assert not reports
 
 
 def queued(output: Path) -> list[Tensor]:

@@ -44,14 +44,40 @@ def build_system(config: Mapping[str, Any], file: Path) -> nn.Module:
 
     Raises `UserError` for another format, an unknown system, and fields that are missing, unknown or wrong.
     """
-    if config.get("format") != FORMAT:
-        raise UserError(f"{file} has format {config.get('format')!r}, not {FORMAT}; upgrade showtell")
+    require_format(config, file)
     cls: Any = _find(config.get("system"), file)
+    values = config.get("config")
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: 'config' is missing or not an object; download it again")
     try:
-        return _parse(cls.Config, config.get("config"), file).build()
+        return parse(cls.Config, values, file, "config").build()
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        reason = _reasons(error) if isinstance(error, ValidationError) else error
-        raise UserError(f"{file} does not describe a {cls.__name__}: {reason}. Download it again.") from error
+        raise UserError(f"{file} does not describe a {cls.__name__}: {error}. Download it again.") from error
+
+
+def require_format(values: Mapping[str, Any], file: Path) -> None:
+    """Raises `UserError` for a file that another version wrote."""
+    if values.get("format") != FORMAT:
+        raise UserError(f"{file} has format {values.get('format')!r}, not {FORMAT}; upgrade showtell")
+
+
+def parse(kind: Any, values: Any, file: Path, where: str) -> Any:
+    """A dataclass, or a tuple of them, from JSON; messages call it `where` in `file`.
+
+    Raises `UserError` that names each field that is missing, unknown or of another type.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(values), strict=True, extra="forbid")
+    except ValidationError as error:
+        faults = [(".".join(map(str, fault["loc"])), fault) for fault in error.errors()]
+        unknown = sorted(name for name, fault in faults if fault["type"] == "unexpected_keyword_argument")
+        if unknown:
+            raise UserError(
+                f"{file}: {where} has unknown fields {', '.join(unknown)}; if a newer showtell wrote it, "
+                "upgrade showtell"
+            ) from error
+        reasons = "; ".join(f"{name} is {fault['input']!r}: {fault['msg']}" for name, fault in faults)
+        raise UserError(f"{file}: {where} is wrong: {reasons}. Download it again.") from error
 
 
 def _find(name: Any, file: Path) -> type[nn.Module]:
@@ -65,31 +91,4 @@ def _find(name: Any, file: Path) -> type[nn.Module]:
                 return found
     raise UserError(
         f"{file} names the system {name!r}, which showtell {__version__} does not have; upgrade showtell"
-    )
-
-
-def _parse(cls: type, values: Any, file: Path) -> Any:
-    """A frozen dataclass from JSON. Every field must be known and of its type."""
-    if not isinstance(values, dict):
-        raise UserError(f"{file}: 'config' is missing or not an object; download it again")
-    try:
-        return TypeAdapter(cls).validate_json(json.dumps(values), strict=True, extra="forbid")
-    except ValidationError as error:
-        unknown = [
-            ".".join(map(str, fault["loc"]))
-            for fault in error.errors()
-            if fault["type"] == "unexpected_keyword_argument"
-        ]
-        if not unknown:
-            raise
-        raise UserError(
-            f"{file}: config has unknown fields {', '.join(sorted(unknown))}; if a newer showtell wrote it, "
-            "upgrade showtell"
-        ) from error
-
-
-def _reasons(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))} is {fault['input']!r}: {fault['msg']}"
-        for fault in error.errors()
     )

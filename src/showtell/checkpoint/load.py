@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from showtell.checkpoint.config import CONFIG, PREPROCESS, TENSORS, TOKENIZER, build_system
+from showtell.checkpoint.config import CONFIG, PREPROCESS, TENSORS, TOKENIZER, build_system, parse
 from showtell.checkpoint.frozen import FindSource, Frozen, fill_frozen
 from showtell.checkpoint.tensors import named_tensors, read_tensors
 from showtell.data.json import read_object
@@ -61,7 +61,7 @@ def load_checkpoint(
         )
     config = read_object(folder / CONFIG)
     system = build_system(config, folder / CONFIG)
-    frozen = tuple(Frozen(**part) for part in config.get("frozen", ()))
+    frozen = parse(tuple[Frozen, ...], config.get("frozen", []), folder / CONFIG, "frozen")
     _remove(system, getattr(system, "training_only", ()))
     read_tensors(folder / TENSORS, named_tensors(system, without=[part.prefix for part in frozen]))
     fill_frozen(system, frozen, find_source or _tensors_of_folder, folder)

@@ -48,13 +48,14 @@ def joined(device: str) -> Iterator[str]:
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     # The first process may read and validate for hours; if it dies, torchrun ends the others.
     distributed.init_process_group(backend, timeout=timedelta(days=7))
-    with _quiet() if rank() else nullcontext():
+    with quiet() if rank() else nullcontext():
         yield device
     distributed.destroy_process_group()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Inside the block the package logs errors alone, and no progress is shown."""
     logger = logging.getLogger("showtell")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,10 +1,11 @@
+"""Saving: a round trip, atomic replacement, and what the hash covers."""
+
 import hashlib
 import json
 import os
 import pickle
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from showtell.checkpoint.load import Checkpoint, load_checkpoint
-from showtell.checkpoint.save import save_checkpoint
-from showtell.checkpoint.tensors import named_tensors, read_tensors, write_tensors
-from showtell.errors import UsageError, UserError
-from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
+from showtell.checkpoint.load import load_checkpoint
+from showtell.checkpoint.tensors import write_tensors
+from showtell.errors import UsageError
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
-
-SMALL = ShowAndTellConfig(vocab_size=11, feature_width=6, width=8, depth=1)
-TOKENIZER = '{"words": ["狗"]}'
-
-
-def small(seed: int = 0, config: ShowAndTellConfig = SMALL) -> ShowAndTell:
-    torch.manual_seed(seed)
-    return ShowAndTell(config)
-
-
-def save(folder: Path, system: nn.Module | None = None, **changes: Any) -> Path:
-    parts = {
-        "record": {"recipe": {"train": {"steps": 3}}, "seed": 1},
-        "tokenizer_json": TOKENIZER,
-        "preprocess": {"size": 224},
-        "card": "# A model\n",
-        **changes,
-    }
-    save_checkpoint(folder, system or small(), **parts)
-    return folder
-
-
-def same(checkpoint: Checkpoint, system: nn.Module) -> bool:
-    ours, theirs = checkpoint.system.state_dict(), system.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours)
-
-
-def refused(attempt: Callable[[], object], *says: str, kind: type[UserError] = UserError) -> str:
-    with pytest.raises(kind) as caught:
-        attempt()
-    for text in says:
-        assert text in str(caught.value)
-    return str(caught.value)
+from support.checkpoints import refused, same, save, small
 
 
 @pytest.mark.parametrize("system", [small(), ShowAttendAndTell(ShowAttendAndTellConfig(11, 6, 8, 4, 8, 4))])
@@ -60,7 +27,7 @@ def test_round_trip(tmp_path: Path, system: nn.Module) -> None:
     assert checkpoint.system.config == system.config
     assert not checkpoint.system.training
     assert checkpoint.record["recipe"] == {"train": {"steps": 3}}
-    assert checkpoint.tokenizer_json == TOKENIZER
+    assert checkpoint.tokenizer_json == '{"words": ["狗"]}'
     assert checkpoint.preprocess == {"size": 224}
     assert checkpoint.folder == tmp_path / "模型" / "best"
 
@@ -119,7 +86,7 @@ def test_the_hash_covers_what_decides_the_answers(tmp_path: Path) -> None:
     assert len(base) == len(hashlib.sha256(weights).hexdigest())
     others = [
         hash_of(system=small(1)),
-        hash_of(system=small(0, replace(SMALL, dropout=0.5))),
+        hash_of(system=small(dropout=0.5)),
         hash_of(tokenizer_json="{}"),
         hash_of(preprocess={"size": 225}),
         hash_of(dtype=torch.float16),
@@ -217,109 +184,9 @@ def test_a_failed_write_keeps_the_old_checkpoint_and_frees_its_space(
     assert {p.name for p in tmp_path.iterdir()} == {"model"}
 
 
-def edited(**changes: Any) -> Callable[[Path], object]:
-    def edit(folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, **changes}))
-
-    return edit
-
-
-def with_tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
-    def edit(folder: Path) -> None:
-        tensors = dict(named_tensors(small()))
-        change(tensors)
-        write_tensors(folder / "model.safetensors", tensors)
-
-    return edit
-
-
-def cut(name: str, keep: int) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:keep])
-
-
-FIELDS = {"vocab_size": 11, "feature_width": 6, "width": 8, "depth": 1}
-
-
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        (shutil.rmtree, ["there is no checkpoint at", "config.json"]),
-        (lambda f: (f / "config.json").unlink(), ["config.json missing", "Copy the whole folder"]),
-        (
-            lambda f: [(f / n).unlink() for n in ("tokenizer.json", "preprocess.json")],
-            ["tokenizer.json, preprocess.json missing"],
-        ),
-        (cut("config.json", 30), ["config.json", "again"]),
-        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), ["config.json", "again"]),
-        (lambda f: (f / "preprocess.json").write_text("[1]"), ["preprocess.json", "JSON object"]),
-        (lambda f: (f / "tokenizer.json").write_bytes(b"\xff"), ["tokenizer.json", "again"]),
-        (edited(format=2), ["config.json", "format 2", "upgrade"]),
-        (edited(system="show_and_sing.ShowAndSing"), ["'show_and_sing.ShowAndSing'", "upgrade"]),
-        (edited(system="show_and_tell.Recurrent"), ["'show_and_tell.Recurrent'"]),
-        (edited(system="show_and_tell.ShowAndTellConfig"), ["'show_and_tell.ShowAndTellConfig'"]),
-        (edited(system="..os.System"), ["'..os.System'"]),
-        (edited(system="show_and_tell.ShowAndTell.forward"), ["does not have"]),
-        (edited(system=5), ["system 5"]),
-        (edited(config=None), ["'config' is missing"]),
-        (
-            edited(config={**FIELDS, "attention": 3, "beams": 1}),
-            ["unknown fields attention, beams", "upgrade"],
-        ),
-        (edited(config={**FIELDS, "cell": "rnn"}), ["does not describe a ShowAndTell", "rnn"]),
-        (edited(config={**FIELDS, "width": "wide"}), ["does not describe a ShowAndTell"]),
-        (edited(config={**FIELDS, "vocab_size": 10**15}), ["does not describe a ShowAndTell"]),
-        (
-            edited(config={**FIELDS, "vocab_size": 12}),
-            ["word_embedding.weight is [11, 8] instead of [12, 8]"],
-        ),
-        (with_tensors(lambda t: t.pop("output.bias")), ["output.bias is missing"]),
-        (with_tensors(lambda t: t.update({"extra": torch.ones(1)})), ["extra is unknown"]),
-        (
-            with_tensors(lambda t: t.update({"output.bias": torch.ones(3)})),
-            ["output.bias is [3] instead of [11]"],
-        ),
-        (cut("model.safetensors", -1), ["model.safetensors", "again"]),
-        (cut("model.safetensors", 100), ["model.safetensors", "again"]),
-        (cut("model.safetensors", 0), ["model.safetensors", "again"]),
-        (lambda f: (f / "model.safetensors").write_bytes(pickle.dumps({})), ["model.safetensors", "again"]),
-    ],
-)
-def test_damage_is_named(tmp_path: Path, damage: Callable[[Path], object], says: list[str]) -> None:
-    folder = save(tmp_path / "model")
-    damage(folder)
-    said = refused(lambda: load_checkpoint(folder), *says, str(folder))
-    assert "\n" not in said
-
-
-def test_every_fault_is_named_and_nothing_is_copied(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(2), "b": torch.ones(2), "d": torch.ones(2)})
-    into = {"a": torch.zeros(2), "b": torch.zeros(3), "c": torch.zeros(1)}
-    refused(
-        lambda: read_tensors(tmp_path / "t.safetensors", into),
-        "b is [2] instead of [3], c is missing, d is unknown",
-    )
-    assert not into["a"].any()
-
-
-def test_tied_parameters_are_stored_once(tmp_path: Path) -> None:
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.words = nn.Embedding(5, 4)
-            self.output = nn.Linear(4, 5)
-            self.output.weight = self.words.weight
-
-    first, second = Tied(), Tied()
-    write_tensors(tmp_path / "t.safetensors", named_tensors(first))
-    assert list(named_tensors(first)) == ["words.weight", "output.bias"]
-    read_tensors(tmp_path / "t.safetensors", named_tensors(second))
-    assert torch.equal(second.output.weight, first.output.weight)
-
-
 def test_only_systems_of_the_package_are_saved(tmp_path: Path) -> None:
     class Stranger(nn.Module):
-        config = SMALL
+        config = small().config
 
     with pytest.raises(ValueError, match=r"showtell\.systems"):
         save(tmp_path / "a", Stranger())
