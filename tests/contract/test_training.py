@@ -4,7 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from showtell.checkpoint.save_load import load_checkpoint, save_checkpoint
+from showtell.checkpoint.load import load_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 
 from showtell.protocols import Contrastive, Trainable
 from showtell.train.gradient_cache import cached_backward

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from showtell.train.distributed import count
@@ -18,10 +18,8 @@ from showtell.train.distributed import count
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def shard(system: Module, device: torch.device, entry: str = "forward") -> Module:
+def shard(system: Module, device: torch.device) -> Module:
     """A copy of `system`, sharded over all processes; each block of a stack is gathered when it computes.
-
-    `entry` is the method that runs the forward pass.
 
     Source: Zhao et al. 2023, "PyTorch FSDP".
     """
@@ -34,8 +32,6 @@ def shard(system: Module, device: torch.device, entry: str = "forward") -> Modul
             if all(uses[p] == 1 for p in block.parameters()):  # shared parameters are sharded with the whole
                 fully_shard(block, mesh=mesh, ignored_params=scalars)
     fully_shard(copy, mesh=mesh, ignored_params=scalars)
-    if entry != "forward":
-        register_fsdp_forward_method(copy, entry)
     return copy.to(device)
 
 

@@ -83,6 +83,8 @@ def train(
     device = torch.device(device)
     if config.batch_size < count():
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
+    if config.shard and config.chunk_size and count() > 1:  # processes may have unequal numbers of chunks
+        raise UsageError("train.shard cannot be combined with train.chunk_size; set one of them to 0")
     from_first(lambda: _claim(output, resume))
     state = TrainState(system, config, record or {}, device, frozen)
     if resume:

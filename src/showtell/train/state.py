@@ -63,11 +63,7 @@ class TrainState:
         same_weights(system)
         synchronise(system)
         self.sharded = config.shard and count() > 1
-        self.system = (
-            shard(system, self.device, "encode_pairs" if config.chunk_size else "forward")
-            if self.sharded
-            else system.to(device)
-        )
+        self.system = shard(system, self.device) if self.sharded else system.to(device)
         self.optimiser = build_optimiser(self.system, config)
         self.average = Average(self.system, config.ema) if config.ema else None
         self.progress = Progress()
