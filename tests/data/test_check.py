@@ -4,6 +4,7 @@ import pytest
 
 from showtell.data.check import check_data
 from showtell.errors import UserError
+from showtell.progress import shown_by
 from support import hostile
 
 
@@ -40,7 +41,8 @@ def test_report(tmp_path) -> None:
     images += [{"filename": "bare.jpg", "split": "val", "sentences": []}]
     (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
     seen = []
-    report = check_data(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    with shown_by(lambda what, done, total, note: seen.append((done, total))):
+        report = check_data(tmp_path)
     assert (report.path, report.format, report.images, report.captions) == (tmp_path, "karpathy", 8, 12)
     assert report.captions_per_image == {0: 1, 1: 2, 2: 5}
     assert report.splits == {"val": 5, "train": 3}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from showtell.data.features import FeatureCache
 from showtell.data.prefetch import prefetch
+from showtell.progress import shown_by
 
 SHAPE = (4, 3)
 
@@ -42,7 +43,8 @@ def cache(tmp_path, net, model="a") -> FeatureCache:
 def test_computes_once_and_gives_the_right_rows(tmp_path, paths) -> None:
     net, seen = FakeNet(), []
     features = cache(tmp_path, net)
-    found = features.add(paths, progress=lambda done, total: seen.append((done, total)))
+    with shown_by(lambda what, done, total, note: seen.append((done, total))):
+        found = features.add(paths)
     expected = net(np.stack([np.asarray(Image.open(p)) for p in paths]))
     torch.testing.assert_close(features.grid(found.rows), expected.half().float())
     assert features.array.dtype == np.float16

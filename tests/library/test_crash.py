@@ -23,10 +23,11 @@ sys.path.insert(0, sys.argv[1])
 from support.library import FakeEncoder
 from showtell.library import run
 from showtell.library.index import index
+from showtell.progress import shown_by
 run.BATCH, run.COMMIT_ROWS = 4, 8
 print("ready", flush=True)
-progress = lambda done, total: print(done, flush=True)
-index(Path(sys.argv[2]), Path(sys.argv[3]), FakeEncoder(sys.argv[4]), progress=progress)
+with shown_by(lambda what, done, total, note: print(done, flush=True)):
+    index(Path(sys.argv[2]), Path(sys.argv[3]), FakeEncoder(sys.argv[4]))
 """
 
 

@@ -15,6 +15,7 @@ from showtell.errors import UserError
 from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.verify import verify
+from showtell.progress import shown_by
 from showtell.protocols import Encoded
 from support.library import FakeEncoder, check, draw
 
@@ -35,7 +36,8 @@ def library(tmp_path) -> Path:
 
 def test_a_new_library_holds_what_was_found(photos, library) -> None:
     seen = []
-    report = index(photos, library, FakeEncoder(), progress=lambda done, total: seen.append((done, total)))
+    with shown_by(lambda what, done, total, note: seen.append((done, total))):
+        report = index(photos, library, FakeEncoder())
     check(report, added=3)
     assert seen[-1] == (3, 3)
     opened = Library.open(library)

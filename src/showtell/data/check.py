@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import is_image_name, read_content
 from showtell.data.prefetch import prefetch
+from showtell.progress import report
 from showtell.wording import counted
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class CheckReport:
     problems: list[Problem]
 
 
-def check_data(path: Path | str, format: str | None = None, progress: Progress | None = None) -> CheckReport:
+def check_data(path: Path | str, format: str | None = None) -> CheckReport:
     """Read every row and decode every image of a data set.
 
     Raises `UserError` as `read_captions`: when there is nothing to check.
@@ -53,8 +52,7 @@ def check_data(path: Path | str, format: str | None = None, progress: Progress |
             problems.append(Problem(entry.path, None, outcome.reason, fix))
         else:
             by_content[outcome].append(entry)
-        if progress:
-            progress(done, len(entries))
+        report("checking images", done, len(entries))
     problems += _copies(by_content.values())
     return CheckReport(
         path=Path(path),

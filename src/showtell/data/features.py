@@ -20,6 +20,7 @@ from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import read_content
 from showtell.data.images.resize import squash
 from showtell.data.prefetch import prefetch
+from showtell.progress import report
 
 Item = TypeVar("Item")
 
@@ -94,29 +95,29 @@ class FeatureCache:
             raise IndexError("a skipped image (row -1) has no features")
         return torch.from_numpy(self._array[rows]).float()
 
-    def add(self, paths: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> FeatureRows:
+    def add(self, paths: Sequence[Path], what: str = "reading images") -> FeatureRows:
         """Find the images' rows and compute those that are missing.
 
-        `progress(done, total)` counts the images that are on disk or skipped. Another process that
-        adds at the same time is waited for.
+        Progress is reported as `what`, in images that are on disk or skipped. Waits for another process that
+        is adding images.
         """
-        return self._add(self._read, paths, len(paths), progress)
+        return self._add(self._read, paths, len(paths), what)
 
     def add_contents(
         self,
         contents: Iterable[tuple[str, bytes | ImageError]],
         total: int,
-        progress: Callable[[int, int], None] | None = None,
+        what: str = "reading images",
     ) -> FeatureRows:
         """`add` for images that are no files, such as those of an archive: names with bytes or an error."""
-        return self._add(self._read_content, contents, total, progress)
+        return self._add(self._read_content, contents, total, what)
 
     def _add(
         self,
         read: Callable[[Item], tuple[Path, bytes, np.ndarray | str | None]],
         images: Iterable[Item],
         total: int,
-        progress: Callable[[int, int], None] | None,
+        what: str,
     ) -> FeatureRows:
         skipped: dict[Path, str] = {}
         digests: list[bytes | None] = []
@@ -131,12 +132,11 @@ class FeatureCache:
                 if len(waiting) == BATCH:
                     self._append(waiting)
                     waiting = {}
-                if progress and not waiting:
-                    progress(len(digests), total)
+                if not waiting:
+                    report(what, len(digests), total)
             if waiting:
                 self._append(waiting)
-                if progress:
-                    progress(len(digests), total)
+                report(what, len(digests), total)
         self._load()
         rows = [-1 if d is None else self._row_of[d] for d in digests]
         return FeatureRows(np.array(rows, np.int64), skipped)

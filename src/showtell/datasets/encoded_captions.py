@@ -19,7 +19,6 @@ from showtell.datasets.caches import log_skipped
 from showtell.datasets.captions import divide, split_of
 from showtell.datasets.vocabulary import CaptionTokenizer, CaptionVocabulary
 from showtell.errors import UserError
-from showtell.progress import progress_lines
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def load_splits(
     tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
     splits = {}
     for name, chosen in named.items():
-        found = cache.add([entry.path for entry in chosen], progress_lines(f"reading images of {name}"))
+        found = cache.add([entry.path for entry in chosen], f"reading images of {name}")
         log_skipped(found)
         readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
         if not readable:

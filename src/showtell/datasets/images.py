@@ -13,7 +13,6 @@ from showtell.data.images.decode import ImageError, load_image
 from showtell.data.images.files import find_images
 from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
 from showtell.errors import UserError
-from showtell.progress import progress_lines
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     logged, and so is a small number of them. Raises `UserError` when fewer than two are left.
     """
     cache = pixel_cache(size)
-    kept = cache.add(found.paths, progress_lines("reading images"))
+    kept = cache.add(found.paths)
     log_skipped(kept)
     rows, places = np.unique(kept.rows, return_index=True)
     rows, places = rows[rows >= 0], places[rows >= 0]

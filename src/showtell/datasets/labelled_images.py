@@ -17,7 +17,6 @@ from showtell.data.labels.images import Classes, Labelled, read_classes
 from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
 from showtell.datasets.division import held_out
 from showtell.errors import UsageError, UserError
-from showtell.progress import progress_lines
 
 SHARE, MOST = 0.1, 1000
 """Of the images that are not for testing, the share that is held out for validation, and at most how many."""
@@ -85,7 +84,7 @@ def load_labelled(found: LabelledImages, size: int) -> tuple[LabelledPixels, Lab
             read.append(item)
             yield item.name, content
 
-    kept = cache.add_contents(contents(), len(found.classes.items), progress_lines("reading images"))
+    kept = cache.add_contents(contents(), len(found.classes.items))
     log_skipped(kept)
     row_of = {item: row for item, row in zip(read, kept.rows.tolist(), strict=True) if row >= 0}
 

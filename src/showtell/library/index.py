@@ -15,7 +15,7 @@ from showtell.errors import UserError
 from showtell.library.encoder import LibraryEncoder
 from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import File
-from showtell.library.run import Progress, Row, Run, read_rows
+from showtell.library.run import Row, Run, read_rows
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
 from showtell.library.store import Store, table_name, table_prefix
@@ -50,7 +50,6 @@ def index(
     captions: bool = True,
     own_captions: Mapping[Path, Sequence[str]] | None = None,
     keep_captions: bool = False,
-    progress: Progress | None = None,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
 ) -> IndexReport:
@@ -63,8 +62,8 @@ def index(
     that now prepares its images otherwise. What could not be read is listed in `skipped.jsonl`.
 
     `captions` has the model caption every image; `own_captions` are what the folder itself says,
-    and with `keep_captions` those that are stored of images which it says nothing of;
-    `progress(done, total)` counts the images that are safe on disk, unchanged or skipped.
+    and with `keep_captions` those that are stored of images which it says nothing of. Progress counts the
+    images that are safe on disk, unchanged or skipped.
 
     Raises `UserError`: no such folder, not a library, another process is writing.
     """
@@ -92,7 +91,7 @@ def index(
                 if not rebuild:
                     raise
                 lost = f"{LOST} ({error.__cause__})".partition("\n")[0]
-        run = Run(store, target, encoder, captions, progress, max_pixels)
+        run = Run(store, target, encoder, captions, max_pixels)
         run.add(files)
         run.remove(folder)
         if run.table is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from showtell.library.manifest import VectorSet
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader, is_text
 from showtell.library.store import Store, reading
+from showtell.progress import report
 from showtell.protocols import Encoded
-
-Progress = Callable[[int, int], None]
 
 BATCH = 32
 # Every commit makes a version and a file, so rows wait for company, but not for long.
@@ -64,7 +63,6 @@ class Run:
         target: VectorSet,
         encoder: LibraryEncoder,
         captions: bool,
-        progress: Progress | None,
         max_pixels: int,
     ) -> None:
         self.table = store.table(target.table)
@@ -74,7 +72,7 @@ class Run:
         self.unchanged: set[Path] = set()
         self.removed = 0
         self._store, self._target, self._encoder = store, target, encoder
-        self._captions, self._progress, self._max_pixels = captions, progress, max_pixels
+        self._captions, self._max_pixels = captions, max_pixels
         self._old = read_rows(store, self.table)
         self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later is the newer
         self._id_of = {row.digest: row.id for row in self._old}
@@ -223,6 +221,5 @@ class Run:
                 raise UserError(f"cannot write the library {self._store.folder}: {error}") from error
             self._pending = []
         self._committed_at = time.monotonic()
-        if self._progress:
-            done = len(self.added) + len(self.updated) + len(self.unchanged) + len(self.skipped)
-            self._progress(done, self._total)
+        done = len(self.added) + len(self.updated) + len(self.unchanged) + len(self.skipped)
+        report("indexing images", done, self._total)

@@ -48,7 +48,6 @@ def index(
         captions=captions and model.can(Captioner),
         own_captions=own_captions,
         keep_captions=not whole,
-        progress=progress_lines(f"indexing {folder}"),
         max_pixels=max_pixels,
         rebuild=rebuild,
     )

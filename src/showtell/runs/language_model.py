@@ -22,7 +22,6 @@ from showtell.data.texts.pack import pack, stack
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.texts import Texts, count_words, read_texts
 from showtell.objectives.masked_tokens import mask_tokens
-from showtell.progress import progress_lines
 from showtell.protocols import (
     CausalLanguageModel,
     MaskedLanguageModel,
@@ -76,7 +75,7 @@ class LanguageModelRun:
         run = replace(self, system=config.with_tokenizer(tokenizer))
         torch.manual_seed(run.train.seed)
         system = run.system.build()
-        corpus = tokenise(dataset.training, tokenizer, progress_lines("tokenising documents"))
+        corpus = tokenise(dataset.training, tokenizer)
         examples = run.examples(corpus, tokenizer)
         sampler = Sampler(len(examples), run.train.batch_size, run.train.seed)
         return Job(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from showtell.data.texts.sentences import split_sentences
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.progress import report
 
 DOCUMENTS = 256
 """How many are tokenized at a time: enough for all cores, few enough for memory."""
@@ -53,11 +54,7 @@ class Corpus:
         return self.sentences[self.documents]
 
 
-def tokenise(
-    documents: Sequence[str],
-    tokenizer: SubwordTokenizer,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Corpus:
+def tokenise(documents: Sequence[str], tokenizer: SubwordTokenizer) -> Corpus:
     """Tokenize documents. Text without tokens (spaces; letters that the vocabulary drops) is dropped."""
     ids, begins = [], []
     lengths: list[int] = []
@@ -72,7 +69,7 @@ def tokenise(
             counts += [len(found)] if found else []
             ids += [np.array(sentence.ids, dtype) for sentence in found]
             begins += [np.diff(sentence.groups, prepend=-1) > 0 for sentence in found]
-        progress(min(first + DOCUMENTS, len(documents)), len(documents))
+        report("tokenising documents", min(first + DOCUMENTS, len(documents)), len(documents))
     return Corpus(
         np.concatenate(ids) if ids else np.zeros(0, dtype),
         np.concatenate(begins) if begins else np.zeros(0, bool),
