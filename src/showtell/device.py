@@ -1,4 +1,4 @@
-"""Which device a model runs on."""
+"""The choice of a device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from showtell.errors import UsageError
 
 
 def choose_device(device: str) -> str:
-    """`auto` takes a GPU where there is one.
+    """A device by name; `auto` is a GPU if there is one, else the CPU.
 
     Raises `UsageError` for a device that this machine does not have.
     """

@@ -1,10 +1,10 @@
-"""Failures that a person can cause, and so can mend."""
+"""Errors that a user can fix, with the exit status of each."""
 
 
 class UserError(Exception):
-    """Something in the person's files or environment is wrong: exit status 1.
+    """Something in the user's files or environment is wrong: exit status 1.
 
-    The message names the file or value and says how to mend it.
+    The message names the file or value and how to fix it.
     """
 
     exit_status = 1
@@ -17,9 +17,9 @@ class UsageError(UserError):
 
 
 class MissingError(UserError):
-    """What was asked for is not on this machine, and nothing was asked to fetch it: exit status 4.
+    """Something needed is not on this machine, and downloading was not requested: exit status 4.
 
-    The message names it and says how to get it.
+    The message names it and how to get it.
     """
 
     exit_status = 4

@@ -20,7 +20,7 @@ Display = Callable[[str, int, int, str], None]
 """Called with the name of the work, how much is done, how much there is, and a note such as the loss."""
 
 INTERVAL = 10.0
-"""Seconds between two logged lines."""
+"""Seconds between logged lines."""
 
 
 def logged(interval: float = INTERVAL) -> Display:

@@ -4,7 +4,7 @@ import re
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and what it counts, in the plural where it is not one.
+    """A number with its noun, in the plural unless the number is one.
 
     >>> counted(1, "image"), counted(3, "image"), counted(0, "class")
     ('1 image', '3 images', '0 classes')

@@ -126,7 +126,7 @@ def test_digests_without_rows_are_forgotten(tmp_path, paths) -> None:
 
 
 def test_a_wrong_shape_is_refused(tmp_path, paths) -> None:
-    with pytest.raises(ValueError, match="gave"):
+    with pytest.raises(ValueError, match="the backbone returned"):
         cache(tmp_path, lambda pixels: torch.zeros(len(pixels), 5, 3)).add(paths[:2])
 
 
@@ -134,10 +134,12 @@ WRITER = """
 import sys, time
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+from showtell.progress import shown_by
 from test_features import FakeNet, cache
 net = FakeNet()
 slow = lambda pixels: (time.sleep(0.05), net(pixels))[1]
-cache(Path({folder!r}), slow).add(sorted(Path({folder!r}).glob("*.png")), lambda d, t: print(d, flush=True))
+with shown_by(lambda what, done, total, note: print(done, flush=True)):
+    cache(Path({folder!r}), slow).add(sorted(Path({folder!r}).glob("*.png")))
 """
 
 

@@ -203,9 +203,9 @@ def test_a_damaged_manifest_is_told(photos, library, text) -> None:
 def test_a_library_of_a_newer_showtell_is_refused(photos, library) -> None:
     index(photos, library, A)
     (library / "library.json").write_text('{"format": 3}')
-    with pytest.raises(UserError, match="newer showtell"):
+    with pytest.raises(UserError, match="newer version of showtell"):
         Library.open(library)
-    with pytest.raises(UserError, match="newer showtell"):
+    with pytest.raises(UserError, match="newer version of showtell"):
         index(photos, library, A)
 
 

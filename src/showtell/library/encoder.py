@@ -1,4 +1,4 @@
-"""What a library asks of a model."""
+"""The interface between a library and a model."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from showtell.protocols import Encoded
 
 
 class LibraryEncoder(Protocol):
-    """A model as a library sees it: images in, vectors out, and a name for who made them."""
+    """A model that makes the vectors of a library."""
 
     hash: str
-    """Hash of the parameters that make the vectors."""
+    """SHA-256 of the parameters that make the vectors."""
     name: str
-    """Of the model, for people."""
+    """A readable name of the model."""
 
     @property
     def preprocessing(self) -> str:
-        """Version of the preprocessing; another version means other vectors."""
+        """The version of the preprocessing; another version makes other vectors."""
         ...
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded image, `uint8 [H W 3]`, to the size that the network reads, `uint8 [S S 3]`."""
+        """Preprocess one decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`."""
         ...
 
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
-        """Preprocessed images, `uint8 [S S 3]`, to `Encoded` in float32, on any device.
+        """Encode preprocessed images, `uint8 [S S 3]`, in float32, on any device.
 
-        `tokens` is stored for `caption` and for search by likelihood: a model that needs no more than its
-        vectors there returns `[B 1 D]`, the pooled vector alone.
+        A library stores all `tokens`, for captioning and for search by likelihood; a model that does neither
+        returns the pooled vector alone, `[B 1 D]`.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Drop the vectors of a model that is no longer asked."""
+"""Removal of one model's vectors from a library."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from showtell.library.store import Store
 
 
 def forget(library_dir: Path | str, name: str) -> None:
-    """Drop a model's set of vectors, and the captions it wrote; the other sets stay as they are.
+    """Remove a model's vectors and the captions that it wrote; those of other models stay.
 
-    Raises `UsageError` when the library has no set of that name, or no other; `UserError` as `index`.
+    Raises `UsageError` if the library has no vectors of that model, or no others; `UserError` as `index`.
     """
-    Store.open(library_dir)  # one that is not there is not made
+    Store.open(library_dir)  # raises if there is none; `writing` would create one
     with Store.writing(library_dir) as store:
         sets = store.manifest().sets
         kept = tuple(known for known in sets if known.name != name)

@@ -1,4 +1,4 @@
-"""Bring a library into step with a folder: read what is new, keep what is known, drop what is gone."""
+"""Indexing: bring a library up to date with a folder of images."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from showtell.library.search import Library
 from showtell.library.store import Store, table_name, table_prefix
 from showtell.writing import replacing
 
-LOST = "its old table could not be read: the library holds this folder alone; index any other folder again"
+LOST = "its old table could not be read, so the library holds this folder only; index other folders again"
 
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of the images found: `total = added + updated + unchanged + skipped`."""
+    """The outcome of indexing: `total = added + updated + unchanged + skipped`."""
 
     added: int
     updated: int
     removed: int
-    """Rows of files that are gone, or that can no longer be read; not part of the total."""
+    """Rows of files that are gone or no longer readable; not part of the total."""
     unchanged: int
     skipped: int
     total: int
     seconds: float
     lost: str | None = None
-    """Said where `rebuild` could not read the old table, and so not carry over other folders' images."""
+    """A message if `rebuild` could not read the old table, and so lost the images of other folders."""
     beside: tuple[str, ...] = ()
-    """Where the library had no vectors of this model yet: names of the models of which it had."""
+    """If the library had no vectors of this model before: the models whose vectors it has."""
 
 
 def index(
@@ -53,19 +53,19 @@ def index(
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
 ) -> IndexReport:
-    """Make a library of a folder's images, or bring this model's vectors up to date; other models' stay.
+    """Create a library of a folder's images, or update this model's vectors in it; other models' stay.
 
-    An image whose path, size and time are the library's is not read. One whose content is known under
-    another path keeps its vectors. Images of other folders stay, unless their file was moved into
-    this one; a model that is new to the library takes them over from the set indexed last. `rebuild` makes
-    this model's vectors beside the present ones, which answer until the new are complete; so does a model
-    that now prepares its images otherwise. What could not be read is listed in `skipped.jsonl`.
+    An image with an unchanged path, size and time is not read again; one whose content is known under another
+    path keeps its vectors. Images of other folders stay unless the file was moved into this one; a model that
+    is new to the library takes them over from the set indexed last. `rebuild`, or a changed preprocessing,
+    makes new vectors beside the present ones, which stay in use until the new set is complete. Unreadable
+    images are listed in `skipped.jsonl`.
 
-    `captions` has the model caption every image; `own_captions` are what the folder itself says,
-    and with `keep_captions` those that are stored of images which it says nothing of. Progress counts the
-    images that are safe on disk, unchanged or skipped.
+    With `captions` the model captions every image. `own_captions` are the person's; with `keep_captions`
+    those stored earlier are kept for images without any. Progress counts the images that are on disk, unchanged or
+    skipped.
 
-    Raises `UserError`: no such folder, not a library, another process is writing.
+    Raises `UserError` if there is no such folder, it is not a library, or another process is writing.
     """
     started = time.monotonic()
     folder, library_dir = Path(folder).resolve(), Path(library_dir).resolve()
@@ -78,7 +78,7 @@ def index(
         target = _target(store, present, encoder, captions, rebuild)
         store.drop_all_but(target.table, *tables)
         if not manifest.sets:
-            store.publish(Manifest((target,)))  # a first library answers while it grows
+            store.publish(Manifest((target,)))  # a new library can be searched while it grows
         own = {absolute(path): tuple(texts) for path, texts in (own_captions or {}).items()}
         if keep_captions:
             own = _stored_captions(store, manifest) | own
@@ -87,7 +87,7 @@ def index(
         if manifest.sets and target.table not in tables:
             try:
                 files += _elsewhere(store, present or manifest.sets[-1], folder)
-            except UserError as error:  # a table too damaged to read is why one rebuilds
+            except UserError as error:  # an unreadable table is a reason to rebuild
                 if not rebuild:
                     raise
                 lost = f"{LOST} ({error.__cause__})".partition("\n")[0]
@@ -101,7 +101,7 @@ def index(
         with replacing(library_dir / "skipped.jsonl") as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
-        Library.open(library_dir)  # derives what searches read, so that the first need not wait
+        Library.open(library_dir)  # derives the unit vectors now, not in the first search
     return IndexReport(
         added=len(run.added),
         updated=len(run.updated),
@@ -118,7 +118,7 @@ def index(
 def _target(
     store: Store, present: VectorSet | None, encoder: LibraryEncoder, captions: bool, rebuild: bool
 ) -> VectorSet:
-    """The table to write: the model's own, one that was begun for it, or a new one."""
+    """The table to write: the model's own, one begun for it earlier, or a new one."""
     maker = (encoder.hash, encoder.preprocessing)
     begun = [name for name in store.names() if name.startswith(table_prefix(*maker))]
     if present:
@@ -128,22 +128,22 @@ def _target(
 
 
 def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
-    """A set's images of other folders, which a new table must hold too."""
+    """A set's images of other folders, which a new table takes over."""
     rows = read_rows(store, store.table(known.table))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
     return [file_at(path, own) for path, own in others.items() if path.is_file()]
 
 
 def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, ...]]:
-    """The person's captions of every image that has some; where sets differ, as indexed last."""
+    """The person's captions of every image that has some; of several sets, the one indexed last counts."""
     stored: dict[Path, tuple[str, ...]] = {}
     for known in manifest.sets:
-        with suppress(UserError):  # what a damaged table held is lost; whoever needs its rows says so
+        with suppress(UserError):  # a damaged table is reported by whoever needs its rows
             stored |= {row.file.path: row.file.captions for row in read_rows(store, store.table(known.table))}
     return stored
 
 
 def _digest(rows: Sequence[Row]) -> str:
-    """The same for the same images at the same places with the same captions of the person."""
+    """A digest of the images, their paths and the person's captions."""
     facts = sorted((str(row.file.path), row.digest.hex(), row.file.captions) for row in rows)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a library says it holds: the vectors of each model that indexed it, a set a model, side by side."""
+"""The manifest of a library: one set of vectors per model that indexed it."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class VectorSet:
-    """What one model made of the images, in a table of its own."""
+    """The vectors of one model, in a table of their own."""
 
     table: str
     model: str
-    """Hash of the weights."""
+    """SHA-256 of the parameters."""
     preprocessing: str
     name: str
-    """Of the model, for people."""
+    """A readable name of the model."""
     captioned: bool
-    """Whether the model put images into words, too."""
+    """Whether the model also captioned the images."""
     images: str = ""
-    """Digest of the images and the person's captions; equal in sets that are in step. Empty: not known."""
+    """Digest of the images and the person's captions, equal in sets of equal images; empty if unknown."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The sets, the one indexed last at the end. Sets follow the folders each when its own model indexes."""
+    """The sets, the one indexed last at the end. A set is updated only when its own model indexes."""
 
     sets: tuple[VectorSet, ...] = ()
 
     def of(self, encoder: LibraryEncoder) -> VectorSet | None:
-        """The set with a model's vectors, prepared as it prepares them."""
+        """The set of a model with its present preprocessing."""
         maker = (encoder.hash, encoder.preprocessing)
         return next((known for known in self.sets if (known.model, known.preprocessing) == maker), None)
 
     def having(self, newest: VectorSet) -> Manifest:
-        """The same with a set in place of its model's former one."""
+        """A manifest with a new set in place of the same model's."""
         return Manifest((*(known for known in self.sets if known.model != newest.model), newest))
 
     def ahead_of(self, chosen: VectorSet) -> str | None:
-        """Name of the set indexed last, where that holds other images than `chosen`."""
+        """The name of the set indexed last, if it holds other images than `chosen`."""
         last = self.sets[-1]
         known = last.images and chosen.images
         return last.name if known and last.images != chosen.images else None
 
     def to_json(self) -> str:
-        """What `from_json` reads."""
+        """The text of `library.json`."""
         return json.dumps({"format": FORMAT, "sets": [asdict(known) for known in self.sets]}, indent=1)
 
     @classmethod
@@ -60,17 +60,17 @@ class Manifest:
         """Raises `ValueError`, `KeyError` or `TypeError` for damage, `UserError` for a newer format."""
         read: dict[str, Any] = json.loads(text)
         if read["format"] > FORMAT:
-            raise UserError(f"{folder} was made by a newer showtell; update this one")
-        if read["format"] == 1:  # one set, which then had no name, and was a captioner's
+            raise UserError(f"{folder} was made by a newer version of showtell; update showtell")
+        if read["format"] == 1:  # a single unnamed set of a captioner
             maker = {key: read[key] for key in ("table", "model", "preprocessing")}
             return cls((VectorSet(**maker, name=read["model"][:12], captioned=True),))
         return cls(tuple(VectorSet(**known) for known in read["sets"]))
 
 
 def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, captioned: bool) -> VectorSet:
-    """The encoder's set; without one, the set indexed last, of the captioned ones if `captioned`.
+    """The encoder's set; without an encoder, the set indexed last, with captions if `captioned` and possible.
 
-    Raises `UserError` for an encoder that made none: it names those that did, and how to add one.
+    Raises `UserError` if the encoder has no set, naming those that there are and how to add one.
     """
     if not manifest.sets:
         raise UserError(f"{folder} is not a library")
@@ -81,7 +81,7 @@ def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, cap
         return found
     there = ", ".join(f"{known.name} ({known.preprocessing})" for known in manifest.sets)
     raise UserError(
-        f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), but of {there}; ask with one "
-        "of those, or add the vectors of this one: index the images with it, "
+        f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), only of {there}; use one of "
+        "those models, or index the images with this one: "
         f"showtell index FOLDER --library {shlex.quote(str(folder))}"
     )

@@ -1,4 +1,4 @@
-"""The columns of a library's table, and the way between them and what a model says of an image."""
+"""The table of a library: its columns, and conversion from and to encoded images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from showtell.protocols import Encoded
 
 
 def schema(width: int) -> pa.Schema:
-    """The columns of a table whose vectors have `width` numbers. One row is one image file."""
+    """The columns, for vectors of `width` numbers. One row per image file."""
     return pa.schema(
         [
-            pa.field("id", pa.int64(), nullable=False),  # random, and never given again
+            pa.field("id", pa.int64(), nullable=False),  # random, never reused
             pa.field("path", pa.string(), nullable=False),  # absolute
             pa.field("size", pa.int64(), nullable=False),  # bytes
             pa.field("mtime_ns", pa.int64(), nullable=False),
@@ -28,11 +28,11 @@ def schema(width: int) -> pa.Schema:
             pa.field("height", pa.int32(), nullable=False),
             pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
             pa.field("captions", pa.list_(pa.string()), nullable=False),  # the person's own
-            pa.field("caption", pa.string()),  # the model's, null until it was asked
+            pa.field("caption", pa.string()),  # the model's, null before captioning
             pa.field("text", pa.string(), nullable=False),  # all captions, for full-text search
-            pa.field("vector", pa.list_(pa.float32(), width), nullable=False),  # as the model gave it
+            pa.field("vector", pa.list_(pa.float32(), width), nullable=False),  # as the model returned it
             pa.field("num_tokens", pa.int32(), nullable=False),
-            pa.field("tokens", pa.binary()),  # float16 [N D], null when the vector says it all
+            pa.field("tokens", pa.binary()),  # float16 [N D], null if the vector is the only token
             pa.field("model", pa.string(), nullable=False),
             pa.field("preprocessing", pa.string(), nullable=False),
         ]
@@ -41,7 +41,7 @@ def schema(width: int) -> pa.Schema:
 
 @dataclass(frozen=True)
 class File:
-    """An image file as the folder shows it, unread."""
+    """An image file, not yet read."""
 
     path: Path
     size: int
@@ -52,7 +52,7 @@ class File:
 
 @dataclass(frozen=True)
 class Content:
-    """What was read from a file."""
+    """The content of an image file."""
 
     digest: bytes
     prepared: np.ndarray
@@ -66,15 +66,15 @@ def new_rows(
     files: Sequence[File],
     contents: Sequence[Content],
     encoded: Encoded,
-    said: Sequence[str | None],
+    captions: Sequence[str | None],
     **maker: str,
 ) -> pa.Table:
-    """Rows of images just encoded, one a file; `maker` names the model and the preprocessing."""
+    """One row per file, from newly encoded images; `maker` holds the model and the preprocessing."""
     pooled = encoded.pooled.numpy().astype(np.float32)
     tokens = encoded.tokens.numpy().astype(np.float16)
     num_tokens = tokens.shape[1]
     columns = {
-        **_file_columns(files, said),
+        **_file_columns(files, captions),
         "hash": [c.digest for c in contents],
         "width": [c.width for c in contents],
         "height": [c.height for c in contents],
@@ -88,16 +88,16 @@ def new_rows(
     return pa.table({name: columns[name] for name in fields.names}, schema=fields)
 
 
-def moved_rows(rows: pa.Table, files: Sequence[File], said: Sequence[str | None]) -> pa.Table:
-    """Rows of images already encoded, for files that hold the same: `rows[i]` becomes `files[i]`'s."""
-    for name, values in _file_columns(files, said).items():
+def moved_rows(rows: pa.Table, files: Sequence[File], captions: Sequence[str | None]) -> pa.Table:
+    """Rows for files with known content: `rows[i]` is reused for `files[i]`."""
+    for name, values in _file_columns(files, captions).items():
         field = rows.schema.field(name)
         rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(values, field.type))
     return rows
 
 
 def encoded_of(rows: pa.Table) -> Encoded:
-    """What the model said of the images, `tokens [B N D]` and `pooled [B D]`, float32."""
+    """The encoded images in rows, `tokens [B N D]` and `pooled [B D]`, float32."""
     pooled = torch.from_numpy(vectors_of(rows).copy())
     if not len(rows) or rows["tokens"].null_count:
         return Encoded(pooled[:, None], pooled)
@@ -107,30 +107,30 @@ def encoded_of(rows: pa.Table) -> Encoded:
 
 
 def finite_rows(encoded: Encoded) -> np.ndarray:
-    """Which images can be stored: `bool [B]`, False where a number is none, or too large for its column."""
-    # In NumPy: torch's threads would wait for one another while others decode.
+    """Which images can be stored: `bool [B]`, False if a number is not finite or too large for float16."""
+    # In NumPy, as torch's threads would contend with those that decode.
     pooled, tokens = encoded.pooled.numpy(), encoded.tokens.numpy()
     return np.isfinite(pooled).all(1) & (np.abs(tokens) < np.finfo(np.float16).max).all((1, 2))
 
 
 def vectors_of(rows: pa.Table) -> np.ndarray:
-    """`float32 [M D]`."""
+    """The vectors in rows, `float32 [M D]`."""
     column = rows["vector"].combine_chunks()
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), column.type.list_size)
 
 
 def where_id(ids: Iterable[int]) -> str:
-    """The condition that picks rows by id."""
+    """The SQL condition that selects rows by id."""
     return f"id IN ({', '.join(map(str, ids))})"
 
 
-def _file_columns(files: Sequence[File], said: Sequence[str | None]) -> dict[str, list[Any]]:
+def _file_columns(files: Sequence[File], captions: Sequence[str | None]) -> dict[str, list[Any]]:
     return {
         "id": [secrets.randbits(63) for _ in files],
         "path": [str(f.path) for f in files],
         "size": [f.size for f in files],
         "mtime_ns": [f.mtime_ns for f in files],
         "captions": [list(f.captions) for f in files],
-        "caption": list(said),
-        "text": ["\n".join([*f.captions, *([s] if s else [])]) for f, s in zip(files, said, strict=True)],
+        "caption": list(captions),
+        "text": ["\n".join([*f.captions, *([c] if c else [])]) for f, c in zip(files, captions, strict=True)],
     }

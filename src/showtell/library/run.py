@@ -1,4 +1,4 @@
-"""One run of an index over one table: rows are only added until all are there; then the outdated go."""
+"""The update of one table: rows are only added until all are there, then outdated ones are removed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from showtell.progress import report
 from showtell.protocols import Encoded
 
 BATCH = 32
-# Every commit makes a version and a file, so rows wait for company, but not for long.
+# Every commit makes a version and a file, so rows are collected first, but not for long.
 COMMIT_ROWS, COMMIT_SECONDS = 256, 5.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the table says of a file, without its vectors."""
+    """A row of the table without its vectors."""
 
     id: int
     file: File
@@ -37,9 +37,9 @@ class Row:
 
 
 def read_rows(store: Store, table: Any) -> list[Row]:
-    """All rows in the order they were added; none of a table that was not begun.
+    """All rows in the order of insertion; none if there is no table yet.
 
-    Raises `UserError` when they cannot be read.
+    Raises `UserError` if they cannot be read.
     """
     if table is None:
         return []
@@ -55,7 +55,7 @@ def read_rows(store: Store, table: Any) -> list[Row]:
 
 
 class Run:
-    """Gives each file of a folder its row. A process killed at any moment loses no row committed."""
+    """Gives each file a row. A process killed at any moment loses no committed row."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Run:
         self._store, self._target, self._encoder = store, target, encoder
         self._captions, self._max_pixels = captions, max_pixels
         self._old = read_rows(store, self.table)
-        self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later is the newer
+        self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later one
         self._id_of = {row.digest: row.id for row in self._old}
         self._written: dict[Path, bytes] = {}
         self._pending: list[pa.Table] = []
@@ -82,7 +82,7 @@ class Run:
         self._committed_at = time.monotonic()
 
     def add(self, files: Sequence[File]) -> None:
-        """Give every file a row, or a reason why not."""
+        """Give every file a row, or a reason to skip it."""
         self._total = len(files)
         unread: list[File] = []
         known: list[tuple[File, bytes]] = []
@@ -97,13 +97,13 @@ class Run:
             else:
                 self.unchanged.add(file.path)
         known += self._add_unread(unread)
-        # When every content has a row, and before `remove` takes the rows of the files that moved.
+        # Now every content has a row, and `remove` has not yet deleted those of moved files.
         for start in range(0, len(known), BATCH):
             self._add_known(known[start : start + BATCH])
         self._commit()
 
     def remove(self, folder: Path) -> None:
-        """Drop the rows of files that are gone, were moved, cannot be read, or have a newer row."""
+        """Delete the rows of files that are gone, were moved, cannot be read, or have a newer row."""
         digests = {self._row_of[path].digest for path in self.unchanged - self._written.keys()}
         digests |= set(self._written.values())
         outdated: list[int] = []
@@ -122,7 +122,7 @@ class Run:
             self.table.delete(where_id(outdated[start : start + 1000]))
 
     def _add_unread(self, files: Sequence[File]) -> list[tuple[File, bytes]]:
-        """Read files and encode the contents that are new; return the files whose content is known."""
+        """Read files, encode new contents, and return the files whose content is known."""
         known: list[tuple[File, bytes]] = []
         fresh: dict[bytes, Content] = {}
         owners: list[tuple[File, bytes]] = []
@@ -139,7 +139,7 @@ class Run:
                 self.skipped[file.path] = content.reason
             elif isinstance(content, bytes):
                 known.append((file, content))
-            elif content.digest in self._id_of:  # another file's, encoded since this one was read
+            elif content.digest in self._id_of:  # encoded since, from another file
                 known.append((file, content.digest))
             else:
                 fresh[content.digest] = content
@@ -153,20 +153,20 @@ class Run:
 
     def _add_fresh(self, fresh: dict[bytes, Content], owners: Sequence[tuple[File, bytes]]) -> None:
         encoded = self._encoder.encode([content.prepared for content in fresh.values()])
-        said = self._encoder.best_captions(encoded) if self._captions else [None] * len(fresh)
+        captions = self._encoder.best_captions(encoded) if self._captions else [None] * len(fresh)
         encoded = encoded.to("cpu")
         place = {digest: i for i, digest in enumerate(fresh)}
         finite = finite_rows(encoded)
         for file, digest in owners:
             if not finite[place[digest]]:
-                self.skipped[file.path] = "the model gave no finite vector"
+                self.skipped[file.path] = "the model returned a vector that is not finite"
         owners = [owner for owner in owners if owner[0].path not in self.skipped]
         which = [place[digest] for _, digest in owners]
         rows = new_rows(
             [file for file, _ in owners],
             [fresh[digest] for _, digest in owners],
             Encoded(encoded.tokens[which], encoded.pooled[which]),
-            [said[i] for i in which],
+            [captions[i] for i in which],
             model=self._target.model,
             preprocessing=self._target.preprocessing,
         )
@@ -174,7 +174,7 @@ class Run:
         self._write(rows, owners)
 
     def _add_known(self, known: Sequence[tuple[File, bytes]]) -> None:
-        """Rows of files whose content has a row already: its vectors, and its caption if it has one."""
+        """Add rows of files whose content has a row already, with its vectors and caption."""
         if self._pending:
             self._commit()
         ids = [self._id_of[digest] for _, digest in known]
@@ -182,25 +182,24 @@ class Run:
             found = self.table.search().where(where_id(set(ids))).to_arrow()
         place = {id: i for i, id in enumerate(found["id"].to_pylist())}
         rows = found.take([place[id] for id in ids])
-        said = rows["caption"].to_pylist()
-        silent = [i for i, caption in enumerate(said) if caption is None] if self._captions else []
-        if silent:
-            for i, caption in zip(
-                silent, self._encoder.best_captions(encoded_of(rows.take(silent))), strict=True
-            ):
-                said[i] = caption
-        self._write(moved_rows(rows, [file for file, _ in known], said), known)
+        captions = rows["caption"].to_pylist()
+        missing = [i for i, caption in enumerate(captions) if caption is None] if self._captions else []
+        if missing:
+            new = self._encoder.best_captions(encoded_of(rows.take(missing)))
+            for i, caption in zip(missing, new, strict=True):
+                captions[i] = caption
+        self._write(moved_rows(rows, [file for file, _ in known], captions), known)
 
     def _write(self, rows: pa.Table, owners: Sequence[tuple[File, bytes]]) -> None:
-        said = rows["caption"].to_pylist()
-        for (file, digest), caption in zip(owners, said, strict=True):
+        captions = rows["caption"].to_pylist()
+        for (file, digest), caption in zip(owners, captions, strict=True):
             old = self._row_of.get(file.path)
             if old is None:
                 self.added.add(file.path)
             elif (old.digest, old.file.captions, old.caption) != (digest, file.captions, caption):
                 self.updated.add(file.path)
             else:
-                self.unchanged.add(file.path)  # only its time is new
+                self.unchanged.add(file.path)  # only its time has changed
             self._written[file.path] = digest
         self._pending.append(rows)
         waiting = sum(map(len, self._pending))
@@ -208,7 +207,7 @@ class Run:
             self._commit()
 
     def _commit(self) -> None:
-        """Put the rows that wait on disk; from here on nothing can lose them."""
+        """Write the pending rows to disk, where nothing can lose them."""
         if any(map(len, self._pending)):
             rows = pa.concat_tables(self._pending)
             try:
@@ -217,7 +216,7 @@ class Run:
                         self._target.table, rows.schema.field("vector").type.list_size
                     )
                 self.table.add(rows)
-            except Exception as error:  # what a full disk raises in there is not documented
+            except Exception as error:  # what LanceDB raises on a full disk is undocumented
                 raise UserError(f"cannot write the library {self._store.folder}: {error}") from error
             self._pending = []
         self._committed_at = time.monotonic()

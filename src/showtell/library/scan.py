@@ -1,4 +1,4 @@
-"""The images of a folder: found without being read, then read and prepared."""
+"""Listing the images of a folder, then reading and preprocessing them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ THUMBNAIL = 128
 
 
 def find_files(folder: Path, but: Path, captions: Mapping[Path, tuple[str, ...]]) -> list[File]:
-    """Every image under a folder, but for those under another folder; captions by `absolute` path."""
+    """Every image under `folder` that is not under `but`; `captions` are keyed by `absolute` path."""
     paths = (absolute(path) for path in find_images(folder))
     return [file_at(path, captions.get(path, ())) for path in paths if but not in path.parents]
 
 
 def file_at(path: Path, captions: tuple[str, ...] = ()) -> File:
-    """A file's size and time; -1 when there is none, so that reading it says what is wrong."""
+    """A file with its size and time; -1 if it is missing, so that reading it reports why."""
     try:
         status = path.stat()
     except OSError:
@@ -36,7 +36,7 @@ def file_at(path: Path, captions: tuple[str, ...] = ()) -> File:
 
 
 def absolute(path: Path) -> Path:
-    """One spelling of each path, whatever folder it was named from; a link keeps its own name."""
+    """The absolute path, with links resolved except for the file itself."""
     return _resolved(path.parent) / path.name
 
 
@@ -46,7 +46,7 @@ def _resolved(folder: Path) -> Path:
 
 
 def is_text(path: Path) -> bool:
-    """Whether a table can hold the path: on Linux a name may be any bytes."""
+    """Whether a path is valid Unicode, as a table requires; on Linux a name may be any bytes."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -55,21 +55,21 @@ def is_text(path: Path) -> bool:
 
 
 def printable(path: Path) -> str:
-    """A path as text that can be written anywhere, though its name be not valid UTF-8."""
+    """A path as valid Unicode, with replacement characters where it is not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
 class Reader:
-    """Reads an image for an encoder, unless its content is known. Safe to call from many threads."""
+    """Reads an image for an encoder, unless its content is known. Thread-safe."""
 
     def __init__(self, encoder: LibraryEncoder, known: Mapping[bytes, object], max_pixels: int) -> None:
-        """`known` is keyed by the digests of contents that need no decoding; it may grow meanwhile."""
+        """`known` is keyed by the digests of contents that need no decoding; it may grow."""
         self._encoder, self._known, self._max_pixels = encoder, known, max_pixels
         # A JPEG is decoded no larger than the network and the thumbnail need.
         self._at_least = 2 * max(encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0], THUMBNAIL)
 
     def __call__(self, path: Path) -> bytes | Content:
-        """The content, or its digest alone when it is known. Raises `ImageError`."""
+        """The content, or only its digest if that is known. Raises `ImageError`."""
         data, digest = read_content(path)
         if digest in self._known:
             return digest
@@ -79,7 +79,7 @@ class Reader:
 
 
 def _original_size(data: bytes, pixels: np.ndarray) -> tuple[int, int]:
-    """Upright width and height before a JPEG was decoded at reduced size."""
+    """The upright width and height, also of a JPEG that was decoded at a reduced size."""
     height, width = pixels.shape[:2]
     if not data.startswith(b"\xff\xd8\xff"):
         return width, height

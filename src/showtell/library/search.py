@@ -1,4 +1,4 @@
-"""Ask a library: images like a vector, captions with these words, what the model said of an image."""
+"""Search of a library: by vector, by full text, and its stored images and vectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from showtell.library.text import words
 from showtell.library.vectors import derived_vectors, raw_vectors
 from showtell.protocols import Encoded
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Hit:
-    """An image that was found; the higher the score the better."""
+    """An image found, with its score; higher is better."""
 
     row: int
     """Its position in the library."""
@@ -51,16 +51,16 @@ class Hit:
 
 
 class Library:
-    """The images of a library as one model's set holds them when it is opened, in the order of their paths.
+    """The images of a library in one model's set, as of opening, sorted by path.
 
-    A `row` is an image's place in that order: in `rows()`, in `vectors()`, in every answer.
+    A `row` is an image's index in that order: in `rows()`, in `vectors()`, in every result.
     """
 
     def __init__(self, opened: Store, chosen: VectorSet, behind: str | None) -> None:
         self.folder = opened.folder
         self.model, self.preprocessing, self.name = chosen.model, chosen.preprocessing, chosen.name
         self.behind = behind
-        """Name of the model that indexed last, where its set holds other images than this one."""
+        """The name of the model that indexed last, if its set holds other images than this one."""
         self._table = opened.table(chosen.table)
         self._columns = _columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
@@ -70,12 +70,12 @@ class Library:
     def open(
         cls, folder: Path | str, encoder: LibraryEncoder | None = None, *, captioned: bool = False
     ) -> Library:
-        """Open the set of vectors that `encoder` made for reading; without one, the set indexed last.
+        """Open the encoder's set of vectors for reading; without an encoder, the set indexed last.
 
-        With `captioned`, the last of those with a model's captions, if there is one.
+        With `captioned`, the last set with a model's captions, if there is one.
 
-        Raises:
-            UserError: not a library, a damaged one, or one without vectors of this model.
+        Raises `UserError` for a folder that is not a library, a damaged library, or one without vectors of
+        this model.
         """
         opened = Store.open(folder)
 
@@ -84,7 +84,7 @@ class Library:
             chosen = choose(opened.folder, manifest, encoder, captioned)
             return cls(opened, chosen, manifest.ahead_of(chosen))
 
-        return _patiently(opened.folder, attempt)
+        return _retry(opened.folder, attempt)
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -99,19 +99,19 @@ class Library:
         ]
 
     def vectors(self) -> np.ndarray:
-        """Unit vectors, `float32 [M D]`, memory-mapped; zeros where the model's was zero."""
+        """Unit vectors, `float32 [M D]`, memory-mapped; a zero vector stays zero."""
         return self._vectors
 
     def path(self, row: int) -> Path:
-        """Where an image is."""
+        """The path of an image."""
         return Path(self._columns["path"][row].as_py())
 
     def encoded(self, rows: Sequence[int]) -> Encoded:
-        """What the model said of some images, as `LibraryEncoder.encode` gave it (tokens to float16)."""
+        """Encoded images as `LibraryEncoder.encode` returned them, tokens rounded to float16."""
         return encoded_of(self._fetch(rows, ["vector", "num_tokens", "tokens"]))
 
     def pooled(self) -> Tensor:
-        """The vectors of all images as the model gave them, `float32 [M D]`; no grid is read."""
+        """The vectors of all images as the model returned them, `float32 [M D]`; no tokens are read."""
         if self._table is None:
             return torch.empty(0, 0)
 
@@ -119,23 +119,23 @@ class Library:
             self._table.checkout_latest()
             return raw_vectors(self._table, self._row_of)
 
-        vectors, found = _patiently(self.folder, attempt)
+        vectors, found = _retry(self.folder, attempt)
         if found < len(self):
-            raise UserError(f"the library {self.folder} was indexed again meanwhile; ask again")
+            raise UserError(f"the library {self.folder} was indexed again in the meantime; try again")
         return torch.from_numpy(vectors)
 
     def tokens(self, rows: Sequence[int]) -> Tensor:
-        """The grids of some images, `float32 [B N D]`."""
+        """The tokens of some images, `float32 [B N D]`."""
         return self.encoded(rows).tokens
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
-        """JPEG files, the longer side 128 pixels at most."""
+        """JPEG files of at most 128 pixels per side."""
         return self._fetch(rows, ["thumbnail"])["thumbnail"].to_pylist()
 
     def similar(self, vector: np.ndarray | Tensor, top: int = 10) -> list[Hit]:
-        """The images nearest a vector `[D]` by cosine, nearest first.
+        """The images nearest to a vector `[D]` by cosine, nearest first.
 
-        Exact in a library of fewer than `store.APPROXIMATE_FROM` images; beyond, nearly.
+        Exact below `store.APPROXIMATE_FROM` images, approximate from there on.
         """
         query = np.asarray(vector, np.float32)
         if not len(self):
@@ -148,7 +148,7 @@ class Library:
         return [Hit(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
 
     def _nearly(self, query: np.ndarray, top: int) -> list[Hit]:
-        """What the table's own index finds; nothing when it was not made."""
+        """The results of the table's vector index; none if there is no index."""
 
         def attempt() -> list[dict[str, Any]]:
             self._table.checkout_latest()
@@ -162,12 +162,12 @@ class Library:
                 .to_list()
             )
 
-        found = _patiently(self.folder, attempt)
+        found = _retry(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
         return [Hit(row, self.path(row), score) for row, score in rows if row is not None]
 
     def full_text(self, query: str, top: int = 10) -> list[Hit]:
-        """The images whose captions have the query's words, by BM25."""
+        """The images whose captions contain words of the query, by BM25."""
         if not len(self):
             return []
 
@@ -175,17 +175,17 @@ class Library:
             self._table.checkout_latest()
             if "text" not in store.indexed_columns(
                 self._table
-            ):  # the first indexing was killed, or is still at work
+            ):  # the first indexing was killed or is still running
                 return []
             found = self._table.search(words(query), query_type="fts").select(["id", "_score"])
             return found.limit(min(2 * top, max(self._table.count_rows(), 1))).to_list()
 
-        found = _patiently(self.folder, attempt)
+        found = _retry(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]
         return [Hit(row, self.path(row), score) for row, score in rows if row is not None][:top]
 
     def _fetch(self, rows: Sequence[int], names: list[str]) -> pa.Table:
-        """Heavy columns of some rows, in the order asked."""
+        """Large columns of some rows, in the given order."""
         if self._table is None:
             raise IndexError("the library is empty")
         ids = self._columns["id"].take(pa.array(rows, pa.int64())).to_pylist()
@@ -195,15 +195,15 @@ class Library:
             wanted = self._table.search().where(where_id(set(ids)) if ids else "false")
             return wanted.select(["id", *names]).to_arrow()
 
-        found = _patiently(self.folder, attempt)
+        found = _retry(self.folder, attempt)
         place = {id: i for i, id in enumerate(found["id"].to_pylist())}
         if len(place) < len(set(ids)):
-            raise UserError(f"the library {self.folder} was indexed again meanwhile; ask again")
+            raise UserError(f"the library {self.folder} was indexed again in the meantime; try again")
         return found.take(pa.array([place[id] for id in ids], pa.int64()))
 
 
 def largest(scores: np.ndarray, top: int) -> list[int]:
-    """Where the `top` largest scores `[M]` are, largest first, equal ones in order.
+    """The indices of the `top` largest of `scores [M]`, largest first, ties in order.
 
     >>> largest(np.array([0.1, 0.9, 0.5, 0.9]), 3)
     [1, 3, 2]
@@ -214,20 +214,20 @@ def largest(scores: np.ndarray, top: int) -> list[int]:
     return rows[np.lexsort((rows, -scores[rows]))].tolist()
 
 
-def _patiently(folder: Path, attempt: Callable[[], Answer]) -> Answer:
-    """Try again where an indexing process has just tidied away the version of the table being read."""
+def _retry(folder: Path, attempt: Callable[[], Result]) -> Result:
+    """Retry when an indexing process has just removed the version of the table being read."""
     for _ in range(4):
         try:
             return attempt()
         except UserError:
             raise
-        except Exception as error:  # what the table raises then is not documented
+        except Exception as error:  # what LanceDB raises then is undocumented
             failure = error
     raise damaged(folder, failure) from failure
 
 
 def _columns(table: Any) -> pa.Table:
-    """The light columns, by path; where a killed process left two rows of a path, the later."""
+    """The small columns sorted by path; of two rows of a path, left by a killed process, the later."""
     names = ["id", "path", "hash", "width", "height", "caption", "captions"]
     if table is None:
         return schema(1).empty_table().select(names)

@@ -1,4 +1,4 @@
-"""The folder of a library: its manifest, its tables, its lock."""
+"""The folder of a library: manifest, tables and lock."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from showtell.writing import replacing
 MANIFEST = "library.json"
 LOCK = "lock"
 
-# Compaction rewrites what it joins, so it waits until there is something to gain.
+# Compaction rewrites what it joins, so it waits until it pays off.
 MAX_FRAGMENTS = 16
 MAX_VERSIONS = 48
 
-# Images from which LanceDB's index answers in place of the exact product. Here it takes 0.3 of the
-# product's time at a recall of 0.91; at 100,000 it takes 0.7, of milliseconds, and minutes to make
+# The number of images from which LanceDB's vector index replaces the exact product. Here it takes 0.3 of the
+# time at a recall of 0.91; at 100,000 it saves a third of a few milliseconds, and takes minutes to build
 # (`benchmarks/library_search.py --index`).
 APPROXIMATE_FROM = 500_000
 
@@ -39,8 +39,8 @@ APPROXIMATE_FROM = 500_000
 class Store:
     """The files of one library.
 
-    A table holds the vectors of one model. Another model's, or one made anew, is built beside it and becomes
-    the library's when `publish` replaces the manifest, in one step.
+    A table holds the vectors of one model. A new table, of another model or a rebuilt one, is made beside the
+    others and becomes part of the library when `publish` replaces the manifest atomically.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -49,7 +49,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:
-        """An existing library. Raises `UserError` when the folder is not one."""
+        """An existing library. Raises `UserError` for another folder."""
         if not (Path(folder) / MANIFEST).is_file():
             raise UserError(
                 f"{folder} is not a library; make one with: showtell index IMAGES --library {folder}"
@@ -59,23 +59,22 @@ class Store:
     @classmethod
     @contextmanager
     def writing(cls, folder: Path | str) -> Iterator[Store]:
-        """A library for one writer alone, made if need be.
+        """A library locked for one writer, created if necessary.
 
-        Raises:
-            UserError: another process is writing, or the folder holds something else.
+        Raises `UserError` if another process is writing, or the folder holds something else.
         """
         folder = Path(folder)
         lock = filelock.FileLock(folder / LOCK)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             names = {p.name for p in folder.iterdir()}
-            strangers = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
-            if strangers and MANIFEST not in names:
+            others = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
+            if others and MANIFEST not in names:
                 raise UserError(f"{folder} holds other files and is not a library; name a new folder")
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise UserError(
-                f"another process is indexing into {folder}; wait for it, or stop it, and run this again"
+                f"another process is writing to {folder}; wait for it or stop it, and try again"
             ) from None
         except OSError as error:
             raise UserError(f"cannot write the library {folder}: {error.strerror or error}") from None
@@ -85,7 +84,7 @@ class Store:
             lock.release()
 
     def manifest(self) -> Manifest:
-        """The manifest, empty before the first index. Raises `UserError` when it cannot be used."""
+        """The manifest, empty before the first index. Raises `UserError` if it is damaged."""
         try:
             return Manifest.from_json((self.folder / MANIFEST).read_text(encoding="utf-8"), self.folder)
         except FileNotFoundError:
@@ -96,16 +95,16 @@ class Store:
             ) from None
 
     def publish(self, manifest: Manifest) -> None:
-        """Make the tables of a manifest the library's, at once and for good."""
+        """Replace the manifest, atomically and durably."""
         with replacing(self.folder / MANIFEST) as file:
             file.write(manifest.to_json().encode())
 
     def names(self) -> list[str]:
-        """All tables, the unfinished ones included."""
+        """The names of all tables, unfinished ones included."""
         return sorted({version.parents[1].stem for version in self.folder.glob("images-*.lance/_versions/*")})
 
     def table(self, name: str) -> Any:
-        """A table at its latest version, or None when it has not been begun."""
+        """A table at its latest version, or None if it does not exist."""
         if name not in self.names():
             return None
         with reading(self.folder):
@@ -113,13 +112,11 @@ class Store:
 
     def begin(self, name: str, width: int) -> Any:
         """A new empty table for vectors of `width` numbers."""
-        shutil.rmtree(
-            self.folder / f"{name}.lance", ignore_errors=True
-        )  # begun, but not to its first version
+        shutil.rmtree(self.folder / f"{name}.lance", ignore_errors=True)  # left without a first version
         return self._tables.create_table(name, schema=schema(width))
 
     def drop_all_but(self, *keep: str) -> None:
-        """Free the room of tables, and vectors derived from them, that were replaced or given up."""
+        """Delete all other tables and the files derived from them."""
         for path in self.folder.glob("images-*"):
             if not path.name.startswith(keep):
                 if path.is_dir():
@@ -129,7 +126,7 @@ class Store:
                         path.unlink(missing_ok=True)
 
     def tidy(self, table: Any) -> None:
-        """Index what is not, or is badly; join small files and forget old versions, once there are enough."""
+        """Create missing or damaged indices; compact files and drop old versions once there are many."""
         indexed = indexed_columns(table)
         if "text" not in indexed or index_error(table):
             table.create_index("text", config=CAPTION_INDEX)
@@ -139,7 +136,7 @@ class Store:
         versions = sum(1 for _ in (self.folder / f"{table.name}.lance" / "_versions").iterdir())
         if fragments > MAX_FRAGMENTS or versions > MAX_VERSIONS:
             with warnings.catch_warnings():
-                # It warns of readers of old versions: ours turn to the latest (`Library.open`).
+                # It warns about readers of old versions; ours switch to the latest (`Library.open`).
                 warnings.simplefilter("ignore", UserWarning)
                 table.optimize(cleanup_older_than=timedelta(0))
 
@@ -150,28 +147,28 @@ def indexed_columns(table: Any) -> set[str]:
 
 
 def table_name(model: str, preprocessing: str) -> str:
-    """A new name that begins with `table_prefix`."""
+    """A new name starting with `table_prefix`."""
     return table_prefix(model, preprocessing) + secrets.token_hex(4)
 
 
 def table_prefix(model: str, preprocessing: str) -> str:
-    """How the names of all tables with this model's vectors begin."""
+    """The prefix of the names of all tables with a model's vectors."""
     return f"images-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
 
 
 def damaged(folder: Path, error: Exception) -> UserError:
-    """The error of a library whose files do not make sense."""
+    """The error of a damaged library."""
     first_line = str(error).partition("\n")[0]
     return UserError(
-        f"the library {folder} is damaged ({first_line}); name its folder of images and the model whose "
-        "vectors they are, and index any other folder after it, to mend it with: "
+        f"the library {folder} is damaged ({first_line}); to repair it, index its folder of images with the "
+        "same model, and then any other folder: "
         f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
     )
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Make of whatever a damaged table raises, which is not documented, the error that says so."""
+    """Turn the undocumented errors of a damaged table into a `UserError`."""
     try:
         yield
     except UserError:

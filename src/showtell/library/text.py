@@ -1,4 +1,4 @@
-"""Full-text search over captions, apart from any library: what the engine `captions` ranks by."""
+"""Full-text search of captions, in a library's table or on its own."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lancedb.index import FTS
 from lancedb.query import MatchQuery
 
 CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
-"""Words count by their stems and by how rare they are (BM25); their order does not."""
+"""BM25 over stemmed words; their order does not count."""
 
 
 def words(query: str) -> MatchQuery:
-    """A query for any of its words; as a bare string, one in quotation marks would ask for a phrase."""
-    query = query.encode(errors="replace").decode()  # bytes of the command line may be no UTF-8
-    return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see its defaults
+    """A query for any of the words; a plain string in quotation marks would mean a phrase."""
+    query = query.encode(errors="replace").decode()  # arguments of a command line may not be UTF-8
+    return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see the defaults
 
 
 def index_error(table: Any) -> Exception | None:
-    """What a table's full-text index says to a first query, where it cannot answer it."""
+    """The error of a table's full-text index in a first query; None if it works."""
     try:
         table.search(words("a"), query_type="fts").select(["id", "_score"]).limit(1).to_list()
-    except Exception as error:  # what a damaged index raises is not documented
+    except Exception as error:  # what a damaged index raises is undocumented
         return error
     return None
 

@@ -1,4 +1,4 @@
-"""Unit vectors in one file, memory-mapped: derived from a version of the table, made when missing."""
+"""Unit vectors in a memory-mapped file, derived from a version of the table when missing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from showtell.writing import replacing
 
 
 def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, int]) -> np.ndarray:
-    """`float32 [M D]`, each image's at the row that `row_of` gives its id.
+    """Unit vectors `float32 [M D]`, each in the row that `row_of` gives its id.
 
-    `table` stands at the version that `row_of` was read from. Files of other versions are removed.
+    `table` is at the version that `row_of` was read from. Files of other versions are deleted.
     """
     if table is None:
         return np.empty((0, 0), np.float32)
@@ -24,7 +24,7 @@ def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, in
     try:
         return np.load(file, mmap_mode="r")
     except (OSError, ValueError):
-        pass  # not made yet
+        pass  # not derived yet
     vectors = _unit_vectors(table, row_of)
     try:
         with replacing(file) as new:
@@ -34,16 +34,16 @@ def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, in
                 old.unlink(missing_ok=True)
         return np.load(file, mmap_mode="r")
     except OSError:
-        return vectors  # a library on a read-only disk
+        return vectors  # the disk is read-only
 
 
 def raw_vectors(table: Any, row_of: Mapping[int, int]) -> tuple[np.ndarray, int]:
-    """The column of vectors alone, as the model gave them: `float32 [M D]`, and how many rows were found."""
+    """The vectors as the model returned them, `float32 [M D]`, and the number of rows found."""
     return _placed(table, row_of, lambda values: values)
 
 
 def _unit_vectors(table: Any, row_of: Mapping[int, int]) -> np.ndarray:
-    """A vector that is zero, or has numbers that are none, becomes zero there: it is like nothing."""
+    """Normalised vectors; a zero vector stays zero, and a NaN counts as zero."""
 
     def unit(values: np.ndarray) -> np.ndarray:
         values = np.nan_to_num(values, posinf=0, neginf=0)

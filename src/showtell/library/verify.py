@@ -1,4 +1,4 @@
-"""Look for everything that could be wrong with a library, changing nothing."""
+"""Verification of a library, without changing it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from showtell.library.text import index_error
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the row of one image, or with the library itself."""
+    """Something wrong with an image's row, or with the library itself."""
 
     path: Path
     """The image, or the library's folder."""
@@ -30,12 +30,13 @@ class Problem:
 
 
 def verify(library_dir: Path | str) -> list[Problem]:
-    """Compare the rows of all sets with their files, read again, and with what a row must be.
+    """Check the rows of all sets, and compare them with their files, which are read again.
 
-    `index` with the set's model mends files that changed or went, and the full-text index;
-    `index(rebuild=True)` everything else.
+    `index` with the set's model repairs changed and missing files, and the full-text index;
+    `index(rebuild=True)` repairs everything else.
 
-    Nothing wrong is `[]`. Raises `UserError` when the folder is not a library, or a table cannot be read.
+    Returns an empty list if all is well. Raises `UserError` if the folder is not a library, or a table cannot
+    be read.
     """
     store = Store.open(library_dir)
     problems: set[Problem] = set()
@@ -50,7 +51,7 @@ def verify(library_dir: Path | str) -> list[Problem]:
 
 
 def _wrong_set(store: Store, known: VectorSet, contents: defaultdict[str, set[bytes]]) -> set[Problem]:
-    """What is wrong with a set as such; `contents` gets the digest that it knows of each file."""
+    """The problems within a set; adds the digest of each file to `contents`."""
     table = store.table(known.table)
     if table is None:
         return set()
@@ -77,9 +78,9 @@ def _wrong_rows(rows: pa.Table, known: VectorSet) -> set[Problem]:
         tokens, maker = row["tokens"], (row["model"], row["preprocessing"])
         whats = {
             "its vector is not finite": not finite[i],
-            "its grid is not finite": tokens is not None
+            "its tokens are not finite": tokens is not None
             and not np.isfinite(np.frombuffer(tokens, "f2")).all(),
-            "its grid has a wrong size": tokens is not None and len(tokens) % (2 * row["num_tokens"]) != 0,
+            "its tokens have a wrong size": tokens is not None and len(tokens) % (2 * row["num_tokens"]) != 0,
             "its thumbnail is not a JPEG": not row["thumbnail"].startswith(b"\xff\xd8\xff"),
             "another model made its vector": maker != (known.model, known.preprocessing),
         }
@@ -88,7 +89,7 @@ def _wrong_rows(rows: pa.Table, known: VectorSet) -> set[Problem]:
 
 
 def _wrong_files(contents: Mapping[str, set[bytes]]) -> set[Problem]:
-    """Each file is read once, though several sets know it."""
+    """The problems of the files; each is read once, even if in several sets."""
 
     def look(path: str) -> str | bytes:
         try:
