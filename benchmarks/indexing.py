@@ -47,7 +47,7 @@ class MeanPool:
         pooled = self.backbone(np.stack(images)).mean(1)
         return Encoded(pooled[:, None], pooled)
 
-    def caption(self, encoded: Encoded) -> list[str]:
+    def best_captions(self, encoded: Encoded) -> list[str]:
         """None: captions are off."""
         raise NotImplementedError
 

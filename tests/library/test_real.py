@@ -30,7 +30,7 @@ class MeanPool:
         grid = self.backbone(np.stack(images))
         return Encoded(grid, grid.mean(1))
 
-    def caption(self, encoded: Encoded) -> list[str]:
+    def best_captions(self, encoded: Encoded) -> list[str]:
         return ["an image"] * len(encoded.pooled)
 
 

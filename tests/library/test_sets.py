@@ -44,7 +44,7 @@ def test_another_models_vectors_are_added_at_once(photos, library) -> None:
     class NewEncoder(FakeEncoder):
         def encode(self, images: Sequence[np.ndarray]) -> Encoded:
             answers.append(Library.open(library).model)  # while the new vectors are made
-            with pytest.raises(UserError, match=r"no vectors of fake@model-b .* but of fake@model-a"):
+            with pytest.raises(UserError, match=r"no vectors of fake@model-b .* only of fake@model-a"):
                 Library.open(library, self)
             return super().encode(images)
 
@@ -216,7 +216,7 @@ def test_a_new_model_killed_halfway_leaves_the_others(photos, library) -> None:
         pass
 
     class Dying(FakeEncoder):
-        def caption(self, encoded: Encoded) -> list[str]:
+        def best_captions(self, encoded: Encoded) -> list[str]:
             raise Killed
 
     with pytest.raises(Killed):

@@ -62,8 +62,8 @@ def index(
     images are listed in `skipped.jsonl`.
 
     With `captions` the model captions every image. `own_captions` are the person's; with `keep_captions`
-    those stored earlier are kept for images without any. Progress counts the images that are on disk, unchanged or
-    skipped.
+    those stored earlier are kept for images without any. Progress counts the images that are on disk,
+    unchanged or skipped.
 
     Raises `UserError` if there is no such folder, it is not a library, or another process is writing.
     """

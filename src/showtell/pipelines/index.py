@@ -13,7 +13,6 @@ from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
-from showtell.progress import progress_lines
 from showtell.protocols import Captioner, ImageEncoder
 
 logger = logging.getLogger(__name__)
