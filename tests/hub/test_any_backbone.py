@@ -7,7 +7,8 @@ from PIL import Image
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.errors import MissingError, UsageError
-from showtell.hub.backbones import TorchRunner, load_backbone
+from showtell.hub.backbones import TorchRunner, backbone_of, load_backbone
+from showtell.hub.pretrained import load_pretrained
 from showtell.pipelines.import_model import import_model
 from showtell.systems.bert import BERTEncoderConfig
 from showtell.systems.resnet import ResNetEncoderConfig
@@ -80,3 +81,12 @@ def test_an_imported_classifier_of_a_package_is_its_backbone(tmp_path) -> None:
     imported = load_backbone(str(tmp_path / "net"))
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
     assert torch.equal(package(images), imported(images))
+
+
+def test_a_package_in_this_layout_is_the_same_backbone_without_an_import(pair) -> None:
+    """The mean and std of its image processor hold as soon as it is read, not only in the checkpoint."""
+    imported = load_backbone(str(pair[-1]))
+    given = load_pretrained(str(pair[-1].with_name("theirs")))
+    direct = backbone_of(given.system, given.preprocessing, name="package", hash="", about="")
+    images = np.random.default_rng(1).integers(0, 256, (2, imported.size, imported.size, 3), np.uint8)
+    assert torch.equal(direct(images), imported(images))

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, trained on ImageNet: what an image shows, of a thousand kinds, and features for more.
+"""EfficientNet-Lite0: a convolutional network, trained to classify the images of ImageNet, and its features.
 
     224 x 224 x 3 -> convolution -> 16 inverted residual blocks -> 7 x 7 x 1280 -> mean -> linear -> classes
 
@@ -22,7 +22,7 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class EfficientNetConfig:
-    """Pixels are normalised by `mean` and `std`, of 0..1."""
+    """Pixels are normalised by `mean` and `std`, in 0..1."""
 
     mean: tuple[float, ...] = (127 / 255,) * 3
     std: tuple[float, ...] = (128 / 255,) * 3
@@ -39,7 +39,7 @@ class EfficientNet(nn.Module):
     reads: ClassVar = "pixels"
     loss_weights: ClassVar = {"classes": 1.0}
     class_names: ClassVar = ()
-    """The package of the weights does not name them."""
+    """The released weights do not name them."""
 
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class EfficientNet(nn.Module):
         self.net = EfficientNetLite0()
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The grid before pooling, `[B H/32*W/32 1280]`, and its mean."""
+        """The grid before pooling, `tokens [B H/32*W/32 1280]` row by row, and its mean."""
         grid = self.net(self.normalise(batch.images.pixels))
         return Encoded(grid, grid.mean(1))
 
@@ -62,9 +62,8 @@ class EfficientNet(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the images' classes."""
-        return Step(
-            {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
-        )
+        logits = self.classify(self.encode_images(batch))
+        return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Everything learns by gradient."""

@@ -35,7 +35,7 @@ class ResNetEncoderConfig:
 
     @property
     def shape(self) -> ResNetShape:
-        """Of the network's stages."""
+        """The shape of the network's stages."""
         return ResNetShape(self.depths, self.widths, self.bottleneck, self.stem_width)
 
     def build(self) -> ResNetEncoder:
@@ -104,4 +104,4 @@ class ResNetClassifier(ResNetEncoder):
         return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Everything learns by gradient."""

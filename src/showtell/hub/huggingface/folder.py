@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +19,10 @@ from showtell.hub.huggingface.weights import WHOLE, read_weights
 from showtell.writing import sync, writing
 
 
-def import_folder(folder: Path | str) -> nn.Module:
+def import_folder(folder: Path | str, adapt: Callable[[Any], Any] = lambda config: config) -> nn.Module:
     """The system that a folder of `transformers` describes, with its weights: every tensor, no other.
+
+    `adapt` may change settings of the config that no tensor depends on, before the system is built.
 
     Raises `UserError` naming the file, setting or tensor that is missing, unknown, unfit or damaged.
     """
@@ -33,7 +36,7 @@ def import_folder(folder: Path | str) -> nn.Module:
     try:
         theirs |= _sentence_pooling(folder)
         found = family.tidy(found, theirs)
-        config = family.config_from(theirs, set(found))
+        config = adapt(family.config_from(theirs, set(found)))
         system = next(cls for cls in family.SYSTEMS if cast(Any, cls).Config is type(config))(config)
     except KeyError as error:
         raise UserError(f"{described} lacks {error}; download it again") from error

@@ -16,24 +16,30 @@ from showtell.protocols import HasTokenEmbeddings, ImageEncoder
 
 
 def read_pretrained(folder: Path) -> Pretrained:
-    """A system and what its folder says of texts and images.
+    """The system of a folder, with its tokenizer and its preprocessing.
 
     Raises `UserError` naming the file, setting or tensor that is missing, unknown or unfit.
     """
-    system = import_folder(folder)
-    config: Any = system.config
+    system = import_folder(folder, lambda config: _with_pixel_norm(config, folder))
     tokenizer_json, preprocessing = "", ""
     if isinstance(system, HasTokenEmbeddings):
         tokenizer = _tokenizer(system, folder)
-        tokenizer_json, config = tokenizer.to_json(), _with_special_tokens(config, tokenizer)
+        tokenizer_json = tokenizer.to_json()
+        config: Any = system.config
+        cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
     if isinstance(system, ImageEncoder):
-        preprocessor = read_preprocessor(folder)
-        preprocessing = preprocessor.version
-        config = dataclasses.replace(config, mean=preprocessor.mean, std=preprocessor.std)
-    cast(Any, system).config = config  # what changed in it builds no module
+        preprocessing = read_preprocessor(folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."
     return Pretrained(system, tokenizer_json, preprocessing, about)
+
+
+def _with_pixel_norm(config: Any, folder: Path) -> Any:
+    """The config of an image encoder with its image processor's mean and std; any other as it is."""
+    if not hasattr(config, "mean"):
+        return config
+    preprocessor = read_preprocessor(folder)
+    return dataclasses.replace(config, mean=preprocessor.mean, std=preprocessor.std)
 
 
 def _tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
@@ -47,7 +53,7 @@ def _tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
 
 
 def _with_special_tokens(config: Any, tokenizer: SubwordTokenizer) -> Any:
-    """The configuration of a masked language model with its tokenizer's ids; any other as it is."""
+    """The config of a masked language model with its tokenizer's special tokens; any other as it is."""
     if not hasattr(config, "mask_id"):
         return config
     if tokenizer.mask is None:
