@@ -17,8 +17,5 @@ def models(json: Json = False) -> None:
         for one in found:
             print_json(one)
         return
-    rows = [
-        (m.name, m.what, "" if m.bytes is None else f"{m.bytes / 1e6:.1f} MB", m.licence, m.install or "here")
-        for m in found
-    ]
+    rows = [(m.name, m.what, f"{m.bytes / 1e6:.1f} MB", m.licence, m.install or "installed") for m in found]
     print_table(["name", "what", "size", "licence", "install"], rows)
