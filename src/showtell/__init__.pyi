@@ -14,12 +14,13 @@ from .pipelines.import_model import import_model as import_model
 from .pipelines.index import index as index
 from .pipelines.model import Model as Model
 from .pipelines.model import load_model as load_model
+from .pipelines.models import models as models
 from .pipelines.search import Searcher as Searcher
 from .pipelines.search import search as search
 from .pipelines.search import similar as similar
 from .pipelines.words import analogy as analogy
 from .pipelines.words import similar_words as similar_words
-from .recipes.launch import run as run
+from .recipes.launch import train_model as train_model
 from .reports.demo import demo as demo
 from .reports.map import map_images as map_images
 from .reports.map import map_words as map_words

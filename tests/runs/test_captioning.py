@@ -66,7 +66,7 @@ def trained(images, tmp_path_factory) -> Path:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         output = tmp_path_factory.mktemp("run") / "attend"
         small = ["system.width=64", "system.token_width=32", "system.word_width=32", "vocabulary.min_count=1"]
-        result = training.run(
+        result = training.train_model(
             "show_attend_and_tell", images, output, [*SETTINGS, *small, "train.ema=0"], device="cpu"
         )
     assert result["steps"] == 60
@@ -151,7 +151,7 @@ def test_the_checkpoint_says_what_made_it(trained):
 def test_the_same_seed_makes_the_same_weights(images, tmp_path):
     small = ["train.steps=6", "train.warmup_steps=2", "system.width=16", "system.depth=1"]
     for name, workers in (("a", 1), ("b", 4)):
-        training.run(
+        training.train_model(
             "show_and_tell", images, tmp_path / name, [*small, f"train.prefetch={workers}"], device="cpu"
         )
     a, b = (load_checkpoint(tmp_path / name / "model").system.state_dict() for name in "ab")
@@ -160,11 +160,11 @@ def test_the_same_seed_makes_the_same_weights(images, tmp_path):
 
 def test_mistakes_are_named(images, tmp_path):
     with pytest.raises(UsageError, match="did you mean show_and_tell"):
-        training.run("show_an_tell", images, tmp_path, [])
+        training.train_model("show_an_tell", images, tmp_path, [])
     with pytest.raises(UsageError, match="learning_rate"):
-        training.run("show_and_tell", images, tmp_path, ["train.learning_rat=1"])
+        training.train_model("show_and_tell", images, tmp_path, ["train.learning_rat=1"])
     with pytest.raises(UsageError, match="cannot be used"):
-        training.run("show_and_tell", images, tmp_path, [], device="tpu")
+        training.train_model("show_and_tell", images, tmp_path, [], device="tpu")
 
 
 def test_a_split_without_images_is_named(images):
@@ -239,7 +239,9 @@ def test_images_without_captions_are_told_what_they_lack():
 def test_the_folder_of_another_run_is_refused_before_the_data_is_read(tmp_path):
     (tmp_path / "run" / "state").mkdir(parents=True)
     with pytest.raises(UsageError, match="already holds a run"):
-        training.run("show_and_tell", tmp_path / "no data", tmp_path / "run", [], device="cpu")
+        training.train_model("show_and_tell", tmp_path / "no data", tmp_path / "run", [], device="cpu")
     with pytest.raises(UsageError, match="no run to resume"):
-        training.run("show_and_tell", tmp_path / "no data", tmp_path / "new", [], resume=True, device="cpu")
+        training.train_model(
+            "show_and_tell", tmp_path / "no data", tmp_path / "new", [], resume=True, device="cpu"
+        )
     assert not (tmp_path / "new").exists()

@@ -57,7 +57,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(squares, cache, tmp_path_factory) -> tuple[Path, dict]:
     output = tmp_path_factory.mktemp("run") / "vit"
-    return output, training.run("vit_mini", squares, output, TINY, device="cpu")
+    return output, training.train_model("vit_mini", squares, output, TINY, device="cpu")
 
 
 def test_it_learns_colours_it_is_then_tested_on(trained, squares) -> None:
@@ -130,9 +130,9 @@ def test_a_resumed_run_is_the_same_to_the_bit(trained, squares, cache, tmp_path,
     forward.left = 33
     monkeypatch.setattr(ViT, "forward", forward)
     with pytest.raises(Stopped):
-        training.run("vit_mini", squares, tmp_path / "run", TINY, device="cpu")
+        training.train_model("vit_mini", squares, tmp_path / "run", TINY, device="cpu")
     monkeypatch.undo()
-    reached = training.run("vit_mini", squares, tmp_path / "run", TINY, resume=True, device="cpu")
+    reached = training.train_model("vit_mini", squares, tmp_path / "run", TINY, resume=True, device="cpu")
     whole, resumed = (load_checkpoint(run).system.state_dict() for run in (trained[0], tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert reached["test_accuracy"] == trained[1]["test_accuracy"]
@@ -187,16 +187,16 @@ def test_mistakes_are_named(squares, cache, tmp_path) -> None:
         (["area=0,1"], "above 0"),
     ):
         with pytest.raises(UsageError, match=message):
-            training.run("vit_mini", squares, tmp_path / "run", settings, device="cpu")
+            training.train_model("vit_mini", squares, tmp_path / "run", settings, device="cpu")
     with pytest.raises(UsageError, match="is for captions"):
-        training.run("vit_mini", squares, tmp_path / "run", [], format="coco", device="cpu")
+        training.train_model("vit_mini", squares, tmp_path / "run", [], format="coco", device="cpu")
     with pytest.raises(UserError, match="holds 0 classes"):
-        training.run("vit_mini", squares / "train" / "blue", tmp_path / "run", [], device="cpu")
+        training.train_model("vit_mini", squares / "train" / "blue", tmp_path / "run", [], device="cpu")
     for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(b"no image")
     with pytest.raises(UserError, match="no training image can be read"):
-        training.run("vit_mini", tmp_path, tmp_path / "run", TINY, device="cpu")
+        training.train_model("vit_mini", tmp_path, tmp_path / "run", TINY, device="cpu")
     assert not (tmp_path / "run").exists()
 
 

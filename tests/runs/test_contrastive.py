@@ -87,7 +87,7 @@ SMALL = {
 def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path, without_packages):
     small = [f"system.{setting}" for setting in SMALL[name]]
     small += ["vocabulary.min_count=1"] if name == "vse" else ["vocabulary.max_length=16"]
-    result = training.run(name, images, tmp_path / "run", [*QUICK, *small], device="cpu")
+    result = training.train_model(name, images, tmp_path / "run", [*QUICK, *small], device="cpu")
     assert result["steps"] == 300
     assert result["text_to_image_recall1"] == 1.0
     record = load_checkpoint(tmp_path / "run").record
@@ -107,7 +107,7 @@ def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path,
 def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, without_packages):
     small = [f"system.{setting}" for setting in SMALL["clip_b32"]]
     settings = [*QUICK, "train.steps=2", *small, "vocabulary.max_length=16"]
-    training.run("clip_b32", images, tmp_path / "run", settings, device="cpu")
+    training.train_model("clip_b32", images, tmp_path / "run", settings, device="cpu")
     model = load_model(tmp_path / "run", device="cpu")
     assert any(isinstance(module, PackedLinear) for module in model.system.modules())
     paths = [images / "val" / f"{number}.png" for number in range(16, 20)]
@@ -135,7 +135,7 @@ def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, wi
 def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, without_packages):
     small = [f"system.{setting}" for setting in SMALL["clip_mini"]] + [*QUICK, "vocabulary.max_length=16"]
     small += ["train.steps=10", "train.checkpoint_every=3", "train.chunk_size=2"]
-    training.run("clip_mini", images, tmp_path / "whole", small, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "whole", small, device="cpu")
     pairs = Split.pairs
 
     def stopped(split, items, turn):
@@ -146,11 +146,11 @@ def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, wit
     with monkeypatch.context() as patch:
         patch.setattr(Split, "pairs", stopped)
         with pytest.raises(KeyboardInterrupt):
-            training.run("clip_mini", images, tmp_path / "half", small, device="cpu")
+            training.train_model("clip_mini", images, tmp_path / "half", small, device="cpu")
     longer = [*small, "train.steps=11"]
     with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11\. Resume"):
-        training.run("clip_mini", images, tmp_path / "half", longer, resume=True, device="cpu")
-    training.run("clip_mini", images, tmp_path / "half", small, resume=True, device="cpu")
+        training.train_model("clip_mini", images, tmp_path / "half", longer, resume=True, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "half", small, resume=True, device="cpu")
     a, b = (load_checkpoint(tmp_path / run).system.state_dict() for run in ("whole", "half"))
     assert all(torch.equal(a[key], b[key]) for key in a)
 
@@ -187,7 +187,7 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     except MissingError as error:
         pytest.skip(str(error))
     settings = [*QUICK, "train.steps=4", "system.width=16", "system.text_rate=0"]
-    training.run("clip_mini", images, tmp_path / "run", settings, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "run", settings, device="cpu")
     folder = tmp_path / "run" / "model"
     names = load_file(folder / "model.safetensors")
     assert {name.split(".")[0] for name in names} == {"project_image", "project_text", "log_logit_scale"}
@@ -198,7 +198,7 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     given = PretrainedText().encoder(0.0).eval()
     for name, tensor in given.state_dict().items():
         assert torch.equal(tensor, model.system.state_dict()[f"text.{name}"]), name
-    training.run("clip_mini", images, tmp_path / "run", settings, resume=True, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "run", settings, resume=True, device="cpu")
     config = json.loads((folder / "config.json").read_text())
     config["frozen"][0]["hash"] = "0" * 64
     (folder / "config.json").write_text(json.dumps(config))
@@ -208,7 +208,7 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
 
 def test_a_text_tower_that_nothing_trained_is_not_frozen(images, tmp_path, without_packages):
     with pytest.raises(UsageError, match="frozen, but not pretrained"):
-        training.run("clip_mini", images, tmp_path / "run", ["system.text_rate=0"], device="cpu")
+        training.train_model("clip_mini", images, tmp_path / "run", ["system.text_rate=0"], device="cpu")
 
 
 def test_without_the_package_a_small_tower_begins_from_nothing(without_packages):
@@ -237,4 +237,4 @@ def test_the_papers_numbers_are_the_defaults():
 
 def test_an_unknown_setting_is_named(images, tmp_path):
     with pytest.raises(UsageError, match=r"did you mean system\.margin"):
-        training.run("vse", images, tmp_path, ["system.margn=1"])
+        training.train_model("vse", images, tmp_path, ["system.margn=1"])

@@ -59,7 +59,9 @@ def texts(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module", params=MINI)
 def trained(request, texts, tmp_path_factory):
     output = tmp_path_factory.mktemp("run") / request.param
-    reached = training.run(request.param, texts, output, SMALL + vocabulary(request.param), device="cpu")
+    reached = training.train_model(
+        request.param, texts, output, SMALL + vocabulary(request.param), device="cpu"
+    )
     return request.param, output, reached
 
 
@@ -104,9 +106,9 @@ def test_a_stopped_run_ends_as_one_that_was_not(trained, texts, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(LanguageModelRun, "batch", stops)
         with pytest.raises(KeyboardInterrupt):
-            training.run(name, texts, cut, settings, device="cpu")
+            training.train_model(name, texts, cut, settings, device="cpu")
     assert json.loads((cut / "state" / "progress.json").read_text())["progress"]["step"] == 6
-    training.run(name, texts, cut, settings, resume=True, device="cpu")
+    training.train_model(name, texts, cut, settings, resume=True, device="cpu")
     whole, resumed = (load_checkpoint(o).system.state_dict() for o in (output, cut))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
@@ -116,7 +118,7 @@ def test_a_run_goes_on_with_its_own_texts_alone(trained, texts, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text(texts.read_text().replace("fish", "frog"))
     with pytest.raises(UsageError, match="data"):
-        training.run(name, other, output, SMALL + vocabulary(name), resume=True, device="cpu")
+        training.train_model(name, other, output, SMALL + vocabulary(name), resume=True, device="cpu")
 
 
 def test_the_vocabulary_is_of_the_training_documents(tmp_path):
@@ -125,7 +127,9 @@ def test_the_vocabulary_is_of_the_training_documents(tmp_path):
     found = read_texts(file)
     assert len(found.training) + len(found.validation) == 200
     assert 1 <= len(found.validation) <= 30
-    training.run("bert_mini", file, tmp_path / "run", [*SMALL, "system.vocab_size=2000"], device="cpu")
+    training.train_model(
+        "bert_mini", file, tmp_path / "run", [*SMALL, "system.vocab_size=2000"], device="cpu"
+    )
     tokenizer = load_model(tmp_path / "run", "cpu").tokenizer
     seen = set(" ".join(found.training).lower())
     assert all(set(t.removeprefix("##")) <= seen for t in tokenizer.tokens if not t.startswith("["))
@@ -192,7 +196,7 @@ def test_whole_words_are_hidden_where_asked(texts):
 def test_bert_learns_who_sits_where(texts, tmp_path):
     settings = [*SMALL, "system.vocab_size=60", "train.steps=300", "train.learning_rate=0.004"]
     settings += ["train.warmup_steps=50", "train.validate_every=300", "train.checkpoint_every=300"]
-    training.run("bert_mini", texts, tmp_path / "run", settings, device="cpu")
+    training.train_model("bert_mini", texts, tmp_path / "run", settings, device="cpu")
     accuracy = load_checkpoint(tmp_path / "run").record["validation"]["accuracy"]
     assert accuracy > 0.5, "who knows the frequencies alone is right in a third"
 
@@ -201,17 +205,19 @@ def test_what_is_no_language_to_learn_is_said(tmp_path):
     one = tmp_path / "one.txt"
     one.write_text("A single document. Of two sentences.")
     with pytest.raises(UserError, match="fewer than two different documents"):
-        training.run("gpt_mini", one, tmp_path / "run", SMALL, device="cpu")
+        training.train_model("gpt_mini", one, tmp_path / "run", SMALL, device="cpu")
     with pytest.raises(UsageError, match="--format coco is for captions"):
         read_texts(one, "coco")
     one.write_text("\n".join(f"Sentence number {n}." for n in range(30)))
     with pytest.raises(UserError, match="two sentences"):
-        training.run("bert_mini", one, tmp_path / "run", SMALL, device="cpu")
+        training.train_model("bert_mini", one, tmp_path / "run", SMALL, device="cpu")
     with pytest.raises(UserError, match="vocabulary of 20 is too small"):
-        training.run("gpt_mini", one, tmp_path / "run", [*SMALL, "system.vocab_size=20"], device="cpu")
+        training.train_model(
+            "gpt_mini", one, tmp_path / "run", [*SMALL, "system.vocab_size=20"], device="cpu"
+        )
     settings = [*SMALL, "system.num_heads=5", "system.vocab_size=300"]
     with pytest.raises(UsageError, match="cannot be divided among 5 heads"):
-        training.run("gpt_mini", one, tmp_path / "run", settings, device="cpu")
+        training.train_model("gpt_mini", one, tmp_path / "run", settings, device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def backbone(name: str) -> str:
 @pytest.mark.parametrize("name", RECIPES)
 def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, caplog) -> None:
     caplog.set_level("INFO")
-    reached = training.run(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
+    reached = training.train_model(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
     assert set(reached) == {"model", "steps"}  # nothing chose the weights
     said = caplog.text
     assert "1 image skipped, the first:" in said
@@ -86,7 +86,7 @@ def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, caplog) -> N
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_resumed_run_is_the_same_to_the_bit(name, folder, tmp_path, monkeypatch) -> None:
     settings = [*QUICK, backbone(name), "train.checkpoint_every=3", "train.prefetch=1"]
-    training.run(name, folder, tmp_path / "whole", settings)
+    training.train_model(name, folder, tmp_path / "whole", settings)
     drawn, draw = [], viewing.draw_views
 
     def stop(*arguments):
@@ -98,8 +98,8 @@ def test_a_resumed_run_is_the_same_to_the_bit(name, folder, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(viewing, "draw_views", stop)
         with pytest.raises(KeyboardInterrupt):
-            training.run(name, folder, tmp_path / "halves", settings)
-    training.run(name, folder, tmp_path / "halves", settings, resume=True)
+            training.train_model(name, folder, tmp_path / "halves", settings)
+    training.train_model(name, folder, tmp_path / "halves", settings, resume=True)
     weights = [(tmp_path / part / "model" / "model.safetensors").read_bytes() for part in ("whole", "halves")]
     assert weights[0] == weights[1]
     logs = [(tmp_path / part / "metrics.jsonl").read_text() for part in ("whole", "halves")]
@@ -114,19 +114,19 @@ def test_a_run_that_collapses_stops_and_says_so(folder, tmp_path, monkeypatch) -
     monkeypatch.setattr(simsiam_system, "simsiam_loss", leaking)
     settings = [*TINY, "train.steps=200"]
     with pytest.raises(UserError, match=r"collapsed: at step (\d+) .*health\.html.*train\.learning_rate"):
-        training.run("simsiam", folder, tmp_path / "run", settings)
+        training.train_model("simsiam", folder, tmp_path / "run", settings)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] <= 120
     page = (tmp_path / "run" / "health.html").read_text()
     assert page.count("<svg") == 4
     assert "has collapsed" in page
     with pytest.raises(UserError, match="collapsed"):  # its state was saved, its readings are remembered
-        training.run("simsiam", folder, tmp_path / "run", settings, resume=True)
+        training.train_model("simsiam", folder, tmp_path / "run", settings, resume=True)
 
 
 def test_a_healthy_run_is_left_alone(folder, tmp_path) -> None:
     settings = [*TINY, "train.steps=40"]
-    training.run("simsiam", folder, tmp_path / "run", settings)
+    training.train_model("simsiam", folder, tmp_path / "run", settings)
     assert "step 40" in (tmp_path / "run" / "health.html").read_text()
 
 
@@ -169,7 +169,7 @@ def test_copies_count_once_and_damaged_ones_not_at_all(folder) -> None:
 
 def test_mistakes_are_named(folder, tmp_path, capsys) -> None:
     with pytest.raises(UsageError, match="--format coco is for captions"):
-        training.run("simsiam", folder, tmp_path / "run", TINY, format="coco")
+        training.train_model("simsiam", folder, tmp_path / "run", TINY, format="coco")
     run = ["train", "simmim", "--data", str(folder), "--output", str(tmp_path / "run")]
     assert command([*run, "--set", "size=20"]) == 2
     assert "size=20: give a multiple of 8 pixels" in capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_mistakes_are_named(folder, tmp_path, capsys) -> None:
     assert command(["train", "byol", "--data", str(empty), "--output", str(tmp_path / "run")]) == 1
     assert "0 different images can be read" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"did you mean system\.projection_width"):
-        training.run("simclr", folder, tmp_path / "run", ["projection_width=3"])
+        training.train_model("simclr", folder, tmp_path / "run", ["projection_width=3"])
 
 
 @pytest.mark.slow

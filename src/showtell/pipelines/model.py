@@ -41,8 +41,8 @@ BATCH = 16
 class Model:
     """Images and texts in, vectors and captions out.
 
-    `encode_images`, `encode_texts` and `caption` take what a person has and return NumPy arrays and strings.
-    The other methods are steps of these: their tensors stay on the model's device.
+    `encode_images`, `encode_texts` and `caption` return NumPy arrays and strings. The other methods are their
+    steps, and leave tensors on the model's device.
     """
 
     system: Any
@@ -103,9 +103,7 @@ class Model:
     def words(self) -> WordTokenizer:
         """Raises `UsageError` for a model whose tokens are not whole words."""
         if not isinstance(self.tokenizer, WordTokenizer):
-            raise UsageError(
-                f"the tokens of the model {self.name} are not whole words; choose another with --model"
-            )
+            raise UsageError(f"the tokens of {self.name} are not whole words; choose another with --model")
         return self.tokenizer
 
     @property
@@ -194,10 +192,9 @@ class Model:
 
 
 def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
-    """Load a checkpoint, the folder of a training run, or a model that a package carries; default: the
-    shipped one.
+    """Load a checkpoint, a training run's folder, or a name of `showtell.models()`; default: the shipped model.
 
-    `showtell.models()` lists the packages' names; a folder of the same name is preferred.
+    A folder is preferred to a model of the same name.
 
     Raises `UserError` when the folder is missing or damaged, `MissingError` for a package that is not
     installed, `UsageError` for a device that this machine does not have.
@@ -208,13 +205,16 @@ def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -
         model.caption("cat.jpg"), model.encode_images(["cat.jpg", "dog.jpg"]).shape
     """
     device = choose_device(device)
-    if name_or_folder and find(str(name_or_folder)) and not Path(name_or_folder).exists():
-        from showtell.pipelines.import_model import import_model
+    name = str(name_or_folder or SHIPPED.name)
+    there = bool(name_or_folder) and Path(name).exists()
+    if there or not find(name):
+        folder = Path(name) if there or name != SHIPPED.name else SHIPPED
+        return _model(load_checkpoint(folder, device, frozen_tensors), device)
+    from showtell.pipelines.import_model import import_model
 
-        with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
-            imported = import_model(str(name_or_folder), Path(folder) / "model")["model"]
-            return _model(load_checkpoint(Path(imported), device, frozen_tensors), device)
-    return _model(load_checkpoint(Path(name_or_folder or SHIPPED), device, frozen_tensors), device)
+    with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
+        imported = import_model(name, Path(temporary) / "model")["model"]
+        return _model(load_checkpoint(Path(imported), device, frozen_tensors), device)
 
 
 def _model(checkpoint: Checkpoint, device: str) -> Model:

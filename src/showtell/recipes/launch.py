@@ -38,7 +38,7 @@ class Recipe:
     """How long it takes, and on what."""
 
 
-def run(
+def train_model(
     recipe: str,
     data: Path,
     output: Path,

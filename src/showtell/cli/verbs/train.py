@@ -36,9 +36,9 @@ def train(
 
     Ctrl-C saves the run and stops; --resume continues to exactly the same result.
     """
-    from showtell.recipes.launch import run
+    from showtell.recipes.launch import train_model
 
-    reached = run(recipe, data, output, settings or [], resume, seed, device, format)
+    reached = train_model(recipe, data, output, settings or [], resume, seed, device, format)
     if environ.get("RANK", "0") != "0":
         return  # under torchrun, one process prints
     print_json(reached) if json else print_text(reached["model"])
