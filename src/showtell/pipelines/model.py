@@ -192,7 +192,7 @@ class Model:
 
 
 def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
-    """Load a checkpoint, a training run's folder, or a name of `showtell.models()`; default: the shipped model.
+    """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped model.
 
     A folder is preferred to a model of the same name.
 
