@@ -4,9 +4,9 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+
 from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
-
 from showtell.protocols import Contrastive, Trainable
 from showtell.train.gradient_cache import cached_backward
 from support.tiny import batch, build, found, keeping, seeded, tiny
