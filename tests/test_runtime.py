@@ -111,8 +111,8 @@ def test_the_library_changes_nothing_of_the_process(tmp_path: Path) -> None:
 
 
 EFFECTS = re.compile(
-    r"set_flush_denormal|mallopt|filterwarnings|signal\.signal\(|reconfigure\(|os\.environ\[.*\] *="
-    r"|environ\.(setdefault|update)|set_num_threads|set_default_dtype|basicConfig|faulthandler|os\.umask"
+    r"set_flush_denormal|mallopt|filterwarnings|signal\.signal\(|redirect_std|reconfigure\(|basicConfig|os\.umask"
+    r"|os\.environ\[.*\] *=|environ\.(setdefault|update)|set_num_threads|set_default_dtype|faulthandler"
 )
 ALLOWED = {"runtime.py", "train/signals.py"}
 """The second puts back what it found when a run ends."""

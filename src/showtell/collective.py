@@ -1,4 +1,4 @@
-"""What processes of `torch.distributed` hold of one tensor, brought together with its gradients."""
+"""All-gather over the processes of `torch.distributed`, with gradients."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        wanted = gradients[0].clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(wanted)
-        return wanted[distributed.get_rank()]
+        gradient = gradients[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(gradient)
+        return gradient[distributed.get_rank()]
 
 
 def gather(own: Tensor) -> Tensor:
-    """`[...]` of each of `P` processes to `[P ...]` in all of them, of one shape everywhere.
+    """`[...]` of each of `P` processes to `[P ...]` in all of them; the shapes must be equal.
 
-    In the backward pass a process receives the sum of what all processes want of its part. (Torch's own
-    function of this kind is deprecated, and its successor is private.)
+    In the backward pass a process receives the sum over all processes of the gradients of its part. (Torch's
+    own function for this is deprecated, and its successor is private.)
     """
     return cast(Tensor, _Gathered.apply(own))

@@ -71,7 +71,7 @@ def test_two_processes_train_stop_and_go_on(tmp_path: Path, images: Path) -> Non
     out, said = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, said
     assert json.loads(out)["steps"] == 12  # one line: from the first process only
-    assert said.count("images of 16 x 16 to learn from") == 1
+    assert said.count("unlabelled images of 16 x 16") == 1
     for ours, theirs in zip(steps(tmp_path / "two"), steps(tmp_path / "one"), strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=2e-3)
         assert ours["learning_rate"] == theirs["learning_rate"]
