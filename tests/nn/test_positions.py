@@ -14,7 +14,7 @@ sizes = st.integers(1, 9)
 
 @settings(deadline=None)
 @given(sizes, sizes, sizes)
-def test_waves_of_two_axes(rows, columns, quarter):
+def test_sine_positions_of_two_axes(rows, columns, quarter):
     """Column and row each have half of the channels, and each of them is a wave along its own axis."""
     table = sine_2d(rows, columns, 4 * quarter).unflatten(0, (rows, columns))
     x, y = table.chunk(2, -1)
@@ -26,7 +26,7 @@ def test_waves_of_two_axes(rows, columns, quarter):
 
 @settings(deadline=None)
 @given(st.integers(2, 40), st.integers(1, 12), st.integers(1, 5))
-def test_a_step_of_waves_is_one_linear_map(length, half, step):
+def test_a_step_of_sine_positions_is_one_linear_map(length, half, step):
     """Row t + k is a rotation of row t by an angle that only k decides."""
     table = sine_1d(length + step, 2 * half).double().unflatten(1, (half, 2))
     angle = step * 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
@@ -67,7 +67,7 @@ def test_places_learned_by_axis_are_those_of_column_and_row():
     torch.testing.assert_close(y, y[:, :1].expand_as(y), atol=1e-6, rtol=0)
 
 
-def test_waves_of_another_size_go_on_where_they_were():
+def test_sine_positions_of_another_size_extend_those_of_the_first():
     positions = GridPositions("sine_2d", 4, 16, prefix=1)
     small, large = positions(4, 4)[1:].unflatten(0, (4, 4)), positions(6, 5)[1:].unflatten(0, (6, 5))
     assert torch.equal(small, large[:4, :4])

@@ -1,4 +1,4 @@
-"""What each token goes through alone, between two attentions."""
+"""The feed-forward network of a transformer block, its activations, and LayerScale."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 class MLP(nn.Module):
-    """Widen, bend, narrow: `W_2 f(W_1 x)`.
+    """`W_2 f(W_1 x)`, `f` the activation.
 
-    `swiglu` widens twice, and one half gates the other: `W_2 (silu(W_g x) * W_1 x)` (Shazeer 2020, "GLU
-    Variants Improve Transformer", equation 6).
+    With `swiglu`, half of the hidden width gates the other half: `W_2 (silu(W_g x) * W_1 x)` (Shazeer 2020,
+    "GLU Variants Improve Transformer", equation 6).
     """
 
     def __init__(self, width: int, mlp_dim: int, activation: Activation) -> None:
@@ -51,7 +51,7 @@ class MLP(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Each channel times a number of its own, small at first, so that a deep stack begins as the identity.
+    """A learned gain per channel, small at first, so that a deep stack starts as the identity.
 
     Source: Touvron et al. 2021, "Going deeper with Image Transformers", section 2.
     """

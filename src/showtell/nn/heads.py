@@ -1,6 +1,8 @@
-"""What stands on top of a tower."""
+"""Heads: pooler, masked language modelling, and the projectors of two-view losses."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from showtell.nn.feedforward import ACTIVATIONS, Activation
 
 
 class Pooler(nn.Module):
-    """One vector for the whole from its first token `x`: `tanh(W x)`."""
+    """`tanh(W x)` of the first token `x`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -23,9 +25,9 @@ class Pooler(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-    """Which word is hidden here: a small network, then the word embedding as the output layer.
+    """Logits of masked tokens: `norm(f(W x))` times the token embedding, plus a bias per token.
 
-    Give it the masked positions alone: the vocabulary is the dearest matrix product of the model.
+    Give it the masked positions alone: this is the most expensive matrix product of the model.
     """
 
     def __init__(self, width: int, vocab_size: int, eps: float, activation: Activation = "gelu") -> None:
@@ -35,6 +37,20 @@ class MaskedLMHead(nn.Module):
         self.norm = nn.LayerNorm(width, eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, tokens: Float[Tensor, "T D"], words: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
-        """`[T D]` and the word embedding `[V D]` to logits `[T V]`."""
-        return F.linear(self.norm(self.activation(self.project(tokens))), words, self.bias)
+    def forward(self, tokens: Float[Tensor, "T D"], embeddings: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
+        """Tokens `[T D]` and the token embedding `[V D]` to logits `[T V]`."""
+        return F.linear(self.norm(self.activation(self.project(tokens))), embeddings, self.bias)
+
+
+def batch_norm_mlp(*widths: int, bias: bool = False) -> nn.Sequential:
+    """Linear layers from `widths[0]` to `widths[-1]`, with batch norm and ReLU between them.
+
+    `bias` is that of the last layer; the others have none, since the batch norm after them would cancel it.
+
+    >>> [type(layer).__name__ for layer in batch_norm_mlp(8, 16, 4)]
+    ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
+    """
+    layers: list[nn.Module] = []
+    for width_in, width in pairwise(widths[:-1]):
+        layers += [nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias))

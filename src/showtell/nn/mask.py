@@ -1,4 +1,4 @@
-"""The one rule of who may look at whom."""
+"""Attention masks, all built by one function."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def attention_mask(
     segments: Int[Tensor, "B N"] | None = None,
     device: torch.device | str | None = None,
 ) -> Bool[Tensor, "#B 1 #Q N"] | None:
-    """Which keys each query may attend to, `bool [B 1 Q N]`, True = may attend; None when all may.
+    """Which keys each query may attend to: `bool [B 1 Q N]`, True = may attend; None if all may.
 
-    A query may attend to a key that is real (`keep [B N]`), of its own sequence (`segments [B N]`, for
-    texts packed into one row) and, in a causal block, not later than itself or among the first `prefix`
-    keys. The first of the `queries` stands at position `offset` of the keys: those before it are cached.
-    Without `keep` and `segments` there are `offset + queries` keys, and `device` says where.
+    A query may attend to a key that is real (`keep [B N]`), in its own sequence (`segments [B N]`, for texts
+    packed into one row) and, if `causal`, not later than the query or among the first `prefix` keys. The
+    first query is at position `offset` of the keys; those before it are cached. Without `keep` and `segments`
+    there are `offset + queries` keys, on `device`.
 
     >>> attention_mask(torch.tensor([[True, True, False]]), queries=3, causal=True).int().tolist()
     [[[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]]
@@ -35,7 +35,7 @@ def attention_mask(
         together = (segments[:, offset : offset + queries, None] == segments[:, None])[:, None]
         mask = together if mask is None else mask & together
     size = offset + queries if known is None else known.shape[1]
-    # The last token may look at all that came before it, so one word at a time needs no causal mask.
+    # The last token may attend to all before it, so decoding token by token needs no causal mask.
     if causal and offset + 1 < size:
         keys = torch.arange(size, device=device if known is None else known.device)
         earlier = (keys <= keys[offset : offset + queries, None]) | (keys < prefix)

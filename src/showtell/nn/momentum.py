@@ -1,4 +1,4 @@
-"""A slow teacher: the moving average of a student, moved by no gradient."""
+"""Momentum teacher: an exponential moving average of a student, without gradients."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 def cosine_momentum(step: int, total: int, start: float = 0.996) -> float:
-    """How much of itself the teacher keeps at update `step`, counted from 0, of `total`.
+    """The teacher's momentum at update `step`, from 0, of `total`.
 
         tau_k = 1 - (1 - tau_0) (cos(pi k / K) + 1) / 2
 
-    It rises from `start` to 1, where the teacher rests; after `total` it stays there.
+    It rises from `start` to 1 and stays there: the teacher no longer moves.
 
     Source: Grill et al. 2020, "Bootstrap your own latent", section 3.3.
 
@@ -25,9 +25,9 @@ def cosine_momentum(step: int, total: int, start: float = 0.996) -> float:
 
 
 class Teacher(nn.Module):
-    """A copy of `student` that follows it: teacher <- tau * teacher + (1 - tau) * student.
+    """A copy of `student` that follows it: `teacher <- tau * teacher + (1 - tau) * student`.
 
-    Weights alone are averaged. Running statistics of batch norm are the teacher's own, of what it saw.
+    Only parameters are averaged; the batch norm statistics are those of the teacher's own inputs.
     """
 
     def __init__(self, student: nn.Module) -> None:
@@ -36,11 +36,11 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Tensor:
-        """What the student's slow copy computes; no gradient flows into it or through it."""
+        """The teacher's output; no gradient flows through it."""
         return self.net(*inputs)
 
     @torch.no_grad()
     def follow(self, student: nn.Module, momentum: float) -> None:
-        """Move towards the student, keeping the share `momentum` (tau) of the old weights."""
+        """Move towards the student with `momentum` (tau)."""
         slow, fast = ([p.detach() for p in net.parameters()] for net in (self.net, student))
         torch._foreach_lerp_(slow, fast, 1 - momentum)

@@ -1,7 +1,7 @@
-"""One vector a text from its tokens, also where several texts are packed into one row.
+"""Pooling: one vector per text from its tokens, also where several texts are packed into one row.
 
-`positions` count each text's words from 0 (`Batch.positions`); None where each row is one text. The `T` texts
-come row by row.
+`positions` count each text's tokens from 0 (`TextBatch.positions`); None where each row is one text. The `T`
+texts are in the order of the rows.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def first_token(
 def last_token(
     tokens: Float[Tensor, "R L D"], keep: Bool[Tensor, "R L"], positions: Int[Tensor, "R L"] | None
 ) -> Float[Tensor, "T D"]:
-    """The last real token of each text; rows are filled from the left."""
-    going_on = keep.roll(-1, 1)
-    going_on[:, -1] = False
+    """The last real token of each text; padding is on the right."""
+    continues = keep.roll(-1, 1)
+    continues[:, -1] = False
     if positions is not None:
-        going_on &= positions.roll(-1, 1) != 0
-    return tokens[keep & ~going_on]
+        continues &= positions.roll(-1, 1) != 0
+    return tokens[keep & ~continues]
 
 
 def mean_token(

@@ -1,4 +1,4 @@
-"""Where a token stands: waves, tables, and tables for another size of image."""
+"""Position embeddings: sine, learned, and learned ones resized to another grid."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Positions = Literal["learned", "learned_2d", "sine", "sine_2d"]
 
 
 def sine_1d(length: int, width: int) -> Float[Tensor, "{length} {width}"]:
-    """Waves of geometrically growing length, `[length width]`: sine in even channels, cosine in odd.
+    """Sine positions `[length width]`: `p[t, 2i] = sin(t / 10000^(2i / width))`, `p[t, 2i+1]` its cosine.
 
-    `p[t, 2i] = sin(t / 10000^(2i / width))`. Each row is unique and bounded, and the row `k` further on is
-    the same linear map of every row. `width` must be even.
+    Rows are unique and bounded, and row `t + k` is the same linear map of row `t` for every `t`. `width` must
+    be even.
     Source: Vaswani et al. 2017, section 3.5.
 
     >>> sine_1d(2, 4).round(decimals=2).tolist()
@@ -30,13 +30,13 @@ def sine_1d(length: int, width: int) -> Float[Tensor, "{length} {width}"]:
 
 
 def sine_2d(rows: int, columns: int, width: int) -> Float[Tensor, "{rows*columns} {width}"]:
-    """Half of the channels say the column (x), the other half the row (y): `[rows*columns width]`."""
+    """Sine positions on a grid, half of the channels for the column (x), half for the row (y)."""
     x, y = sine_1d(columns, width // 2), sine_1d(rows, width // 2)
     return by_axis(x, y)
 
 
 def by_axis(x: Float[Tensor, "W C"], y: Float[Tensor, "H C"]) -> Float[Tensor, "H*W 2*C"]:
-    """Positions on a grid from those of its columns `[W D/2]` and rows `[H D/2]`, row by row: `[H*W D]`."""
+    """Grid positions `[H*W D]`, row by row, from those of the columns `[W D/2]` and rows `[H D/2]`."""
     pairs = [x[None].expand(len(y), -1, -1), y[:, None].expand(-1, len(x), -1)]
     return torch.cat(pairs, -1).flatten(0, 1)
 
@@ -44,7 +44,7 @@ def by_axis(x: Float[Tensor, "W C"], y: Float[Tensor, "H C"]) -> Float[Tensor, "
 def resized(
     table: Float[Tensor, "N D"], rows: int, columns: int, *, antialias: bool = False
 ) -> Float[Tensor, "{rows*columns} D"]:
-    """A learned table of a square grid, `[S*S D]`, for another grid: `[rows*columns D]`, bicubic.
+    """Learned positions of a square grid, `[S*S D]`, resized to another grid by bicubic interpolation.
 
     Source: Dosovitskiy et al. 2021, section 3.2.
     """
@@ -57,12 +57,12 @@ def resized(
 
 
 class GridPositions(nn.Module):
-    """Where the patches of an image stand, and the `prefix` tokens before them.
+    """Position embeddings of an image's patches and of the `prefix` tokens before them.
 
-    `learned`: a row for each token, numbered line by line. `learned_2d`: half of the channels for the column
-    (x), half for the row (y). `sine`: waves over the same numbers. `sine_2d`: waves for either axis. The two
-    of an axis each say nothing of the tokens before the grid. Another grid than the trained `side` by `side`
-    gets the learned ones resized, and the waves counted on.
+    `learned`: one vector per token, numbered row by row. `learned_2d`: half of the channels for the column
+    (x), half for the row (y). `sine`, `sine_2d`: sine positions in place of learned ones. The 2d kinds are
+    zero for the tokens before the grid. For another grid than the trained `side` by `side`, learned positions
+    are resized and sine positions computed.
     Source: Dosovitskiy et al. 2021, appendix D.4; Vaswani et al. 2017, section 3.5.
 
     Raises `ValueError` when the width cannot be divided as the kind needs.
@@ -83,12 +83,12 @@ class GridPositions(nn.Module):
             self.x = nn.Parameter(nn.init.normal_(torch.empty(side, width // 2), std=0.02))
             self.y = nn.Parameter(nn.init.normal_(torch.empty(side, width // 2), std=0.02))
         else:
-            self.waves: Tensor
-            self.register_buffer("waves", self._waves(side, side, width), persistent=False)
+            self.sines: Tensor
+            self.register_buffer("sines", self._sines(side, side, width), persistent=False)
         self.side = side
 
     def forward(self, rows: int, columns: int) -> Float[Tensor, "N D"]:
-        """`[prefix+rows*columns D]`, line by line."""
+        """`[prefix+rows*columns D]`, row by row."""
         if self.kind == "learned":
             before, grid = self.table[: self.prefix], self.table[self.prefix :]
             return torch.cat([before, resized(grid, rows, columns, antialias=self.antialias)])
@@ -96,10 +96,10 @@ class GridPositions(nn.Module):
             grid = resized(by_axis(self.x, self.y), rows, columns, antialias=self.antialias)
             return F.pad(grid, (0, 0, self.prefix, 0))
         if (rows, columns) == (self.side, self.side):
-            return self.waves
-        return self._waves(rows, columns, self.waves.shape[1]).to(self.waves)
+            return self.sines
+        return self._sines(rows, columns, self.sines.shape[1]).to(self.sines)
 
-    def _waves(self, rows: int, columns: int, width: int) -> Tensor:
+    def _sines(self, rows: int, columns: int, width: int) -> Tensor:
         if self.kind == "sine":
             return sine_1d(self.prefix + rows * columns, width)
         return F.pad(sine_2d(rows, columns, width), (0, 0, self.prefix, 0))

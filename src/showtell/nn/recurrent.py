@@ -1,4 +1,4 @@
-"""Recurrent networks whose memory is a plain dictionary of tensors, one row a hypothesis."""
+"""Recurrent networks (LSTM, GRU) whose state is a dict of tensors, one row per hypothesis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from showtell.protocols import State
 class Recurrent(nn.Module):
     """Stacked LSTM or GRU layers with dropout between them.
 
-    A state holds `h` (and `c` for the LSTM), each `[R depth W]`: rows first, so that beams can be
-    gathered, repeated and cut like any other batch.
+    A state holds `h` (and `c` for the LSTM), each `[R depth W]`: rows first, so that beam search can gather
+    and repeat them.
     """
 
     def __init__(self, cell: str, width_in: int, width: int, depth: int, dropout: float = 0.0) -> None:
-        """`cell` is "lstm" or "gru"; any other, as in a damaged checkpoint, is a `KeyError`."""
+        """`cell` is "lstm" or "gru"; anything else, as in a damaged checkpoint, raises `KeyError`."""
         super().__init__()
         network = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         self.layers = network(width_in, width, depth, batch_first=True, dropout=dropout if depth > 1 else 0.0)

@@ -1,4 +1,4 @@
-"""The rows of all processes, with gradients: a loss over a batch that is divided among them."""
+"""Rows of all processes, with gradients, for a loss over a batch that is divided among them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from showtell.collective import gather
 
 
 def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
-    """The rows of every process in the order of the processes; without `torch.distributed`, the same rows.
+    """The rows of every process in order of rank; without `torch.distributed`, the same rows.
 
-    Processes may hold different numbers of rows. In the backward pass a row receives the sum of what all
-    processes want of it. So if each of `P` processes computes one and the same loss of all rows, gradients
-    of weights, averaged over the processes, are those of that loss in one process.
+    Processes may hold different numbers of rows. In the backward pass a row receives the sum of its gradients
+    in all processes. So if every process computes the same loss of all rows, the parameters' gradients,
+    averaged over the processes, are those of that loss in one process.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
@@ -26,7 +26,7 @@ def gather_rows(rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
 def gather_pairs(
     images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
 ) -> tuple[Float[Tensor, "C D"], Float[Tensor, "S D"], Int[Tensor, " S"]]:
-    """The images and texts of every process, and of each text the place of its image among all."""
+    """The images and texts of every process, and for each text the index of its image among all."""
     count = gather_rows(torch.tensor([len(images)], device=images.device))
     rank = distributed.get_rank() if len(count) > 1 else 0
     return gather_rows(images), gather_rows(texts), gather_rows(owner + count[:rank].sum())

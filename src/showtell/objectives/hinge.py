@@ -1,4 +1,4 @@
-"""A pair must score higher than its rivals, by a margin."""
+"""Hinge loss (triplet ranking): a pair must score higher than its negatives by a margin."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def hardest_hinge(
 ) -> Float[Tensor, ""]:
     """`max_j [m - s_ii + s_ij]_+ + max_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
-    `scores [B R]` has images as rows and texts as columns. Text `r` describes image `owner[r]`, by
-    default image `r`; other texts of the same image are no rivals. The paper sums over the pairs; the
-    mean makes the learning rate independent of their number.
+    `scores [B R]` has images as rows and texts as columns. Text `r` describes image `owner[r]`, by default
+    image `r`; other texts of the same image are not negatives. The paper sums over the pairs; the mean makes
+    the learning rate independent of their number.
     Source: Faghri et al. 2018, "VSE++", equation 6.
     """
     by_image, by_text = _violations(scores, margin, owner)
@@ -26,7 +26,7 @@ def sum_hinge(
 ) -> Float[Tensor, ""]:
     """`sum_j [m - s_ii + s_ij]_+ + sum_j [m - s_ii + s_ji]_+` for `j != i`, mean over the pairs.
 
-    As `hardest_hinge`, but every rival counts.
+    As `hardest_hinge`, over all negatives.
     Source: Kiros et al. 2014, "Unifying visual-semantic embeddings", section 2.3; Faghri et al. 2018,
     equation 5.
     """
@@ -37,7 +37,7 @@ def sum_hinge(
 def _violations(
     scores: Tensor, margin: float, owner: Tensor | None
 ) -> tuple[Float[Tensor, "R R"], Float[Tensor, "B R"]]:
-    """How far each rival text of a text's image, and each rival image of a text, comes too near."""
+    """Margin violations of each pair by every negative text and by every negative image."""
     if owner is None:
         owner = torch.arange(scores.shape[1], device=scores.device)
     own = scores.gather(0, owner[None])[0]

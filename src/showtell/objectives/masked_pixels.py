@@ -1,4 +1,4 @@
-"""Hide patches of an image and predict their pixels: the corruption and its loss."""
+"""Masked image modelling: which patches are masked, and the loss of their predicted pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 def mask_patches(
     count: int, rows: int, columns: int, generator: torch.Generator, ratio: float = 0.6, unit: int = 1
 ) -> Bool[Tensor, "{count} {rows*columns}"]:
-    """Which patches are hidden, `bool [count rows*columns]`: the same number in each image.
+    """Which patches are masked, `bool [count rows*columns]`: the same number in each image.
 
-    Squares of `unit` by `unit` patches are hidden as one, `ceil(ratio * squares)` of them; `unit` must
-    divide `rows` and `columns`. The paper's squares are 32 pixels wide, so `unit` is 2 for patches of 16.
+    Squares of `unit` by `unit` patches are masked as one, `ceil(ratio * squares)` of them; `unit` must divide
+    `rows` and `columns`. The paper's squares are 32 pixels wide, so `unit` is 2 for patches of 16 pixels.
 
     Source: Xie et al. 2022, "SimMIM", section 3.2.
 
@@ -25,18 +25,18 @@ def mask_patches(
     if rows % unit or columns % unit:
         raise ValueError(f"squares of {unit} patches do not tile {rows} by {columns} patches")
     high, wide = rows // unit, columns // unit
-    hidden = math.ceil(ratio * high * wide)
+    num_masked = math.ceil(ratio * high * wide)
     order = torch.rand(count, high * wide, generator=generator, device=generator.device).argsort(1)
-    squares = (order < hidden).view(count, high, wide)
+    squares = (order < num_masked).view(count, high, wide)
     return squares.repeat_interleave(unit, 1).repeat_interleave(unit, 2).flatten(1)
 
 
 def masked_pixels(
     prediction: Float[Tensor, "B N P"], target: Float[Tensor, "B N P"], masked: Bool[Tensor, "B N"]
 ) -> Float[Tensor, ""]:
-    """Mean absolute error over the values of the hidden patches; the others do not count.
+    """Mean absolute error over the masked patches.
 
-    `prediction`, `target [B N P]` with `P` values a patch, `masked bool [B N]`, at least one True.
+    `prediction`, `target [B N P]` with `P` values per patch, `masked bool [B N]`, at least one True.
 
     Source: Xie et al. 2022, "SimMIM", equation 1.
     """
@@ -44,9 +44,9 @@ def masked_pixels(
 
 
 def normalise_patches(patches: Float[Tensor, "B N P"]) -> Float[Tensor, "B N P"]:
-    """Each patch's values less their mean, over their deviation: shapes remain, colours and light do not.
+    """Each patch minus its mean, over its standard deviation: shape remains, colour and light do not.
 
-    A hundredth added to the variance leaves an even patch even, where its own noise would be all there is.
+    The variance gets 0.01 added, so that the noise of a uniform patch is not amplified.
 
     Source: He et al. 2022, "Masked autoencoders are scalable vision learners", section 3.
     """

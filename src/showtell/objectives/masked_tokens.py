@@ -1,4 +1,4 @@
-"""Hide some words and have them guessed: the corruption and its loss."""
+"""Masked language modelling (MLM): which tokens are masked, and the loss of their prediction."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 
 class Masked(NamedTuple):
-    """A corrupted text."""
+    """Texts with masked tokens."""
 
     ids: Int[Tensor, "R L"]
-    """`int64 [R L]`, what the model reads."""
+    """`int64 [R L]`, the model's input."""
     masked: Bool[Tensor, "R L"]
-    """`bool [R L]`, True where a word is to be predicted."""
+    """`bool [R L]`, True where a token is to be predicted."""
 
 
 def mask_tokens(
@@ -33,42 +33,42 @@ def mask_tokens(
     dynamic: bool = True,
     generator: torch.Generator | None = None,
 ) -> Masked:
-    """Choose each real word of `ids [R L]` with probability `rate`.
+    """Mask each real token of `ids [R L]` with probability `rate`.
 
-    Of the chosen, 80 % become `mask_id`, 10 % a random word and 10 % stay as they are. Padding and `special`
-    ids are never chosen. With `groups [R L]` (pieces of one word share a number, at least 0 and less than
-    L), the pieces of a word are chosen together. `dynamic` draws anew at each call, from the generator;
-    else the words of a row decide, so the same row is hidden in the same way whenever it comes.
+    Of the masked tokens, 80 % become `mask_id`, 10 % a random token and 10 % stay. Padding and `special` ids
+    are never masked. With `groups [R L]` (the index of a token's word, in 0..L-1), whole words are masked. If
+    `dynamic`, each call draws from the generator; else the tokens of a row seed its mask, so the same row is
+    always masked in the same way.
     Source: Devlin et al. 2019, section 3.1 and appendix A.1; Liu et al. 2019, section 4.1 (dynamic, static).
     """
-    chance, fate, word = _draw(ids, generator) if dynamic else _draw_by_row(ids, keep)
+    chance, fate, token = _draw(ids, generator) if dynamic else _draw_by_row(ids, keep)
     if groups is not None:
         chance = chance.gather(1, groups)
     masked = (chance < rate) & keep & ~torch.isin(ids, ids.new_tensor(special))
-    random = (word * vocab_size).long()
+    random = (token * vocab_size).long()
     corrupted = torch.where(fate < 0.8, mask_id, torch.where(fate < 0.9, random, ids))
     return Masked(torch.where(masked, corrupted, ids), masked)
 
 
 def _draw(ids: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Three numbers a word, 0 or more and less than 1: `[3 R L]`."""
+    """Three uniform numbers in [0, 1) per token: `[3 R L]`."""
     device = generator.device if generator is not None else ids.device
     return torch.rand((3, *ids.shape), generator=generator, device=device).to(ids.device)
 
 
 def _draw_by_row(ids: Tensor, keep: Tensor) -> Tensor:
-    """The same, from a seed that the row's real words make."""
+    """The same, seeded by the real tokens of each row."""
     drawn = torch.zeros(3, *ids.shape)
-    for row, (words, real) in enumerate(zip(ids.cpu(), keep.cpu(), strict=True)):
-        digest = hashlib.blake2b(words[real].numpy().tobytes(), digest_size=8).digest()
+    for row, (tokens, real) in enumerate(zip(ids.cpu(), keep.cpu(), strict=True)):
+        digest = hashlib.blake2b(tokens[real].numpy().tobytes(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
         drawn[:, row, real] = torch.rand(3, int(real.sum()), generator=generator)
     return drawn.to(ids.device)
 
 
 def masked_tokens(logits: Float[Tensor, "T V"], targets: Int[Tensor, " T"]) -> Float[Tensor, ""]:
-    """Mean of `-log p(target)` over the masked words, nats; 0 where none is masked.
+    """Mean of `-log p(target)` over the masked tokens, in nats; 0 if none is masked.
 
-    `logits [T V]`, `targets [T]`, the masked positions alone.
+    `logits [T V]`, `targets [T]` of the masked positions alone.
     """
     return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)

@@ -1,4 +1,4 @@
-"""Does the second sentence follow the first?"""
+"""Next sentence prediction: does the second sentence follow the first?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def next_sentence(logits: Float[Tensor, "R 2"], follows: Bool[Tensor, " R"]) -> Float[Tensor, ""]:
-    """Cross-entropy of `logits [R 2]`, whose first column says yes, and `follows`, `bool [R]`; nats.
+    """Cross-entropy of `logits [R 2]` (follows, does not follow) and `follows`, `bool [R]`, in nats.
 
     Source: Devlin et al. 2019, section 3.1, task 2.
     """

@@ -1,4 +1,4 @@
-"""Two views of one image belong together: the losses of SimCLR, BYOL and SimSiam."""
+"""Losses of two views of one image: SimCLR, BYOL and SimSiam."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 def nt_xent(
     first: Float[Tensor, "B D"], second: Float[Tensor, "B D"], temperature: float = 0.1
 ) -> Float[Tensor, ""]:
-    """Find the other view of the same image among all other views; nats, averaged over the `2B` views.
+    """NT-Xent: the other view of an image among all other views; nats, mean over the `2B` views.
 
         l(i, j) = -log exp(cos(z_i, z_j) / tau) / sum_{k != i} exp(cos(z_i, z_k) / tau)
 
-    `first`, `second [B D]`, of any length. Views that are all alike cost `log(2B - 1)`.
+    `first`, `second [B D]`, of any length. If all views are equal, the loss is `log(2B - 1)`.
 
     Source: Chen et al. 2020, "SimCLR", equation 1 and algorithm 1.
     """
@@ -26,7 +26,7 @@ def nt_xent(
 
 
 def byol_loss(prediction: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
-    """Squared distance of the two directions, `2 - 2 cos(q, z')`, averaged over the batch.
+    """Squared distance of the normalised vectors, `2 - 2 cos(q, z')`, mean over the batch.
 
     `prediction`, `target [B D]`; no gradient reaches the target.
 
@@ -36,7 +36,7 @@ def byol_loss(prediction: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) ->
 
 
 def simsiam_loss(prediction: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
-    """Negative cosine, `-cos(p, stopgrad(z))`, averaged over the batch; -1 at best.
+    """Negative cosine, `-cos(p, stopgrad(z))`, mean over the batch; in -1..1.
 
     `prediction`, `target [B D]`; no gradient reaches the target.
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch
 from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
-from showtell.nn.mlp import mlp
+from showtell.nn.heads import batch_norm_mlp
 from showtell.nn.momentum import Teacher, cosine_momentum
 from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.views import byol_loss
@@ -69,8 +69,8 @@ class BYOL(nn.Module):
         self.config = config
         self.tower = ImageTower(config.backbone, config.stem)
         hidden, width = config.hidden_width, config.projection_width
-        self.projector = mlp(self.tower.width, hidden, width)
-        self.predictor = mlp(width, hidden, width)
+        self.projector = batch_norm_mlp(self.tower.width, hidden, width)
+        self.predictor = batch_norm_mlp(width, hidden, width)
         self.teacher = Teacher(self._student())
         self.updates: Tensor
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))

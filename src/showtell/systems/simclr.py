@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch
 from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
-from showtell.nn.mlp import mlp
+from showtell.nn.heads import batch_norm_mlp
 from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.gather import gather_rows
 from showtell.objectives.views import nt_xent
@@ -63,7 +63,7 @@ class SimCLR(nn.Module):
         self.tower = ImageTower(config.backbone, config.stem)
         width = config.projection_width
         self.projector = nn.Sequential(
-            *mlp(self.tower.width, config.hidden_width, width), nn.BatchNorm1d(width)
+            *batch_norm_mlp(self.tower.width, config.hidden_width, width), nn.BatchNorm1d(width)
         )
 
     def encode_images(self, batch: Batch) -> Encoded:

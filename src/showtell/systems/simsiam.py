@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch
 from showtell.data.images import augment
 from showtell.nn.backbones.resnet import Stem
-from showtell.nn.mlp import mlp
+from showtell.nn.heads import batch_norm_mlp
 from showtell.nn.towers import ImageTower, each_view
 from showtell.objectives.views import simsiam_loss
 from showtell.protocols import Encoded, Rate, Step
@@ -65,9 +65,10 @@ class SimSiam(nn.Module):
         width = config.projection_width
         # The last batch norm has no gain and no shift: the loss reads directions alone.
         self.projector = nn.Sequential(
-            *mlp(self.tower.width, *[width] * config.projector_layers), nn.BatchNorm1d(width, affine=False)
+            *batch_norm_mlp(self.tower.width, *[width] * config.projector_layers),
+            nn.BatchNorm1d(width, affine=False),
         )
-        self.predictor = mlp(width, config.bottleneck_width, width, bias=True)
+        self.predictor = batch_norm_mlp(width, config.bottleneck_width, width, bias=True)
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The backbone's grid `[B N D]` of `batch.images.pixels`, and its mean."""

@@ -1,6 +1,6 @@
-"""Batch norm whose statistics are those of the batch of all processes.
+"""Synchronised batch norm over gloo: its statistics are those of the batches of all processes.
 
-Torch's own `SyncBatchNorm` refuses tensors on a CPU; this one also takes parts of different sizes.
+Torch's own `SyncBatchNorm` does not run on a CPU; this one also allows batches of different sizes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from showtell.collective import gather
 
 
 class _Synchronised(_BatchNorm):
-    """Normalises in training by the mean and variance of what all processes hold:
+    """In training, normalises by the mean and variance over all processes:
 
         mean = sum_p n_p mean_p / N          variance = sum_p n_p (variance_p + (mean_p - mean)^2) / N
 
@@ -71,10 +71,10 @@ _SYNCHRONISED: dict[type, type] = {
 
 
 def synchronise(module: nn.Module) -> None:
-    """Let every batch norm inside see the batches of all processes of `torch.distributed`; in place.
+    """Synchronise every batch norm of a module over the processes of `torch.distributed`, in place.
 
-    Weights, buffers and names stay. In evaluation mode, or without several processes, nothing changes.
+    Parameters, buffers and names stay. In evaluation mode, or in a single process, nothing changes.
     """
     for child in module.modules():
-        # Another class over the same tensors: an optimiser, a teacher or a hook goes on holding them.
+        # Another class over the same tensors: an optimiser, a teacher or a hook still holds them.
         child.__class__ = _SYNCHRONISED.get(type(child), type(child))

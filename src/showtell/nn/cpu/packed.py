@@ -1,8 +1,8 @@
-"""Linear layers laid out as the processor reads them: for a model that is asked, not trained.
+"""Prepacked linear layers for inference on a CPU.
 
-The matrix product of a processor first copies the weights into blocks of the size of its registers; for few
-rows that costs as much as the product. Done once, and with the bend between two layers inside the product, a
-image or a text at a time is computed in less time, to the same vectors.
+A matrix product on a CPU first copies the weights into blocks of the size of its registers; for few rows that
+costs as much as the product. Packing once, with the activation fused into the product, takes less time for an
+image or a text at a time.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from torch import Tensor, nn
 from showtell.nn.feedforward import ACTIVATIONS, MLP
 
 ROWS = 64
-"""Rows of a product that the layout is chosen for: the tokens of an image or of a few texts."""
+"""Rows that the layout is chosen for: the tokens of an image or of a few texts."""
 FUSED: dict[Callable[[Tensor], Tensor], tuple[tuple[str, str], float]] = {
     ACTIVATIONS["gelu"]: (("gelu", "none"), 1.0),
     ACTIVATIONS["gelu_tanh"]: (("gelu", "tanh"), 1.0),
     ACTIVATIONS["relu"]: (("relu", ""), 1.0),
     ACTIVATIONS["quick_gelu"]: (("swish", ""), 1.702),
 }
-"""What each bend is called inside a product, and its slope: `x s(ax) = swish(ax) / a`, so the weights before
-it are multiplied by `a` and those after it by `1 / a`."""
+"""The fused name of each activation and its slope `a`: `x s(ax) = swish(ax) / a`, so the weights before it are
+multiplied by `a`, those after it by `1 / a`."""
 
 
 def pack(module: nn.Module) -> None:
-    """Give every linear layer of a module on the CPU, from now on, a second, packed copy of its weights.
+    """Give every linear layer of a module on the CPU a second, packed copy of its weights, in place.
 
-    Where gradients are recorded, and where this build of torch cannot pack, all is as before. Weights that
-    change are packed anew.
+    Nothing changes where gradients are recorded or this build of torch cannot pack. Weights that change are
+    packed again.
     """
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return
@@ -46,28 +46,28 @@ def pack(module: nn.Module) -> None:
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer with the weights of another; packed, they are scaled, and `bend` comes after them."""
+    """A linear layer that shares the weights of another, with a fused `activation` when packed."""
 
     def __init__(
         self,
         linear: nn.Linear,
-        bend: tuple[str, str] = ("none", ""),
+        activation: tuple[str, str] = ("none", ""),
         weight_scale: float = 1.0,
         bias_scale: float = 1.0,
     ) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.weight, self.bias = linear.weight, linear.bias
-        self.bend, self.weight_scale, self.bias_scale = bend, weight_scale, bias_scale
+        self.activation, self.weight_scale, self.bias_scale = activation, weight_scale, bias_scale
         self._versions: tuple[int, ...] = ()
         self._packed: tuple[Any, Tensor | None] = (None, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the packed weights, which torch cannot copy: a copy packs its own."""
+        """Without the packed weights, which torch cannot copy; a copy packs its own."""
         return self.__dict__ | {"_versions": (), "_packed": (None, None)}
 
     def forward(self, tokens: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
-        """The linear layer where gradients are recorded; else the packed one with its bend."""
+        """The plain linear layer where gradients are recorded; else the packed one."""
         if plain(tokens):
             return super().forward(tokens)
         parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)
@@ -77,18 +77,18 @@ class PackedLinear(nn.Linear):
             self._packed = weight, None if self.bias is None else self.bias * self.bias_scale
             self._versions = versions
         weight, bias = self._packed
-        bend, algorithm = self.bend
-        return torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, bend, [], algorithm)
+        name, algorithm = self.activation
+        return torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, name, [], algorithm)
 
 
 class PackedMLP(MLP):
-    """An `MLP` whose bend happens inside its first product."""
+    """An `MLP` whose activation is fused into its first product."""
 
     def __init__(self, mlp: MLP) -> None:
         nn.Module.__init__(self)
         self.activation = mlp.activation
-        bend, slope = FUSED[mlp.activation]
-        self.up = PackedLinear(mlp.up, bend, slope, slope)
+        fused, slope = FUSED[mlp.activation]
+        self.up = PackedLinear(mlp.up, fused, slope, slope)
         self.down = PackedLinear(mlp.down, weight_scale=1 / slope)
 
     def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
@@ -97,5 +97,5 @@ class PackedMLP(MLP):
 
 
 def plain(tokens: Tensor) -> bool:
-    """Whether the layers compute as if nothing was packed: packed ones have no gradients, and are float32."""
+    """Whether the plain layers compute: packed ones have no gradients and are float32 on a CPU."""
     return torch.is_grad_enabled() or tokens.dtype != torch.float32 or tokens.device.type != "cpu"
