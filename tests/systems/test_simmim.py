@@ -54,7 +54,7 @@ def test_the_loss_written_out() -> None:
     masked = mask_patches(3, 4, 4, seeded(), 0.6, 2)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     pixels = (given.images.views[0] - mean.view(3, 1, 1)) / std.view(3, 1, 1)
-    predicted = system.predictor(system.fill(pixels, masked))
+    predicted = system.predictor(system.encode_masked(pixels, masked))
     total, count = 0.0, 0
     for image in range(3):
         for place in masked[image].nonzero()[:, 0].tolist():
@@ -73,9 +73,9 @@ def test_hidden_pixels_cannot_be_seen_and_visible_ones_can() -> None:
     hidden, visible = pixels.clone(), pixels.clone()
     hidden[..., 4:8, 4:8] += 1
     visible[..., 0:4, 0:4] += 1
-    before = system.predictor(system.fill(pixels, masked))
-    assert torch.equal(system.predictor(system.fill(hidden, masked)), before)
-    assert not torch.allclose(system.predictor(system.fill(visible, masked))[0, 5], before[0, 5])
+    before = system.predictor(system.encode_masked(pixels, masked))
+    assert torch.equal(system.predictor(system.encode_masked(hidden, masked)), before)
+    assert not torch.allclose(system.predictor(system.encode_masked(visible, masked))[0, 5], before[0, 5])
 
 
 def test_every_weight_gets_a_gradient_and_nothing_moves() -> None:
@@ -91,7 +91,7 @@ def test_vectors_are_standardised_by_what_was_seen() -> None:
     """Patch by patch; what is hidden has no part in it, and evaluation moves nothing."""
     system, given = build(), batch(6)
     masked = mask_patches(6, 4, 4, seeded(), 0.6, 2)
-    tokens = system.fill(system.tower.normalise(given.images.views[0]), masked)
+    tokens = system.encode_masked(system.tower.normalise(given.images.views[0]), masked)
     seen = torch.stack([row[~hidden].mean(0) for row, hidden in zip(tokens, masked, strict=True)])
     system(given, seeded())
     torch.testing.assert_close(system.standardise.running_mean, 0.1 * seen.mean(0))

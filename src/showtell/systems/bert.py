@@ -1,12 +1,12 @@
-"""BERT: read both ways, guess the hidden words, and say whether two sentences belong together.
+"""BERT: a bidirectional text encoder, pretrained on masked tokens and next sentences.
 
-    [CLS] A [SEP] B [SEP] -> word + segment + position -> norm -> transformer (post-norm)
-    hidden words:  softmax(E g(W t_i) + b) over the masked positions i, E the word embedding
+    [CLS] A [SEP] B [SEP] -> token + segment + position -> norm -> transformer (post-norm)
+    masked tokens: softmax(E g(W t_i) + b) at the masked positions i, E the token embedding
     next sentence: softmax(W' tanh(W_p t_0))
 
 Source: Devlin et al. 2019, "BERT", figures 1 and 2, sections 3 and 3.1; the sizes are BERT-base. The paper's
-dropout of 0.1 is off unless asked for. Sentence encoders such as MiniLM are a `BERTEncoder` that pools the
-mean of the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
+dropout of 0.1 is off by default. Sentence encoders such as MiniLM are a `BERTEncoder` that pools the mean of
+the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ class BERTEncoderConfig:
     mlp_dim: int = 3072
     max_length: int = 512
     first_position: int = 0
-    """Rows of the table of positions before the first word's; RoBERTa has two."""
+    """Index of the first token's position embedding; 2 in RoBERTa."""
     num_segments: int = 2
     activation: Activation = "gelu"
     eps: float = 1e-12
     dropout: float = 0.0
     pooler: bool = True
-    """Whether there is a layer on top of [CLS]."""
+    """Whether a dense layer follows [CLS]."""
     pooling: Literal["first", "mean"] = "first"
-    """A text's vector: its [CLS], through the pooler where there is one, or the mean of its tokens."""
+    """A text's vector: [CLS], through the pooler if there is one, or the mean of its tokens."""
 
     def build(self) -> BERTEncoder:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return BERTEncoder(self)
 
     def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
 
 
 class BERTEncoder(nn.Module):
-    """Bidirectional encoder of texts, without heads."""
+    """The bidirectional encoder, without heads."""
 
     Config: ClassVar = BERTEncoderConfig
     reads: ClassVar = "tokens"
@@ -85,7 +85,7 @@ class BERTEncoder(nn.Module):
         self.apply(initialise)
 
     def encode(self, batch: Batch) -> Tensor:
-        """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
+        """Tokens `[R L D]`; texts packed into one row do not attend to each other."""
         tokens = self.embed(batch.texts.ids, batch.texts.positions, batch.texts.segments)
         tokens = F.dropout(tokens, self.config.dropout, self.training)
         mask = attention_mask(
@@ -94,7 +94,7 @@ class BERTEncoder(nn.Module):
         return self.transformer(tokens, mask)
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """Each text as `tokens [R L D]` and pooled: a vector a row, or a text where rows are packed."""
+        """Tokens `[R L D]`, and one vector per row or, where rows are packed, per text."""
         tokens = self.encode(batch)
         if self.config.pooling == "mean":
             pooled = mean_token(tokens, batch.texts.keep, batch.texts.positions)
@@ -103,35 +103,35 @@ class BERTEncoder(nn.Module):
         return Encoded(tokens, pooled, batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
 
 @dataclass(frozen=True)
 class BERTConfig(BERTEncoderConfig):
-    """BERT-base, uncased. `special` are the ids that are never hidden: [PAD] [UNK] [CLS] [SEP] [MASK].
+    """BERT-base, uncased. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK].
 
-    Without `pooler` there is nobody to judge the next sentence: BERT of hidden words alone.
+    Without `pooler` there is no next sentence prediction: masked tokens alone.
     """
 
     mask_id: int = 103
     special: tuple[int, ...] = (0, 100, 101, 102, 103)
     mask_rate: float = 0.15
     dynamic: bool = True
-    """Hide other words each time (Liu et al. 2019, section 4.1); else the same of the same row."""
+    """Mask other tokens each time (Liu et al. 2019, section 4.1); if False, always the same ones of a row."""
 
     def build(self) -> BERT:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return BERT(self)
 
     def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """The vocabulary's size and special tokens are those of `tokenizer`."""
+        """With the vocabulary size and special tokens of `tokenizer`."""
         assert tokenizer.mask is not None
         return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
 
 class BERT(BERTEncoder):
-    """The encoder, pretrained on masked words and, where it has a pooler, next sentences jointly."""
+    """The encoder, pretrained on masked tokens and, if it has a pooler, next sentences jointly."""
 
     Config: ClassVar = BERTConfig
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
@@ -152,15 +152,15 @@ class BERT(BERTEncoder):
             head.apply(initialise)
 
     def masked_token_logits(self, tokens: Tensor) -> Tensor:
-        """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
+        """Logits `[T V]` of the token at each of `tokens [T D]`."""
         return self.mlm_head(tokens, self.embed.tokens.weight)
 
     def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """Whether the second sentence of each text follows its first: logits `[T 2]`, yes before no."""
+        """Logits `[T 2]`: the second sentence of a text follows the first, or does not."""
         return self.next_sentence(self.pooler(first_token(tokens, batch.texts.keep, batch.texts.positions)))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Both losses; `follows` has an answer a text, and the batch's `groups` hide whole words."""
+        """Both losses; `follows` has one target per text, and with `groups` whole words are masked."""
         c = self.config
         ids, masked = mask_tokens(
             batch.texts.ids,
@@ -184,4 +184,4 @@ class BERT(BERTEncoder):
         return Step(losses, counts=counts)
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

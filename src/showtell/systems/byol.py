@@ -1,8 +1,8 @@
-"""BYOL: from one view, predict what a slow copy of the network makes of the other.
+"""BYOL: predict a momentum teacher's projection of one view from the other view.
 
     student:  y = f(v),   z  = g(y),    q(z)        backbone, projector, predictor
-    teacher:  y' = f'(v'), z' = g'(y')              moved by averaging alone, xi <- tau xi + (1 - tau) theta
-    loss = |q(z)/|q(z)| - z'/|z'||^2, and the same with the views exchanged
+    teacher:  y' = f'(v'), z' = g'(y')              moving average, xi <- tau xi + (1 - tau) theta
+    loss = |q(z)/|q(z)| - z'/|z'||^2, plus the same with the views swapped
 
 Source: Grill et al. 2020, "Bootstrap your own latent", section 3 and appendix C.
 """
@@ -35,28 +35,28 @@ class BYOLConfig:
     hidden_width: int = 4096
     projection_width: int = 256
     momentum: float = 0.996
-    """The teacher's at the start (tau); it rises to 1."""
+    """The teacher's initial momentum (tau); it rises to 1."""
     total_steps: int = 312_785
-    """Updates after which the teacher rests; set it to those of the run."""
+    """Updates after which the teacher no longer moves: those of the run."""
     joint_statistics: bool = False
-    """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
+    """Batch norm statistics are those of both views together; if False, of each, as in the authors' code."""
 
     def build(self) -> BYOL:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return BYOL(self)
 
     @property
     def size_multiple(self) -> int:
-        """Images of any size fit."""
+        """Pixels: images of any size fit."""
         return 1
 
     def with_steps(self, steps: int) -> BYOLConfig:
-        """The teacher rests after `steps` updates."""
+        """For a run of `steps` updates."""
         return replace(self, total_steps=steps)
 
 
 class BYOL(nn.Module):
-    """Learning of images without labels and without negatives, from a slow teacher."""
+    """Self-supervised learning without negatives, from a momentum teacher."""
 
     Config: ClassVar = BYOLConfig
     reads: ClassVar = "views"
@@ -76,22 +76,22 @@ class BYOL(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def _student(self) -> nn.Module:
-        """What the teacher is the average of: all but the predictor."""
+        """The modules that the teacher copies: all but the predictor."""
         return nn.Sequential(OrderedDict(tower=self.tower, projector=self.projector))
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The student's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        """The student's grid `[B N D]`, pooled as its mean."""
         return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
-        """`[B 3 H W]` to the student's `[B projection_width]`: what may collapse."""
+        """`[B 3 H W]` to the student's projections `[B projection_width]`."""
         return self.projector(self.tower(pixels))
 
     def _predict(self, pixels: Tensor) -> Tensor:
         return self.predictor(self.project(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The loss of predicting each view of `batch.images.views` from the other, added up."""
+        """The loss of predicting either view from the other, summed."""
         joint = self.config.joint_statistics
         predictions = each_view(self._predict, batch.images.views, joint)
         targets = each_view(self.teacher, batch.images.views, joint)

@@ -1,8 +1,8 @@
-"""CLIP: two towers, and the pairs lie on the diagonal.
+"""CLIP: an image tower and a text tower, trained so that matching pairs have the highest dot product.
 
     image -> patches, [class] + positions -> norm -> transformer -> norm -> [class] -> linear -> u / |u|
-    text    -> words + positions -> transformer (causal) -> norm -> last word -> linear -> v / |v|
-    loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
+    text  -> tokens + positions -> transformer (causal) -> norm -> last token -> linear -> v / |v|
+    loss  = mean of the cross-entropies of e^t u.v over rows and over columns
 
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", figures
 1 and 3, section 2.4; ViT-B/32.
@@ -34,7 +34,7 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class TowerConfig:
-    """One of the two transformers."""
+    """Sizes of one of the two transformers."""
 
     width: int
     num_heads: int
@@ -46,7 +46,7 @@ class TowerConfig:
 
 @dataclass(frozen=True)
 class CLIPConfig:
-    """CLIP ViT-B/32. Pixels are normalised by `mean` and `std`, of 0..1."""
+    """CLIP ViT-B/32. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072))
     text: TowerConfig = field(default_factory=lambda: TowerConfig(512, 8, 2048))
@@ -60,16 +60,16 @@ class CLIPConfig:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
 
     def build(self) -> CLIP:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return CLIP(self)
 
     def with_tokenizer(self, tokenizer: Sized) -> CLIPConfig:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
 
 
 class CLIPImageTower(nn.Module):
-    """A ViT whose tokens are normalised before the first block too."""
+    """A ViT with a norm before the first block too."""
 
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class CLIPImageTower(nn.Module):
 
 
 class CLIP(TwoTowers):
-    """Images and texts in one space."""
+    """Images and texts in one embedding space."""
 
     Config: ClassVar = CLIPConfig
     reads: ClassVar = "pixels"
@@ -111,26 +111,23 @@ class CLIP(TwoTowers):
         return self.log_logit_scale.exp()
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """[class] and patches `[B 1+N D]`, pooled as the projected [class], of length 1, `[B width]`."""
+        """[class] and patches `[B 1+N D]`; pooled `[B width]`, [class] projected, of length 1."""
         tokens = self.image(batch.images.pixels)
         return Encoded(tokens, self._image_vector(tokens[:, 0]))
 
     def image_vectors(self, batch: Batch) -> Tensor:
-        """The same pooled vectors `[B width]`; the last block computes the [class] token alone."""
+        """The pooled vectors alone, `[B width]`; the last block computes only the [class] token."""
         first = torch.zeros(len(batch.images.pixels), dtype=torch.long, device=batch.images.pixels.device)
         return self._image_vector(self.image(batch.images.pixels, first)[:, 0])
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """All tokens `[R L D]`, pooled as the projected last real one, of length 1, `[R width]`.
-
-        `L` is the length of the longest text: columns of padding alone are dropped.
-        """
+        """Tokens `[R L D]` up to the longest text; pooled `[R width]`, the last projected, of length 1."""
         ids, keep, mask, last = self._trimmed(batch)
         tokens = self.text(self.embed(ids), mask)
         return Encoded(tokens, self._text_vector(pick(tokens, last, 1)[:, 0]), keep)
 
     def text_vectors(self, batch: Batch) -> Tensor:
-        """The same pooled vectors `[R width]`; the last block computes the last real token alone."""
+        """The pooled vectors alone, `[R width]`; the last block computes only the last real token."""
         ids, _, mask, last = self._trimmed(batch)
         return self._text_vector(self.text(self.embed(ids), mask, last)[:, 0])
 
@@ -141,21 +138,21 @@ class CLIP(TwoTowers):
         return F.normalize(self.project_text(token), dim=-1)
 
     def _trimmed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Ids and `keep` without columns of padding, their causal mask, and the place of each last token."""
+        """Ids and `keep` up to the longest text, the causal mask, and the index of each last token."""
         lengths = batch.texts.keep.sum(1)
         longest = int(lengths.max())
         ids, keep = batch.texts.ids[:, :longest], batch.texts.keep[:, :longest]
         return ids, keep, attention_mask(keep, queries=longest, causal=True), lengths - 1
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
-        """InfoNCE both ways."""
+        """InfoNCE from image to text and from text to image."""
         return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
-        """The scale never exceeds 100, as in section 2.5."""
+        """Clip the logit scale at 100, as in section 2.5."""
         self.log_logit_scale.clamp_(max=math.log(100))

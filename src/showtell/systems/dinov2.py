@@ -1,12 +1,12 @@
-"""DINOv2: features of images that serve many uses as they are, learned without labels.
+"""DINOv2: self-supervised image features for many tasks without fine-tuning.
 
-    224 x 224 x 3 -> 256 patches of 14 x 14 x 3, behind [class] (and registers) + learned positions
-    -> transformer (pre-norm, each branch scaled channel by channel) -> norm -> [class], patches
+    224 x 224 x 3 -> 256 patches of 14 x 14 x 3, after [class] (and registers) + learned positions
+    -> transformer (pre-norm, LayerScale) -> norm -> [class], patches
     classes: linear([class], mean of the patches)
 
 Source: Oquab et al. 2024, "DINOv2: Learning Robust Visual Features without Supervision"; Darcet et al. 2024,
-"Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone and the linear classifier on it are
-here, not the training by a teacher on 142 M images.
+"Vision Transformers Need Registers". The sizes are ViT-B/14. The backbone and its linear classifier are here,
+the self-distillation on 142 M images is not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class DINOv2Config:
-    """DINOv2 ViT-B/14, whose table of positions is of 518 pixels. `mean` and `std` are of pixels in 0..1."""
+    """DINOv2 ViT-B/14, trained at up to 518 pixels. `mean` and `std` are those of pixels in 0..1."""
 
     image_size: int = 518
     patch_size: int = 14
@@ -38,17 +38,17 @@ class DINOv2Config:
     mlp_dim: int = 3072
     num_registers: int = 0
     activation: Activation = "gelu"
-    """`swiglu` in the giant."""
+    """`swiglu` in ViT-g."""
     eps: float = 1e-6
     layer_scale: float = 1e-5
-    """Where the numbers that scale each branch begin."""
+    """Initial value of LayerScale."""
     mask_token: bool = True
-    """Whether the weights carry what stood for hidden patches in training."""
+    """Whether the weights include the mask token of pretraining."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def build(self) -> DINOv2:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return DINOv2(self)
 
     @property
@@ -80,29 +80,29 @@ class DINOv2(nn.Module):
         self.apply(initialise)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first; registers are dropped.
+        """[class] and patches `[B 1+N D]`, pooled as [class]; registers are dropped.
 
-        Images of any size; the paper's own are of 224 and 518 pixels.
+        Images may have any size; the paper's have 224 and 518 pixels.
         """
         tokens = self.read(batch)
         tokens = torch.cat([tokens[:, :1], tokens[:, self.embed.num_before :]], 1)
         return Encoded(tokens, tokens[:, 0])
 
     def read(self, batch: Batch, masked: Tensor | None = None) -> Tensor:
-        """All tokens `[B 1+R+N D]`; patches `masked [B N]` are hidden, as in the training of the backbone."""
+        """All tokens `[B 1+R+N D]`, registers included; patches `masked [B N]` become the mask token."""
         return self.transformer(self.embed(self.normalise(batch.images.pixels), masked))
 
 
 @dataclass(frozen=True)
 class DINOv2ClassifierConfig(DINOv2Config):
-    """With the classes of ImageNet."""
+    """The backbone with a linear classifier of ImageNet's classes."""
 
     num_classes: int = 1000
     class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty where nobody named them."""
+    """In the order of the logits; empty if the classes have no names."""
 
     def build(self) -> DINOv2Classifier:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return DINOv2Classifier(self)
 
     def with_classes(self, names: tuple[str, ...]) -> DINOv2ClassifierConfig:
@@ -111,7 +111,7 @@ class DINOv2ClassifierConfig(DINOv2Config):
 
 
 class DINOv2Classifier(DINOv2):
-    """The backbone, and one linear layer that reads [class] and the mean of the patches."""
+    """The backbone and a linear classifier on [class] and the mean of the patches."""
 
     Config: ClassVar = DINOv2ClassifierConfig
     config: DINOv2ClassifierConfig
@@ -128,10 +128,10 @@ class DINOv2Classifier(DINOv2):
         return self.classifier(torch.cat([encoded.pooled, encoded.tokens[:, 1:].mean(1)], -1))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the images' classes."""
+        """Cross-entropy of the classes."""
         return Step(
             {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
         )
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

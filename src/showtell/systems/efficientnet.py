@@ -28,12 +28,12 @@ class EfficientNetConfig:
     std: tuple[float, ...] = (128 / 255,) * 3
 
     def build(self) -> EfficientNet:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return EfficientNet(self)
 
 
 class EfficientNet(nn.Module):
-    """A convolutional network, trained to classify."""
+    """A convolutional classifier."""
 
     Config: ClassVar = EfficientNetConfig
     reads: ClassVar = "pixels"
@@ -61,9 +61,9 @@ class EfficientNet(nn.Module):
         return self.net.classifier(encoded.pooled)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the images' classes."""
+        """Cross-entropy of the classes."""
         logits = self.classify(self.encode_images(batch))
         return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
-        """Everything learns by gradient."""
+        """Nothing to do: gradients train all of it."""

@@ -1,9 +1,9 @@
-"""GPT-2: say the next word, again and again.
+"""GPT-2: a causal language model.
 
-    words -> word + position -> transformer (pre-norm, causal) -> norm -> logits = E t, E the word embedding
+    ids -> token + position -> transformer (pre-norm, causal) -> norm -> logits = E t, E the token embedding
 
-Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; the smallest
-of its sizes.
+Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; the sizes are
+those of GPT-2 small.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from showtell.protocols import Encoded, State, Step
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """GPT-2 small, 124 million weights."""
+    """GPT-2 small, 124 M parameters."""
 
     vocab_size: int = 50257
     width: int = 768
@@ -44,11 +44,11 @@ class GPTConfig:
     dropout: float = 0.0
 
     def build(self) -> GPT:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return GPT(self)
 
     def with_tokenizer(self, tokenizer: Sized) -> GPTConfig:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
 
 
@@ -60,7 +60,7 @@ class GPT(nn.Module):
     vocabulary: ClassVar = Vocabulary("bpe", "gpt2")
     examples: ClassVar = Blocks
     packs: ClassVar = False
-    """Rows of running text are full: nothing is left to pack."""
+    """Blocks of running text fill their rows: there is nothing to pack."""
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: GPTConfig) -> None:
@@ -69,15 +69,15 @@ class GPT(nn.Module):
         self.embed = TextEmbedding(c.vocab_size, c.width, c.max_length)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.apply(initialise)
-        # Each block adds to the residual stream twice; so its variance does not grow with depth.
+        # Each block adds to the residual stream twice; this keeps its variance from growing with depth.
         for name, weight in self.named_parameters():
             if name.endswith(("attention.output.weight", "mlp.down.weight")):
                 nn.init.normal_(weight, std=0.02 * (2 * c.depth) ** -0.5)
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """Each text as `tokens [R L D]`, pooled as its last real token, which has seen all others.
+        """Tokens `[R L D]`, pooled as the last real token of each text, which attends to all others.
 
-        Texts packed into one row do not see each other, and are pooled one by one.
+        Texts packed into one row do not attend to each other.
         """
         tokens = F.dropout(
             self.embed(batch.texts.ids, batch.texts.positions), self.config.dropout, self.training
@@ -89,38 +89,38 @@ class GPT(nn.Module):
         return Encoded(tokens, last_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
     def next_token_logits(self, tokens: Tensor) -> Tensor:
-        """Logits `[... V]` of the word after each of `tokens [... D]`."""
+        """Logits `[... V]` of the token after each of `tokens [... D]`."""
         return F.linear(tokens, self.embed.tokens.weight)
 
     def empty_cache(self, batch: int) -> State:
-        """What is remembered before the first word of `batch` texts, `[B ...]`."""
+        """The empty KV cache of `batch` texts, `[B ...]`."""
         keep = self.embed.tokens.weight.new_zeros(batch, 0, dtype=torch.bool)
         return self.transformer.empty_cache(batch) | {"keep": keep}
 
     def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
-        """Read on: `ids [B L]` to tokens `[B L D]` and the state after them; `keep [B L]`, from the left.
+        """Append `ids [B L]`, of which `keep [B L]` are real; return tokens `[B L D]` and the longer cache.
 
-        Raises `UserError` when the text grows longer than the model can read.
+        Raises `UserError` when the text grows longer than `max_length`.
         """
         offset = state["keep"].shape[1]
         all_keep = torch.cat([state["keep"], keep], 1)
         positions = (all_keep.long().cumsum(1) - 1)[:, offset:].clamp(min=0)
         if int(positions.max()) >= self.config.max_length:
-            raise UserError(f"the text grew longer than the {self.config.max_length} tokens the model reads")
+            raise UserError(f"the text grew longer than the model's {self.config.max_length} tokens")
         mask = attention_mask(all_keep, queries=ids.shape[1], offset=offset, causal=True)
         tokens, now = self.transformer.step(self.embed(ids, positions), state, mask)
         return tokens, now | {"keep": all_keep}
 
     def initial_state(self, memory: State) -> State:
-        """One hypothesis a text, `[B 1 ...]`, of what `read` remembers."""
+        """The cache of each prompt as one hypothesis, `[B 1 ...]`."""
         return {k: t[:, None] for k, t in memory.items()}
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
-        """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
+        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
         tokens, flat = self.extend(
@@ -130,10 +130,10 @@ class GPT(nn.Module):
         return logits.unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next word."""
+        """Cross-entropy of each next token."""
         chosen = predicted(batch.texts.keep, batch.texts.sequences)
         logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
         return Step({"lm": causal_tokens(logits, batch.texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

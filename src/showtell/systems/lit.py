@@ -1,8 +1,8 @@
-"""LiT: the image tower stays as it was trained; a text tower learns to point at what it sees.
+"""LiT: a text tower is trained to match the features of a locked (frozen) image tower.
 
-    image -> backbone (frozen) -> pool -> linear -> u / |u|
-    text    -> words -> transformer -> mean -> linear -> v / |v|
-    loss = cross-entropy of e^t u.v over the rows and over the columns, averaged
+    image -> backbone (frozen) -> mean -> linear -> u / |u|
+    text  -> tokens -> transformer -> mean -> linear -> v / |v|
+    loss  = mean of the cross-entropies of e^t u.v over rows and over columns
 
 Source: Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning", section 3, figure 2 ("Lu":
 a locked, pretrained image tower, an unlocked text tower). Their text tower is a BERT too.
@@ -32,43 +32,43 @@ def _minilm() -> BERTEncoderConfig:
 
 @dataclass(frozen=True)
 class LiTConfig:
-    """MiniLM as the text tower, over the grid of EfficientNet-Lite0."""
+    """MiniLM as the text tower, EfficientNet-Lite0 as the image tower."""
 
     text: BERTEncoderConfig = field(default_factory=_minilm)
     feature_width: int = 1280
     width: int = 512
     image_dropout: float = 0.5
-    """Of an image's features before their projection: some thousand images are soon known by heart."""
+    """Dropout of image features before their projection; without it, some thousand images are overfitted."""
     text_dropout: float = 0.1
-    """Of a text's vector before its projection."""
+    """Dropout of a text's vector before its projection."""
     text_rate: float = 1.0
     """The text tower's learning rate, as a multiple of the projections'; 0 freezes the tower."""
     temperature: float = 0.07
 
     @property
     def max_length(self) -> int:
-        """Tokens of a text that are read."""
+        """The longest text, in tokens."""
         return self.text.max_length
 
     def build(self) -> LiT:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return LiT(self)
 
     def with_tokenizer(self, tokenizer: Sized) -> LiTConfig:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, text=replace(self.text, vocab_size=len(tokenizer)))
 
     def with_text_tower(self, text: BERTEncoderConfig) -> LiTConfig:
-        """For a text tower that has been trained before."""
+        """For a pretrained text tower."""
         return replace(self, text=text)
 
     def with_feature_width(self, width: int) -> LiTConfig:
-        """For features of `width`."""
+        """For image features of this width."""
         return replace(self, feature_width=width)
 
 
 class LiT(TwoTowers):
-    """Images and texts in one space."""
+    """Images and texts in one embedding space."""
 
     Config: ClassVar = LiTConfig
     reads: ClassVar = "features"
@@ -90,30 +90,30 @@ class LiT(TwoTowers):
         return self.log_logit_scale.exp()
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The projected grid `[B N width]`, pooled as its projected mean, of length 1, `[B width]`."""
+        """The projected grid `[B N width]`; pooled `[B width]`, its mean projected, of length 1."""
         return Encoded(self.project_image(batch.images.features), self.image_vectors(batch))
 
     def image_vectors(self, batch: Batch) -> Tensor:
-        """The same pooled vectors `[B width]`; the mean is projected, not each patch."""
+        """The pooled vectors alone, `[B width]`: only the mean is projected."""
         features = F.dropout(batch.images.features.mean(1), self.config.image_dropout, self.training)
         return F.normalize(self.project_image(features), dim=-1)
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """The words `[R L D]`, their mean projected, of length 1, `[R width]`."""
+        """Tokens `[R L D]`; pooled `[R width]`, their mean projected, of length 1."""
         encoded = self.text.encode_texts(batch)
         features = F.dropout(encoded.pooled, self.config.text_dropout, self.training)
         pooled = F.normalize(self.project_text(features), dim=-1)
         return Encoded(encoded.tokens, pooled, encoded.keep)
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.text.token_embeddings()
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
-        """InfoNCE both ways."""
+        """InfoNCE from image to text and from text to image."""
         return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
-        """The scale never exceeds 100, as in CLIP."""
+        """Clip the logit scale at 100, as in CLIP."""
         self.log_logit_scale.clamp_(max=math.log(100))

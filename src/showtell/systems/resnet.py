@@ -1,4 +1,4 @@
-"""ResNet: a residual network, trained to classify images, and its features.
+"""ResNet: a residual network that classifies images, and its features.
 
     224 x 224 x 3 -> stem 56 x 56 x 64 -> stages of relu(x + f(x)), 7 x 7 x 2048 -> mean -> linear -> classes
 
@@ -23,7 +23,7 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class ResNetEncoderConfig:
-    """ResNet-50. Pixels are normalised by `mean` and `std`, in 0..1."""
+    """ResNet-50. `mean` and `std` are those of pixels in 0..1."""
 
     depths: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (256, 512, 1024, 2048)
@@ -39,7 +39,7 @@ class ResNetEncoderConfig:
         return ResNetShape(self.depths, self.widths, self.bottleneck, self.stem_width)
 
     def build(self) -> ResNetEncoder:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ResNetEncoder(self)
 
 
@@ -56,7 +56,7 @@ class ResNetEncoder(nn.Module):
         self.net = ResNet(config.shape, config.stem)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The grid before pooling, `tokens [B N D]` row by row, and its mean; images of any size."""
+        """The grid before pooling, `[B N D]` row by row, pooled as its mean; images of any size."""
         grid = self.net(self.normalise(batch.images.pixels))
         return Encoded(grid, grid.mean(1))
 
@@ -71,14 +71,14 @@ class ResNetClassifierConfig(ResNetEncoderConfig):
 
     num_classes: int = 1000
     class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty where nobody named them."""
+    """In the order of the logits; empty if the classes have no names."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):
             raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
     def build(self) -> ResNetClassifier:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ResNetClassifier(self)
 
 
@@ -99,9 +99,9 @@ class ResNetClassifier(ResNetEncoder):
         return self.classifier(encoded.pooled)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the images' classes."""
+        """Cross-entropy of the classes."""
         logits = self.classify(self.encode_images(batch))
         return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
 
     def after_step(self, step: Step) -> None:
-        """Everything learns by gradient."""
+        """Nothing to do: gradients train all of it."""

@@ -1,7 +1,7 @@
-"""RoBERTa: BERT, trained on hidden words alone, hidden anew each time, over full sentences.
+"""RoBERTa: BERT pretrained on dynamically masked tokens alone, over full sentences.
 
-    <s> full sentences </s> -> word + position -> norm -> transformer (post-norm)
-    hidden words: softmax(E g(W t_i) + b) over the masked positions i, E the word embedding
+    <s> full sentences </s> -> token + position -> norm -> transformer (post-norm)
+    masked tokens: softmax(E g(W t_i) + b) at the masked positions i, E the token embedding
 
 Source: Liu et al. 2019, "RoBERTa", section 4: dynamic masking, no next-sentence loss, byte-level BPE.
 """
@@ -31,10 +31,10 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class RoBERTaConfig:
-    """RoBERTa-base. `special` are the ids that are never hidden: <s> <pad> </s> <unk> <mask>.
+    """RoBERTa-base. `special` ids are never masked: <s> <pad> </s> <unk> <mask>.
 
-    `max_length` counts the words that can be read; the table of positions has `first_position` rows more,
-    which the released weights carry though no word stands there.
+    `max_length` is the longest text in tokens; the position embedding has `first_position` more rows, which
+    the released weights include although no token uses them.
     """
 
     vocab_size: int = 50265
@@ -44,7 +44,7 @@ class RoBERTaConfig:
     mlp_dim: int = 3072
     max_length: int = 512
     first_position: int = 2
-    """Position of the first token: those before it are the padding's, as in the reference library."""
+    """Index of the first token's position embedding: those before belong to padding, as in the reference."""
     num_segments: int = 1
     activation: Activation = "gelu"
     eps: float = 1e-5
@@ -53,16 +53,16 @@ class RoBERTaConfig:
     special: tuple[int, ...] = (0, 1, 2, 3, 50264)
     mask_rate: float = 0.15
     dynamic: bool = True
-    """Hide other words each time; else the same of the same row, as section 4.1 compares."""
+    """Mask other tokens each time; if False, always the same ones of a row (section 4.1 compares both)."""
 
     def build(self) -> RoBERTa:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return RoBERTa(self)
 
     def with_tokenizer(self, tokenizer: SubwordTokenizer) -> RoBERTaConfig:
         """The vocabulary's size and special tokens are those of `tokenizer`.
 
-        Positions are counted from the id after padding's, as in the reference library.
+        Position embeddings start after the padding id, as in the reference.
         """
         assert tokenizer.mask is not None
         return replace(
@@ -75,7 +75,7 @@ class RoBERTaConfig:
 
 
 class RoBERTa(nn.Module):
-    """Bidirectional encoder of texts, pretrained on masked words."""
+    """A bidirectional text encoder, pretrained on masked tokens."""
 
     Config: ClassVar = RoBERTaConfig
     reads: ClassVar = "tokens"
@@ -100,7 +100,7 @@ class RoBERTa(nn.Module):
         self.apply(initialise)
 
     def encode(self, batch: Batch) -> Tensor:
-        """The words of each text, `[R L D]`. Texts packed into one row do not see each other."""
+        """Tokens `[R L D]`; texts packed into one row do not attend to each other."""
         tokens = F.dropout(
             self.embed(batch.texts.ids, batch.texts.positions), self.config.dropout, self.training
         )
@@ -110,20 +110,20 @@ class RoBERTa(nn.Module):
         return self.transformer(tokens, mask)
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """Each text as `tokens [R L D]`, pooled as its first token, <s>."""
+        """Tokens `[R L D]`, pooled as the first token of each text, <s>."""
         tokens = self.encode(batch)
         return Encoded(tokens, first_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
     def masked_token_logits(self, tokens: Tensor) -> Tensor:
-        """Which word stands at each of `tokens [T D]`: logits `[T V]`."""
+        """Logits `[T V]` of the token at each of `tokens [T D]`."""
         return self.mlm_head(tokens, self.embed.tokens.weight)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the hidden words; the batch's `groups` hide whole words."""
+        """Cross-entropy of the masked tokens; with `groups`, whole words are masked."""
         c = self.config
         ids, masked = mask_tokens(
             batch.texts.ids,
@@ -141,4 +141,4 @@ class RoBERTa(nn.Module):
         return Step({"mlm": loss}, counts={"mlm": masked.sum()})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

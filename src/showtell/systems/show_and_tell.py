@@ -1,4 +1,4 @@
-"""Show and Tell: an image is the first word of its own caption.
+"""Show and Tell: an image is the first input of a recurrent language model.
 
     image -> backbone (frozen) -> mean -> linear -> x_{-1}
     x_t = W_e S_t,   p_{t+1} = softmax(W_o RNN(x_t)),   t = 0 .. N-1
@@ -25,7 +25,7 @@ from showtell.protocols import Encoded, State, Step
 
 @dataclass(frozen=True)
 class ShowAndTellConfig:
-    """The article's numbers."""
+    """The article's sizes."""
 
     vocab_size: int = 8004
     feature_width: int = 1280
@@ -37,20 +37,20 @@ class ShowAndTellConfig:
     smoothing: float = 0.0
 
     def build(self) -> ShowAndTell:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ShowAndTell(self)
 
     def with_tokenizer(self, tokenizer: Sized) -> ShowAndTellConfig:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
 
     def with_feature_width(self, width: int) -> ShowAndTellConfig:
-        """For features of `width`."""
+        """For image features of this width."""
         return replace(self, feature_width=width)
 
 
 class ShowAndTell(nn.Module):
-    """One network, four uses: captions, similar words, similar images, images from words."""
+    """A recurrent captioner; its image vectors, word embedding and likelihoods serve search as well."""
 
     Config: ClassVar = ShowAndTellConfig
     reads: ClassVar = "features"
@@ -65,38 +65,38 @@ class ShowAndTell(nn.Module):
         self.output = nn.Linear(config.width, config.vocab_size)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The image as the decoder reads it: one token, `[B 1 width]`."""
+        """The one token that the decoder reads, `[B 1 width]`: the projected mean of the grid."""
         pooled = self.image(batch.images.features.mean(1))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
     def token_embeddings(self) -> Tensor:
-        """`[V width]`."""
+        """The token embedding `[V width]`."""
         return self.word_embedding.weight.detach()
 
     def prefill(self, encoded: Encoded) -> State:
-        """All that an image leaves is the state after reading it, `[B depth width]`."""
+        """The recurrent state after the image, `[B depth width]`."""
         return self.recurrent(encoded.pooled[:, None])[1]
 
     def initial_state(self, memory: State) -> State:
-        """That state, one hypothesis an image: `[B 1 depth width]`."""
+        """That state as one hypothesis per image, `[B 1 depth width]`."""
         return {k: t[:, None] for k, t in memory.items()}
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
-        """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
+        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
         out, flat = self.recurrent(self.word_embedding(ids.reshape(-1, 1)), flat)
         return self.output(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
-        """Teacher forcing: logits `[T V]` of the real words after the first, row by row."""
+        """Logits `[T V]` of the real tokens after the first, row by row."""
         words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
         out, _ = self.recurrent(words, {k: t[owner] for k, t in memory.items()})
         out = F.dropout(out[keep[:, 1:]], self.config.dropout, self.training)
         return self.output(out)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next word."""
+        """Cross-entropy of each next token."""
         assert batch.texts.owner is not None
         logits = self.teacher_forced_logits(
             self.prefill(self.encode_images(batch)), batch.texts.owner, batch.texts.ids, batch.texts.keep
@@ -105,4 +105,4 @@ class ShowAndTell(nn.Module):
         return Step({"lm": loss}, counts={"lm": len(logits)})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

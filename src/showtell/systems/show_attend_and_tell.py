@@ -1,4 +1,4 @@
-"""Show, Attend and Tell: for each word the decoder looks at a part of the image.
+"""Show, Attend and Tell: a recurrent captioner that attends to a part of the image for each token.
 
     a_1..a_N = backbone's grid (frozen) -> linear            h_0, c_0 = tanh(linear(mean a))
     z_t = beta_t * sum_i alpha_ti a_i,  alpha_t = softmax(f_att(a_i, h_{t-1})),  beta_t = sigmoid(f(h_{t-1}))
@@ -27,7 +27,7 @@ from showtell.protocols import Encoded, State, Step
 
 @dataclass(frozen=True)
 class ShowAttendAndTellConfig:
-    """Widths for a vocabulary of some thousand words; the output shares the word embedding."""
+    """Widths for a vocabulary of some thousand words; input and output share the token embedding."""
 
     vocab_size: int = 8004
     feature_width: int = 1280
@@ -40,23 +40,23 @@ class ShowAttendAndTellConfig:
     dropout: float = 0.5
     smoothing: float = 0.0
     coverage_weight: float = 1.0
-    """Weight of the loss that asks for equal attention to all of the image."""
+    """Weight of the doubly stochastic attention loss."""
 
     def build(self) -> ShowAttendAndTell:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ShowAttendAndTell(self)
 
     def with_tokenizer(self, tokenizer: Sized) -> ShowAttendAndTellConfig:
-        """The vocabulary's size is that of `tokenizer`."""
+        """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
 
     def with_feature_width(self, width: int) -> ShowAttendAndTellConfig:
-        """For features of `width`."""
+        """For image features of this width."""
         return replace(self, feature_width=width)
 
 
 class ShowAttendAndTell(nn.Module):
-    """Captions by attention over the grid of a frozen backbone."""
+    """A captioner with additive attention over the grid of a frozen backbone."""
 
     Config: ClassVar = ShowAttendAndTellConfig
     reads: ClassVar = "features"
@@ -77,27 +77,27 @@ class ShowAttendAndTell(nn.Module):
         nn.init.normal_(self.word_embedding.weight, std=config.word_width**-0.5)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The grid in the decoder's width, `[B N token_width]`."""
+        """The projected grid `[B N token_width]`, pooled as its mean."""
         tokens = self.image(batch.images.features)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
     def token_embeddings(self) -> Tensor:
-        """`[V word_width]`."""
+        """The token embedding `[V word_width]`."""
         return self.word_embedding.weight.detach()
 
     def prefill(self, encoded: Encoded) -> State:
-        """Values, their attention keys, and the first state of each image."""
+        """The values and keys of attention and the first state of each image."""
         h, c = self.first(encoded.pooled).tanh().chunk(2, -1)
         return {"values": encoded.tokens, "keys": self.attention.keys(encoded.tokens), "h": h, "c": c}
 
     def initial_state(self, memory: State) -> State:
-        """One hypothesis an image: `h, c [B 1 width]`."""
+        """The first state as one hypothesis per image: `h, c [B 1 width]`."""
         return {"h": memory["h"][:, None], "c": memory["c"][:, None]}
 
-    def _turn(self, words: Tensor, memory: State, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-        """Look, then read: words `[B K word_width]` and states `[B K width]` to the next state.
+    def _decode_one(self, words: Tensor, memory: State, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        """One decoder step: embedded tokens `[B K word_width]` and states `[B K width]` to the next state.
 
-        Returns `h`, `c`, the gated context `[B K token_width]` and where it came from `[B K N]`.
+        Returns `h`, `c`, the gated context `[B K token_width]` and the attention weights `[B K N]`.
         """
         context, weights = self.attention(h, memory["keys"][:, None], memory["values"])
         context = self.gate(h).sigmoid() * context
@@ -114,21 +114,20 @@ class ShowAttendAndTell(nn.Module):
         return F.linear(mixed, self.word_embedding.weight, self.bias)
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
-        """Read one word a hypothesis: `ids [B K]` to next-word logits `[B K V]`."""
+        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         words = self.word_embedding(ids)
-        h, c, context, _ = self._turn(words, memory, state["h"], state["c"])
+        h, c, context, _ = self._decode_one(words, memory, state["h"], state["c"])
         return self._logits(words, h, context), {"h": h, "c": c}
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
-        """Teacher forcing: logits `[T V]` of the real words after the first, row by row."""
-        return self._say(memory, owner, ids, keep)[0]
+        """Logits `[T V]` of the real tokens after the first, row by row."""
+        return self._decode_all(memory, owner, ids, keep)[0]
 
-    def _say(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[T V]` and the attention that each token received, `[R N]`.
+    def _decode_all(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[T V]` and the attention that each image token received, `[R N]`.
 
-        The captions of one image stand side by side, `[B K ...]`, and share its keys and values. They
-        stand from long to short, so that whole columns `K` leave the loop early; all words share one
-        vocabulary projection.
+        The captions of an image are laid out side by side, `[B K ...]`, and share its keys and values, from
+        long to short, so that whole columns `K` leave the loop early. One matrix product computes all logits.
         """
         real = keep[:, 1:]
         lengths = real.sum(1)
@@ -143,19 +142,19 @@ class ShowAttendAndTell(nn.Module):
         words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
         spread = words.new_zeros(len(count), columns, *words.shape[1:]).index_put((owner, place), words)
         h, c = (memory[name][:, None].expand(-1, columns, -1) for name in "hc")
-        turns = []
+        steps = []
         for t in range(words.shape[1]):
             k = int((longest > t).sum())
-            h, c, context, weights = self._turn(spread[:, :k, t], memory, h[:, :k], c[:, :k])
-            turns.append([F.pad(x, (0, 0, 0, columns - k)) for x in (h, context, weights)])
-        h, context, alpha = (torch.stack(x, 2)[owner, place] for x in zip(*turns, strict=True))
+            h, c, context, weights = self._decode_one(spread[:, :k, t], memory, h[:, :k], c[:, :k])
+            steps.append([F.pad(x, (0, 0, 0, columns - k)) for x in (h, context, weights)])
+        h, context, alpha = (torch.stack(x, 2)[owner, place] for x in zip(*steps, strict=True))
         return self._logits(words[real], h[real], context[real]), (alpha * real[..., None]).sum(1)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next word, and equal attention to all of the image."""
+        """Cross-entropy of each next token, and doubly stochastic attention."""
         assert batch.texts.owner is not None
         memory = self.prefill(self.encode_images(batch))
-        logits, coverage = self._say(memory, batch.texts.owner, batch.texts.ids, batch.texts.keep)
+        logits, coverage = self._decode_all(memory, batch.texts.owner, batch.texts.ids, batch.texts.keep)
         return Step(
             {
                 "lm": causal_tokens(
@@ -167,4 +166,4 @@ class ShowAttendAndTell(nn.Module):
         )
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

@@ -1,8 +1,8 @@
-"""SigLIP: two towers as in CLIP, and each pair of image and text is judged on its own.
+"""SigLIP: an image tower and a text tower; each pair of a batch is a binary classification.
 
     image -> patches + positions -> transformer -> norm -> attention pooling -> u / |u|
-    text    -> words + positions -> transformer (both ways) -> norm -> last place -> linear -> v / |v|
-    loss = -log sigmoid(z (e^t u.v + b)) over all pairs, z = 1 for partners and -1 else
+    text  -> tokens + positions -> transformer -> norm -> last position -> linear -> v / |v|
+    loss  = -log sigmoid(z (e^t u.v + b)) over all pairs, z = 1 for positives and -1 for negatives
 
 Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", section 3.2, algorithm 1; the sizes
 are those of the released ViT-B/16.
@@ -37,34 +37,34 @@ def _base() -> TowerConfig:
 
 @dataclass(frozen=True)
 class SigLIPConfig:
-    """SigLIP ViT-B/16. Pixels are normalised by `mean` and `std`, of 0..1."""
+    """SigLIP ViT-B/16. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=_base)
-    """Its width is that of the space that images and texts share."""
+    """Its width is that of the shared embedding space."""
     text: TowerConfig = field(default_factory=_base)
     image_size: int = 224
     patch_size: int = 16
     vocab_size: int = 32000
     max_length: int = 64
     pad_id: int = 1
-    """What fills a text up to `max_length`: the tower was trained to read it."""
+    """Fills every text up to `max_length`; the tower attends to it, as in its training."""
     temperature: float = 0.1
     bias: float = -10.0
-    """Where training begins: nearly all pairs are no partners."""
+    """Initial bias of the logits: nearly all pairs are negatives."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def build(self) -> SigLIP:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return SigLIP(self)
 
     def with_tokenizer(self, tokenizer: SubwordTokenizer) -> SigLIPConfig:
-        """The vocabulary's size and padding are those of `tokenizer`."""
+        """With the vocabulary size and padding of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer), pad_id=tokenizer.pad)
 
 
 class SigLIP(TwoTowers):
-    """Images and texts in one space."""
+    """Images and texts in one embedding space."""
 
     Config: ClassVar = SigLIPConfig
     reads: ClassVar = "pixels"
@@ -87,15 +87,15 @@ class SigLIP(TwoTowers):
         self.apply(initialise)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The images' patches `[B N D]`, pooled to length 1, `[B D]`; any size of image."""
+        """Patches `[B N D]`; pooled `[B D]` by attention, of length 1. Images may have any size."""
         tokens = self.image(self.embed_patches(self.normalise(batch.images.pixels)))
         return Encoded(tokens, F.normalize(self.pool(tokens), dim=-1))
 
     def encode_texts(self, batch: Batch) -> Encoded:
-        """The texts' words `[R max_length D]`, pooled from the last place to length 1, `[R D]`.
+        """Tokens `[R max_length D]`; pooled `[R D]` from the last position, of length 1.
 
-        Every text is filled up to `max_length` and the filling is read, as in the training of the released
-        weights: so the batch that a text is in changes nothing.
+        Every text is padded to `max_length` and attends to its padding, as in the training of the released
+        weights; so the other texts of a batch change nothing.
         """
         ids, keep = batch.texts.ids, batch.texts.keep
         room = max(self.config.max_length - ids.shape[1], 0)
@@ -109,16 +109,16 @@ class SigLIP(TwoTowers):
         return self.log_logit_scale.exp()
 
     def token_embeddings(self) -> Tensor:
-        """`[V D]`."""
+        """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Image vectors `[B D]` and text vectors `[R D]`, in one group: every text has the same length."""
+        """Image vectors `[B D]` and text vectors `[R D]`; all texts have one length, so none are grouped."""
         return self.image_vectors(batch), self.text_vectors(batch)
 
     def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
-        """The sigmoid loss of every image with every text."""
+        """The sigmoid loss over all pairs."""
         return {"pairs": pairwise_sigmoid(images, texts, self.logit_scale, self.bias, owner)}
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

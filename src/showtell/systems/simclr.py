@@ -1,7 +1,7 @@
-"""SimCLR: two views of one image attract, all other images of the batch repel.
+"""SimCLR: contrastive learning from two augmented views of each image.
 
     x~_1, x~_2 = two augmentations of x
-    h = f(x~)  (backbone, mean over the grid: what is kept)      z = g(h)  (projector: thrown away)
+    h = f(x~)  (backbone, mean over the grid)      z = g(h)  (projector, used in training alone)
     loss = NT-Xent of all z, temperature tau
 
 Source: Chen et al. 2020, "A simple framework for contrastive learning of visual representations",
@@ -36,20 +36,20 @@ class SimCLRConfig:
     projection_width: int = 128
     temperature: float = 0.1
     joint_statistics: bool = True
-    """Batch norm sees both views at once, as in the authors' program; False: each view alone."""
+    """Batch norm statistics are those of both views together, as in the authors' code; if False, of each."""
 
     def build(self) -> SimCLR:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return SimCLR(self)
 
     @property
     def size_multiple(self) -> int:
-        """Images of any size fit."""
+        """Pixels: images of any size fit."""
         return 1
 
 
 class SimCLR(nn.Module):
-    """Contrastive learning of images without labels."""
+    """Self-supervised contrastive learning of images."""
 
     Config: ClassVar = SimCLRConfig
     reads: ClassVar = "views"
@@ -67,18 +67,18 @@ class SimCLR(nn.Module):
         )
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The backbone's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        """The backbone's grid `[B N D]`, pooled as its mean."""
         return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
-        """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
+        """`[B 3 H W]` to the projections `[B projection_width]` that the loss compares."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """NT-Xent of the two `batch.images.views`, among the images of all processes."""
+        """NT-Xent of the two views, among the images of all processes."""
         first, second = each_view(self.project, batch.images.views, self.config.joint_statistics)
         loss = nt_xent(gather_rows(first), gather_rows(second), self.config.temperature)
         return Step({"nt_xent": loss})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

@@ -1,4 +1,4 @@
-"""SimSiam: BYOL without a teacher; a gradient that is stopped is enough.
+"""SimSiam: predict one view's projection from the other, with a stop-gradient instead of a teacher.
 
     z = f(x)  (backbone and projector)      p = h(z)  (predictor)
     loss = D(p_1, stopgrad(z_2)) / 2 + D(p_2, stopgrad(z_1)) / 2,   D = negative cosine
@@ -33,29 +33,29 @@ class SimSiamConfig:
     projector_layers: int = 3
     """Layers of the projector."""
     bottleneck_width: int = 512
-    """The predictor's hidden layer."""
+    """Hidden width of the predictor."""
     joint_statistics: bool = False
-    """Batch norm sees both views at once; False: each view alone, as in the authors' program."""
+    """Batch norm statistics are those of both views together; if False, of each, as in the authors' code."""
 
     def build(self) -> SimSiam:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return SimSiam(self)
 
     @property
     def size_multiple(self) -> int:
-        """Images of any size fit."""
+        """Pixels: images of any size fit."""
         return 1
 
 
 class SimSiam(nn.Module):
-    """Learning of images without labels, negatives or a teacher."""
+    """Self-supervised learning without negatives or a teacher."""
 
     Config: ClassVar = SimSiamConfig
     reads: ClassVar = "views"
     views: ClassVar = (augment.SIMSIAM, augment.SIMSIAM_CIFAR)
     training_only: ClassVar = ("projector.", "predictor.")
     loss_weights: ClassVar = {"simsiam": 1.0}
-    # Source: Chen & He 2021, section 4.2: a predictor whose rate does not fall keeps up with the targets.
+    # Source: Chen & He 2021, section 4.2: a predictor with a constant rate keeps up with its targets.
     rates: ClassVar = {"predictor.": Rate(constant=True)}
 
     def __init__(self, config: SimSiamConfig) -> None:
@@ -63,7 +63,7 @@ class SimSiam(nn.Module):
         self.config = config
         self.tower = ImageTower(config.backbone, config.stem)
         width = config.projection_width
-        # The last batch norm has no gain and no shift: the loss reads directions alone.
+        # The last batch norm has no gain and bias: the loss depends on directions alone.
         self.projector = nn.Sequential(
             *batch_norm_mlp(self.tower.width, *[width] * config.projector_layers),
             nn.BatchNorm1d(width, affine=False),
@@ -71,15 +71,15 @@ class SimSiam(nn.Module):
         self.predictor = batch_norm_mlp(width, config.bottleneck_width, width, bias=True)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The backbone's grid `[B N D]` of `batch.images.pixels`, and its mean."""
+        """The backbone's grid `[B N D]`, pooled as its mean."""
         return self.tower.encode(batch.images.pixels)
 
     def project(self, pixels: Tensor) -> Tensor:
-        """`[B 3 H W]` to `[B projection_width]`, where the loss compares: what may collapse."""
+        """`[B 3 H W]` to the projections `[B projection_width]` that the loss compares."""
         return self.projector(self.tower(pixels))
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """The loss of predicting each view of `batch.images.views` from the other, averaged."""
+        """The loss of predicting either view from the other, averaged."""
         joint = self.config.joint_statistics
         targets = each_view(self.project, batch.images.views, joint)
         predictions = each_view(self.predictor, targets, joint)
@@ -87,4 +87,4 @@ class SimSiam(nn.Module):
         return Step({"simsiam": both / 2})
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

@@ -1,6 +1,6 @@
-"""ViT: an image is worth 16 x 16 words.
+"""ViT: a transformer over image patches.
 
-    224 x 224 x 3 -> 196 patches of 16 x 16 x 3 -> 196 x 768, a [class] token before them: 197 x 768
+    224 x 224 x 3 -> 196 patches of 16 x 16 x 3 -> 196 x 768, after a [class] token: 197 x 768
     + learned positions -> transformer (pre-norm) -> norm -> [class] -> linear -> classes
 
 Source: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", figure 1, equations 1 to 4; ViT-B/16.
@@ -27,7 +27,7 @@ from showtell.protocols import Encoded, Step
 
 @dataclass(frozen=True)
 class ViTEncoderConfig:
-    """ViT-B/16. Pixels are normalised by `mean` and `std`, of 0..1."""
+    """ViT-B/16. `mean` and `std` are those of pixels in 0..1."""
 
     image_size: int = 224
     patch_size: int = 16
@@ -39,14 +39,14 @@ class ViTEncoderConfig:
     eps: float = 1e-12
     dropout: float = 0.0
     positions: Positions = "learned"
-    """The paper's; the others are those it compares with in appendix D.4, and waves."""
+    """Learned in the paper, which compares others in appendix D.4."""
     pooler: bool = False
-    """Whether a layer stands on top of [class], as in the paper's pretraining."""
+    """Whether a dense layer follows [class], as in the paper's pretraining."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def build(self) -> ViTEncoder:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ViTEncoder(self)
 
     @property
@@ -56,7 +56,7 @@ class ViTEncoderConfig:
 
 
 class ViTEncoder(nn.Module):
-    """A transformer over patches, without a classifier."""
+    """The transformer, without a classifier."""
 
     Config: ClassVar = ViTEncoderConfig
     reads: ClassVar = "pixels"
@@ -72,9 +72,9 @@ class ViTEncoder(nn.Module):
         self.apply(initialise)
 
     def encode_images(self, batch: Batch) -> Encoded:
-        """The [class] token and the patches, `tokens [B 1+N D]`, pooled as the first.
+        """[class] and patches `[B 1+N D]`, pooled as [class].
 
-        Images of another size than the trained one get resized positions.
+        Images may have any size: the position embeddings are resized.
         """
         tokens = self.embed(self.normalise(batch.images.pixels))
         tokens = self.transformer(F.dropout(tokens, self.config.dropout, self.training))
@@ -87,14 +87,14 @@ class ViTConfig(ViTEncoderConfig):
 
     num_classes: int = 1000
     class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty where nobody named them."""
+    """In the order of the logits; empty if the classes have no names."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):
             raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
     def build(self) -> ViT:
-        """The system with these numbers, untrained."""
+        """The untrained system of this config."""
         return ViT(self)
 
     def with_classes(self, names: tuple[str, ...]) -> ViTConfig:
@@ -116,7 +116,7 @@ class ViT(ViTEncoder):
         initialise(self.classifier)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of the images' classes."""
+        """Cross-entropy of the classes."""
         return Step(
             {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
         )
@@ -126,4 +126,4 @@ class ViT(ViTEncoder):
         return self.classifier(encoded.pooled)
 
     def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
+        """Nothing to do: gradients train all of it."""

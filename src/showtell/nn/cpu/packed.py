@@ -24,8 +24,8 @@ FUSED: dict[Callable[[Tensor], Tensor], tuple[tuple[str, str], float]] = {
     ACTIVATIONS["relu"]: (("relu", ""), 1.0),
     ACTIVATIONS["quick_gelu"]: (("swish", ""), 1.702),
 }
-"""The fused name of each activation and its slope `a`: `x s(ax) = swish(ax) / a`, so the weights before it are
-multiplied by `a`, those after it by `1 / a`."""
+"""The fused name of each activation and its slope `a`: `x s(ax) = swish(ax) / a`, so the weights before it
+are multiplied by `a`, those after it by `1 / a`."""
 
 
 def pack(module: nn.Module) -> None:
