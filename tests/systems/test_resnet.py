@@ -87,7 +87,7 @@ def test_what_the_system_does_not_compute_is_refused(tmp_path) -> None:
         transformers.ResNetModel(config).save_pretrained(tmp_path / setting)
         with pytest.raises(UserError, match=setting):
             import_folder(tmp_path / setting)
-    with pytest.raises(UsageError, match="the stem 'cifar'"):
+    with pytest.raises(UsageError, match="the stem 'imagenet', not 'cifar'"):
         export_folder(ResNetClassifier(replace(SMALL, stem="cifar")), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
