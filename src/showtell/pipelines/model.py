@@ -180,7 +180,9 @@ class Model:
             yield places, batch.to(self.device)
 
     def _encoded(self, images: ImageLike | Iterable[ImageLike]) -> Iterator[Encoded]:
-        prepared = prefetch(self.read, many(images), ahead=2 * BATCH)
+        given = many(images)
+        one = isinstance(given, list) and len(given) == 1  # nothing to read ahead
+        prepared = map(self.read, given) if one else prefetch(self.read, given, ahead=2 * BATCH)
         while some := list(islice(prepared, BATCH)):
             yield self.encode(some)
 

@@ -1,4 +1,4 @@
-"""Vocabularies of one's own texts: learn one, and see what it makes of a text."""
+"""Tokenizers: train one on texts, and see the tokens of a text."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ from showtell.writing import write_file
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A vocabulary that was learned and saved."""
+class TrainedTokenizer:
+    """A tokenizer that was trained and saved."""
 
     tokenizer: Path
     kind: Kind
     family: Name
     tokens: int
-    """Its size, special tokens included; less than asked for where the texts have no more."""
+    """Size of the vocabulary, special tokens included; smaller than requested where the texts have no more."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A text as a model reads it."""
+class TokenizedText:
+    """A text as tokens."""
 
     text: str
     ids: list[int]
     tokens: list[str]
-    """As the vocabulary spells them."""
+    """As spelled in the vocabulary."""
     offsets: list[tuple[int, int] | None]
-    """First and past-the-last character of each token in the text; None for the special ones around it."""
+    """First and past-the-last character of each token in the text; None for special tokens."""
     cut: int
-    """How many tokens of the text's end were too many."""
+    """Tokens cut from the end of the text."""
 
 
-def train(
+def train_tokenizer(
     texts: Sequence[Path], output: Path, *, kind: Kind, vocab_size: int, family: Name | None = None
-) -> Trained:
-    """Learn a vocabulary from files and folders of texts and write it to `output`, a `tokenizer.json`.
+) -> TrainedTokenizer:
+    """Train a tokenizer on files and folders of texts and write it to `output`, a `tokenizer.json`.
 
-    Raises `UserError` for what cannot be read, with file and line, and for texts without words.
+    Raises `UserError` with file and line for texts that cannot be read, and for texts without words.
 
     Example::
 
-        train([Path("corpus.txt")], Path("tokenizer.json"), kind="wordpiece", vocab_size=8000)
+        train_tokenizer([Path("corpus.txt")], Path("tokenizer.json"), kind="wordpiece", vocab_size=8000)
     """
     if output.is_dir():
         raise UsageError(f"{output} is a folder; name a file in it, such as {output / 'tokenizer.json'}")
     if not texts:
-        raise UsageError("name the texts to learn from: files, or folders of them")
+        raise UsageError("name the texts to train on: files, or folders of them")
     tokenizer = SubwordTokenizer.train(read_documents(*texts), kind, vocab_size, family)
     write_file(output, tokenizer.to_json().encode())
-    return Trained(output, kind, tokenizer.family, len(tokenizer))
+    return TrainedTokenizer(output, kind, tokenizer.family, len(tokenizer))
 
 
 def read_tokenizer(path: Path) -> SubwordTokenizer | WordTokenizer:
     """The tokenizer of a `tokenizer.json`, or of the folder of a checkpoint, a run, or Hugging Face's.
 
-    Raises `UserError`, naming the file, for what is missing or damaged.
+    Raises `UserError` that names the file that is missing or damaged.
     """
     if path.is_dir():
         path = path / "model" if (path / "model").is_dir() else path
@@ -77,19 +77,19 @@ def read_tokenizer(path: Path) -> SubwordTokenizer | WordTokenizer:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no tokenizer.json: it is not UTF-8") from error
+        raise UserError(f"{path} is not a tokenizer.json: it is not UTF-8") from error
 
 
-def encode(
+def tokenize(
     text: str,
     tokenizer: SubwordTokenizer | WordTokenizer,
     max_length: int | None = None,
     *,
     strict: bool = False,
-) -> Encoded:
-    """What a tokenizer makes of a text, special tokens around it, at most `max_length` tokens in all.
+) -> TokenizedText:
+    """The tokens of a text with special tokens around them, at most `max_length` in all.
 
-    A longer text is cut, or with `strict` refused by a `UserError`. Raises `UsageError` for a `max_length`
+    A longer text is cut, or with `strict` refused with a `UserError`. Raises `UsageError` for a `max_length`
     without room for the special tokens.
     """
     around, pieces = tokenizer.encode(""), tokenizer.pieces(text)
@@ -106,4 +106,4 @@ def encode(
     ids = [*before, *pieces.ids[:room], *after]
     names = tokenizer.words if isinstance(tokenizer, WordTokenizer) else tokenizer.tokens
     offsets = [*(None for _ in before), *pieces.offsets[:room], *(None for _ in after)]
-    return Encoded(text, ids, [names[i] for i in ids], offsets, cut)
+    return TokenizedText(text, ids, [names[i] for i in ids], offsets, cut)

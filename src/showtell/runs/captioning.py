@@ -69,7 +69,7 @@ class CaptioningRun:
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
                 images.sources,
-                "`showtell evaluate FOLDER --data DIR` measures more.",
+                "`showtell evaluate --model FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),

@@ -84,7 +84,7 @@ class ContrastiveRun:
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
                 (*images.sources, *self._text_sources(bool(frozen))),
-                "`showtell evaluate FOLDER --data DIR` measures more.",
+                "`showtell evaluate --model FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),

@@ -79,7 +79,7 @@ class SelfSupervisedRun:
             card=CardFacts(
                 {"training images": f"{len(pixels):,}", "side of an image, pixels": str(run.size)},
                 more=f"A network, `{run.backbone}`, trained from scratch on images without labels. "
-                "`showtell probe FOLDER --data LABELLED` measures what its vectors know.",
+                "`showtell probe --model FOLDER --data LABELLED` measures what its vectors know.",
             ),
             watched=watched,
             preprocess=pixel_preprocess(run.size),

@@ -27,7 +27,7 @@ def import_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Convert pretrained weights to a checkpoint: BERT, RoBERTa, GPT-2, ViT, DINOv2, CLIP, SigLIP."""
+    """Convert pretrained weights to a checkpoint."""
     from showtell.pipelines.import_model import import_model
 
     done = import_model(source, output, download=download)

@@ -29,7 +29,7 @@ def encode(
     json: Json = False,
 ) -> None:
     """Show the tokens of texts; exit status 1 if --strict refused one."""
-    from showtell.pipelines.tokenizer import encode, read_tokenizer
+    from showtell.pipelines.tokenizer import read_tokenizer, tokenize
 
     if not texts:
         raise UsageError("give texts, or - to read them from standard input")
@@ -39,7 +39,7 @@ def encode(
     failures, cut = input.Failures(), 0
     for text in input.texts(texts):
         try:
-            encoded = encode(text, loaded, max_length, strict=strict)
+            encoded = tokenize(text, loaded, max_length, strict=strict)
         except UsageError:
             raise
         except UserError as error:

@@ -48,9 +48,9 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a tokenizer on texts."""
-    from showtell.pipelines import tokenizer
+    from showtell.pipelines.tokenizer import train_tokenizer
 
-    made = tokenizer.train(
+    made = train_tokenizer(
         files, output, kind=kind.value, vocab_size=vocab_size, family=family.value if family else None
     )
     if made.tokens < vocab_size:
