@@ -1,4 +1,4 @@
-"""The complete run: coloured images with captions in, a checkpoint that knows its colours out."""
+"""A captioning run: coloured images with captions in, a captioner that names colours out."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ def trained(images, tmp_path_factory) -> Path:
     return output / "model"
 
 
-def test_it_tells_colours_it_has_not_seen_the_images_of(trained, images):
+def test_it_names_the_colours_of_unseen_images(trained, images):
     figures = evaluate(load_model(trained), images, "val", engines=("likelihood", "captions"))
     assert figures["images"] == 8
     assert figures["captions"]["bleu1"] > 0.9
@@ -83,7 +83,7 @@ def test_it_tells_colours_it_has_not_seen_the_images_of(trained, images):
     assert figures["search"]["captions"]["median_rank"] <= 2
 
 
-def test_the_network_reads_only_what_was_put_on_its_device(trained, images, monkeypatch):
+def test_the_system_reads_only_what_is_on_its_device(trained, images, monkeypatch):
     model = load_model(trained)
     place, prefill = model.place, model.system.prefill
     placed = []
@@ -118,7 +118,7 @@ def test_word_tests_are_scored_past_bytes_that_are_not_utf8(trained, images, tmp
 
 def test_everyday_words_are_measured_without_any_file(trained, images):
     figures = evaluate(load_model(trained), images, engines=(), beam=1)
-    # The other words it was asked about are not in its vocabulary.
+    # The other queried words are not in its vocabulary.
     assert figures["neighbours"] == {"red": figures["neighbours"]["red"]}
     assert set(figures["neighbours"]["red"]) == {"green", "blue", "yellow"}
     assert figures["relations"] == {}
@@ -148,7 +148,7 @@ def test_the_checkpoint_says_what_made_it(trained):
     assert "EfficientNet-Lite0" in (trained / "README.md").read_text()
 
 
-def test_the_same_seed_makes_the_same_weights(images, tmp_path):
+def test_the_same_seed_makes_the_same_parameters(images, tmp_path):
     small = ["train.steps=6", "train.warmup_steps=2", "system.width=16", "system.depth=1"]
     for name, workers in (("a", 1), ("b", 4)):
         training.train_model(
@@ -197,8 +197,8 @@ def test_data_without_val_holds_out_some_of_train(tmp_path, caplog):
     unnamed = [Entry(Path(f"{n}.jpg"), ("x",), None) for n in range(100)]
     for name in ("train", "val"):
         assert names[name] == [e.path.name for e in unnamed if split_of(e) == name]
-    learned = {f"word{Path(name).stem}" for name in names["train"]}
-    assert set(tokenizer.words[4:]) == learned  # no word of an image that it is chosen by, or tested on
+    known = {f"word{Path(name).stem}" for name in names["train"]}
+    assert set(tokenizer.words[4:]) == known  # no word of a validation or test image
     assert f"{len(names['val'])} images of 'train' are held out" in caplog.text
 
 
@@ -211,7 +211,7 @@ def test_data_that_names_both_splits_is_left_as_it_is(tmp_path, caplog):
     assert "held out" not in caplog.text
 
 
-def test_what_is_evaluated_is_what_was_kept(trained, images, tmp_path):
+def test_what_is_evaluated_is_what_was_held_out(trained, images, tmp_path):
     shutil.copytree(images / "train", tmp_path / "train")
     kept = divide(read_captions(tmp_path).entries)["val"]
     assert 0 < len(kept) < 10
@@ -220,7 +220,7 @@ def test_what_is_evaluated_is_what_was_kept(trained, images, tmp_path):
 
 
 @pytest.mark.parametrize("build", [show_and_tell, show_attend_and_tell])
-def test_recipes_read_few_images_more_often(build):
+def test_recipes_read_few_images_for_more_epochs(build):
     assert build(10).train.steps == 600
     assert build(60_000).train.steps == 10 * build(6000).train.steps
 
@@ -231,7 +231,7 @@ def test_the_vocabulary_is_cut_by_count():
     assert tokenizer.decode(tokenizer.encode("A c, b!")) == "a b"
 
 
-def test_images_without_captions_are_told_what_they_lack():
+def test_images_without_captions_bring_an_error_that_helps():
     with pytest.raises(UserError, match=r"none of the 1 images has a caption.*a\.txt.*simsiam"):
         load_splits([Entry(path=Path("a.jpg"), captions=())], WordVocabulary(), pixel_cache(8))
 

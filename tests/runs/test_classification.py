@@ -1,4 +1,4 @@
-"""ViT recipes end to end: coloured squares, an archive, a resumed run, questions to the result."""
+"""Classification runs of ViT: coloured squares, an archive, a resumed run, uses of the result."""
 
 import json
 import tarfile
@@ -34,7 +34,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory) -> Path:
-    """20 noisy squares of each colour to learn from and 10 to test on, of each the first one damaged."""
+    """20 noisy squares of each colour for training and 10 for testing, the first of each damaged."""
     root, rng = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
     for name, colour in COLOURS.items():
         for split, count in (("train", 20), ("test", 10)):
@@ -60,7 +60,7 @@ def trained(squares, cache, tmp_path_factory) -> tuple[Path, dict]:
     return output, training.train_model("vit_mini", squares, output, TINY, device="cpu")
 
 
-def test_it_learns_colours_it_is_then_tested_on(trained, squares) -> None:
+def test_it_classifies_unseen_squares(trained, squares) -> None:
     output, reached = trained
     assert reached.keys() == {"model", "steps", "accuracy", "test_accuracy"}
     assert reached["test_accuracy"] > 0.9
@@ -104,15 +104,15 @@ def test_accuracy_and_loss_are_those_of_each_image(squares, cache, monkeypatch) 
     config = replace(vit_mini(1).system, image_size=16, patch_size=8, depth=1, num_classes=3)
     torch.manual_seed(0)
     system = ViT(config).eval()
-    right, nats = 0, 0.0
+    right, loss = 0, 0.0
     for place in range(len(test)):
         with torch.no_grad():
             tokens = system.transformer(system.embed(test[[place]].float() / 127.5 - 1))
             logprobs = system.classifier(tokens[:, 0]).log_softmax(1)[0]
         right += int(logprobs.argmax() == test.labels[place])
-        nats -= float(logprobs[test.labels[place]])
+        loss -= float(logprobs[test.labels[place]])
     found = measure(system, test)
-    assert found == {"accuracy": right / 27, "loss": pytest.approx(nats / 27, abs=1e-5)}
+    assert found == {"accuracy": right / 27, "loss": pytest.approx(loss / 27, abs=1e-5)}
 
 
 def test_a_resumed_run_is_the_same_to_the_bit(trained, squares, cache, tmp_path, monkeypatch) -> None:
@@ -146,7 +146,7 @@ def _losses(metrics: Path) -> dict[int, float]:
     return {line["step"]: line["loss"] for line in lines if "loss" in line}
 
 
-def test_its_classes_are_asked_without_labels(trained, squares, capsys) -> None:
+def test_it_classifies_without_labels(trained, squares, capsys) -> None:
     model = load_model(trained[0])
     images = [squares / "test" / name / "5.png" for name in COLOURS]
     found = list(classify(images, model=model))
@@ -164,7 +164,7 @@ def test_its_classes_are_asked_without_labels(trained, squares, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["label"] == "红 red"
 
 
-def test_asked_otherwise_it_says_how(trained, checkpoint, squares, capsys) -> None:
+def test_wrong_uses_bring_an_error_that_helps(trained, checkpoint, squares, capsys) -> None:
     image = str(squares / "test" / "blue" / "5.png")
     for arguments, message in (
         (["--model", str(trained[0]), "--labels", "a,b"], "the classes it was taught alone; name no labels"),
@@ -200,7 +200,7 @@ def test_mistakes_are_named(squares, cache, tmp_path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_the_papers_run_on_imagenet() -> None:
+def test_the_papers_numbers_on_imagenet() -> None:
     recipe = vit_base(1_281_167)
     assert isinstance(recipe, ClassificationRun)
     assert (recipe.train.steps, recipe.train.warmup_steps) == (PAPER_STEPS, PAPER_WARMUP)

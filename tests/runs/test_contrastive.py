@@ -1,4 +1,4 @@
-"""The complete run of two towers: coloured images with captions in, a checkpoint that pairs them out."""
+"""Contrastive runs: coloured images with captions in, a system that finds one by the other out."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Noisy squares, four to learn from and four to choose by of each of four colours."""
+    """Noisy squares of four colours: 16 for training and four for validation."""
     folder = tmp_path_factory.mktemp("squares")
     rng = np.random.default_rng(0)
     for split, numbers in (("train", range(16)), ("val", range(16, 20))):
@@ -84,7 +84,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", ["clip_b32", "clip_mini", "vse"])
-def test_a_run_pairs_colours_and_its_checkpoint_is_asked(name, images, tmp_path, without_packages):
+def test_a_run_pairs_colours_and_its_checkpoint_embeds(name, images, tmp_path, without_packages):
     small = [f"system.{setting}" for setting in SMALL[name]]
     small += ["vocabulary.min_count=1"] if name == "vse" else ["vocabulary.max_length=16"]
     result = training.train_model(name, images, tmp_path / "run", [*QUICK, *small], device="cpu")
@@ -132,7 +132,7 @@ def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, wi
     torch.testing.assert_close(texts[owner == 2], of_model, **close)
 
 
-def test_a_resumed_run_makes_the_same_weights(images, tmp_path, monkeypatch, without_packages):
+def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch, without_packages):
     small = [f"system.{setting}" for setting in SMALL["clip_mini"]] + [*QUICK, "vocabulary.max_length=16"]
     small += ["train.steps=10", "train.checkpoint_every=3", "train.chunk_size=2"]
     training.train_model("clip_mini", images, tmp_path / "whole", small, device="cpu")
@@ -163,7 +163,7 @@ def test_each_caption_is_read_once_in_as_many_epochs_as_an_image_has():
     assert split.pairs([1, 0], 0).texts.owner.tolist() == [0, 1]
 
 
-def test_the_pretrained_text_tower_is_taken_as_it_is():
+def test_the_pretrained_text_tower_is_copied_exactly():
     try:
         package_path("all-MiniLM-L6-v2")
     except MissingError as error:
@@ -206,12 +206,12 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
         load_model(tmp_path / "run", device="cpu")
 
 
-def test_a_text_tower_that_nothing_trained_is_not_frozen(images, tmp_path, without_packages):
+def test_an_untrained_text_tower_cannot_be_frozen(images, tmp_path, without_packages):
     with pytest.raises(UsageError, match="frozen, but not pretrained"):
         training.train_model("clip_mini", images, tmp_path / "run", ["system.text_rate=0"], device="cpu")
 
 
-def test_without_the_package_a_small_tower_begins_from_nothing(without_packages):
+def test_without_the_package_a_small_tower_is_trained_from_scratch(without_packages):
     recipe = clip_mini(6000)
     assert isinstance(recipe.vocabulary, SubwordVocabulary)
     assert recipe.system.text_rate == 1

@@ -1,4 +1,4 @@
-"""The complete run of a language model: texts in, a vocabulary and a checkpoint that has learned them out."""
+"""Language-model runs: texts in, a vocabulary and a language model out."""
 
 import json
 import math
@@ -43,7 +43,7 @@ MINI = ["bert_mini", "roberta_mini", "gpt_mini"]
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    """Sixty documents of sentences in which who decides where."""
+    """Sixty documents whose sentences have one place per animal."""
     draw = random.Random(0)
     file = tmp_path_factory.mktemp("texts") / "animals.txt"
     documents = []
@@ -69,7 +69,7 @@ def vocabulary(name: str) -> list[str]:
     return [f"system.vocab_size={60 if name == 'bert_mini' else 300}"]
 
 
-def test_a_run_leaves_a_model_that_can_be_asked(trained):
+def test_a_run_leaves_a_model_with_its_uses(trained):
     name, output, reached = trained
     model = load_model(output, "cpu")
     assert reached["steps"] == 12
@@ -94,7 +94,7 @@ def test_the_card_says_what_was_measured(trained):
         assert f"| {value:.4g} |" in card
 
 
-def test_a_stopped_run_ends_as_one_that_was_not(trained, texts, tmp_path, monkeypatch):
+def test_a_resumed_run_equals_an_uninterrupted_one(trained, texts, tmp_path, monkeypatch):
     name, output, _ = trained
     settings, cut, load = SMALL + vocabulary(name), tmp_path / "cut", LanguageModelRun.batch
 
@@ -113,7 +113,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(trained, texts, tmp_path, monkey
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
-def test_a_run_goes_on_with_its_own_texts_alone(trained, texts, tmp_path):
+def test_a_run_is_resumed_with_its_own_texts_alone(trained, texts, tmp_path):
     name, output, _ = trained
     other = tmp_path / "other.txt"
     other.write_text(texts.read_text().replace("fish", "frog"))
@@ -153,20 +153,20 @@ def test_perplexity_counts_every_token_once_and_spreads_it_over_words(texts, tok
     stream = [tokenizer.end]
     for document in documents:
         stream += [*tokenizer.pieces(document).ids, tokenizer.end]
-    nats = 0.0
+    total = 0.0
     for first in range(0, len(stream) - 1, 19):
         row = torch.tensor([stream[first : first + 20]])
         logits = system.next_token_logits(system.encode_texts(Batch(texts=TextBatch(row, row >= 0))).tokens)[
             0
         ]
         for place in range(row.shape[1] - 1):
-            nats -= logits[place].log_softmax(0)[row[0, place + 1]].item()
-    assert figures["loss"] == pytest.approx(nats / (len(stream) - 1), abs=1e-4)
+            total -= logits[place].log_softmax(0)[row[0, place + 1]].item()
+    assert figures["loss"] == pytest.approx(total / (len(stream) - 1), abs=1e-4)
     words = sum(len(document.split()) for document in documents)
-    assert figures["perplexity_per_word"] == pytest.approx(math.exp(nats / words), rel=1e-3)
+    assert figures["perplexity_per_word"] == pytest.approx(math.exp(total / words), rel=1e-3)
 
 
-def test_validation_hides_the_same_words_each_time_and_15_percent(texts):
+def test_validation_masks_the_same_15_percent_each_time(texts):
     documents = texts.read_text().splitlines()
     tokenizer = SubwordTokenizer.train(documents, "wordpiece", 60, "bert")
     recipe = bert.bert_mini(100)
@@ -182,7 +182,7 @@ def test_validation_hides_the_same_words_each_time_and_15_percent(texts):
     assert figures[0].keys() == {"loss", "accuracy", "next_sentence"}
 
 
-def test_whole_words_are_hidden_where_asked(texts):
+def test_whole_words_are_masked_on_request(texts):
     documents = texts.read_text().splitlines()
     recipe = roberta.roberta_mini(100)
     tokenizer = SubwordTokenizer.train(documents, "bpe", 262, "roberta")
@@ -193,15 +193,15 @@ def test_whole_words_are_hidden_where_asked(texts):
     assert int(batch.texts.groups.max()) < int(batch.texts.keep.sum(1).max()) - 1
 
 
-def test_bert_learns_who_sits_where(texts, tmp_path):
+def test_bert_learns_which_animal_sits_where(texts, tmp_path):
     settings = [*SMALL, "system.vocab_size=60", "train.steps=300", "train.learning_rate=0.004"]
     settings += ["train.warmup_steps=50", "train.validate_every=300", "train.checkpoint_every=300"]
     training.train_model("bert_mini", texts, tmp_path / "run", settings, device="cpu")
     accuracy = load_checkpoint(tmp_path / "run").record["validation"]["accuracy"]
-    assert accuracy > 0.5, "who knows the frequencies alone is right in a third"
+    assert accuracy > 0.5, "frequencies alone reach a third"
 
 
-def test_what_is_no_language_to_learn_is_said(tmp_path):
+def test_mistakes_are_named(tmp_path):
     one = tmp_path / "one.txt"
     one.write_text("A single document. Of two sentences.")
     with pytest.raises(UserError, match="fewer than two different documents"):

@@ -1,4 +1,4 @@
-"""Learning from a folder of unlabelled images, end to end, and a run that collapses."""
+"""Self-supervised runs: a folder of images in, an image encoder out; and a run that collapses."""
 
 import json
 import shutil
@@ -59,10 +59,10 @@ def backbone(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_from_a_folder_to_a_model_that_sees(name, folder, tmp_path, caplog) -> None:
+def test_from_a_folder_to_an_image_encoder(name, folder, tmp_path, caplog) -> None:
     caplog.set_level("INFO")
     reached = training.train_model(name, folder, tmp_path / "run", [*QUICK, backbone(name)])
-    assert set(reached) == {"model", "steps"}  # nothing chose the weights
+    assert set(reached) == {"model", "steps"}  # no validation
     said = caplog.text
     assert "1 image skipped, the first:" in said
     assert "damaged.jpg" in said
@@ -120,7 +120,7 @@ def test_a_run_that_collapses_stops_and_says_so(folder, tmp_path, monkeypatch) -
     page = (tmp_path / "run" / "health.html").read_text()
     assert page.count("<svg") == 4
     assert "has collapsed" in page
-    with pytest.raises(UserError, match="collapsed"):  # its state was saved, its readings are remembered
+    with pytest.raises(UserError, match="collapsed"):  # its state and its readings were saved
         training.train_model("simsiam", folder, tmp_path / "run", settings, resume=True)
 
 
@@ -147,7 +147,7 @@ def test_the_images_decide_size_and_stem(tmp_path, side, size, stem) -> None:
     assert (forced.size, forced.system.stem, forced.system.backbone) == (96, "cifar", "vit_mini")
 
 
-def test_byols_teacher_rests_when_the_run_ends(folder) -> None:
+def test_byols_teacher_stops_when_the_run_ends(folder) -> None:
     recipe = byol(40)
     chosen = replace(recipe, train=replace(recipe.train, steps=77))
     assert chosen.settled(find_unlabelled(folder)).system.total_steps == 77

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -40,9 +40,9 @@ class Recipe:
 
 def train_model(
     recipe: str,
-    data: Path,
-    output: Path,
-    settings: list[str],
+    data: Path | str,
+    output: Path | str,
+    settings: Sequence[str] = (),
     resume: bool = False,
     seed: int = 0,
     device: str = "auto",
@@ -53,7 +53,7 @@ def train_model(
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
     and return the same. Raises `UsageError` for an unknown recipe, field or value.
     """
-    build = find_recipe(recipe)
+    build, data, output = find_recipe(recipe), Path(data), Path(output)
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
     from showtell.runs.execute import execute
     from showtell.train.distributed import first_first, from_first, joined
