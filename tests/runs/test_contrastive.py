@@ -80,13 +80,19 @@ SMALL = {
     ],
     "clip_mini": ["text.width=16", "text.num_heads=2", "text.mlp_dim=32", "text.depth=1", "width=16"],
     "vse": ["word_width=16", "width=32"],
+    "siglip_mini": [
+        *("image.width=24", "image.num_heads=2", "image.mlp_dim=32", "image.depth=1", "text.width=16"),
+        *("text.num_heads=2", "text.mlp_dim=32", "text.depth=1", "image_size=32", "patch_size=16"),
+        "max_length=16",
+    ],
 }
 
 
-@pytest.mark.parametrize("name", ["clip_b32", "clip_mini", "vse"])
+@pytest.mark.parametrize("name", SMALL)
 def test_a_run_pairs_colours_and_its_checkpoint_embeds(name, images, tmp_path, without_packages):
     small = [f"system.{setting}" for setting in SMALL[name]]
     small += ["vocabulary.min_count=1"] if name == "vse" else ["vocabulary.max_length=16"]
+    small += ["train.batch_size=16"] if name == "siglip_mini" else []
     result = training.train_model(name, images, tmp_path / "run", [*QUICK, *small], device="cpu")
     assert result["steps"] == 300
     assert result["text_to_image_recall1"] == 1.0
