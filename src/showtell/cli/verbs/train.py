@@ -8,18 +8,25 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Data, Device, Format, Json, Seed
-from showtell.cli.output import print_json, print_text
+from showtell.cli.options import Device, Format, Json, Seed
+from showtell.cli.output import print_json, print_table, print_text
+from showtell.errors import UsageError
 
 PANEL = "Training and evaluation"
 
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Its name, such as show_and_tell or simsiam; a wrong one lists all.")
-    ],
-    data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")],
+        str | None,
+        typer.Argument(help="Its name, such as show_and_tell or simsiam.", show_default=False),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="A folder or file of what it trains on.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder of the run.", show_default=False)
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -30,15 +37,62 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue where the run stopped.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the recipes: what they train on, paper and time.")
+    ] = False,
+    shown: Annotated[
+        bool, typer.Option("--show", help="Show every setting of the recipe: default and meaning.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a recipe on your own data.
 
     Ctrl-C saves the run and stops; --resume continues to exactly the same result.
     """
+    if listed:
+        return _list(json)
+    if recipe is None:
+        raise UsageError("name a recipe; `showtell train --list` lists all")
+    if shown:
+        return _show(recipe, json)
+    if data is None or output is None:
+        raise UsageError(f"showtell train {recipe} needs --data and --output")
     from showtell.recipes.launch import train_model
 
     reached = train_model(recipe, data, output, settings or [], resume, seed, device, format)
-    if environ.get("RANK", "0") != "0":
-        return  # under torchrun, one process prints
-    print_json(reached) if json else print_text(reached["model"])
+    if environ.get("RANK", "0") == "0":  # under torchrun, one process prints
+        print_json(reached) if json else print_text(reached["model"])
+    return None
+
+
+def _list(json: bool) -> None:
+    from showtell.recipes.launch import list_recipes
+
+    found = list_recipes()
+    if json:
+        for one in found:
+            print_json(one)
+    else:
+        rows = [(r.name, r.trains_on, r.what, r.paper, r.time) for r in found]
+        print_table(["recipe", "trains on", "what", "paper", "time"], rows)
+
+
+def _show(recipe: str, json: bool) -> None:
+    from showtell.recipes.launch import explain_recipe
+
+    found = explain_recipe(recipe)
+    if json:
+        for one in found:
+            print_json(one)
+    else:
+        rows = [(s.name, _default(s.default, s.varies), s.expects, s.meaning) for s in found]
+        print_table(["setting", "default", "expects", "meaning"], rows)
+
+
+def _default(value: object, varies: bool) -> str:
+    """A default as `--set` would take it."""
+    if varies:
+        return "by the data"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
