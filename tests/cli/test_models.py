@@ -1,6 +1,7 @@
 """`showtell models` and `showtell library info`: what there is."""
 
 import importlib.util
+from datetime import UTC, datetime
 
 import pytest
 
@@ -55,13 +56,16 @@ def test_a_library_says_what_it_holds(ask, clip, checkpoint, tmp_path) -> None:
     ask("index", photos, *place, "--model", clip)
     status, (facts,), err = ask("library", "info", *place)
     assert (status, err) == (0, "")
-    assert facts.keys() == {"library", "format", "newest", "bytes", "sets"}
+    assert facts.keys() == {"library", "format", "newest", "bytes", "skipped", "sets"}
     captioner, dual = facts["sets"]
     assert facts["newest"] == dual["model"]
     assert captioner["model"].startswith("show_and_tell@")
     assert (captioner["images"], captioner["captioned"], captioner["up_to_date"]) == (1, True, False)
     assert (dual["images"], dual["captioned"], dual["up_to_date"]) == (2, False, True)
     assert (dual["width"], dual["tokens"], dual["preprocessing"]) == (8, 1, "squash8-v1")
+    assert facts["skipped"] == 0
+    assert dual["hash"].startswith(dual["model"].partition("@")[2])
+    assert captioner["indexed"] <= dual["indexed"] <= datetime.now(UTC).isoformat()
     assert 0 < captioner["bytes"] + dual["bytes"] < facts["bytes"]
     assert ask("library", "info", "--library", tmp_path / "nowhere")[0] == 1
     status, (gone,), _ = ask("library", "forget", captioner["model"], *place)

@@ -18,7 +18,7 @@ from showtell.library.rows import File
 from showtell.library.run import Row, Run, read_rows
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
-from showtell.library.store import Store, table_name, table_prefix
+from showtell.library.store import SKIPPED, Store, table_name, table_prefix
 from showtell.writing import replacing
 
 LOST = "its old table could not be read, so the library holds this folder only; index other folders again"
@@ -98,7 +98,7 @@ def index(
             store.tidy(run.table)
         images = _digest(read_rows(store, run.table))
         store.publish(manifest.having(replace(target, images=images)))
-        with replacing(library_dir / "skipped.jsonl") as file:
+        with replacing(library_dir / SKIPPED) as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
         Library.open(library_dir)  # derives the unit vectors now, not in the first search

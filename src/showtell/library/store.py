@@ -25,6 +25,7 @@ from showtell.writing import replacing
 
 MANIFEST = "library.json"
 LOCK = "lock"
+SKIPPED = "skipped.jsonl"
 
 # Compaction rewrites what it joins, so it waits until it pays off.
 MAX_FRAGMENTS = 16

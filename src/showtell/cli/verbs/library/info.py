@@ -15,10 +15,26 @@ def info(library: Library = DEFAULT_LIBRARY, json: Json = False) -> None:
     facts = library_info(library)
     if json:
         return print_json(facts)
-    print_text(f"{facts.library}: format {facts.format}, {facts.bytes / 1e6:.1f} MB, newest {facts.newest}")
-    names = ["model", "images", "captioned", "width", "tokens", "preprocessing", "MB", "up to date"]
+    print_text(
+        f"{facts.library}: format {facts.format}, {facts.bytes / 1e6:.1f} MB, newest {facts.newest}, "
+        f"{facts.skipped} skipped"
+    )
+    names = [
+        "model",
+        "images",
+        "captioned",
+        "width",
+        "tokens",
+        "preprocessing",
+        "MB",
+        "indexed",
+        "up to date",
+    ]
     rows = [
-        (s.model, s.images, s.captioned, s.width, s.tokens, s.preprocessing, s.bytes / 1e6, s.up_to_date)
+        (
+            *(s.model, s.images, s.captioned, s.width, s.tokens, s.preprocessing),
+            *(s.bytes / 1e6, s.indexed, s.up_to_date),
+        )
         for s in facts.sets
     ]
     return print_table(names, rows)
