@@ -42,7 +42,7 @@ def model(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOWTELL_MODEL", str(checkpoint))
 
 
-def test_help_is_soon_and_loads_nothing_heavy() -> None:
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
     probe = "import showtell.cli.main, sys; print(*(m for m in sys.modules if '.' not in m))"
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {"torch", "numpy", "PIL", "pyarrow", "lancedb", "openvino", "sklearn", "tokenizers"}
@@ -59,9 +59,11 @@ def test_help_is_soon_and_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        *("demo", "caption", "classify", "index", "search", "similar", "train", "evaluate", "env"),
-        *("words", "map", "data"),
+        *("demo", "caption", "classify", "embed", "index", "search", "similar", "train", "evaluate", "probe"),
+        *("fill-mask", "generate", "import", "export", "models", "env"),
+        *("words", "map", "data", "library", "tokenizer"),
         *("words.similar", "words.analogy", "map.words", "map.images", "data.check"),
+        *("library.verify", "library.info", "library.forget", "tokenizer.train", "tokenizer.encode"),
     ],
 )
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
@@ -109,7 +111,7 @@ def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pyte
     ],
     ids=" ".join,
 )
-def test_what_is_asked_wrongly_is_one_line_and_status_2(
+def test_a_usage_error_is_one_line_and_status_2(
     arguments: list[str], capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -126,7 +128,7 @@ def test_no_verb_shows_the_verbs(capsys: pytest.CaptureFixture) -> None:
     assert "search" in "".join(capsys.readouterr())
 
 
-def test_a_traceback_only_for_who_asks(
+def test_a_traceback_only_in_debug_mode(
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOWTELL_DEBUG", "1")
@@ -137,7 +139,7 @@ def test_a_traceback_only_for_who_asks(
     assert capsys.readouterr().err.startswith("showtell: nowhere is not a library")
 
 
-def test_a_mistake_of_ours_is_owned_up_to(
+def test_an_internal_error_asks_for_a_report(
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("showtell.pipelines.environment.env", lambda: 1 / 0)
@@ -145,7 +147,7 @@ def test_a_mistake_of_ours_is_owned_up_to(
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_caption_goes_on_past_what_it_cannot_read(ask, album: Path, tmp_path: Path) -> None:
+def test_caption_continues_after_an_unreadable_file(ask, album: Path, tmp_path: Path) -> None:
     bad = tmp_path / "坏.jpg"
     bad.write_bytes(b"")
     status, lines, err = ask(
@@ -216,7 +218,7 @@ def test_search_in_captions_finds_what_a_person_wrote(ask, album: Path, tmp_path
     assert ask("search", "unheard", "--library", library, "--engine", "captions")[:2] == (0, [])
 
 
-def test_inversion_shows_its_descent(ask, library: Path) -> None:
+def test_inversion_shows_its_loss_curve(ask, library: Path) -> None:
     arguments = [
         "search",
         "red shirt",
@@ -234,7 +236,7 @@ def test_inversion_shows_its_descent(ask, library: Path) -> None:
     assert curve["loss_curve"][-1] < curve["loss_curve"][0]
 
 
-def test_unknown_words_are_named_and_left_out(ask, library: Path) -> None:
+def test_unknown_words_are_named_and_ignored(ask, library: Path) -> None:
     _, known, silence = ask("search", "a dog", "--library", library)
     status, lines, err = ask("search", "a zebra dog", "--library", library)
     assert (status, silence) == (0, "")

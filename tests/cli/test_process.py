@@ -96,9 +96,7 @@ def test_a_name_that_is_not_utf8_can_be_read_back_from_the_json(checkpoint: Path
 
 
 @pytest.mark.parametrize("engine", ["likelihood", "captions"])
-def test_bytes_that_are_not_utf8_ask_no_less_than_others(
-    checkpoint: Path, tmp_path: Path, engine: str
-) -> None:
+def test_a_query_that_is_not_utf8(checkpoint: Path, tmp_path: Path, engine: str) -> None:
     (tmp_path / "images").mkdir()
     hostile.photograph(1).save(tmp_path / "images" / "one.png")
     options = ["--library", str(tmp_path / "library"), "--model", str(checkpoint), "--json"]
@@ -106,8 +104,8 @@ def test_bytes_that_are_not_utf8_ask_no_less_than_others(
     search = [*SHOWTELL, "search", *options, "--engine", engine]
     done = subprocess.run([*search, b"a dog caf\xe9"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    asked = b"a dog caf\xe9\n\xff\na dog\n"
-    done = subprocess.run([*search, "-"], input=asked, capture_output=True, check=False)
+    queries = b"a dog caf\xe9\n\xff\na dog\n"
+    done = subprocess.run([*search, "-"], input=queries, capture_output=True, check=False)
     assert b"internal error" not in done.stderr
     assert done.returncode == (1 if engine == "likelihood" else 0)  # of the lone \xff it knows no word
     if engine == "likelihood":

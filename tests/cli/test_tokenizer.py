@@ -1,4 +1,4 @@
-"""`showtell tokenizer`: a vocabulary of one's own texts, and what it makes of a text."""
+"""`showtell tokenizer`: train a tokenizer on texts, and show the tokens of a text."""
 
 from functools import partial
 from pathlib import Path
@@ -46,30 +46,30 @@ def tokenizer(texts: Path, tmp_path: Path) -> Path:
         ("bpe", 540, "clip", "clip"),
     ],
 )
-def test_a_vocabulary_is_learned_and_can_be_read(ask, texts, tmp_path, kind, size, family, expected) -> None:
+def test_a_tokenizer_is_trained_and_can_be_loaded(ask, texts, tmp_path, kind, size, family, expected) -> None:
     output = tmp_path / "new" / "mine.json"
     named = ["--family", family] if family else []
-    status, (made,), said = ask("train", "--kind", kind, "--vocab-size", size, *named, texts, "-o", output)
+    status, (made,), err = ask("train", "--kind", kind, "--vocab-size", size, *named, texts, "-o", output)
     assert status == 0
     assert made == {"tokenizer": str(output), "kind": kind, "family": expected, "tokens": size}
-    assert f"{texts / 'a.txt'}: one document per line, 10 documents" in said
-    assert 'b.jsonl: JSON Lines, a document in each "text", 4 documents' in said
+    assert f"{texts / 'a.txt'}: one document per line, 10 documents" in err
+    assert 'b.jsonl: JSON Lines, a document in each "text", 4 documents' in err
     loaded = load_tokenizer(output.read_text())
     assert len(loaded) == size
-    status, (encoded,), said = ask("encode", "-t", output, "the lowest dog")
-    assert (status, said) == (0, "")
+    status, (encoded,), err = ask("encode", "-t", output, "the lowest dog")
+    assert (status, err) == (0, "")
     assert encoded["ids"] == loaded.encode("the lowest dog")
 
 
-def test_few_texts_make_fewer_tokens_and_it_is_said(ask, texts, tmp_path) -> None:
+def test_few_texts_yield_fewer_tokens(ask, texts, tmp_path) -> None:
     arguments = ["--kind", "wordpiece", "--vocab-size", 5000, texts, "-o", tmp_path / "t.json"]
-    status, (made,), said = ask("train", *arguments)
+    status, (made,), err = ask("train", *arguments)
     assert status == 0
     assert made["tokens"] < 200
-    assert f"no more than {made['tokens']} tokens" in said
+    assert f"no more than {made['tokens']} tokens" in err
 
 
-def test_tokens_and_where_they_stand(ask, tokenizer) -> None:
+def test_tokens_and_their_offsets(ask, tokenizer) -> None:
     text = "The wider, dog"
     _, (encoded,), _ = ask("encode", "--tokenizer", tokenizer, text)
     assert encoded["text"] == text
@@ -97,17 +97,17 @@ def test_lines_of_standard_input_are_texts(ask, tokenizer) -> None:
 
 def test_long_texts_are_cut_and_counted_or_refused(ask, tokenizer) -> None:
     arguments = ["-t", tokenizer, "the dog", "the dog sat on the low wall", "--max-length", 5]
-    status, found, said = ask("encode", *arguments)
+    status, found, err = ask("encode", *arguments)
     assert status == 0
     assert [(len(encoded["ids"]), encoded["cut"] > 0) for encoded in found] == [(4, False), (5, True)]
-    assert "cut: 1 of the texts" in said
-    status, found, said = ask("encode", *arguments, "--strict")
+    assert "cut: 1 of the texts" in err
+    status, found, err = ask("encode", *arguments, "--strict")
     assert status == 1
     assert [encoded["text"] for encoded in found] == ["the dog"]
-    assert "more than 5" in said
+    assert "more than 5" in err
 
 
-def test_a_model_lends_its_words(ask, tmp_path) -> None:
+def test_the_tokenizer_of_a_model(ask, tmp_path) -> None:
     run_folder = tmp_path / "run"
     tiny_checkpoint(run_folder / "model")
     status, (encoded,), _ = ask("encode", "-t", run_folder, "A dog, zebra")
@@ -151,10 +151,10 @@ def test_what_is_wrong_is_one_line(ask, tmp_path, monkeypatch, arguments, status
     Path("broken.json").write_text("{")
     Path("good.json").write_text(WordTokenizer.train(["a dog"]).to_json())
     Path("empty").mkdir()
-    found, lines, said = ask(*arguments)
+    found, lines, err = ask(*arguments)
     assert found == status
     assert lines == []
-    assert message in said
-    assert said.count("showtell: ") == 1
-    assert "Traceback" not in said
+    assert message in err
+    assert err.count("showtell: ") == 1
+    assert "Traceback" not in err
     assert not Path("o.json").exists()

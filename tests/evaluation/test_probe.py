@@ -41,7 +41,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory) -> Path:
-    """20 noisy squares of each colour to learn from and 10 to measure on, some damaged."""
+    """20 training and 10 test squares of each colour, with noise, some damaged."""
     root, rng = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
     for name, colour in COLOURS.items():
         for split, count in (("train", 20), ("test", 10)):
@@ -93,7 +93,7 @@ def test_a_frozen_backbone_cannot_be_fine_tuned(checkpoint, squares) -> None:
         probe(squares, load_model(checkpoint), kind="finetune")
 
 
-def test_nothing_to_measure_on_is_an_error(model, tmp_path) -> None:
+def test_no_test_images_are_an_error(model, tmp_path) -> None:
     for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(b"no image")
@@ -107,6 +107,7 @@ def test_the_command(model, squares, tmp_path, capsys) -> None:
         out.add(squares, "squares")
     assert run(["probe", "--model", str(model), "--data", str(packed), "--kind", "linear", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
+    assert None not in json.loads(line).values(), "figures of texts are left out"
     found = json.loads(line)
     assert found["kind"] == "linear"
     assert found["accuracy"] > 0.9

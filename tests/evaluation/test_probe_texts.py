@@ -1,4 +1,4 @@
-"""Probes of texts: what is read, who answers, what the words alone give."""
+"""Probes of texts: reading labelled texts, probing every layer, the bag of words."""
 
 import gzip
 import json
@@ -26,8 +26,8 @@ GOOD, BAD = ("good", "fine", "lovely", "great"), ("bad", "poor", "awful", "sad")
 THINGS = ("film", "play", "story", "song", "image", "evening")
 
 
-def said(count: int, first: int = 0) -> list[tuple[str, str]]:
-    """Texts that one word decides, `pos` and `neg` in turn."""
+def labelled_texts(count: int, first: int = 0) -> list[tuple[str, str]]:
+    """Texts whose label one word decides, `p` and `n` in turn."""
     rows = []
     for n in range(first, first + count):
         words = GOOD if n % 2 else BAD
@@ -42,18 +42,18 @@ def write_tsv(file: Path, rows: list[tuple[str, str]], names: str = "sentence\tl
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("said")
-    write_tsv(folder / "train.tsv.xz", said(80))
-    write_tsv(folder / "dev.tsv.xz", said(24, 80))
+    folder = tmp_path_factory.mktemp("texts")
+    write_tsv(folder / "train.tsv.xz", labelled_texts(80))
+    write_tsv(folder / "dev.tsv.xz", labelled_texts(24, 80))
     (folder / "README.md").write_text("not looked at")
     return folder
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory) -> Path:
-    """Random weights; a mean of random vectors knows its words."""
+    """Random parameters; a mean of random vectors still identifies its words."""
     folder = tmp_path_factory.mktemp("bert") / "model"
-    tokenizer = SubwordTokenizer.train([text for text, _ in said(80)], "wordpiece", 120, "bert")
+    tokenizer = SubwordTokenizer.train([text for text, _ in labelled_texts(80)], "wordpiece", 120, "bert")
     torch.manual_seed(0)
     assert tokenizer.mask is not None
     config = BERTConfig(
@@ -78,7 +78,7 @@ def bert(tmp_path_factory) -> Path:
     return folder
 
 
-def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
+def test_vectors_are_compared_with_a_bag_of_words(data, bert) -> None:
     seen = []
     model = load_model(bert)
     with shown_by(lambda _, done, total, note: seen.append((done, total))):
@@ -89,10 +89,10 @@ def test_vectors_and_words_are_measured_side_by_side(data, bert) -> None:
     assert found.chance == 0.5
     assert set(found.classes) == {"n", "p"}
     assert seen[-1] == (104, 104)
-    known, asked = said(80), said(24, 80)
+    known, held_out = labelled_texts(80), labelled_texts(24, 80)
     labels = torch.tensor([int(label == "p") for _, label in known])
-    truth = torch.tensor([int(label == "p") for _, label in asked])
-    vectors = (model.text_vectors([text for text, _ in rows]) for rows in (known, asked))
+    truth = torch.tensor([int(label == "p") for _, label in held_out])
+    vectors = (model.text_vectors([text for text, _ in rows]) for rows in (known, held_out))
     learned = next(vectors)
     answers = linear_probe(learned, labels, next(vectors), choose_penalty(learned, labels))
     assert found.pooled == pytest.approx(float((answers == truth).double().mean()))
@@ -110,7 +110,7 @@ def test_every_layer_is_seen_of_the_right_text(bert) -> None:
         torch.testing.assert_close(layers[place], entering[0].mean(0))
 
 
-def test_a_model_that_knows_nothing_loses_to_the_words(data, bert, monkeypatch) -> None:
+def test_constant_vectors_lose_to_the_bag_of_words(data, bert, monkeypatch) -> None:
     constant = lambda _, texts: (torch.ones(len(texts), 2), torch.ones(len(texts), 1))  # noqa: E731
     monkeypatch.setattr(module, "embed_layers", constant)
     found = probe(data, load_model(bert))
@@ -147,17 +147,21 @@ def test_length_and_labels_can_be_bounded(data, bert) -> None:
 
 def test_every_way_to_write_them_gives_the_same(data, tmp_path) -> None:
     expected = read_labelled(data).items
-    records = [json.dumps({"text": text, "label": label, "rating": 3}) for text, label in said(80)]
+    records = [json.dumps({"text": text, "label": label, "rating": 3}) for text, label in labelled_texts(80)]
     with gzip.open(tmp_path / "training.jsonl.gz", "wt") as out:
         out.write("\n".join([*records, ""]))
-    write_tsv(tmp_path / "test.tsv", [(label, "x", text) for text, label in said(24, 80)], "Label\tid\ttext")
+    write_tsv(
+        tmp_path / "test.tsv",
+        [(label, "x", text) for text, label in labelled_texts(24, 80)],
+        "Label\tid\ttext",
+    )
     write_tsv(tmp_path / "dev.tsv", [("never looked at", "n")])
     assert read_labelled(tmp_path).items == expected
     assert [item.measured for item in expected] == [False] * 80 + [True] * 24
 
 
 def test_a_file_alone_is_divided_by_its_texts(tmp_path) -> None:
-    rows = said(200)
+    rows = labelled_texts(200)
     write_tsv(tmp_path / "all.tsv", rows)
     items = read_labelled(tmp_path / "all.tsv").items
     assert 20 <= sum(item.measured for item in items) <= 60
@@ -211,7 +215,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name, content, message) -> None:
         read_labelled(tmp_path)
 
 
-def test_texts_and_images_are_told_apart(tmp_path, data, bert) -> None:
+def test_texts_are_told_from_images(tmp_path, data, bert) -> None:
     assert labelled_files(data).keys() == {"train", "val"}
     assert labelled_files(tmp_path) == labelled_files(tmp_path / "absent") == {}
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "1.jpg", "text": "a dog"}')

@@ -1,4 +1,4 @@
-"""Labels that were never trained, told apart by dual encoders and captioners; and dual encoders measured."""
+"""Zero-shot classification by dual encoders and captioners, and the evaluation of dual encoders."""
 
 import json
 import math
@@ -56,7 +56,7 @@ def captioner(checkpoint):
 
 
 def test_a_captioners_labels_follow_bayes_rule(captioner) -> None:
-    """What it says of a grey image is taken off; written out for each label and image alone."""
+    """The log-probability for a grey image is subtracted; written out per label and image."""
     labels = ["a dog", "a man with a camera", "the sky"]
     grey = captioner.prepare(np.full((8, 8, 3), 128, np.uint8))
     photograph = captioner.read(sample_photographs()[0])
@@ -79,7 +79,7 @@ def test_a_captioners_labels_follow_bayes_rule(captioner) -> None:
     torch.testing.assert_close(found(captioner.encode([grey])), torch.full((1, 3), 1 / 3))
 
 
-def test_the_shipped_captioner_tells_a_cat_from_a_motorcycle() -> None:
+def test_the_shipped_captioner_classifies_photographs() -> None:
     wanted = {"chelsea": "a cat", "motorcycle_left": "a motorcycle", "camera": "a man with a camera"}
     some = [path for path in sample_photographs() if path.stem in wanted]
     found = {Path(p.path).stem: p.label for p in classify(some, ["a dog", *wanted.values()])}
@@ -98,7 +98,7 @@ def test_the_shipped_captioner_tells_a_cat_from_a_motorcycle() -> None:
         (["a dog", "!?"], r"does not know any word of '!\?'"),
     ],
 )
-def test_labels_that_cannot_be_told_apart_are_refused(captioner, labels, message) -> None:
+def test_unusable_labels_are_refused(captioner, labels, message) -> None:
     with pytest.raises(UsageError, match=message):
         ZeroShot(captioner, labels)
 
@@ -114,7 +114,7 @@ def test_templates_and_models_that_do_not_fit_are_refused(captioner, clip) -> No
     assert ZeroShot(dual, ["{0}", "{x}", "犬 🙂"], "{} {}")(dual.encode([])).shape == (0, 3)
 
 
-def test_a_image_that_cannot_be_read_is_skipped(ask, photos, clip, tmp_path) -> None:
+def test_an_image_that_cannot_be_read_is_skipped(ask, photos, clip, tmp_path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(ImageError, match=r"broken\.png"):
@@ -143,7 +143,7 @@ def test_images_are_classified_as_they_come(photos, clip) -> None:
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory) -> Path:
-    """Noisy squares of four colours with two captions each, one without a word of colour."""
+    """Noisy squares of four colours with two captions each, one of which names no colour."""
     folder = tmp_path_factory.mktemp("squares") / "val"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def squares(tmp_path_factory) -> Path:
     return folder.parent
 
 
-def test_a_dual_encoder_is_measured_both_ways(squares, clip, ask) -> None:
+def test_a_dual_encoder_is_evaluated_in_both_directions(squares, clip, ask) -> None:
     model = load_model(clip)
     figures = evaluate(model, squares)
     assert figures.keys() == {"model", "split", "images", "unreadable", "search", "retrieval"}

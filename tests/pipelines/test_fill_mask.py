@@ -1,4 +1,4 @@
-"""Missing words are guessed, and texts gone on with, by checkpoints of any family that can."""
+"""Masked tokens are predicted, and texts continued, by checkpoints of every family."""
 
 import dataclasses
 import io
@@ -29,7 +29,7 @@ SIZES = {"width": 12, "depth": 2, "num_heads": 3, "mlp_dim": 20, "max_length": 2
 
 
 def language_model(folder: Path, family: str) -> Path:
-    """Random weights over a vocabulary of a few dozen pieces."""
+    """Random parameters over a vocabulary of a few dozen tokens."""
     kind = "wordpiece" if family == "bert" else "bpe"
     tokenizer = SubwordTokenizer.train(TEXTS, kind, 70 if kind == "wordpiece" else 300, family)
     sizes = {**SIZES, "vocab_size": len(tokenizer)}
@@ -56,13 +56,13 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(params=["bert", "roberta"])
-def guesser(request, models):
+def masked_model(request, models):
     return models[request.param]
 
 
-def test_guesses_are_the_likeliest_words_of_the_model(guesser):
-    tokenizer = guesser.tokenizer
-    found = fill_mask("The [MASK] sat on the [MASK].", guesser, top=4)
+def test_predictions_are_the_most_probable_tokens(masked_model):
+    tokenizer = masked_model.tokenizer
+    found = fill_mask("The [MASK] sat on the [MASK].", masked_model, top=4)
     ids = torch.tensor(
         [
             tokenizer.encode(
@@ -71,9 +71,9 @@ def test_guesses_are_the_likeliest_words_of_the_model(guesser):
             )
         ]
     )
-    tokens = guesser.system.encode_texts(Batch(texts=TextBatch(ids, ids >= 0))).tokens
+    tokens = masked_model.system.encode_texts(Batch(texts=TextBatch(ids, ids >= 0))).tokens
     words = [i for i in range(len(tokenizer)) if i not in tokenizer.special]
-    logits = guesser.system.masked_token_logits(tokens[0])[:, words]
+    logits = masked_model.system.masked_token_logits(tokens[0])[:, words]
     places = (ids[0] == tokenizer.mask).nonzero().flatten().tolist()
     assert [g.mask for g in found.predictions] == [0] * 4 + [1] * 4
     for i, prediction in enumerate(found.predictions):
@@ -84,7 +84,7 @@ def test_guesses_are_the_likeliest_words_of_the_model(guesser):
     assert (found.unknown, found.cut) == (0, 0)
 
 
-def test_a_word_takes_the_place_of_its_mask(models):
+def test_a_token_replaces_its_mask(models):
     for prediction in fill_mask("The [MASK] sat.", models["bert"], top=60).predictions:
         piece = prediction.token
         joined = f"The{piece[2:]} sat." if piece.startswith("##") else f"The {piece} sat."
@@ -97,13 +97,13 @@ def test_a_word_takes_the_place_of_its_mask(models):
     assert "cat sat." in begun or " cat" not in tokenizer.decode(range(len(tokenizer)))
 
 
-def test_no_special_token_is_a_guess(guesser):
-    found = fill_mask("The [MASK] sat.", guesser, top=10_000)
-    assert len(found.predictions) == len(guesser.tokenizer) - len(guesser.tokenizer.special)
+def test_no_special_token_is_predicted(masked_model):
+    found = fill_mask("The [MASK] sat.", masked_model, top=10_000)
+    assert len(found.predictions) == len(masked_model.tokenizer) - len(masked_model.tokenizer.special)
     assert sum(g.probability for g in found.predictions) == pytest.approx(1, abs=1e-4)
 
 
-def test_what_cannot_be_filled_is_said(models, checkpoint):
+def test_texts_and_models_that_do_not_fit_are_refused(models, checkpoint):
     bert = models["bert"]
     for empty in ("", "no mask here"):
         with pytest.raises(UserError, match=r"has no mask; write \[MASK\]"):
@@ -119,19 +119,19 @@ def test_what_cannot_be_filled_is_said(models, checkpoint):
     assert fill_mask("☃☃ ☃ [MASK]", bert).unknown == 2
 
 
-def test_a_long_text_is_cut_counted_or_refused(guesser):
+def test_a_long_text_is_cut_counted_or_refused(masked_model):
     long = "[MASK] " + "cat " * 40
-    found = fill_mask(long, guesser)
+    found = fill_mask(long, masked_model)
     assert len(found.predictions) == 5
-    assert found.cut == len(guesser.tokenizer.encode("cat " * 40)) + 1 - 24
+    assert found.cut == len(masked_model.tokenizer.encode("cat " * 40)) + 1 - 24
     with pytest.raises(UserError, match="reads 24; shorten it"):
-        fill_mask(long, guesser, strict=True)
+        fill_mask(long, masked_model, strict=True)
     with pytest.raises(UserError, match="reads 24; shorten it"):
-        fill_mask("cat " * 40 + "[MASK]", guesser)
+        fill_mask("cat " * 40 + "[MASK]", masked_model)
 
 
 def greedy(model, ids, count):
-    """Without a cache, the whole text read again for each token."""
+    """Without a cache: the whole text is read again for each token."""
     for _ in range(count):
         row = torch.tensor([ids])
         tokens = model.system.encode_texts(Batch(texts=TextBatch(row, row >= 0))).tokens[0, -1]
@@ -143,30 +143,30 @@ def greedy(model, ids, count):
 
 
 @pytest.mark.parametrize("text", ["The cat", "T", "", "猫 🙂"])
-def test_completion_without_chance_is_the_likeliest_token_each_time(models, text):
+def test_generation_without_sampling_takes_the_most_probable_token(models, text):
     gpt = models["gpt2"]
     prompt = gpt.tokenizer.pieces(text).ids or [gpt.tokenizer.start]
-    said = generate(text, gpt, 8)
+    found = generate(text, gpt, 8)
     expected = greedy(gpt, prompt, 8)
-    assert said.tokens == len(expected) - len(prompt) > 0
-    assert text + said.completion == gpt.tokenizer.decode(expected)
+    assert found.tokens == len(expected) - len(prompt) > 0
+    assert text + found.completion == gpt.tokenizer.decode(expected)
 
 
-def test_chance_begins_at_the_seed(models):
+def test_samples_follow_their_seed(models):
     gpt = models["gpt2"]
     drawn = [generate("The cat", gpt, 12, sample="nucleus", seed=s).completion for s in (0, 0, 1, 2)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 1
 
 
-def test_the_end_of_a_long_text_is_gone_on_with(models):
+def test_of_a_long_prompt_the_end_is_read(models):
     gpt = models["gpt2"]
     long = "The cat sat on the mat. " * 20
-    said = generate(long, gpt, 10)
+    found = generate(long, gpt, 10)
     ids = gpt.tokenizer.pieces(long).ids
-    assert said.cut == len(ids) - 14
-    assert said.tokens <= 10
-    assert said.completion == generate(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
+    assert found.cut == len(ids) - 14
+    assert found.tokens <= 10
+    assert found.completion == generate(gpt.tokenizer.decode(ids[-14:]), gpt, 10).completion
     with pytest.raises(UserError, match="shorten it"):
         generate(long, gpt, 10, strict=True)
     with pytest.raises(UsageError, match="ask for 23 or fewer"):
@@ -189,7 +189,7 @@ def folders(tmp_path_factory):
     return {f: str(language_model(folder / f, f)) for f in ("bert", "gpt2")}
 
 
-def test_fill_on_the_command_line(folders, capsys, monkeypatch):
+def test_fill_mask_on_the_command_line(folders, capsys, monkeypatch):
     assert run(["fill-mask", "The [MASK] sat.", "-m", folders["bert"], "--top", "2", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.keys() for line in lines] == [{"text", "mask", "token", "probability"}] * 2
@@ -208,7 +208,7 @@ def test_fill_on_the_command_line(folders, capsys, monkeypatch):
     assert "probability" in capsys.readouterr().out
 
 
-def test_complete_on_the_command_line(folders, capsys):
+def test_generate_on_the_command_line(folders, capsys):
     drawn = [
         "generate",
         "The cat",

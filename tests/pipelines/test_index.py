@@ -1,4 +1,4 @@
-"""The recipes over a library: a folder's own captions, the vectors a search reads, limits."""
+"""Indexing a folder: its own captions, the vectors that a search reads, limits."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from support.library import FakeEncoder, draw
 
 
 class FakeModel(FakeEncoder):
-    """Can all that is asked of it."""
+    """Keeps every protocol."""
 
     device = "cpu"
 
@@ -29,7 +29,7 @@ class FakeModel(FakeEncoder):
 
 @pytest.fixture
 def warned(capsys, caplog):
-    """What was said since the last call, one message per line."""
+    """The messages since the last call, one per line."""
 
     def warned() -> str:
         text = capsys.readouterr().err + "".join(f"{message}\n" for message in caplog.messages)
@@ -48,7 +48,7 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def test_what_is_wrong_with_the_captions_is_said(photos, tmp_path, warned) -> None:
+def test_problems_with_captions_are_reported(photos, tmp_path, warned) -> None:
     index(photos, tmp_path / "library", FakeModel())
     assert warned() == ""
     assert [p.captions for p in Library.open(tmp_path / "library").rows()] == [("a poppy",), ("grass",)]
@@ -126,7 +126,7 @@ def test_captions_taken_away_go(photos, tmp_path, warned) -> None:
     assert "stored" not in warned()
 
 
-def test_captions_that_cannot_be_read_are_said(photos, tmp_path, warned, monkeypatch) -> None:
+def test_unreadable_captions_are_reported(photos, tmp_path, warned, monkeypatch) -> None:
     def refuse(folder: Path) -> None:
         raise UserError(f"{folder}/metadata.jsonl cannot be read: Permission denied")
 
@@ -147,9 +147,7 @@ def test_captions_of_a_folder_that_cannot_be_read_stay(photos, tmp_path, warned,
     assert "stored ones stay" in warned()
 
 
-def test_a_rebuild_says_what_it_could_not_carry_over(
-    photos, tmp_path, checkpoint, capsys, monkeypatch
-) -> None:
+def test_a_rebuild_reports_what_it_lost(photos, tmp_path, checkpoint, capsys, monkeypatch) -> None:
     monkeypatch.setenv("SHOWTELL_MODEL", str(checkpoint))
     arguments = ["index", str(photos), "--library", str(tmp_path / "library"), "--no-captions", "--json"]
     assert run(arguments) == 0

@@ -1,7 +1,9 @@
-"""A model is its checkpoint, its words and its backbone together, or a plain error."""
+"""A loaded model is its checkpoint, tokenizer and backbone together, or a clear error."""
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ def noise(count: int) -> list[np.ndarray]:
     return [generator.integers(0, 256, (40 + 7 * i, 60, 3), np.uint8) for i in range(count)]
 
 
-def test_a_image_is_encoded_the_same_alone_and_in_company(model: Model) -> None:
+def test_an_image_is_encoded_the_same_alone_and_in_a_batch(model: Model) -> None:
     together = model.encode(images(model))
     alone = [model.encode([image]) for image in images(model)]
     assert together.pooled.dtype == torch.float32
@@ -41,16 +43,16 @@ def test_a_image_is_encoded_the_same_alone_and_in_company(model: Model) -> None:
     assert (together.pooled[0] - together.pooled[1]).norm() > 1e-3
 
 
-def test_captions_are_those_of_beam_search_in_the_models_words(model: Model) -> None:
+def test_captions_are_those_of_beam_search(model: Model) -> None:
     encoded = model.encode(images(model))
-    said = model.caption_encoded(encoded, num=3)
-    assert model.best_captions(encoded) == [row[0].text for row in said]
-    for row in said:
+    found = model.caption_encoded(encoded, num=3)
+    assert model.best_captions(encoded) == [row[0].text for row in found]
+    for row in found:
         assert len({c.text for c in row}) == 3
         assert set(row[0].text.split()) <= set(model.tokenizer.words)
 
 
-def test_no_images_are_no_mistake(model: Model) -> None:
+def test_no_images_are_no_error(model: Model) -> None:
     encoded = model.encode([])
     assert encoded.pooled.shape == (0, 16)
     assert model.best_captions(encoded) == []
@@ -64,7 +66,7 @@ def test_another_network_has_another_hash(checkpoint: Path, model: Model, tmp_pa
     assert model.name == f"show_and_tell@{model.hash[:12]}"
 
 
-def test_a_training_runs_folder_will_do(checkpoint: Path, model: Model, tmp_path: Path) -> None:
+def test_a_training_runs_folder_loads(checkpoint: Path, model: Model, tmp_path: Path) -> None:
     shutil.copytree(checkpoint, tmp_path / "run" / "model")
     assert load_model(tmp_path / "run", "cpu").hash == model.hash
 
@@ -86,7 +88,7 @@ def test_a_grid_system_keeps_its_grid(tmp_path: Path) -> None:
         ("tokenizer.json", {"no": "tokenizer"}, "tokenizer.json"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(
+def test_files_that_do_not_fit_together_are_refused(
     checkpoint: Path, tmp_path: Path, file: str, change: dict, word: str
 ) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "model")
@@ -95,7 +97,7 @@ def test_what_does_not_fit_together_is_refused(
         load_model(folder, "cpu")
 
 
-def test_words_of_another_model_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     from showtell.data.tokenizers.words import WordTokenizer
 
     folder = shutil.copytree(checkpoint, tmp_path / "model")
@@ -114,7 +116,17 @@ def test_nowhere_is_a_user_error(tmp_path: Path) -> None:
         load_model(tmp_path / "nowhere")
 
 
+def test_importing_showtell_imports_no_torch() -> None:
+    probe = "import showtell, sys; showtell.load_model; print('torch' in sys.modules)"
+    imported = "import showtell, sys; dir(showtell); print('torch' in sys.modules)"
+    for code, expected in ((imported, "False"), (probe, "True")):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
+
+
 def test_every_public_name_is_there() -> None:
+    verbs = {"caption", "classify", "embed", "index", "search", "similar", "fill_mask", "generate", "models"}
+    assert verbs | {"Model", "Searcher", "load_model", "train_model", "check_data"} <= set(showtell.__all__)
     for name in showtell.__all__:
         assert getattr(showtell, name) is not None
     assert set(showtell.__all__) <= set(dir(showtell))
@@ -126,13 +138,13 @@ def test_python_captions_folders_and_files_in_order(model: Model, tmp_path: Path
     photographs = sample_photographs()[:3]
     for place, path in enumerate(photographs):
         shutil.copyfile(path, tmp_path / f"{place}{path.suffix}")
-    said = list(showtell.caption([photographs[2], tmp_path], model, num=2))
-    assert [Path(one.path).stem for one in said] == [photographs[2].stem, "0", "1", "2"]
-    assert said[0].captions == said[-1].captions
-    assert all(len(one.captions) == 2 for one in said)
+    found = list(showtell.caption([photographs[2], tmp_path], model, num=2))
+    assert [Path(one.path).stem for one in found] == [photographs[2].stem, "0", "1", "2"]
+    assert found[0].captions == found[-1].captions
+    assert all(len(one.captions) == 2 for one in found)
 
 
-def test_python_raises_for_a_bad_image_unless_told_to_skip(model: Model, tmp_path: Path) -> None:
+def test_python_raises_for_a_bad_image_unless_there_is_skip(model: Model, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"nothing")
     skipped: list[Exception] = []
     assert list(showtell.caption(tmp_path / "bad.jpg", model, skip=skipped.append)) == []

@@ -38,7 +38,7 @@ def library(photos, clip, checkpoint, tmp_path_factory) -> Path:
     return folder
 
 
-def test_words_find_images_by_the_cosine_of_their_vectors(library, clip) -> None:
+def test_a_query_finds_images_by_cosine(library, clip) -> None:
     model = load_model(clip)
     searcher = Searcher(library, model)
     opened = Library.open(library, model)
@@ -54,7 +54,7 @@ def test_words_find_images_by_the_cosine_of_their_vectors(library, clip) -> None
     assert len(searcher.search("a " * 100 + "red square 猫", top=2).hits) == 2
 
 
-def test_an_engine_that_the_model_cannot_answer_is_refused(library, clip, checkpoint) -> None:
+def test_an_unsupported_engine_is_refused(library, clip, checkpoint) -> None:
     dual, captioner = load_model(clip), load_model(checkpoint)
     assert engines_of(dual) == ["dot"]
     assert engines_of(captioner) == ["likelihood", "inversion", "captions"]
@@ -72,9 +72,9 @@ def test_both_models_answer_from_one_library(ask, library, photos, clip, checkpo
     _, lines, _ = ask("search", "a blue square", *place, "--model", clip)
     assert Path(lines[0]["path"]).stem == "blue"
     assert ask("search", "a blue square", *place, "--model", clip, "--engine", "dot")[1] == lines
-    _, said, err = ask("search", "a dog", *place, "--model", checkpoint)
-    assert said == ask("search", "a dog", *place, "--model", checkpoint, "--engine", "likelihood")[1]
-    assert len(said) == 4
+    _, found, err = ask("search", "a dog", *place, "--model", checkpoint)
+    assert found == ask("search", "a dog", *place, "--model", checkpoint, "--engine", "likelihood")[1]
+    assert len(found) == 4
     assert err == ""
     for model in (clip, checkpoint):
         status, lines, _ = ask("similar", photos / "red.png", *place, "--model", model)
@@ -92,7 +92,7 @@ def test_a_model_that_does_not_caption_stores_what_people_wrote(library, clip) -
     assert [m.path.stem for m in opened.full_text("poppy")] == ["red"]
 
 
-def test_a_set_that_is_behind_is_said(ask, clip, checkpoint, tmp_path) -> None:
+def test_a_set_that_is_behind_is_reported(ask, clip, checkpoint, tmp_path) -> None:
     photos, library = tmp_path / "photos", tmp_path / "library"
     draw(photos / "red.png", COLOURS["red"])
     place = ("--library", library)
@@ -120,7 +120,7 @@ def test_a_set_that_is_behind_is_said(ask, clip, checkpoint, tmp_path) -> None:
     assert (status, "it has those of colour_clip@" in err) == (2, True)
 
 
-def test_words_that_a_dual_encoder_lacks_are_named_and_left_out(ask, photos, tmp_path) -> None:
+def test_unknown_words_are_named_and_ignored(ask, photos, tmp_path) -> None:
     tokenizer = WordTokenizer.train(CAPTIONS)
     torch.manual_seed(0)
     system = VSE(VSEConfig(vocab_size=len(tokenizer), word_width=8, width=16))
@@ -146,7 +146,7 @@ def test_words_that_a_dual_encoder_lacks_are_named_and_left_out(ask, photos, tmp
     assert ask("search", "zebra", *place)[0] == 2
 
 
-def test_a_demonstration_wants_a_captioner(ask, photos, clip, tmp_path) -> None:
+def test_the_demo_needs_a_captioner(ask, photos, clip, tmp_path) -> None:
     status, _, err = ask("demo", photos, "--output", tmp_path / "out", "--model", clip)
     assert (status, "is not a captioner" in err) == (2, True)
     assert not (tmp_path / "out").exists()

@@ -25,7 +25,7 @@ class TrainedTokenizer:
     kind: Kind
     family: Name
     tokens: int
-    """Size of the vocabulary, special tokens included; smaller than requested where the texts have no more."""
+    """Size of the vocabulary, special tokens included; smaller than requested for too few texts."""
 
 
 @dataclass(frozen=True)
