@@ -14,7 +14,7 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.cli.main import run
 from showtell.datasets.labelled_images import find_labelled, load_labelled
 from showtell.errors import UsageError, UserError
-from showtell.pipelines.classify import Taught, classify
+from showtell.pipelines.classify import TrainedClasses, classify
 from showtell.pipelines.model import load_model
 from showtell.recipes import launch as training
 from showtell.recipes.vit import PAPER_STEPS, PAPER_WARMUP, vit_base, vit_mini
@@ -159,7 +159,7 @@ def test_it_classifies_without_labels(trained, squares, capsys) -> None:
         assert sum(one.probability for one in image.labels) == pytest.approx(1)
     encoded = model.encode([model.read(images[0])])
     expected = model.system.classifier(encoded.tokens[:, 0]).softmax(1)
-    torch.testing.assert_close(Taught(model)(encoded), expected)
+    torch.testing.assert_close(TrainedClasses(model)(encoded), expected)
     assert run(["classify", str(images[2]), "--model", str(trained[0]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["label"] == "红 red"
 
@@ -167,16 +167,19 @@ def test_it_classifies_without_labels(trained, squares, capsys) -> None:
 def test_wrong_uses_bring_an_error_that_helps(trained, checkpoint, squares, capsys) -> None:
     image = str(squares / "test" / "blue" / "5.png")
     for arguments, message in (
-        (["--model", str(trained[0]), "--labels", "a,b"], "the classes it was taught alone; name no labels"),
-        (["--model", str(trained[0]), "--template", "a {}"], "a template goes with labels"),
-        (["--model", str(checkpoint)], "knows no classes by name; name some with --labels"),
+        (
+            ["--model", str(trained[0]), "--labels", "a,b"],
+            "the classes it was trained on; leave out --labels",
+        ),
+        (["--model", str(trained[0]), "--template", "a {}"], "a template needs labels"),
+        (["--model", str(checkpoint)], "has no named classes; name labels with --labels"),
     ):
         assert run(["classify", image, *arguments]) == 2
         assert message in capsys.readouterr().err
     unnamed = load_model(trained[0])
     unnamed.system = EfficientNet(EfficientNetConfig())
-    with pytest.raises(UsageError, match="no classes by name"):
-        Taught(unnamed)
+    with pytest.raises(UsageError, match="no named classes"):
+        TrainedClasses(unnamed)
 
 
 def test_mistakes_are_named(squares, cache, tmp_path) -> None:

@@ -15,8 +15,8 @@ from showtell.data.texts.corpus import tokenise
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.texts import read_texts
 from showtell.errors import UsageError, UserError
-from showtell.pipelines.fill_mask import fill
-from showtell.pipelines.generate import complete
+from showtell.pipelines.fill_mask import fill_mask
+from showtell.pipelines.generate import generate
 from showtell.pipelines.model import load_model
 from showtell.recipes import bert, gpt, roberta
 from showtell.recipes import launch as training
@@ -80,9 +80,9 @@ def test_a_run_leaves_a_model_with_its_uses(trained):
     assert vectors.isfinite().all()
     if name == "gpt_mini":
         assert math.exp(reached["loss"]) == pytest.approx(record["validation"]["perplexity"])
-        assert complete("The cat", model, 4).tokens <= 4
+        assert generate("The cat", model, 4).tokens <= 4
     else:
-        assert len(fill("The [MASK] sat.", model, top=3).guesses) == 3
+        assert len(fill_mask("The [MASK] sat.", model, top=3).predictions) == 3
 
 
 def test_the_card_says_what_was_measured(trained):

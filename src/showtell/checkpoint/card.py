@@ -71,9 +71,9 @@ USES: tuple[tuple[type, str, str], ...] = (
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a run says in the card of its checkpoint."""
+    """What a run or an import says in the card of its checkpoint."""
 
-    rows: Mapping[str, str]
+    rows: Mapping[str, str] = field(default_factory=dict)
     """What the system was trained on, by name."""
     meaning: Mapping[str, str] = field(default_factory=dict)
     """Of each figure of the validation that the card shows: what it measures."""

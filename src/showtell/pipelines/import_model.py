@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from showtell.checkpoint.card import CardFacts, model_card
 from showtell.checkpoint.save import save_checkpoint
 from showtell.hub.pretrained import load_pretrained
 
@@ -23,23 +24,15 @@ def import_model(source: str, output: Path | str, *, download: bool = False) -> 
     """
     pretrained = load_pretrained(source, download=download)
     system, name = pretrained.system, type(pretrained.system).__name__
-    count = sum(p.numel() for p in system.parameters())
+    origin = "Trained by others: their terms apply. `showtell export` returns the parameters unchanged. "
+    origin += "The description that came with them follows."
     save_checkpoint(
         Path(output),
         system,
         record={"recipe": Path(source).name, "imported": source},
         tokenizer_json=pretrained.tokenizer_json,
         preprocess={"version": pretrained.preprocessing} if pretrained.preprocessing else {},
-        card=_card(name, source, count, pretrained.about),
+        card=model_card(system, f"imported from `{source}`", CardFacts(sources=(origin, pretrained.about))),
     )
+    count = sum(p.numel() for p in system.parameters())
     return {"model": str(output), "system": name, "parameters": count}
-
-
-def _card(system: str, source: str, count: int, about: str) -> str:
-    return f"""# {system}, imported from `{source}`
-
-{count / 1e6:.1f} million parameters, trained by others: their terms apply. `showtell export` returns them
-unchanged. The description that came with them follows.
-
-{about}
-"""
