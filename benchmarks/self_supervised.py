@@ -57,14 +57,14 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
     part = Path(tempfile.mkdtemp(dir=folder.parent))
     wanted, left = [], {}
     for item in classes.items:
-        key = (item.label, item.measured)
-        left.setdefault(key, (test if item.measured else train) // len(classes.names))
+        key = (item.label, item.held_out)
+        left.setdefault(key, (test if item.held_out else train) // len(classes.names))
         if left[key] > 0:
             left[key] -= 1
             wanted.append(item)
     for item, data in classes.contents(wanted):
         path = (
-            part / ("test" if item.measured else "train") / classes.names[item.label] / Path(item.name).name
+            part / ("test" if item.held_out else "train") / classes.names[item.label] / Path(item.name).name
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

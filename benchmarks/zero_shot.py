@@ -44,7 +44,7 @@ def main() -> None:
     except UsageError as error:
         print(f"It cannot answer: {error}")
         return
-    measured = [item for item in classes.items if item.measured]
+    measured = [item for item in classes.items if item.held_out]
     if options.images:
         measured = random.Random(options.seed).sample(measured, min(options.images, len(measured)))
     images, truth, answers = [], [], []

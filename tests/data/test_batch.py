@@ -1,4 +1,4 @@
-"""A batch divided among processes: nothing lost, nothing twice, texts with their images."""
+"""Batches: divided among processes nothing is lost or doubled, and texts stay with their images."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch
 
 
 def full(num_images: int, owner: list[int]) -> Batch:
-    """Every field; each value says whose it is."""
+    """A batch with every field; each value is the index of its image or text."""
     of_image, of_text = torch.arange(num_images), torch.arange(len(owner))
     tokens = of_text[:, None].expand(-1, 3)
     return Batch(

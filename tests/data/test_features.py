@@ -16,7 +16,7 @@ SHAPE = (4, 3)
 
 
 class FakeNet:
-    """Means of the quarters of an image, and how many images it was shown."""
+    """Means of the quarters of an image; counts the images that it has seen."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -99,7 +99,7 @@ def test_unreadable_images_are_skipped_with_a_reason(tmp_path, paths) -> None:
         features.grid(found.rows)
 
 
-def test_a_torn_tail_is_written_over(tmp_path, paths) -> None:
+def test_an_unfinished_tail_is_overwritten(tmp_path, paths) -> None:
     features = cache(tmp_path, FakeNet())
     found = features.add(paths[:40])
     with (features.folder / "features.f16").open("ab") as file:

@@ -1,4 +1,4 @@
-"""Work done ahead by threads that leave the cores to whoever consumes it."""
+"""Prefetching keeps order and leaves the cores to the consumer."""
 
 import subprocess
 import sys
@@ -19,12 +19,12 @@ def alive() -> int:
 
 
 def test_threads_that_prepare_start_none_of_their_own() -> None:
-    """By OpenMP (a sum of many numbers), and by MKL (their roots); whoever waits keeps its own."""
+    """Neither by OpenMP (a sum of many numbers) nor by MKL (their roots); the consumer keeps its own."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         numbers = torch.rand(1_000_000)
-        numbers.sqrt().sum()  # the teams of this thread stand
+        numbers.sqrt().sum()  # this thread has started its own
         python, before_us = threading.active_count(), alive()
         most = 0
         for _ in prefetch(lambda _: float(numbers.sqrt().sum()), range(8), 4):
@@ -36,7 +36,7 @@ def test_threads_that_prepare_start_none_of_their_own() -> None:
 
 
 def test_reading_files_ahead_does_not_import_torch() -> None:
-    """Which takes seconds, as long as `showtell data check` has to work."""
+    """The import takes seconds, as long as `showtell data check` itself."""
     code = "import sys; from showtell.data.prefetch import prefetch; list(prefetch(str.upper, 'abc'))"
     said = subprocess.run(
         [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"], capture_output=True

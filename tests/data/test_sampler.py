@@ -9,7 +9,7 @@ from showtell.data.sampler import Sampler
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63))
-def test_every_item_once_an_epoch(num_items: int, batch_size: int, seed: int) -> None:
+def test_every_item_once_per_epoch(num_items: int, batch_size: int, seed: int) -> None:
     sampler = Sampler(num_items, batch_size, seed)
     stream = [i for step in range(3 * num_items // batch_size + 3) for i in sampler(step)]
     for epoch in range(3):
@@ -38,7 +38,7 @@ def test_a_distinct_epoch_holds_no_item_twice(num_items: int, batch_size: int, s
         assert {sampler.epoch(step) for step in range(epoch * steps, (epoch + 1) * steps)} == {epoch}
 
 
-def test_what_a_distinct_epoch_leaves_out_is_another_each_time() -> None:
+def test_a_distinct_epoch_drops_other_items_each_time() -> None:
     sampler = Sampler(5, 4, distinct=True)
     assert {i for step in range(40) for i in sampler(step)} == set(range(5))
 
@@ -51,7 +51,7 @@ def test_each_epoch_and_each_seed_has_its_own_order() -> None:
     assert [sampler.epoch(s) for s in (0, 1, 5)] == [0, 1, 5]
 
 
-def test_the_first_place_is_uniform() -> None:
+def test_the_first_item_is_uniform() -> None:
     counts = Counter(Sampler(10, 10, seed)(0)[0] for seed in range(2000))
     # 5 standard deviations of a binomial with p = 0.1.
     assert all(abs(counts[i] - 200) < 5 * (2000 * 0.1 * 0.9) ** 0.5 for i in range(10))

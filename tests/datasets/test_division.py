@@ -71,7 +71,7 @@ def test_labelled_images_are_divided_by_the_order_of_their_hashes(tmp_path) -> N
             for n in range(count):
                 (tmp_path / split / label / f"{n}.png").write_bytes(b"")
     found = find_labelled(tmp_path)
-    items = [item for item in found.classes.items if not item.measured]
+    items = [item for item in found.classes.items if not item.held_out]
     items.sort(key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest())
     assert (found.validation, found.training) == (items[:7], items[7:])
     assert len(found.test) == 10

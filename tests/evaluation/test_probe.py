@@ -122,6 +122,6 @@ def test_the_command(model, squares, tmp_path, capsys) -> None:
 def test_cifars_archive_is_read_where_it_lies(shared_data) -> None:
     found = read_classes(shared_data / "cifar10" / "cifar10-jpeg.tar.xz")
     assert len(found.names) == 10
-    assert (len(found.items), sum(item.measured for item in found.items)) == (60_000, 10_000)
+    assert (len(found.items), sum(item.held_out for item in found.items)) == (60_000, 10_000)
     wanted = found.items[::6_000]
     assert [decode_image(data, "").shape for _, data in found.contents(wanted)] == [(32, 32, 3)] * 10

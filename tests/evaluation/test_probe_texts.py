@@ -157,17 +157,17 @@ def test_every_way_to_write_them_gives_the_same(data, tmp_path) -> None:
     )
     write_tsv(tmp_path / "dev.tsv", [("never looked at", "n")])
     assert read_labelled(tmp_path).items == expected
-    assert [item.measured for item in expected] == [False] * 80 + [True] * 24
+    assert [item.held_out for item in expected] == [False] * 80 + [True] * 24
 
 
 def test_a_file_alone_is_divided_by_its_texts(tmp_path) -> None:
     rows = labelled_texts(200)
     write_tsv(tmp_path / "all.tsv", rows)
     items = read_labelled(tmp_path / "all.tsv").items
-    assert 20 <= sum(item.measured for item in items) <= 60
+    assert 20 <= sum(item.held_out for item in items) <= 60
     write_tsv(tmp_path / "again.tsv", rows[::-1][50:])
-    measured = {item.text: item.measured for item in items}
-    assert all(measured[i.text] == i.measured for i in read_labelled(tmp_path / "again.tsv").items)
+    measured = {item.text: item.held_out for item in items}
+    assert all(measured[i.text] == i.held_out for i in read_labelled(tmp_path / "again.tsv").items)
 
 
 def test_html_goes_and_empty_texts_are_counted(tmp_path, bert, caplog) -> None:
@@ -261,7 +261,7 @@ def test_real_data_is_recognised(shared_data) -> None:
         ("imdb", 10_000, 5_000, ("neg", "pos")),
     ):
         found = read_labelled(shared_data / name)
-        assert sum(item.measured for item in found.items) == measured
+        assert sum(item.held_out for item in found.items) == measured
         assert len(found.items) == learned + measured
         assert found.names == labels
         assert not any("<br" in item.text for item in found.items)

@@ -1,4 +1,4 @@
-"""A library survives being killed at any moment, and a second writer."""
+"""A library survives kill -9 at any moment, and a second writer."""
 
 import random
 import signal
@@ -75,7 +75,7 @@ def test_killed_at_any_moment(tmp_path, seed) -> None:
         (photos / f"{attempt * 20:03}.png").rename(photos / f"moved {attempt}.png")
         kept = max(0, kept - 1)
         if attempt == 3:
-            model = "model-b"  # its table is begun beside the other, and killed
+            model = "model-b"  # its table is begun beside the other one
     assert partial, "no process was killed halfway, so nothing was tested"
     for maker in (FakeEncoder(model), FakeEncoder("model-a")):
         report = index(photos, library, maker)
@@ -86,7 +86,7 @@ def test_killed_at_any_moment(tmp_path, seed) -> None:
 
 
 def test_killed_between_adding_and_removing(tmp_path, monkeypatch) -> None:
-    """The new row of a changed image is there, the old one still is."""
+    """A changed image has its new row and still its old one."""
     photos, library = tmp_path / "photos", tmp_path / "library"
     draw(photos / "a.png", (255, 0, 0))
     draw(photos / "b.png", (0, 255, 0))
@@ -110,7 +110,7 @@ def test_killed_between_adding_and_removing(tmp_path, monkeypatch) -> None:
 
 
 def test_killed_before_the_first_row(tmp_path) -> None:
-    """Whatever is left of the first moments does not stand in the way."""
+    """The remains of a process killed early do not matter."""
     photos, library = tmp_path / "photos", tmp_path / "library"
     draw(photos / "a.png", (255, 0, 0))
     library.mkdir()

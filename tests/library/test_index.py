@@ -85,7 +85,7 @@ def test_each_kind_of_change(photos, library) -> None:
 
 
 def test_contents_that_swap_their_files(photos, library) -> None:
-    """The row that holds a content may be the very one that is replaced."""
+    """The only row with a content may be the one that is replaced."""
     encoder = FakeEncoder()
     index(photos, library, encoder)
     red, green = (photos / "red.png").read_bytes(), (photos / "green.PNG").read_bytes()
@@ -102,7 +102,7 @@ def test_contents_that_swap_their_files(photos, library) -> None:
 
 
 def test_copies_in_one_run_share_the_computation(tmp_path, library) -> None:
-    """In the same batch of the net, in the next, and when the first was already written."""
+    """In the same batch, in the next one, and after the first was written."""
     folder = tmp_path / "photos"
     first = draw(folder / "0.png", (9, 90, 9))
     for i in range(100):
@@ -115,7 +115,7 @@ def test_copies_in_one_run_share_the_computation(tmp_path, library) -> None:
     assert verify(library) == []
 
 
-def test_a_image_that_breaks_leaves(photos, library) -> None:
+def test_an_image_that_breaks_is_removed(photos, library) -> None:
     index(photos, library, FakeEncoder())
     (photos / "red.png").write_bytes(b"")
     check(index(photos, library, FakeEncoder()), unchanged=2, removed=1, skipped=1)
@@ -177,7 +177,7 @@ def test_rebuild_computes_everything_again(photos, library) -> None:
     assert verify(library) == []
 
 
-def test_rebuild_mends_a_table_that_cannot_be_read(photos, library) -> None:
+def test_rebuild_repairs_a_table_that_cannot_be_read(photos, library) -> None:
     encoder = FakeEncoder()
     index(photos, library, encoder)
     for file in library.rglob("*.lance/**/*"):
@@ -194,7 +194,7 @@ def test_rebuild_mends_a_table_that_cannot_be_read(photos, library) -> None:
     assert verify(library) == []
 
 
-def test_rebuild_mends_a_table_that_was_cut_short(photos, library, tmp_path) -> None:
+def test_rebuild_repairs_a_truncated_table(photos, library, tmp_path) -> None:
     """Its version can be opened, its rows cannot be read."""
     index(photos, library, FakeEncoder())
     draw(tmp_path / "more" / "grey.png", (90, 90, 90))
@@ -223,7 +223,7 @@ def test_rebuild_mends_a_table_that_was_cut_short(photos, library, tmp_path) -> 
 
 
 @pytest.mark.parametrize("part", ["metadata", "docs", "invert", "tokens"])
-def test_a_damaged_full_text_index_is_found_and_made_anew(photos, library, part) -> None:
+def test_a_damaged_full_text_index_is_found_and_rebuilt(photos, library, part) -> None:
     index(photos, library, FakeEncoder())
     (file,) = library.glob(f"images-*.lance/_indices/*/*{part}.lance")
     file.write_bytes(file.read_bytes()[:30])
@@ -255,7 +255,7 @@ def test_an_empty_folder_makes_an_empty_library(tmp_path, library) -> None:
     assert Library.open(library).rows() == []
 
 
-def test_mistakes_are_told(photos, tmp_path, library) -> None:
+def test_mistakes_are_errors(photos, tmp_path, library) -> None:
     with pytest.raises(UserError, match="no folder"):
         index(tmp_path / "absent", library, FakeEncoder())
     with pytest.raises(UserError, match="not a library"):
@@ -283,7 +283,7 @@ def test_verify_names_what_is_wrong(photos, library) -> None:
     assert "changed" in problems["green.PNG"]
 
 
-def test_a_vector_of_nothing_is_skipped(photos, library) -> None:
+def test_a_vector_that_is_not_finite_is_skipped(photos, library) -> None:
     class BrokenEncoder(FakeEncoder):
         def encode(self, images: Sequence[np.ndarray]) -> Encoded:
             encoded = super().encode(images)
@@ -297,7 +297,7 @@ def test_a_vector_of_nothing_is_skipped(photos, library) -> None:
     check(index(photos, library, FakeEncoder()), added=2, unchanged=1)
 
 
-def test_vectors_spoilt_on_disk_are_found_and_do_no_harm(photos, library) -> None:
+def test_vectors_damaged_on_disk_are_found_and_do_no_harm(photos, library) -> None:
     index(photos, library, FakeEncoder())
     (known,) = json.loads((library / "library.json").read_text())["sets"]
     table = lancedb.connect(library).open_table(known["table"])

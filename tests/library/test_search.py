@@ -44,7 +44,7 @@ def test_similar_equals_a_full_sort(library) -> None:
     assert library.similar(query, 0) == []
 
 
-def test_a_image_is_most_like_itself(library) -> None:
+def test_an_image_is_most_similar_to_itself(library) -> None:
     for row in (0, 31, 59):
         vector = library.encoded([row]).pooled[0]
         assert library.similar(vector, 1)[0].score == pytest.approx(1, abs=1e-6)
@@ -61,7 +61,7 @@ def test_vectors_are_mapped_not_read(library) -> None:
     np.testing.assert_allclose(np.linalg.norm(library.vectors(), axis=1), 1, atol=1e-6)
 
 
-def test_encoded_gives_back_what_the_model_said(library) -> None:
+def test_encoded_returns_what_the_model_returned(library) -> None:
     from PIL import Image
 
     rows = [5, 0, 5, 42]
@@ -75,14 +75,14 @@ def test_encoded_gives_back_what_the_model_said(library) -> None:
     assert library.encoded([]).pooled.shape == (0, 3)
 
 
-def test_pooled_is_read_without_the_grids(library, monkeypatch) -> None:
+def test_pooled_is_read_without_the_tokens(library, monkeypatch) -> None:
     said = library.encoded(range(len(library))).pooled
     monkeypatch.setattr("showtell.library.search.encoded_of", None)
     monkeypatch.setattr(Library, "_fetch", None)
     torch.testing.assert_close(library.pooled(), said, rtol=0, atol=0)
 
 
-def test_a_model_without_a_grid_has_one_token(folder, tmp_path) -> None:
+def test_a_model_with_pooled_vectors_alone_has_one_token(folder, tmp_path) -> None:
     index(folder / "photos", tmp_path / "library", FakeEncoder(grid=False))
     stored = Library.open(tmp_path / "library").encoded([3, 1])
     torch.testing.assert_close(stored.tokens[:, 0], stored.pooled)
@@ -97,7 +97,7 @@ def test_thumbnails_are_small_images(library) -> None:
     assert Image.open(io.BytesIO(jpeg)).format == "JPEG"
 
 
-def test_full_text_finds_words_and_bears_any_query(library) -> None:
+def test_full_text_finds_words_and_accepts_any_query(library) -> None:
     assert [match.path.name for match in library.full_text("dog")] == ["07.png"]
     blue = library.full_text("blue", 100)
     assert {m.row for m in blue} == {r for r, p in enumerate(library.rows()) if "blue" in (p.caption or "")}
@@ -129,7 +129,7 @@ def test_additions_are_found_at_once(folder, tmp_path) -> None:
     assert len(list((tmp_path / "library").glob("*.npy"))) == 1, "stale vectors stay on disk"
 
 
-def test_rows_that_went_meanwhile_are_told(tmp_path) -> None:
+def test_rows_that_are_gone_are_an_error(tmp_path) -> None:
     photos = tmp_path / "photos"
     for i in range(3):
         draw(photos / f"{i}.png", (i, 0, 0))
@@ -138,14 +138,14 @@ def test_rows_that_went_meanwhile_are_told(tmp_path) -> None:
     (photos / "1.png").unlink()
     index(photos, tmp_path / "library", FakeEncoder())
     assert opened.tokens([0, 2]).shape == (2, SIZE, 3)
-    with pytest.raises(UserError, match="meanwhile"):
+    with pytest.raises(UserError, match="in the meantime"):
         opened.tokens([0, 1])
-    with pytest.raises(UserError, match="meanwhile"):
+    with pytest.raises(UserError, match="in the meantime"):
         opened.pooled()
     assert len(opened.similar(np.ones(3))) == 3
 
 
-def test_a_read_only_library_answers(folder, tmp_path, monkeypatch) -> None:
+def test_a_read_only_library_can_be_searched(folder, tmp_path, monkeypatch) -> None:
     index(folder / "photos", tmp_path / "library", FakeEncoder())
     (sidecar,) = (tmp_path / "library").glob("*.npy")
     sidecar.unlink()
@@ -181,7 +181,7 @@ def test_a_large_library_is_searched_by_its_index(folder, tmp_path, monkeypatch)
 
 
 def test_many_small_additions_leave_few_files(tmp_path) -> None:
-    """Eighty runs that add one image each, and remove one now and then."""
+    """Eighty runs, each of which adds an image and some of which remove one."""
     photos, library = tmp_path / "photos", tmp_path / "library"
     most = 0
     for i in range(80):

@@ -105,7 +105,7 @@ def test_own_captions_that_change_put_a_set_behind(photos, library) -> None:
     assert Library.open(library, A).behind == "fake@model-b"
 
 
-def test_captions_are_asked_of_the_last_set_that_has_them(photos, library) -> None:
+def test_captions_come_from_the_last_set_that_has_them(photos, library) -> None:
     index(photos, library, A)
     index(photos, library, B, captions=False, own_captions={photos / "red.png": ["a poppy"]})
     silent = Library.open(library)
@@ -120,7 +120,7 @@ def test_captions_are_asked_of_the_last_set_that_has_them(photos, library) -> No
     assert Library.open(library, captioned=True).model == "model-b", "better than none"
 
 
-def test_rebuild_makes_one_set_anew(photos, library) -> None:
+def test_rebuild_replaces_one_set(photos, library) -> None:
     index(photos, library, A)
     index(photos, library, B)
     a, b = FakeEncoder("model-a"), FakeEncoder("model-b")
@@ -158,7 +158,7 @@ def test_images_prepared_in_another_way_replace_the_models_set(photos, library) 
         Library.open(library, A)
 
 
-def test_forgetting_a_model_frees_its_room(photos, library, tmp_path) -> None:
+def test_forgetting_a_model_frees_its_space(photos, library, tmp_path) -> None:
     with pytest.raises(UserError, match="not a library"):
         forget(library, "fake@model-a")
     assert not library.exists()
@@ -193,7 +193,7 @@ def test_a_library_of_the_first_format_opens_and_grows(photos, library) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 2, "sets": [{"table": "x"}]}'])
-def test_a_damaged_manifest_is_told(photos, library, text) -> None:
+def test_a_damaged_manifest_is_an_error(photos, library, text) -> None:
     index(photos, library, A)
     (library / "library.json").write_text(text)
     with pytest.raises(UserError, match=r"library\.json is damaged"):

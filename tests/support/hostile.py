@@ -1,4 +1,4 @@
-"""A folder of everything that goes wrong with people's images."""
+"""A folder of everything that can be wrong with image files."""
 
 import io
 import os
@@ -23,7 +23,7 @@ def encoded(image: Image.Image, format: str, **options) -> bytes:
 
 
 def build(folder: Path) -> dict[str, str]:
-    """Fill a folder; return what should become of each image in it, 'ok' or 'skip', by relative name.
+    """Fill a folder; return the expected outcome of each image, 'ok' or 'skip', by relative name.
 
     Files that are not named here (hidden ones, notes) are not images and should not be found.
     """

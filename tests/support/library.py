@@ -1,4 +1,4 @@
-"""A library's model without a network, images of one colour, and counts that add up."""
+"""A fake encoder, images of one colour, and a check of the counts of indexing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ SIZE = 8
 
 
 class FakeEncoder:
-    """Colours of an image as its vector, its rows as its grid; remembers what it was asked."""
+    """The mean colour of an image as its vector, its rows as its tokens; counts its calls."""
 
     def __init__(self, hash: str = "model-a", grid: bool = True) -> None:
         self.hash, self.name, self.preprocessing = hash, f"fake@{hash}", "fake8-v1"
@@ -44,7 +44,7 @@ def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 
 
 
 def check(report: IndexReport, **expected: int) -> None:
-    """The counts that are not named are 0, and they add up."""
+    """Counts that are not given are 0, and they add up."""
     counts = {name: getattr(report, name) for name in ("added", "updated", "removed", "unchanged", "skipped")}
     assert counts == dict.fromkeys(counts, 0) | expected
     assert report.total == report.added + report.updated + report.unchanged + report.skipped

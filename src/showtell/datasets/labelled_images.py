@@ -46,7 +46,7 @@ def find_labelled(data: Path, format: str | None = None) -> LabelledImages:
     if format is not None:
         raise UsageError(f"--format {format} is for captions; labelled images lie in one folder per class")
     classes = read_classes(data)
-    items = [item for item in classes.items if not item.measured]
+    items = [item for item in classes.items if not item.held_out]
     items.sort(key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest())
     most = max(1, min(int(SHARE * len(items)), MOST))
     held = held_out([os.fsencode(item.name) for item in items], most=most)
@@ -54,7 +54,7 @@ def find_labelled(data: Path, format: str | None = None) -> LabelledImages:
         classes,
         training=[item for item, out in zip(items, held, strict=True) if not out],
         validation=[item for item, out in zip(items, held, strict=True) if out],
-        test=[item for item in classes.items if item.measured],
+        test=[item for item in classes.items if item.held_out],
     )
 
 

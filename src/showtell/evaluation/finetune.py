@@ -80,7 +80,7 @@ def finetune(
         for place, (item, image) in enumerate(images):
             pixels[place] = image.transpose(2, 0, 1)
             labels.append(item.label)
-            flags.append(item.measured)
+            flags.append(item.held_out)
         truth, held_out = torch.tensor(labels), torch.tensor(flags)
         training, test = ((~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0])
         torch.manual_seed(seed)

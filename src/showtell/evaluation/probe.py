@@ -80,11 +80,11 @@ def probe(
 
 def choose(classes: Classes, labels_per_class: int | None, seed: int) -> list[Labelled]:
     """The images to read: all held-out ones, and all or some to train on."""
-    training = [item for item in classes.items if not item.measured]
+    training = [item for item in classes.items if not item.held_out]
     if labels_per_class is not None:
         labels = torch.tensor([item.label for item in training])
         training = [training[place] for place in few_labels(labels, labels_per_class, seed, classes.names)]
-    return [*training, *(item for item in classes.items if item.measured)]
+    return [*training, *(item for item in classes.items if item.held_out)]
 
 
 class _Reading:
@@ -104,7 +104,7 @@ class _Reading:
             if isinstance(outcome, ImageError):
                 self.skipped.append(str(outcome))
             else:
-                uses.add(item.measured)
+                uses.add(item.held_out)
                 yield item, outcome
             report(f"reading {self._classes.root}", done, len(self._wanted))
         if len(uses) < 2:
@@ -126,7 +126,7 @@ class _Reading:
         features, labels, held_out, waiting = [], [], [], []
         for item, pixels in self:
             labels.append(item.label)
-            held_out.append(item.measured)
+            held_out.append(item.held_out)
             waiting.append(pixels)
             if len(waiting) == BATCH:
                 features.append(self._model.encode(waiting).pooled.cpu())

@@ -48,11 +48,11 @@ def probe_texts(
             raise UsageError(f"--max-length {max_length}: {model.name} reads 3 to {model.max_length} tokens")
         model = replace(model, max_length=max_length)
     found = read_labelled(Path(data))
-    known = [item for item in found.items if not item.measured]
+    known = [item for item in found.items if not item.held_out]
     if labels_per_class is not None:
         labels = torch.tensor([found.names.index(item.label) for item in known])
         known = [known[place] for place in few_labels(labels, labels_per_class, seed, found.names)]
-    held_out = [item for item in found.items if item.measured]
+    held_out = [item for item in found.items if item.held_out]
     if found.empty:
         logger.warning("%s skipped for being empty", counted(found.empty, "text"))
     labels, truth = (

@@ -13,7 +13,7 @@ from support import hostile
 
 @pytest.fixture
 def folder(tmp_path):
-    """A place for images: `folder("a.jpg", "images/猫.png")` draws them, one unlike the other."""
+    """A folder of images: `folder("a.jpg", "images/猫.png")` draws them, each different."""
 
     def draw(*names: str):
         for seed, name in enumerate(names):
@@ -210,7 +210,7 @@ def test_table(folder, text: str, encoding: str) -> None:
     )
 
 
-def test_table_called_by_its_split(folder) -> None:
+def test_table_named_after_its_split(folder) -> None:
     root = folder("a.jpg", "b.jpg", "c.jpg")
     for name, image in (("train", "a"), ("valid", "b"), ("rest", "c")):
         (root / f"{name}.tsv").write_text(f"image\tcaption\n{image}.jpg\tA {image}\n")
@@ -246,7 +246,7 @@ def test_bad_rows_of_a_table(folder) -> None:
 
 
 @pytest.mark.parametrize("name", ["data.json", "captions.txt", "data.csv", "metadata.jsonl"])
-def test_a_file_that_may_not_be_opened_is_said_once(folder, monkeypatch, name: str) -> None:
+def test_a_file_that_cannot_be_opened_is_reported_once(folder, monkeypatch, name: str) -> None:
     root, allowed = folder("a.jpg"), io.open
     (root / name).write_text("{}")
 
@@ -326,7 +326,7 @@ def test_nothing_at_all(tmp_path) -> None:
     assert all(name in str(caught.value) for name in known_formats())
 
 
-def test_broken_captions_beside_images_are_told(folder) -> None:
+def test_broken_captions_beside_images_are_reported(folder) -> None:
     root = folder("a.jpg")
     (root / "dataset.json").write_text('{"images": [{"sentences": [')
     source = read_captions(root)
@@ -345,7 +345,7 @@ def test_the_format_can_be_named(folder) -> None:
         read_captions(root, "cocoa")
 
 
-def test_names_as_other_machines_write_them(folder) -> None:
+def test_names_as_other_systems_write_them(folder) -> None:
     root = folder("照片/猫 100%.jpg", "照片/e\u0301.jpg", "照片/100%25.jpg")
     lines = ["image,caption", "照片\\猫 100%.jpg,one", "照片/%E7%8C%AB%20100%25.jpg,two", "照片/é.jpg,three"]
     (root / "data.csv").write_text("\n".join([*lines, "照片/100%25.jpg,four"]))

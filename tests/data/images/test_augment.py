@@ -1,4 +1,4 @@
-"""Augmentation against Pillow and plain loops on real photographs, and what must hold of every view."""
+"""Augmentations against Pillow and plain loops on real photographs, and invariants of every view."""
 
 import colorsys
 import math
@@ -76,7 +76,7 @@ FACTORS = torch.tensor([0.0, 0.2, 0.7, 1.0, 1.3, 1.8])
         (colour.saturation, ImageEnhance.Color),
     ],
 )
-def test_enhancements_are_pillows(photographs, pixels, ours, theirs) -> None:
+def test_enhancements_equal_pillow(photographs, pixels, ours, theirs) -> None:
     """Pillow rounds brightness to a level, then the result: 1.5 levels apart at most."""
     factors = FACTORS[: len(pixels)]
     for got, photograph, factor in zip(
@@ -85,14 +85,14 @@ def test_enhancements_are_pillows(photographs, pixels, ours, theirs) -> None:
         assert difference(got, theirs(photograph).enhance(factor)).max() <= 1.5
 
 
-def test_grey_and_solarise_are_pillows(photographs, pixels) -> None:
+def test_grey_and_solarise_equal_pillow(photographs, pixels) -> None:
     for got, photograph in zip(colour.grey(pixels / 255), photographs, strict=True):
         assert np.abs(got[0].numpy() * 255 - np.asarray(photograph.convert("L"), dtype=float)).max() <= 0.502
     for got, photograph in zip(colour.solarise(pixels / 255), photographs, strict=True):
         assert difference(got, ImageOps.solarize(photograph)).max() <= 1e-4
 
 
-def test_hue_is_the_colour_wheels(pixels) -> None:
+def test_hue_rotates_the_colour_wheel(pixels) -> None:
     shifts = torch.tensor([-0.5, -0.2, -0.03, 0.1, 0.37, 0.5])[: len(pixels)]
     some = pixels[..., ::9, ::9] / 255
     some[0, :, 0, 0] = 0.4  # grey has no hue
@@ -102,7 +102,7 @@ def test_hue_is_the_colour_wheels(pixels) -> None:
             assert turned == pytest.approx(colorsys.hsv_to_rgb((h + shift) % 1, s, v), abs=1e-5)
 
 
-def test_hue_is_pillows(photographs, pixels) -> None:
+def test_hue_equals_pillow(photographs, pixels) -> None:
     """Pillow keeps hue and saturation in 8 bits, hence levels of noise, not of bias."""
     shift = 40
     for got, photograph in zip(
@@ -122,12 +122,12 @@ def test_blur_is_gaussian(photographs, pixels, sigma) -> None:
         values = np.asarray(photograph, dtype=np.float64)
         expected = gaussian_filter(values, (sigma, sigma, 0), mode="nearest", radius=int(3 * sigma))
         np.testing.assert_allclose(ours.permute(1, 2, 0).numpy() * 255, expected, atol=0.01)
-        # Pillow's is three boxes in place of a bell.
+        # Pillow approximates the Gaussian by three box filters.
         assert difference(ours, photograph.filter(ImageFilter.GaussianBlur(sigma))).mean() < 1.0
 
 
 def test_a_blur_does_not_depend_on_the_others(pixels) -> None:
-    """Though as many neighbours are read as the widest of a batch needs, to the edge of a small image."""
+    """Although the kernel is as wide as the largest sigma of the batch needs."""
     sigma = torch.linspace(0.1, 3.0, len(pixels))
     together = colour.blur(pixels[..., :9] / 255, sigma)
     for i in range(len(pixels)):
@@ -137,8 +137,8 @@ def test_a_blur_does_not_depend_on_the_others(pixels) -> None:
 
 @pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [20, 64, 150])
-def test_boxes_cut_alone_are_those_cut_together(pixels, size, filter) -> None:
-    """In bytes on a processor, in floats on a GPU; bytes are clipped between the axes, as Pillow's are."""
+def test_crops_one_by_one_equal_crops_of_a_batch(pixels, size, filter) -> None:
+    """In bytes on a CPU, in floats on a GPU; bytes are clipped between the axes, as Pillow's are."""
     to = Augmentation(size, filter=filter)
     boxes = crop_boxes(len(pixels), *pixels.shape[2:], to, seeded())
     alone = torch.cat(list(augmentation._cut_each(pixels, boxes, to)))
@@ -148,7 +148,7 @@ def test_boxes_cut_alone_are_those_cut_together(pixels, size, filter) -> None:
 
 
 def test_a_view_does_not_depend_on_the_others(pixels, monkeypatch) -> None:
-    """Large views are changed one by one, small ones together: the same changes."""
+    """Large views are augmented one by one, small ones together, with the same result."""
     to = replace(SIMCLR[0], size=80)
     one_by_one = augment(pixels, to, seeded(3))
     monkeypatch.setattr(augmentation, "LARGE", 1000)
@@ -160,7 +160,7 @@ BOXES = [(0, 0, 96, 72), (5, 7, 45, 67), (60, 2, 92, 34), (10, 10, 18, 40), (95,
 
 @pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [8, 32, 50])
-def test_crop_and_resize_are_pillows(photographs, pixels, size, filter) -> None:
+def test_crop_and_resize_equal_pillow(photographs, pixels, size, filter) -> None:
     """On floats to a thousandth of a level; on bytes Pillow rounds and cuts between its two passes."""
     boxes = BOXES[: len(pixels)]
     left, top, right, bottom = torch.tensor(boxes, dtype=torch.float32).T
@@ -177,7 +177,7 @@ def test_crop_and_resize_are_pillows(photographs, pixels, size, filter) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_views_are_images_and_the_seed_decides(pixels, name) -> None:
+def test_views_are_images_and_depend_on_the_seed(pixels, name) -> None:
     pair = RECIPES[name]
     views = draw_views(pixels, pair, seeded(1))
     size = pair[0].size
@@ -195,7 +195,7 @@ def test_nothing_happens_at_zero_strength(pixels) -> None:
     torch.testing.assert_close(augment(square, replace(SHARP, jitter=1.0), seeded()), square / 255)
 
 
-def test_all_happens_where_it_must(pixels) -> None:
+def test_everything_is_applied_at_probability_one(pixels) -> None:
     square = pixels[..., :64, :64]
     values = square / 255
     assert torch.equal(augment(square, replace(SHARP, flip=1.0), seeded()), values.flip(-1))
@@ -209,8 +209,8 @@ def test_all_happens_where_it_must(pixels) -> None:
 
 
 @pytest.mark.parametrize("field", ["flip", "jitter", "grey", "blur", "solarise"])
-def test_it_happens_as_often_as_it_should(field) -> None:
-    """Within four standard deviations of a binomial, each image by its own coin."""
+def test_each_augmentation_has_its_probability(field) -> None:
+    """Within four standard deviations of a binomial, independently per image."""
     chance, count = 0.3, 2000
     image = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8, generator=seeded())
     strong = replace(
@@ -232,8 +232,8 @@ def test_it_happens_as_often_as_it_should(field) -> None:
     ("field", "strength", "low", "high"),
     [("brightness", 0.4, 0.6, 1.4), ("brightness", 1.5, 0.0, 2.5), ("hue", 0.1, -0.1, 0.1)],
 )
-def test_jitter_fills_its_range_and_keeps_to_it(field, strength, low, high) -> None:
-    """What was drawn, read from a pixel: its value by brightness, its place on the wheel by hue."""
+def test_jitter_covers_its_range_and_stays_in_it(field, strength, low, high) -> None:
+    """The drawn parameters, recovered from a pixel: brightness from its value, hue from its colour."""
     colours = torch.tensor([100, 40, 60], dtype=torch.uint8).view(1, 3, 1, 1)
     to = replace(SHARP, size=1, jitter=1.0, **{field: strength})
     views = augment(colours.expand(1000, -1, -1, -1), to, seeded()).flatten(1)
@@ -247,7 +247,7 @@ def test_jitter_fills_its_range_and_keeps_to_it(field, strength, low, high) -> N
     assert abs(found.mean() - (low + high) / 2) < 0.05 * (high - low)
 
 
-def test_the_order_of_the_changes_is_drawn_too() -> None:
+def test_the_order_of_the_changes_is_random() -> None:
     image = torch.tensor([[[[90, 180]]] * 3], dtype=torch.uint8)
     strong = replace(SHARP, size=2, jitter=1.0, brightness=0.5, contrast=0.5)
     generator, first = seeded(), 0
@@ -269,7 +269,7 @@ def test_the_order_of_the_changes_is_drawn_too() -> None:
     assert 30 < first < 70
 
 
-def test_crops_keep_to_their_area_and_shape() -> None:
+def test_crops_stay_in_their_area_and_ratio() -> None:
     to = Augmentation(32, area=(0.2, 0.8))
     tops, lefts, heights, widths = crop_boxes(4000, 300, 400, to, seeded())
     for start, length, limit in ((tops, heights, 300), (lefts, widths, 400)):
@@ -282,14 +282,14 @@ def test_crops_keep_to_their_area_and_shape() -> None:
     assert 0.75 < share.max() < 0.805
     assert 0.74 < shape.min() < 0.76
     assert 1.32 < shape.max() < 1.35
-    # Corners are uniform over what is left: the mean of start / room is one half.
+    # Corners are uniform over the remaining range: the mean of start / room is one half.
     assert abs(((tops + 0.5) / (301 - heights)).mean() - 0.5) < 0.02
     assert abs(shape[share < 0.4].log().mean()) < 0.02  # larger ones that are tall do not fit
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [(10, 400, (10, 13)), (400, 10, (13, 10))])
-def test_a_strip_gives_its_middle(height, width, expected) -> None:
-    """No box of at least half of a strip has an allowed shape: the largest allowed one is taken."""
+def test_a_strip_gives_its_centre(height, width, expected) -> None:
+    """No crop of at least half of a strip has an allowed ratio, so the largest allowed one is used."""
     tops, lefts, heights, widths = crop_boxes(3, height, width, Augmentation(area=(0.5, 1.0)), seeded())
     assert [(int(h), int(w)) for h, w in zip(heights, widths, strict=True)] == [expected] * 3
     assert all(abs(int(lefts[0] * 2 + widths[0]) - width) <= 1 for _ in tops)
@@ -303,7 +303,7 @@ def test_the_smallest_images_have_views(shape) -> None:
     assert views.isfinite().all()
 
 
-def test_the_recipes_are_the_papers() -> None:
+def test_the_constants_are_those_of_the_papers() -> None:
     def values(one: Augmentation) -> tuple:
         return (one.area[0], one.jitter, one.brightness, one.contrast, one.saturation, one.hue, one.grey)
 

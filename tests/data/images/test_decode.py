@@ -77,7 +77,7 @@ def test_the_reason_survives_another_process() -> None:
 
 
 def test_nothing_is_written_to_stderr(folder) -> None:
-    """In a prepared process, with `-W always` too; libtiff itself prints a line for broken compression."""
+    """In a prepared process, even with `-W always`; libtiff itself prints a line for broken compression."""
     root, _ = folder
     tiff = hostile.encoded(hostile.photograph(1), "TIFF")
     (root / "cut.tif").write_bytes(tiff[:-400])
@@ -117,7 +117,7 @@ def test_upright_by_exif(value: int, format: str) -> None:
     assert np.abs(pixels[12, 28] - [0, 0, 255]).max() < 40
 
 
-def test_a_broken_exif_is_passed_over() -> None:
+def test_a_broken_exif_is_ignored() -> None:
     data = hostile.encoded(hostile.photograph(1), "PNG", exif=b"Exif\0\0nonsense, not a TIFF header")
     assert decode_image(data, "x").shape == (64, 96, 3)
 
@@ -132,7 +132,7 @@ def test_16_bits_are_scaled() -> None:
 
 
 @pytest.mark.parametrize(("full", "dtype"), [(1, np.float32), (255, np.float32), (60000, np.int32)])
-def test_numbers_of_science_are_scaled(full: float, dtype: type) -> None:
+def test_scientific_formats_are_scaled(full: float, dtype: type) -> None:
     ramp = (np.linspace(0, full, 64)[None].repeat(4, 0)).astype(dtype)
     pixels = decode_image(hostile.encoded(Image.fromarray(ramp), "TIFF"), "x")
     assert pixels[0, 0, 0] == 0
@@ -164,7 +164,7 @@ def test_rgb_by_its_profile() -> None:
     )
 
 
-def test_a_broken_profile_is_passed_over() -> None:
+def test_a_broken_profile_is_ignored() -> None:
     red = hostile.encoded(Image.new("RGB", (8, 8), "red"), "PNG", icc_profile=b"nonsense" * 50)
     np.testing.assert_array_equal(decode_image(red, "x")[0, 0], [255, 0, 0])
 
@@ -271,7 +271,7 @@ def test_find_images(tmp_path) -> None:
     assert not is_image_name("jpg")
 
 
-def test_a_folder_that_may_not_be_listed_is_not_lost(tmp_path, monkeypatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
     listing = os.scandir

@@ -9,7 +9,7 @@ from showtell.data.images.resize import squash, thumbnail
 from support import hostile
 
 
-def test_squash_gives_up_the_aspect_ratio() -> None:
+def test_squash_ignores_the_aspect_ratio() -> None:
     pixels = np.zeros((60, 200, 3), np.uint8)
     pixels[:, 100:] = 255
     square = squash(pixels, 50)
@@ -31,13 +31,13 @@ def test_squash_enlarges_the_smallest(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(squash(np.full(shape, 77, np.uint8), 224), np.full((224, 224, 3), 77))
 
 
-def test_squash_keeps_what_has_the_size_already() -> None:
+def test_squash_returns_an_image_of_the_size_unchanged() -> None:
     pixels = np.asarray(hostile.photograph(1, 64, 64))
     np.testing.assert_array_equal(squash(pixels, 64), pixels)
 
 
 def test_squash_is_how_the_training_images_were_made(shared_data) -> None:
-    """The same photographs, squashed by us and by the data's makers."""
+    """The same photographs, squashed here and by the makers of the data."""
     noise = []
     for path in sorted((shared_data / "photos").glob("*.jpg"))[:20]:
         theirs = load_image(shared_data / "flickr8k" / "images" / path.name)

@@ -1,4 +1,4 @@
-"""Labelled images: where the class and the split stand in a path, archives read in place, hostile ones."""
+"""Labelled images: classes and splits in paths, archives read in place, hostile archives."""
 
 import io
 import tarfile
@@ -43,7 +43,7 @@ PLAIN = [f"{label}/{deeper}{i}.png" for label in ("cat", "dog") for i in range(3
 
 
 def uses(found: classes.Classes) -> dict[str, tuple[str, bool]]:
-    return {item.name: (found.names[item.label], item.measured) for item in found.items}
+    return {item.name: (found.names[item.label], item.held_out) for item in found.items}
 
 
 @pytest.mark.parametrize("around", ["", "data/images/"])
@@ -62,14 +62,14 @@ def test_a_folder_and_an_archive_of_it_are_the_same(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("splits", "measured"), [(["test", "val"], "test"), (["valid"], "valid")])
-def test_test_is_measured_on_before_val(tmp_path, splits, measured) -> None:
+def test_test_is_held_out_before_val(tmp_path, splits, measured) -> None:
     names = [f"{s}/{label}/{i}.png" for s in ["train", *splits, "extra"] for label in "ab" for i in range(2)]
     found = uses(read_classes(write(tmp_path, names)))
     assert {name.split("/")[0] for name in found} == {"train", measured}
     assert all(is_measured == name.startswith(measured) for name, (_, is_measured) in found.items())
 
 
-def test_without_splits_one_in_five_is_measured_on_always_the_same(tmp_path) -> None:
+def test_without_splits_the_same_fifth_is_always_held_out(tmp_path) -> None:
     found = uses(read_classes(write(tmp_path, [*PLAIN, "beside.png"])))
     assert set(found) == set(PLAIN)
     assert 10 < sum(measured for _, measured in found.values()) < 40  # of 120
@@ -91,13 +91,13 @@ def test_contents_of_a_folder_and_of_an_archive(tmp_path) -> None:
     assert data == png()
 
 
-def test_what_is_hidden_or_no_image_is_left_out(tmp_path) -> None:
+def test_hidden_and_other_files_are_ignored(tmp_path) -> None:
     junk = ["train/cat/._1.png", "__MACOSX/.x/1.png", "train/cat/notes.txt", ".git/cat/1.png"]
     found = read_classes(archive(tmp_path / "a.tar", {name: png() for name in [*SPLIT, *junk]}, "w"))
     assert set(uses(found)) == set(SPLIT)
 
 
-def test_names_that_climb_are_only_names(tmp_path) -> None:
+def test_parent_folders_in_names_do_nothing(tmp_path) -> None:
     """Nothing is unpacked, so `..` and a leading `/` can do nothing."""
     names = [f"../../{label}/{i}.png" for label in ("cat", "dog") for i in range(20)]
     found = read_classes(archive(tmp_path / "a.tar", {name: png() for name in names}))

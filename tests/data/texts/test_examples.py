@@ -1,4 +1,4 @@
-"""What is cut from running text: pairs, full sentences, blocks, and rows packed with several."""
+"""Training examples from running text: pairs, full sentences, blocks, and packed rows."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ SIZES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1
 
 
 def corpus_of(sizes: list[list[int]]) -> Corpus:
-    """Documents of sentences so long, every token another number from 10; every third begins a word."""
+    """A corpus of documents with sentences of these lengths; all tokens differ, every third begins a word."""
     lengths = [length for sentences in sizes for length in sentences]
     sentences = np.cumsum([0, *lengths])
     ids = np.arange(10, 10 + sum(lengths), dtype=np.uint16)
@@ -35,7 +35,7 @@ def drawn(seed: int = 0) -> np.random.Generator:
 
 
 def check_groups(example: Example, corpus: Corpus) -> None:
-    """Pieces of a word share a group, all else is a group of its own."""
+    """Tokens of a word share a group; any other token is a group of its own."""
     assert example.groups[0] == 0
     steps = np.diff(example.groups)
     assert set(steps.tolist()) <= {0, 1}
@@ -60,7 +60,7 @@ def test_full_sentences_hold_every_token_once_in_order(sizes, max_length) -> Non
         inner = ids[1:-1]
         for before, now, after in zip(inner, inner[1:], inner[2:], strict=False):
             assert (now == END) == (after in edges) if after >= 10 and now == END else True
-            assert not (before >= 10 and now in edges)  # a separator stands between documents
+            assert not (before >= 10 and now in edges)  # there is a separator between documents
         first, last = inner[0], inner[-1] + 1
         longest = max(length for sentences in sizes for length in sentences)
         if longest <= max_length - 2:
@@ -68,7 +68,7 @@ def test_full_sentences_hold_every_token_once_in_order(sizes, max_length) -> Non
             assert last in ends
 
 
-def test_full_sentences_take_as_many_as_fit_and_part_documents() -> None:
+def test_full_sentences_are_as_many_as_fit_and_separate_documents() -> None:
     rows = FullSentences(corpus_of([[3, 2], [1], [9]]), start=START, end=END, max_length=9)
     assert [rows(i, drawn()).ids.tolist() for i in range(len(rows))] == [
         [1, 10, 11, 12, 13, 14, 2, 15, 2],
@@ -127,7 +127,7 @@ def test_a_pair_is_whole_sentences_of_one_document_or_two(seed, max_length) -> N
                 assert b[0] == a[-1] + 1
 
 
-def test_half_of_the_pairs_follow_and_any_other_document_may_stand_in() -> None:
+def test_half_of_the_pairs_follow_and_the_rest_come_from_any_document() -> None:
     pairs = SentencePairs(LONG, start=START, end=END, max_length=64)
     generator = drawn(1)
     examples = [pairs(0, generator) for _ in range(4000)]
@@ -141,14 +141,14 @@ def test_half_of_the_pairs_follow_and_any_other_document_may_stand_in() -> None:
     assert len(cuts) == 7  # between any two of eight sentences
 
 
-def test_hardly_the_length_tells_whether_a_sentence_follows() -> None:
+def test_the_length_hardly_predicts_whether_a_sentence_follows() -> None:
     generator = drawn(3)
     sizes = [[int(n) for n in generator.integers(3, 30, 15)] for _ in range(400)]
     pairs = SentencePairs(corpus_of(sizes), start=START, end=END, max_length=128)
     examples = [pairs(item, generator) for _ in range(4) for item in range(len(pairs))]
     lengths = np.array([len(e.ids) for e in examples])
     follows = np.array([e.follows for e in examples])
-    # The best guess from the length alone.
+    # The best prediction from the length alone.
     edges = np.quantile(lengths, np.linspace(0, 1, 9))
     bins = np.digitize(lengths, edges[1:-1])
     right = sum(max(follows[bins == n].sum(), (~follows[bins == n]).sum()) for n in range(8))
@@ -191,7 +191,7 @@ def test_the_same_generator_gives_the_same_pair() -> None:
         (lambda: Blocks(LONG, start=2, end=2, max_length=1), "max_length 1"),
     ],
 )
-def test_too_little_text_is_said(make, message) -> None:
+def test_too_little_text_is_an_error(make, message) -> None:
     with pytest.raises(UserError, match=message):
         make()
 
@@ -230,7 +230,7 @@ def texts_of(lengths: list[int], *, paired: bool = True) -> list[Example]:
 
 
 @given(LENGTHS, st.integers(12, 40))
-def test_packed_texts_keep_their_tokens_words_places_and_distance(lengths, capacity) -> None:
+def test_packed_texts_keep_their_tokens_words_positions_and_distance(lengths, capacity) -> None:
     examples = texts_of(lengths)
     batch = pack(examples, capacity, PAD)
     assert batch.texts.ids.shape[1] <= capacity
@@ -259,7 +259,7 @@ def test_packed_texts_keep_their_tokens_words_places_and_distance(lengths, capac
         groups = batch.texts.groups[row][batch.texts.keep[row]]
         assert set(groups.diff().tolist()) <= {0, 1}
         assert int(groups.max()) < batch.texts.ids.shape[1]
-    # Neighbours are apart: a token may attend to its own text and to nothing else.
+    # Texts are separate: a token may attend to its own text and to nothing else.
     may = attention_mask(batch.texts.keep, queries=batch.texts.ids.shape[1], segments=batch.texts.sequences)[
         :, 0
     ]
@@ -270,7 +270,7 @@ def test_packed_texts_keep_their_tokens_words_places_and_distance(lengths, capac
 
 
 @given(LENGTHS)
-def test_stacked_texts_are_one_a_row(lengths) -> None:
+def test_stacked_texts_are_one_per_row(lengths) -> None:
     examples = texts_of(lengths, paired=False)
     batch = stack(examples, 7)
     assert batch.texts.ids.shape == (len(lengths), max(lengths))

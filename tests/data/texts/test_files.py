@@ -1,4 +1,4 @@
-"""Plain texts become documents, sentences and a corpus: nothing is lost, and what is broken is named."""
+"""Text files become documents, sentences and a corpus; nothing is lost, and errors name the line."""
 
 import gzip
 import json
@@ -15,6 +15,7 @@ from showtell.data.texts.files import Layout, documents, layout_of, text_files
 from showtell.data.texts.sentences import split_sentences
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
+from showtell.progress import shown_by
 
 
 def read(file: Path) -> list[str]:
@@ -39,13 +40,13 @@ def write(file: Path, content: str | bytes) -> Path:
         (" \n\n", Layout.LINES, []),
     ],
 )
-def test_documents_are_parted_as_the_file_does(tmp_path, content, layout, expected) -> None:
+def test_documents_are_separated_as_in_the_file(tmp_path, content, layout, expected) -> None:
     file = write(tmp_path / "a.txt", content)
     assert layout_of(file) is layout
     assert read(file) == expected
 
 
-def test_packed_files_read_as_plain_ones(tmp_path) -> None:
+def test_compressed_files_read_as_plain_ones(tmp_path) -> None:
     records = (
         "".join(json.dumps({"text": text, "n": 1}) + "\n" for text in ("einé", "", "zwei\nlines")) + "\n"
     )
@@ -167,9 +168,10 @@ def test_a_corpus_holds_every_token_of_every_document(tokenizers, texts) -> None
         assert corpus.begins.tolist() == begins
 
 
-def test_a_corpus_is_small_and_tells_how_far_it_is(tokenizers) -> None:
+def test_a_corpus_is_small_and_reports_progress(tokenizers) -> None:
     told: list[tuple[int, int]] = []
-    corpus = tokenise(["The dog sat."] * 600, tokenizers[0], lambda done, total: told.append((done, total)))
+    with shown_by(lambda what, done, total, note: told.append((done, total))):
+        corpus = tokenise(["The dog sat."] * 600, tokenizers[0])
     assert corpus.ids.dtype == np.uint16
     assert told == [(256, 600), (512, 600), (600, 600)]
     assert len(tokenise([], tokenizers[0]).ids) == 0

@@ -1,4 +1,4 @@
-"""Sub-words as tokens: any text becomes ids, as the reference library has them."""
+"""Subword tokenizers: any text becomes ids, equal to those of `transformers`."""
 
 import json
 import math
@@ -140,7 +140,7 @@ def test_a_huge_word_is_encoded(trained) -> None:
     assert trained["wordpiece", "bert"].pieces("low" * 50_000).ids == [trained["wordpiece", "bert"].unknown]
 
 
-def test_special_tokens_spelt_out_are_text_unless_asked_for(trained) -> None:
+def test_special_tokens_spelled_out_are_text_unless_requested(trained) -> None:
     for key, text in ((("wordpiece", "bert"), "the [MASK] bone"), (("bpe", "roberta"), "the <mask> bone")):
         tokenizer = trained[key]
         assert tokenizer.mask not in tokenizer.encode(text)
@@ -163,11 +163,11 @@ def test_pieces_of_one_word_share_a_group(trained) -> None:
     assert len(pieces.groups) > 3  # some word is in pieces
 
 
-# --- the reference library
+# --- transformers
 
 
 def save_files(tokenizer: SubwordTokenizer, folder: Path) -> None:
-    """The files that the reference library had before `tokenizer.json`."""
+    """The files that `transformers` used before `tokenizer.json`."""
     folder.mkdir()
     model = json.loads(tokenizer.to_json())["model"]
     if tokenizer.family == "bert":
@@ -227,7 +227,7 @@ def test_a_folder_of_either_age_gives_the_same_vocabulary(references, trained, f
     assert old.family == new.family == family
 
 
-def test_rows_padded_or_cut_in_the_file_are_not_so_here(trained) -> None:
+def test_padding_and_truncation_of_the_file_are_dropped(trained) -> None:
     stored = json.loads(trained["wordpiece", "bert"].to_json())
     stored["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
     stored["padding"] = {
@@ -243,7 +243,7 @@ def test_rows_padded_or_cut_in_the_file_are_not_so_here(trained) -> None:
     )
 
 
-def test_settings_of_a_folder_are_heeded(trained, tmp_path) -> None:
+def test_settings_of_a_folder_are_respected(trained, tmp_path) -> None:
     save_files(trained["wordpiece", "bert"], tmp_path / "cased")
     (tmp_path / "cased" / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     cased = tokenizer_of(tmp_path / "cased")
@@ -303,7 +303,7 @@ def test_a_vocabulary_without_the_unknown_token_is_damaged(trained, unknown) -> 
         load_tokenizer(json.dumps(stored))
 
 
-def test_words_are_told_from_sub_words(trained) -> None:
+def test_word_and_subword_tokenizers_are_told_apart(trained) -> None:
     words = WordTokenizer.train(["a dog runs"])
     assert isinstance(load_tokenizer(words.to_json()), WordTokenizer)
     assert isinstance(load_tokenizer(trained["words", "bert"].to_json()), SubwordTokenizer)
@@ -344,7 +344,7 @@ class Made(str):
 
 
 def likelihood(words: list[tuple[list[str], int]]) -> float:
-    """Of all pieces, drawn independently: the definition, not the difference."""
+    """The log-likelihood of independent pieces, by definition, not as a difference."""
     counts: Counter[str] = Counter()
     for pieces, count in words:
         for piece in pieces:
@@ -353,7 +353,7 @@ def likelihood(words: list[tuple[list[str], int]]) -> float:
     return sum(count * math.log(count / total) for count in counts.values())
 
 
-def test_wordpiece_merges_what_raises_the_likelihood_most() -> None:
+def test_wordpiece_merges_the_pair_that_raises_the_likelihood_most() -> None:
     words = spelt(WORDS)
     steps = 0
     for left, right in merges(words):
@@ -372,7 +372,7 @@ def test_wordpiece_merges_what_raises_the_likelihood_most() -> None:
 
 
 def test_wordpiece_is_not_byte_pairs_of_the_most_frequent() -> None:
-    """x and y are neighbours most often, but each is frequent alone; q never stands without u."""
+    """x and y are adjacent most often, but each is frequent alone; q never occurs without u."""
     words = {"xy": 50, "x": 400, "y": 400, "yx": 50, "quz": 30, "az": 30}
     first = next(merges(spelt(words)))
     frequent = Counter({pair: n for pieces, n in spelt(words) for pair in pairwise(pieces)})

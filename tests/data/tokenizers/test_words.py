@@ -1,4 +1,4 @@
-"""Words as tokens: any text that a person or a file can hold becomes ids, never an error."""
+"""Word tokenizers: any text of a person or a file becomes ids, never an error."""
 
 import pytest
 from hypothesis import example, given
@@ -14,7 +14,7 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 @example("caf\udce9 dog")
 @example("a <end> dog <pad>")
 @example("\ud83d\ude00")
-def test_any_text_is_split_and_encoded_alike(text: str) -> None:
+def test_any_text_is_split_and_encoded_consistently(text: str) -> None:
     words = TOKENIZER.split(text)
     ids = TOKENIZER.encode(text)
     assert ids[0] == TOKENIZER.start
@@ -26,6 +26,6 @@ def test_any_text_is_split_and_encoded_alike(text: str) -> None:
 
 
 @pytest.mark.parametrize("broken", ["\udce9", "\ud83d\ude00"])
-def test_a_broken_letter_parts_words_and_leaves_the_others(broken: str) -> None:
+def test_a_broken_character_separates_words(broken: str) -> None:
     assert TOKENIZER.split(f"dog{broken}runs") == ["dog", "runs"]
     assert WordTokenizer.train([f"cat {broken} sat"]).words[len(SPECIAL) :] == ["cat", "sat"]

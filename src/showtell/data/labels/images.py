@@ -32,7 +32,7 @@ class Labelled:
     name: str
     """Its path inside the folder or archive."""
     label: int
-    measured: bool
+    held_out: bool
     """Whether it is for testing rather than training."""
 
 
@@ -82,14 +82,14 @@ def read_classes(root: Path) -> Classes:
             "put the images of each class in a folder of its own"
         )
     items = tuple(
-        Labelled(name, names.index(label), measured) for name, (label, measured) in sorted(places.items())
+        Labelled(name, names.index(label), held_out) for name, (label, held_out) in sorted(places.items())
     )
-    trained = {item.label for item in items if not item.measured}
+    trained = {item.label for item in items if not item.held_out}
     if bare := [name for label, name in enumerate(names) if label not in trained]:
         raise UserError(
             f"{root}: the class {bare[0]!r} has no training images; add some, or remove the class"
         )
-    if len(items) == sum(not item.measured for item in items):
+    if len(items) == sum(not item.held_out for item in items):
         raise UserError(f"{root} has no test images; add images, or a folder called test")
     return Classes(root, names, items)
 
@@ -137,12 +137,12 @@ def _places(found: list[str]) -> dict[str, tuple[str, bool]]:
             break
         parts = {name: folders[1:] for name, folders in parts.items()}
     splits = {folders[0]: split_name(folders[0]) for folders in parts.values() if len(folders) > 1}
-    measured_on = next((split for split in ("test", "val") if split in splits.values()), None)
-    if "train" in splits.values() and measured_on:
+    test_split = next((split for split in ("test", "val") if split in splits.values()), None)
+    if "train" in splits.values() and test_split:
         return {
-            name: (folders[1], splits[folders[0]] == measured_on)
+            name: (folders[1], splits[folders[0]] == test_split)
             for name, folders in parts.items()
-            if len(folders) > 1 and splits[folders[0]] in ("train", measured_on)
+            if len(folders) > 1 and splits[folders[0]] in ("train", test_split)
         }
     return {name: (folders[0], _chosen(name)) for name, folders in parts.items() if folders}
 

@@ -23,7 +23,7 @@ class LabelledText:
 
     text: str
     label: str
-    measured: bool
+    held_out: bool
     """Whether it is for testing rather than training."""
 
 
@@ -67,17 +67,17 @@ def read_labelled(path: Path) -> LabelledTexts:
     classes to train on or without a test text.
     """
     files = labelled_files(path)
-    measured_on = next((split for split in ("test", "val") if split in files), "")
+    test_split = next((split for split in ("test", "val") if split in files), "")
     items, empty = [], 0
-    for split in ["train", measured_on] if "train" in files else [""]:
+    for split in ["train", test_split] if "train" in files else [""]:
         for text, label in _rows(files[split]) if split in files else ():
             if text:
-                items.append(LabelledText(text, label, split == measured_on if split else _chosen(text)))
+                items.append(LabelledText(text, label, split == test_split if split else _chosen(text)))
             else:
                 empty += 1
-    if len({item.label for item in items if not item.measured}) < 2:
+    if len({item.label for item in items if not item.held_out}) < 2:
         raise UserError(f"{path}: the training texts have fewer than two labels")
-    if not any(item.measured for item in items):
+    if not any(item.held_out for item in items):
         raise UserError(f"{path} has no test texts; add a file called test.jsonl or test.tsv")
     return LabelledTexts(tuple(sorted({item.label for item in items})), items, empty)
 
