@@ -1,4 +1,4 @@
-"""The collapse monitor: its figures against loops, and runs that collapse on purpose beside healthy ones."""
+"""The collapse monitor: its figures against loops; runs that collapse by design, and healthy ones."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_known_ranks() -> None:
     )
 
 
-def test_even_directions_and_one_direction() -> None:
+def test_uniform_directions_and_one_direction() -> None:
     even = health(draw(2000, 16), draw(2000, 16, 1))
     assert even.std == pytest.approx(1, abs=0.02)
     assert even.alignment == pytest.approx(2, abs=0.1)
@@ -54,7 +54,7 @@ def test_even_directions_and_one_direction() -> None:
     assert (alike.std, alike.alignment, alike.uniformity) == pytest.approx((0, 0, 0), abs=1e-6)
 
 
-def test_the_alarm_waits_for_a_second_reading_and_can_end() -> None:
+def test_the_alarm_waits_for_a_second_reading_and_can_clear() -> None:
     monitor, good, alike = CollapseMonitor(), draw(20, 8), torch.ones(20, 8)
     for step, (features, collapsed) in enumerate(
         [(good, False), (alike, False), (good, False), (alike, False), (alike, True), (good, False)]
@@ -71,14 +71,14 @@ def test_the_alarm_waits_for_a_second_reading_and_can_end() -> None:
     ids=["nothing", "a point", "a line"],
 )
 def test_the_ways_to_collapse(features) -> None:
-    """On a line the spread is as large as can be, and yet nothing but a sign is said."""
+    """On a line the standard deviation is as large as can be, yet features differ in sign alone."""
     monitor = CollapseMonitor(patience=1)
     monitor.read(0, features, features)
     assert monitor.collapsed
 
 
 def plant(name: str, system: nn.Module, patch: pytest.MonkeyPatch) -> None:
-    """Take the stop-gradient away; BYOL's teacher is then the student itself."""
+    """Remove the stop-gradient; BYOL's teacher is then the student itself."""
 
     def cosine(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return -F.cosine_similarity(prediction, target, dim=1).mean()
@@ -91,7 +91,7 @@ def plant(name: str, system: nn.Module, patch: pytest.MonkeyPatch) -> None:
 
 
 def run(name: str, seed: int, steps: int = STEPS, planted: bool = False) -> CollapseMonitor:
-    """Train until the alarm or the end; the monitor reads images that are not trained on."""
+    """Train until the alarm or the end; the monitor reads held-out images."""
     monitor, held_out = CollapseMonitor(), images(64, seed=99)
     generator = torch.Generator().manual_seed(seed)
     system = build(name, seed)
@@ -123,7 +123,7 @@ def test_without_the_stop_gradient_it_collapses_and_is_flagged(name) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_healthy_run_is_left_alone(name) -> None:
+def test_a_healthy_run_is_not_flagged(name) -> None:
     assert not run(name, 0, steps=80).collapsed
 
 

@@ -15,7 +15,7 @@ def test_clusters_stay_together():
     assert (cluster[distance.argmin(1)] == cluster).mean() > 0.99
 
 
-def test_length_does_not_count():
+def test_the_length_of_vectors_does_not_matter():
     vectors = np.random.default_rng(0).standard_normal((20, 8))
     lengths = np.random.default_rng(1).uniform(1, 9, (20, 1))
     np.testing.assert_array_equal(tsne(vectors), tsne(vectors * 4))
@@ -41,7 +41,7 @@ def test_duplicates_are_laid_side_by_side(value):
     assert len(np.unique(points.round(4), axis=0)) == 12
 
 
-def test_a_seed_gives_one_map_and_another_seed_another():
+def test_the_seed_decides_the_map():
     vectors = np.random.default_rng(0).standard_normal((30, 8))
     first = tsne(vectors, seed=3)
     np.testing.assert_array_equal(first, tsne(vectors, seed=3))

@@ -26,7 +26,7 @@ def test_a_word_without_room_is_a_dot_and_the_first_is_kept():
     assert (apart < 128).sum() > 1.5 * (alone < 128).sum() * (18 / 38) ** 2
 
 
-def test_a_sign_that_no_font_has_is_a_dot(monkeypatch):
+def test_a_character_that_no_font_has_is_a_dot(monkeypatch):
     monkeypatch.setattr(drawing, "WIDE_FONTS", ())
     drawn = image_of(draw_words(["狗狗狗"], np.array([[0.5, 0.5]])))
     assert 10 < (drawn < 255).sum() < 60

@@ -1,4 +1,4 @@
-"""The demonstration: everything once, on real photographs, without a network."""
+"""The demonstration shows everything once, on real photographs, without a network."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def test_it_shows_everything_in_one_file_offline(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("the demonstration reached for the network")
+        raise AssertionError("the demonstration accessed the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def test_it_shows_everything_in_one_file_offline(
     assert "done in" in err
 
 
-def test_a_second_run_reads_nothing_twice_and_folders_do_not_mix(
+def test_libraries_are_reused_and_folders_do_not_mix(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("showtell.reports.demo.QUERIES", ())
@@ -60,7 +60,7 @@ def test_a_second_run_reads_nothing_twice_and_folders_do_not_mix(
     assert shown[0].library == shown[2].library != shown[1].library
 
 
-def test_one_image_and_a_foreign_vocabulary_will_do(
+def test_one_image_and_another_vocabulary_are_enough(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "model")

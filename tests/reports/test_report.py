@@ -1,4 +1,4 @@
-"""The report shows everything it is given, once, in one file; what it is not given leaves no trace."""
+"""The report shows everything it is given, once, in one file, and no section for what it is not given."""
 
 import re
 
@@ -32,7 +32,7 @@ def report(tmp_path, **parts):
     return Page(path.read_text("utf-8"))
 
 
-def test_every_part_is_shown(tmp_path):
+def test_every_section_is_shown(tmp_path):
     dog, cat = image("照片/狗.jpg", "a dog"), image("cat.jpg", HOSTILE)
     page = report(
         tmp_path,
@@ -84,12 +84,12 @@ def test_every_part_is_shown(tmp_path):
     assert not any(
         "src" in a and not a["src"].startswith("data:image/jpeg;base64,") for _, a in page.elements
     )
-    assert all(a.get("alt") for a in page.all("img")[:-1])  # the last is the empty frame of the larger view
+    assert all(a.get("alt") for a in page.all("img")[:-1])  # the last is the empty frame of the enlarged view
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
 
 
-def test_nothing_given_is_a_page_without_sections(tmp_path):
+def test_without_content_there_are_no_sections(tmp_path):
     page = report(tmp_path)
     assert page.all("section") == []
     assert page.all("a") == []

@@ -1,7 +1,8 @@
-"""Has a network that learns without labels collapsed: does it answer every image alike?
+"""Collapse of self-supervised training: figures of the features, and a monitor that raises the alarm.
 
-Read where the loss compares views (a system's `project`): the backbone behind it collapses much later.
-All figures are of directions, features divided by their length.
+A network has collapsed when it maps all images to nearly the same vector. Measure where the loss compares
+views (a system's `project`): the backbone before it collapses much later. All figures are of features
+divided by their length.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Health:
-    """What features of two views of the same images say."""
+    """Figures of the features of two views of the same images."""
 
     std: float
     """Mean standard deviation of a coordinate, times `sqrt(D)`: 1 when directions are spread evenly, 0
-    when all are alike. Source: Chen & He 2021, "SimSiam", section 4.1."""
+    when all are equal. Source: Chen & He 2021, "SimSiam", section 4.1."""
     effective_rank: float
-    """How many directions are in use, `1..D`."""
+    """Effective number of directions in use, `1..D`."""
     alignment: float
-    """Mean squared distance of two views of an image; 0 at best."""
+    """Mean squared distance between two views of an image; 0 at best."""
     uniformity: float
-    """Logarithm of the mean of `exp(-2 distance^2)` over pairs of images; 0 when all are alike."""
+    """Logarithm of the mean of `exp(-2 distance^2)` over pairs of images; 0 when all are equal."""
 
 
 def health(first: Tensor, second: Tensor) -> Health:
-    """Of features `[B D]` of two views of `B` images, two at least."""
+    """The figures of the features `[B D]` of two views of `B` images, at least two."""
     one, other = (F.normalize(features.detach().double(), dim=1) for features in (first, second))
     return Health(
         std=float(one.std(0).mean() * one.shape[1] ** 0.5),
@@ -40,9 +41,9 @@ def health(first: Tensor, second: Tensor) -> Health:
 
 
 def effective_rank(features: Tensor) -> float:
-    """`exp` of the entropy of the eigenvalues of `features^T features`, `[B D]`, as shares of their sum.
+    """`exp` of the entropy of the eigenvalues of `features^T features`, normalised to sum 1; `features [B D]`.
 
-    The mean is not taken away, so features that are all alike have rank 1, whatever little noise is left.
+    The mean is not subtracted, so features that are all equal have rank 1, whatever noise is left.
 
     Source: Roy & Vetterli 2007, "The effective rank", of the matrix of second moments.
     """
@@ -52,32 +53,32 @@ def effective_rank(features: Tensor) -> float:
 
 
 class CollapseMonitor:
-    """Reads the health of a run along its way and raises the alarm when it has collapsed.
+    """Watches the health of a run and raises the alarm when it has collapsed.
 
-    It has when the images fill fewer than `rank_floor` directions in `patience` readings one after
-    another. In `tests/test_collapse.py` healthy runs of all three methods stay above 3; without the
-    stop-gradient a run falls below 2 within 100 steps.
+    That is when the effective rank is below `rank_floor` in `patience` consecutive readings. In
+    `tests/explain/test_collapse.py` healthy runs of all three methods stay above 3; without the stop-gradient
+    a run falls below 2 within 100 steps.
     """
 
     def __init__(self, rank_floor: float = 2.0, patience: int = 2) -> None:
         self.rank_floor, self.patience = rank_floor, patience
         self.history: list[tuple[int, Health]] = []
-        """Step and health of each reading, for the plot."""
+        """Step and health of each reading."""
 
     def read(self, step: int, first: Tensor, second: Tensor) -> Health:
-        """Record the features `[B D]` of two views of the same images after `step`."""
+        """Record the health of features `[B D]` of two views of the same images after `step`."""
         self.history.append((step, health(first, second)))
         return self.history[-1][1]
 
     @property
     def collapsed(self) -> bool:
-        """Whether the last `patience` readings all say so."""
+        """Whether the last `patience` readings are all below the floor."""
         last = self.history[-self.patience :]
-        # Features that are all zero have a rank that is no number: bad too.
+        # Features that are all zero have a rank of NaN, which counts as collapsed.
         return len(last) == self.patience and not any(h.effective_rank >= self.rank_floor for _, h in last)
 
     def verdict(self) -> str:
-        """The last reading in a sentence."""
+        """The last reading, as a sentence."""
         if not self.history:
             return "nothing has been read yet"
         step, last = self.history[-1]

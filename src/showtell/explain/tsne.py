@@ -1,4 +1,4 @@
-"""Vectors as points of a plane, neighbours kept together."""
+"""t-SNE: vectors as points of a plane, neighbours kept together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ PERPLEXITY = 30.0
 
 
 def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Lay out `vectors [N D]` by t-SNE as points `[N 2]` that fill the square from 0 to 1.
+    """Points `[N 2]` in the square from 0 to 1, laid out by t-SNE of `vectors [N D]`.
 
-    Vectors are compared by their direction, as all similarities here are. The same vectors and seed give
+    Vectors are divided by their length, so similarity is that of the cosine. The same vectors and seed give
     the same points. The perplexity, about the number of neighbours that a point keeps, is 30, or a third of
-    the points where there are fewer than 90.
-    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE"; started from the principal
+    the points when there are fewer than 90.
+    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE"; initialised with the principal
     components as Kobak & Berens 2019 advise.
     """
     from sklearn.manifold import TSNE
@@ -28,7 +28,7 @@ def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
         perplexity=min(PERPLEXITY, (count - 1) / 3),
         init=_principal(vectors, np.random.default_rng(seed)),
     )
-    # Threads add up in any order, and t-SNE turns the last bit into another map.
+    # Threads add in any order, and t-SNE amplifies a difference in the last bit to another map.
     with threadpool_limits(1):
         points = model.fit_transform(vectors.astype(np.float32)).astype(np.float64)
     low, high = points.min(0), points.max(0)
@@ -36,12 +36,12 @@ def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def _principal(vectors: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The two directions of greatest spread, `float32 [N 2]` with deviation 1e-4, and a trace of noise.
+    """The first two principal components, `float32 [N 2]` with standard deviation 1e-4, plus a little noise.
 
-    The noise parts duplicates, and gives points to vectors that are all alike or have one axis.
+    The noise separates duplicates, and vectors that are all equal or have a single axis.
     """
     centred = vectors - vectors.mean(0)
-    u, s, axes = np.linalg.svd(centred, full_matrices=False)  # of either sign: settled below
+    u, s, axes = np.linalg.svd(centred, full_matrices=False)  # of either sign: fixed below
     start = np.zeros((len(vectors), 2))
     spread = (u * s * np.where(axes.sum(1) < 0, -1, 1))[:, :2]
     start[:, : spread.shape[1]] = spread / max(spread[:, 0].std(), 1e-12)

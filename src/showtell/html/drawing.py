@@ -1,4 +1,4 @@
-"""Maps drawn as one PNG, for slides and papers."""
+"""Maps of words and images as one PNG, for slides and papers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WIDE_FONTS = (
     "Arial Unicode.ttf",
     "DejaVuSans.ttf",
 )
-"""Fonts of Linux, macOS and Windows for the scripts that Pillow's own font lacks."""
+"""Fonts on Linux, macOS and Windows for scripts that Pillow's own font lacks."""
 
 Box = tuple[float, float, float, float]
 
 
 def draw_words(words: Sequence[str], points: np.ndarray) -> bytes:
-    """Words at `points [N 2]` (0 to 1), as PNG; one that would cover an earlier one is a dot."""
+    """PNG of words at `points [N 2]`, 0 to 1; a word that would overlap an earlier one becomes a dot."""
     canvas = Image.new("RGB", SIZE, PAPER)
     draw = ImageDraw.Draw(canvas)
     taken: list[Box] = []
@@ -45,7 +45,7 @@ def draw_words(words: Sequence[str], points: np.ndarray) -> bytes:
 
 
 def draw_images(thumbnails: Sequence[bytes], points: np.ndarray) -> bytes:
-    """Thumbnails (JPEG) at `points [N 2]` (0 to 1), as PNG; one that would cover an earlier one is small."""
+    """PNG of JPEG thumbnails at `points [N 2]`, 0 to 1; one that would overlap an earlier one is shrunk."""
     canvas = Image.new("RGB", SIZE, PAPER)
     taken: list[Box] = []
     large, small = [], []
@@ -69,7 +69,7 @@ def _pixels(points: np.ndarray) -> list[list[float]]:
 
 
 def _claim(box: Box, taken: list[Box]) -> bool:
-    """Take the place unless it overlaps one already taken."""
+    """Whether a box overlaps none of those taken; then it is taken too."""
     left, top, right, bottom = box
     if any(left < b[2] and b[0] < right and top < b[3] and b[1] < bottom for b in taken):
         return False
@@ -78,7 +78,7 @@ def _claim(box: Box, taken: list[Box]) -> bool:
 
 
 def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
-    """The first font that has every character of the text, or None: a box instead tells nothing."""
+    """The first font that has every character of the text, or None."""
     for name in (None, *WIDE_FONTS):
         font = _font(name, size)
         if font and all(_has(name, sign) for sign in text):

@@ -1,4 +1,4 @@
-"""Maps of words and of images: one HTML file that needs no network, and one PNG for slides and papers."""
+"""Maps of words and of images, as one self-contained HTML file and as one PNG for slides and papers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WordMap:
 
     @property
     def marks(self) -> list[tuple[WordMark, float, float]]:
-        """What stands where: each word with its x and y."""
+        """Each word with its x and y."""
         last = max(len(self.words) - 1, 1)
         sizes = [1.5 - 0.75 * (place / last) ** 0.5 for place in range(len(self.words))]
         return [
@@ -67,7 +67,7 @@ class ImageMap:
 
     @property
     def marks(self) -> list[tuple[ShownImage, float, float]]:
-        """What stands where: each image with its x and y."""
+        """Each image with its x and y."""
         return [(image, x, y) for image, (x, y) in zip(self.images, _pairs(self.points), strict=True)]
 
     def png(self) -> bytes:

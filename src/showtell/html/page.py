@@ -1,4 +1,4 @@
-"""HTML files that need nothing beside them: style, script and images are inside."""
+"""Self-contained HTML files from Jinja templates: style, script and images are inside."""
 
 from __future__ import annotations
 

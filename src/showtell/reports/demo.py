@@ -1,13 +1,13 @@
-"""Everything a captioner can do, once, on one folder of images, told and shown in one report."""
+"""A demonstration: everything a captioner can do, once, on one folder of images, in one report."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,14 @@ from showtell.tasks.caption import Caption
 QUERIES = ("a woman smiling", "a man with a camera", "a motorcycle", "a dog running through the grass")
 WORDS = ("boy", "two", "red", "running")
 ANALOGIES = (("man", "men", "woman"), ("riding", "sitting", "walking"), ("grass", "green", "sky"))
-MAPPED_WORDS, MAPPED_IMAGES, TOLD = 400, 1000, 200
-"""Beyond these the report would take minutes to make, or to open."""
+MAPPED_WORDS, MAPPED_IMAGES, CAPTIONED = 400, 1000, 200
+"""With more the report would take minutes to make, or to open."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a demonstration left behind."""
+class Demonstration:
+    """What a demonstration wrote."""
 
     report: str
     library: str
@@ -48,46 +49,47 @@ def demo(
     folder: Path | str | None = None,
     output: Path | str = "demo",
     model: Model | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Shown:
+) -> Demonstration:
     """Index a folder, caption, search, compare words, draw both maps; write `output/report.html`.
 
-    Without a folder, the photographs that installed packages carry, copied to `output/photographs`;
-    without a model, the shipped one. `tell` is called with a line of progress at a time.
+    The folder defaults to photographs that installed packages carry, copied to `output/photographs`; the
+    model to the shipped one. What is found is logged as it comes.
 
-    Raises `UsageError` for a model that is no captioner.
+    Raises `UsageError` for a model that is not a captioner with token embeddings.
     """
     started = time.monotonic()
     output = Path(output)
     model = model or load_model()
     model.require(Captioner, HasTokenEmbeddings)
     images = _samples(output / "photographs") if folder is None else Path(folder)
-    tell(f"model {model.name}; images in {images}")
-    # One library a folder: another folder's images would stay in it.
+    logger.info("model %s; images in %s", model.name, images)
+    # One library per folder: the images of another folder would stay in it.
     digest = hashlib.sha256(os.fsencode(images.resolve())).hexdigest()
     place = output / f"library-{digest[:8]}"
     indexed = index(images, place, model)
     if not indexed.total - indexed.skipped:
         raise UserError(f"no image in {images} can be read; {place / 'skipped.jsonl'} says why")
-    tell(
-        f"{indexed.total - indexed.skipped} images in the library, {indexed.skipped} skipped "
-        f"({indexed.seconds:.1f} s)"
+    logger.info(
+        "%d images in the library, %d skipped (%.1f s)",
+        indexed.total - indexed.skipped,
+        indexed.skipped,
+        indexed.seconds,
     )
     searcher = Searcher(place, model)
     library = searcher.library
-    told = _told(library, model, tell)
-    searches = _searches(searcher, tell)
-    alike = _alike(library)
-    near, analogies = _words(model, tell)
-    tell("drawing the maps")
+    captioned = _captioned(library, model)
+    searches = _searches(searcher)
+    similar_images = _similar_images(library)
+    near, analogies = _words(model)
+    logger.info("drawing the maps")
     path = output / "report.html"
     report.write_report(
         path,
         title="One network, four uses",
         model=model.name,
-        images=told,
+        images=captioned,
         searches=searches,
-        similar_images=alike,
+        similar_images=similar_images,
         words=near,
         analogies=analogies,
         word_map=word_map(model, MAPPED_WORDS),
@@ -95,39 +97,40 @@ def demo(
         seconds=time.monotonic() - started,
     )
     seconds = round(time.monotonic() - started, 1)
-    tell(f"done in {seconds} s")
-    return Shown(str(path), str(place), len(library), indexed.skipped, seconds)
+    logger.info("done in %s s", seconds)
+    return Demonstration(str(path), str(place), len(library), indexed.skipped, seconds)
 
 
 def _samples(folder: Path) -> Path:
-    """Copies of the sample photographs, so that the report names files that a person can find."""
+    """Copies of the sample photographs, so that the report names files that can be found."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for photograph in sample_photographs():
             shutil.copyfile(photograph, folder / photograph.name)
     except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}; name another --output") from error
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose another --output") from error
     return folder
 
 
 def _spaced(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` places, evenly spaced."""
+    """At most `wanted` of `count` indices, evenly spaced."""
     return np.linspace(0, count - 1, min(wanted, count)).astype(int).tolist()
 
 
-def _told(library: Library, model: Model, tell: Callable[[str], None]) -> list[report.CaptionedImage]:
-    rows = _spaced(len(library), TOLD)
-    said: list[list[Caption]] = []
+def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
+    rows = _spaced(len(library), CAPTIONED)
+    captions: list[list[Caption]] = []
     for first in range(0, len(rows), 32):
-        said += model.caption_encoded(library.encoded(rows[first : first + 32]), num=3)
-    told = [report.CaptionedImage(p, c) for p, c in zip(images_of(library, rows), said, strict=True)]
-    for one in told[:5]:
+        captions += model.caption_encoded(library.encoded(rows[first : first + 32]), num=3)
+    found = [report.CaptionedImage(i, c) for i, c in zip(images_of(library, rows), captions, strict=True)]
+    for one in found[:5]:
         best = one.captions[0]
-        tell(f"  {Path(one.image.path).name}: {best.text} ({math.exp(best.logprob_per_token):.0%} a word)")
-    return told
+        probability = f"{math.exp(best.logprob_per_token):.0%} per word"
+        logger.info("  %s: %s (%s)", Path(one.image.path).name, best.text, probability)
+    return found
 
 
-def _searches(searcher: Searcher, tell: Callable[[str], None]) -> list[report.Search]:
+def _searches(searcher: Searcher) -> list[report.Search]:
     searches = []
     for query in _known(searcher.model, QUERIES):
         for engine in engines_of(searcher.model):
@@ -138,37 +141,33 @@ def _searches(searcher: Searcher, tell: Callable[[str], None]) -> list[report.Se
             found = [report.FoundImage(p, hit.score) for p, hit in zip(images, hits, strict=True)]
             searches.append(report.Search(query, engine, seconds, found))
             if hits:
-                tell(f'  "{query}", {engine}: {Path(hits[0].path).name} ({1000 * seconds:.0f} ms)')
+                best = Path(hits[0].path).name
+                logger.info('  "%s", %s: %s (%.0f ms)', query, engine, best, 1000 * seconds)
     return searches
 
 
-def _alike(library: Library) -> list[report.SimilarImages]:
-    alike = []
+def _similar_images(library: Library) -> list[report.SimilarImages]:
+    similar = []
     for row in _spaced(len(library), 4):
         matches = [m for m in library.similar(library.vectors()[row], 6) if m.row != row][:5]
-        asked, *near = images_of(library, [row, *(m.row for m in matches)])
-        alike.append(
-            report.SimilarImages(
-                asked, [report.FoundImage(p, m.score) for p, m in zip(near, matches, strict=True)]
-            )
-        )
-    return alike
+        image, *near = images_of(library, [row, *(m.row for m in matches)])
+        found = [report.FoundImage(i, m.score) for i, m in zip(near, matches, strict=True)]
+        similar.append(report.SimilarImages(image, found))
+    return similar
 
 
-def _words(
-    model: Model, tell: Callable[[str], None]
-) -> tuple[list[report.SimilarWords], list[report.Analogy]]:
+def _words(model: Model) -> tuple[list[report.SimilarWords], list[report.Analogy]]:
     near = [report.SimilarWords(w, similar_words(w, model, 8)) for w in _known(model, WORDS)]
     for one in near:
-        tell(f"  {one.word}: {', '.join(found.word for found in one.found)}")
-    asked = [abc for abc in ANALOGIES if len(_known(model, abc)) == 3]
-    analogies = [report.Analogy(*abc, analogy(*abc, model, 5)) for abc in asked]
-    for question in analogies:
-        found = ", ".join(one.word for one in question.found)
-        tell(f"  {question.a} : {question.b} :: {question.c} : {found}")
+        logger.info("  %s: %s", one.word, ", ".join(found.word for found in one.found))
+    known = [abc for abc in ANALOGIES if len(_known(model, abc)) == 3]
+    analogies = [report.Analogy(*abc, analogy(*abc, model, 5)) for abc in known]
+    for relation in analogies:
+        found = ", ".join(one.word for one in relation.found)
+        logger.info("  %s : %s :: %s : %s", relation.a, relation.b, relation.c, found)
     return near, analogies
 
 
 def _known(model: Model, texts: tuple[str, ...]) -> list[str]:
-    """The texts of which the model knows every word: a person's own model may know others."""
+    """The texts of which the model knows every word: a model of one's own may know others."""
     return [text for text in texts if not model.read_text(text).unknown]

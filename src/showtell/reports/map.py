@@ -1,4 +1,4 @@
-"""Draw what a model knows as a map: near means alike."""
+"""Maps of a model's words and of a library's images, laid out by t-SNE: near means alike."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ from showtell.protocols import HasTokenEmbeddings
 
 
 @dataclass(frozen=True)
-class Drawn:
+class MapFiles:
     """The two files of a map."""
 
     output: str
-    """HTML to look around in."""
+    """HTML, to explore."""
     image: str
     """PNG."""
     points: int
 
 
-def map_words(output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0) -> Drawn:
-    """Write a map of the `limit` most frequent words; without a model, the shipped one."""
+def map_words(
+    output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0
+) -> MapFiles:
+    """Write a map of the `limit` most frequent words; the model defaults to the shipped one."""
     content = word_map(model or load_model(), limit, seed)
     image = write_map(Path(output), content, "Map of words")
-    return Drawn(str(output), str(image), len(content.words))
+    return MapFiles(str(output), str(image), len(content.words))
 
 
-def map_images(output: Path | str, library: Path | str, *, limit: int = 2000, seed: int = 0) -> Drawn:
-    """Write a map of a library's images; of more than `limit`, evenly spaced ones."""
+def map_images(output: Path | str, library: Path | str, *, limit: int = 2000, seed: int = 0) -> MapFiles:
+    """Write a map of a library's images, or of `limit` evenly spaced ones.
+
+    Raises `UserError` for an empty library.
+    """
     content = image_map(Library.open(library), limit, seed)
     if not content.images:
         raise UserError(f"the library {library} is empty; add images with: showtell index FOLDER")
     image = write_map(Path(output), content, "Map of images")
-    return Drawn(str(output), str(image), len(content.images))
+    return MapFiles(str(output), str(image), len(content.images))
 
 
 def word_map(model: Model, limit: int, seed: int = 0) -> WordMap:
-    """The most frequent words at their places. Raises `UsageError` for a model that has none."""
+    """The most frequent words, laid out. Raises `UsageError` for a model without word vectors."""
     model.require(HasTokenEmbeddings)
     chosen = slice(len(SPECIAL), len(SPECIAL) + limit)
     vectors = model.system.token_embeddings()[chosen].float().cpu().numpy()
@@ -52,14 +57,14 @@ def word_map(model: Model, limit: int, seed: int = 0) -> WordMap:
 
 
 def image_map(library: Library, limit: int, seed: int = 0) -> ImageMap:
-    """The images of a library at their places."""
+    """The images of a library, laid out."""
     chosen = np.linspace(0, len(library) - 1, min(limit, len(library))).astype(int).tolist()
     vectors = np.array(library.vectors()[chosen]) if chosen else np.empty((0, 1))
     return ImageMap(images_of(library, chosen), tsne(vectors, seed))
 
 
 def images_of(library: Library, rows: list[int]) -> list[ShownImage]:
-    """Some images of a library as a page shows them."""
+    """Some images of a library, as a page shows them."""
     if not rows:
         return []
     known = library.rows()

@@ -1,4 +1,4 @@
-"""What a model makes of a folder of images, as one HTML file that needs no network."""
+"""A report on what a model makes of a folder of images, as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from showtell.tasks.words import WordScore
 
 UNFOLDED = 20
-"""More captioned images than these wait behind a button."""
+"""Captioned images that show at once; the others are folded away."""
 
 
 @dataclass(frozen=True)

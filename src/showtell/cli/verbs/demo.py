@@ -27,9 +27,8 @@ def demo(
     json: Json = False,
 ) -> None:
     """Show everything once: captions, searches, similar images and words, maps, in one HTML report."""
-    from showtell.cli.output import print_note
     from showtell.pipelines.model import load_model
     from showtell.reports.demo import demo
 
-    shown = demo(folder, output, load_model(model, device), tell=print_note)
+    shown = demo(folder, output, load_model(model, device))
     print_json(shown) if json else print_text(shown.report)
