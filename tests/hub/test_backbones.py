@@ -1,3 +1,5 @@
+"""EfficientNet-Lite0 from its package, as a frozen backbone: fast, exact, quiet and safe."""
+
 import os
 import re
 import subprocess
@@ -48,8 +50,8 @@ def images() -> np.ndarray:
     ]
     real = [np.asarray(Image.open(f).convert("RGB").resize((224, 224))) for f in files if f.is_file()]
     rng = np.random.default_rng(0)
-    made = [rng.integers(0, 256, (224, 224, 3), np.uint8), np.zeros((224, 224, 3), np.uint8)]
-    return np.stack([*real, *made])
+    synthetic = [rng.integers(0, 256, (224, 224, 3), np.uint8), np.zeros((224, 224, 3), np.uint8)]
+    return np.stack([*real, *synthetic])
 
 
 def test_equals_eager_torch_on_every_image(backbone, reference, images) -> None:
@@ -61,12 +63,12 @@ def test_equals_eager_torch_on_every_image(backbone, reference, images) -> None:
     torch.testing.assert_close(grid, expected, atol=1e-3, rtol=1e-3)
 
 
-def test_torch_for_a_gpu_equals_it_too(reference, images) -> None:
+def test_the_torch_runner_equals_eager_torch(reference, images) -> None:
     run = TorchRunner(read_efficientnet(package_path("efficientnet_lite0")), "cpu")
     torch.testing.assert_close(run(images), reference(torch.from_numpy(images)), atol=1e-4, rtol=1e-4)
 
 
-def test_knows_a_cat_and_a_coffee(reference, images) -> None:
+def test_it_recognises_a_cat_and_a_coffee(reference, images) -> None:
     """Wrong weights, channel order or normalisation would still give finite numbers."""
     labels = reference.net.classifier(reference(torch.from_numpy(images[:2])).mean(1)).topk(5).indices
     assert set(labels[0].tolist()) & {281, 282, 283, 284, 285}  # tabby ... Egyptian cat
@@ -86,7 +88,7 @@ def test_refuses_other_shapes(backbone, images) -> None:
         backbone(images[:, :100])
 
 
-def test_names_every_tensor_of_the_reference() -> None:
+def test_every_tensor_of_the_reference_is_renamed() -> None:
     reference = torch.load(package_path("efficientnet_lite0"), weights_only=True)
     ours = EfficientNetLite0().state_dict()
     assert {rename(name) for name in reference} == set(ours)
@@ -115,7 +117,7 @@ def test_an_unknown_layer_is_not_skipped() -> None:
 
 
 def test_nothing_is_reported_over_the_network(tmp_path) -> None:
-    """OpenVINO would send an event on import, and keep an identity of the person in their home."""
+    """OpenVINO would send an event on import, and store an id of the user in their home folder."""
     script = (
         "import multiprocessing.process, socket\n"
         "def refuse(*args, **kwargs): raise SystemExit('left the process')\n"
@@ -130,9 +132,9 @@ def test_nothing_is_reported_over_the_network(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="signal stacks are told by Linux's sigaltstack")
+@pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack is read as on Linux")
 def test_signal_handlers_stay_on_their_own_stack() -> None:
-    """On the small stack that OpenVINO sets, a signal during training ended in a segmentation fault."""
+    """On the small stack that OpenVINO sets, a signal during training caused a segmentation fault."""
     probe = """
 import ctypes
 from showtell.hub.backbones import load_backbone

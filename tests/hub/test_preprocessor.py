@@ -1,4 +1,4 @@
-"""Images are prepared as the reference library's processors do it, byte for byte, and the file says how."""
+"""Preprocessing equals that of the reference library's image processors, whose files are read and written."""
 
 import json
 
@@ -41,7 +41,7 @@ def processor(request, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(40, 60), (61, 33), (32, 32), (24, 24), (5, 90), (300, 17), (1, 1)])
-def test_images_are_the_references(processor, shape):
+def test_images_equal_the_references(processor, shape):
     reference, ours, version = processor
     assert ours.version == version
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
@@ -52,7 +52,7 @@ def test_images_are_the_references(processor, shape):
 
 
 @pytest.mark.parametrize("family", [vit, clip, dinov2, resnet, siglip])
-def test_written_anew_it_is_read_the_same_by_both(processor, family, tmp_path):
+def test_a_written_file_is_read_the_same_by_both(processor, family, tmp_path):
     reference, ours, _ = processor
     (tmp_path / "preprocessor_config.json").write_text(
         json.dumps(preprocessor_config(ours, family.PROCESSOR))
@@ -61,7 +61,7 @@ def test_written_anew_it_is_read_the_same_by_both(processor, family, tmp_path):
     again = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3), np.uint8)
     for each in (reference, again):
-        each.do_convert_rgb = False  # it asks what the axes of an array are
+        each.do_convert_rgb = False  # it would guess the axes of an array
     options = {"input_data_format": "channels_last", "return_tensors": "pt"}
     assert torch.equal(again(pixels, **options)["pixel_values"], reference(pixels, **options)["pixel_values"])
 
@@ -76,7 +76,7 @@ OLD = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 3, "do_resiz
         (OLD | {"size": 384}, "squash384-bicubic-v1"),
     ],
 )
-def test_the_oldest_files_have_one_number(theirs, version, tmp_path):
+def test_the_oldest_files_have_one_number_for_the_size(theirs, version, tmp_path):
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": theirs}))
     assert read_preprocessor(tmp_path) == Preprocessor(version, (0.5,) * 3, (0.5,) * 3)
 
@@ -97,7 +97,7 @@ def test_the_oldest_files_have_one_number(theirs, version, tmp_path):
         ({"do_center_crop": True, "crop_size": 9, "size": 8}, "9 pixels cannot be cropped from 8"),
     ],
 )
-def test_what_showtell_does_not_do_is_named(change, reason, tmp_path):
+def test_an_unsupported_setting_is_named(change, reason, tmp_path):
     theirs = OLD | {"size": {"height": 20, "width": 20}} | change
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(theirs))
     with pytest.raises(UserError, match=reason):
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_named(text, tmp_path):
 @pytest.mark.parametrize(
     "version", ["squash224-v2", "crop0-v1", "squash8of9-v1", "crop9of8-v1", "crop8-box-v1"]
 )
-def test_a_version_that_stands_for_nothing_is_refused(version):
+def test_an_unknown_version_is_refused(version):
     with pytest.raises(ValueError, match=r"cannot be cropped|no preprocessing"):
         Preprocessing.of(version)
 

@@ -1,4 +1,4 @@
-"""BERT, DistilBERT, RoBERTa and GPT-2 equal the reference: logits, every gradient, weights in and out."""
+"""BERT, DistilBERT, RoBERTa and GPT-2 equal the reference: logits, every gradient, import and export."""
 
 import json
 from dataclasses import replace
@@ -28,8 +28,8 @@ SIZES = {
 }
 FAMILIES = {
     "bert": (bert, lambda: transformers.BertForPreTraining(transformers.BertConfig(**SIZES))),
-    "bert_words": (bert, lambda: transformers.BertForMaskedLM(transformers.BertConfig(**SIZES))),
-    "distilbert_words": (
+    "bert_mlm": (bert, lambda: transformers.BertForMaskedLM(transformers.BertConfig(**SIZES))),
+    "distilbert_mlm": (
         distilbert,
         lambda: transformers.DistilBertForMaskedLM(
             transformers.DistilBertConfig(
@@ -100,7 +100,7 @@ def test_forward_and_every_gradient(pair, case):
     same_gradients(ours, reference, family.table(ours.config))
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+def test_export_and_import_keep_every_bit(pair, tmp_path):
     _, _, reference, ours, folder = pair
     export_folder(ours, tmp_path)
     before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -113,11 +113,11 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
         assert torch.equal(weight, reference.state_dict()[name]), name
 
 
-# What released files hold beside what their model reads.
+# Tensors of released files that their model does not read.
 LEFTOVERS = {
     "bert": ("bert.embeddings.position_ids", "cls.predictions.decoder.weight"),
-    "bert_words": ("cls.predictions.decoder.weight", "bert.pooler.dense.weight", "bert.pooler.dense.bias"),
-    "distilbert_words": ("distilbert.embeddings.position_ids", "vocab_projector.weight"),
+    "bert_mlm": ("cls.predictions.decoder.weight", "bert.pooler.dense.weight", "bert.pooler.dense.bias"),
+    "distilbert_mlm": ("distilbert.embeddings.position_ids", "vocab_projector.weight"),
     "roberta": (
         "roberta.embeddings.position_ids",
         "roberta.pooler.dense.weight",
@@ -127,10 +127,10 @@ LEFTOVERS = {
 }
 
 
-def test_leftovers_of_older_files_are_no_fault(pair, tmp_path):
+def test_redundant_tensors_of_older_files_are_ignored(pair, tmp_path):
     name, _, _, ours, folder = pair
     tensors = load_file(folder / "model.safetensors")
-    if name == "bert":  # as TensorFlow called a norm's weight and bias
+    if name == "bert":  # TensorFlow's names of a norm's weight and bias
         tensors = {
             n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
             for n, t in tensors.items()
@@ -143,7 +143,7 @@ def test_leftovers_of_older_files_are_no_fault(pair, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), ours.parameters(), strict=True))
 
 
-def test_what_does_not_fit_is_named(pair, tmp_path):
+def test_each_tensor_that_does_not_fit_is_named(pair, tmp_path):
     _, _, _, _, folder = pair
     tensors = load_file(folder / "model.safetensors")
     names = sorted(n for n in tensors if tensors[n].dim() > 1)
@@ -154,8 +154,8 @@ def test_what_does_not_fit_is_named(pair, tmp_path):
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(UserError) as error:
         import_folder(tmp_path)
-    for words in (f"{gone} is missing", "transformer.foreign is unknown", f"{bent} is ["):
-        assert words in str(error.value)
+    for part in (f"{gone} is missing", "transformer.foreign is unknown", f"{bent} is ["):
+        assert part in str(error.value)
 
 
 def test_damaged_folders_are_refused(pair, tmp_path):
@@ -182,7 +182,7 @@ def test_damaged_folders_are_refused(pair, tmp_path):
         import_folder(tmp_path)
 
 
-def test_an_export_that_is_cut_short_mixes_no_models(pair, tmp_path, monkeypatch):
+def test_an_interrupted_export_mixes_no_models(pair, tmp_path, monkeypatch):
     _, _, _, ours, _ = pair
     export_folder(ours, tmp_path)
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -206,6 +206,6 @@ def test_an_export_that_is_cut_short_mixes_no_models(pair, tmp_path, monkeypatch
         import_folder(tmp_path)
 
 
-def test_a_system_without_counterpart_says_so(tmp_path):
+def test_a_system_without_counterpart_is_refused(tmp_path):
     with pytest.raises(UsageError, match="ShowAndTell has no counterpart"):
         export_folder(ShowAndTell(replace(ShowAndTellConfig(), vocab_size=9, width=4)), tmp_path)

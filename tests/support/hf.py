@@ -1,4 +1,4 @@
-"""Tiny random models of the reference library, and whether ours equals them."""
+"""Parity with tiny random models of the reference library."""
 
 import torch
 from safetensors.torch import load_file
@@ -8,7 +8,7 @@ from showtell.hub.huggingface.rename import write_out
 
 
 def imported(reference, folder):
-    """Random weights everywhere (norms and biases too), through a folder, into our system."""
+    """Our system with the reference's parameters, all random (norms and biases too), through a folder."""
     torch.manual_seed(0)
     with torch.no_grad():
         for weight in reference.parameters():
@@ -18,7 +18,7 @@ def imported(reference, folder):
 
 
 def same_gradients(ours, reference, table, skip=()):
-    """Every gradient of ours is that of the reference, under its name."""
+    """Every gradient of ours equals the reference's of the renamed parameter."""
     grads = {n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in ours.named_parameters()}
     theirs = dict(reference.named_parameters())
     compared = 0
@@ -32,7 +32,7 @@ def same_gradients(ours, reference, table, skip=()):
 
 
 def same_bits(reference, ours, folder, exported):
-    """Exported, every tensor is that of the reference's folder, and the reference reads it back as it was."""
+    """An export holds the tensors of the reference's folder, and the reference reads them back."""
     export_folder(ours, exported)
     before, after = load_file(folder / "model.safetensors"), load_file(exported / "model.safetensors")
     assert before.keys() == after.keys()

@@ -1,4 +1,4 @@
-"""ResNet equals the reference library at any size of image, in and out, and learns."""
+"""ResNet equals the reference library at any image size, survives import and export, and learns."""
 
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ def test_forward_and_every_gradient(pair, size) -> None:
     same_gradients(ours, reference, counters)
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path) -> None:
+def test_export_and_import_keep_every_bit(pair, tmp_path) -> None:
     reference, ours, folder = pair
     same_bits(reference, ours, folder, tmp_path / "ours")
     again = import_folder(tmp_path / "ours")
@@ -92,7 +92,7 @@ def test_what_the_system_does_not_compute_is_refused(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_classes_go_in_and_out(tmp_path) -> None:
+def test_class_names_survive_export_and_import(tmp_path) -> None:
     named = ResNetClassifier(replace(SMALL, class_names=("cat", "dog", "crane", "crane", "鸟")))
     export_folder(named, tmp_path)
     assert import_folder(tmp_path).class_names == named.class_names

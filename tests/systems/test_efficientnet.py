@@ -1,4 +1,4 @@
-"""The classifier that a package carries is imported by its name, and sees what its backbone sees."""
+"""The classifier of a package is imported by name, and computes what the backbone of that name computes."""
 
 import json
 
@@ -27,7 +27,7 @@ def model(tmp_path_factory):
 
 
 @torch.no_grad()
-def test_it_sees_what_the_backbone_sees(model):
+def test_it_equals_the_backbone(model):
     images = [model.read(path) for path in sample_photographs()[:3]]
     expected = TorchRunner(read_efficientnet(package_path("efficientnet_lite0")), "cpu")(np.stack(images))
     encoded = model.encode(images)
@@ -42,7 +42,7 @@ def test_a_cat_is_a_cat(model):
     assert model.system.classify(model.encode([model.read(chelsea)])).argmax().item() in CATS
 
 
-def test_every_weight_learns():
+def test_every_parameter_has_a_gradient():
     torch.manual_seed(0)
     system = EfficientNet(EfficientNetConfig())
     assert isinstance(system, Trainable)
@@ -54,7 +54,7 @@ def test_every_weight_learns():
     assert [n for n, p in system.named_parameters() if not p.grad.any()] == []
 
 
-def test_a_package_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_named_with_its_installation(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("showtell.hub.catalogue.find_spec", lambda name: None)
     for name in ("efficientnet_lite0", "all-MiniLM-L6-v2"):
         assert run(["import", name, "--output", str(tmp_path / "out"), "--json"]) == 4
