@@ -1,6 +1,7 @@
 """The structure of the package: imports go downward, a file holds one idea, library code is silent."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,34 @@ FORBIDDEN_NAMES = {"utils", "helpers", "misc", "base", "manager", "common"}
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem in FLOOR)
 TREES = {path: ast.parse(path.read_text()) for path in MODULES}
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+
+DIALECT = {
+    "picture": "image",
+    "bends?": "activation",
+    "rivals?": "negative",
+    "hidden (word|token|patch)": "masked token, masked patch",
+    "nats an?": "nats per ...",
+    "kept apart": "held out",
+    "guess(es|ed)?": "predict",
+    "dear(er|est)": "more, most expensive",
+    "(learns?|learned|learnt) from": "train on",
+    "(choose|chosen|chooses) by": "validation",
+    "measured? (on|by)|measures on": "test, held out",
+    "mend(s|ed|ing)?": "fix, repair",
+    "put(s|ting)? .* into words": "caption",
+    "surprise": "negative log-likelihood, perplexity",
+    "likeliest": "most likely",
+    "strangers?": "others",
+    "be it": "whether ... or",
+    "(vector|row|token|text|image|word|caption|class|folder|entry|number|head|layer|step) an? "
+    "(image|text|row|token|word|step|class|folder|item|query|document|line|model|patch|pixel|batch)": "per",
+}
+"""Words that are not the field's, and what to write instead."""
+EXCEPTIONS = {
+    "cli/main.py": {"picture"},  # the motto
+    "data/captions/tables.py": {"picture"},  # the name of a column in people's files
+}
+"""Files that need such a word, as regular expressions of `DIALECT`."""
 
 
 def room_of(path: Path) -> str:
@@ -120,3 +149,15 @@ def test_library_code_is_silent_and_has_no_side_effects(path: Path) -> None:
         assert not isinstance(node, ast.For | ast.While | ast.With | ast.Delete), (
             f"{relative}:{node.lineno}: a statement that runs when imported"
         )
+
+
+@each_module
+def test_the_words_are_the_fields(path: Path) -> None:
+    relative = str(path.relative_to(ROOT))
+    found = []
+    for number, line in enumerate(path.read_text().split("\n"), 1):
+        for word, instead in DIALECT.items():
+            match = re.search(rf"\b(?:{word})\b", line, re.IGNORECASE)
+            if match and word not in EXCEPTIONS.get(relative, ()):
+                found.append(f"{relative}:{number}: {match[0]!r}: write {instead}: {line.strip()}")
+    assert not found, "\n" + "\n".join(found)

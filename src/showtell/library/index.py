@@ -138,7 +138,7 @@ def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, 
     """The person's captions of every image that has some; of several sets, the one indexed last counts."""
     stored: dict[Path, tuple[str, ...]] = {}
     for known in manifest.sets:
-        with suppress(UserError):  # a damaged table is reported by whoever needs its rows
+        with suppress(UserError):  # a damaged table is reported where its rows are needed
             stored |= {row.file.path: row.file.captions for row in read_rows(store, store.table(known.table))}
     return stored
 

@@ -20,7 +20,7 @@ class Caption:
     logprob: float
     """Of the whole caption with its end, nats."""
     logprob_per_token: float
-    """Its mean per predicted token; near 0 is sure, below about -2 is a guess."""
+    """Its mean per predicted token; near 0 is sure, below about -2 unreliable."""
 
 
 def caption(

@@ -4,7 +4,7 @@
 
 The network is frozen; the gradient moves a representation until the captioner would generate the query from
 it, and the images nearest to that representation are the answer. The second term keeps `r` where images
-are: `mean` and `basis` are measured on the images that are searched.
+are: `mean` and `basis` are those of the images that are searched.
 
 Source: Chopra 2019, "One neural network, many uses", who starts from one random vector with weight 0;
 Mahendran & Vedaldi 2015, "Understanding Deep Image Representations by Inverting Them", for the prior.
