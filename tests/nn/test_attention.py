@@ -27,7 +27,7 @@ def test_attention_equals_torch():
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_watching_changes_nothing(causal):
+def test_watching_does_not_change_the_output(causal):
     torch.manual_seed(0)
     attention, tokens = Attention(12, 3), torch.randn(3, 5, 12)
     keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()
@@ -39,7 +39,7 @@ def test_watching_changes_nothing(causal):
     assert maps[0].shape == (3, 3, 5, 5)
     torch.testing.assert_close(maps[0][:2].sum(-1), torch.ones(2, 3, 5))
     assert not maps[0][~mask.expand_as(maps[0])].any()
-    # An empty text attends to nothing: zero, not NaN, forward and back.
+    # An empty text attends to nothing: zero and not NaN, forward and backward.
     torch.testing.assert_close(unwatched[2], attention.output.bias.expand(5, 12))
     unwatched.sum().backward()
     assert all(p.grad.isfinite().all() for p in attention.parameters())

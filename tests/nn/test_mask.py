@@ -9,7 +9,7 @@ from showtell.nn.mask import attention_mask
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_the_mask_rule_is_what_it_says(data):
+def test_a_mask_follows_its_definition(data):
     size = data.draw(st.integers(1, 6))
     row = st.lists(st.booleans(), min_size=size, max_size=size)
     keep = data.draw(st.none() | row)

@@ -1,4 +1,4 @@
-"""The slow teacher: its arithmetic, its schedule, and that no gradient moves it."""
+"""The momentum teacher: its average, its schedule, and that no gradient moves it."""
 
 import math
 
@@ -22,7 +22,7 @@ def test_the_schedule_is_the_papers() -> None:
     assert values[10] == pytest.approx(1 - 0.004 * (math.cos(math.pi / 4) + 1) / 2)
 
 
-def test_it_is_the_average_of_what_the_student_was() -> None:
+def test_the_teacher_is_the_moving_average_of_the_student() -> None:
     student = net(0)
     teacher = Teacher(student)
     expected = [p.detach().clone() for p in student.parameters()]
@@ -39,7 +39,7 @@ def test_it_is_the_average_of_what_the_student_was() -> None:
             torch.testing.assert_close(slow, e)
 
 
-def test_no_gradient_reaches_it_or_passes_it() -> None:
+def test_no_gradient_reaches_or_passes_the_teacher() -> None:
     student = net(0)
     teacher = Teacher(student)
     inputs = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
@@ -49,7 +49,7 @@ def test_no_gradient_reaches_it_or_passes_it() -> None:
     assert all(p.requires_grad for p in student.parameters())
 
 
-def test_it_starts_as_the_student_and_shares_nothing_with_it() -> None:
+def test_the_teacher_starts_as_a_copy_of_the_student() -> None:
     student = net(0)
     teacher = Teacher(student)
     for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
@@ -62,7 +62,7 @@ def test_it_starts_as_the_student_and_shares_nothing_with_it() -> None:
         torch.testing.assert_close(slow, fast.detach())
 
 
-def test_running_statistics_are_its_own() -> None:
+def test_running_statistics_are_the_teachers_own() -> None:
     student = net(0)
     teacher = Teacher(student)
     student(torch.randn(8, 4, dtype=torch.float64) + 5)

@@ -1,4 +1,4 @@
-"""Places of patches: unique, bounded, told apart by axis, resized; and what stands before the grid."""
+"""Position embeddings: unique, bounded, by axis, resized; and the tokens before the grid."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ sizes = st.integers(1, 9)
 @settings(deadline=None)
 @given(sizes, sizes, sizes)
 def test_sine_positions_of_two_axes(rows, columns, quarter):
-    """Column and row each have half of the channels, and each of them is a wave along its own axis."""
+    """Column and row have half of the channels each, sine positions along their own axis."""
     table = sine_2d(rows, columns, 4 * quarter).unflatten(0, (rows, columns))
     x, y = table.chunk(2, -1)
     assert torch.equal(x, sine_1d(columns, 2 * quarter).expand_as(x))
@@ -27,7 +27,7 @@ def test_sine_positions_of_two_axes(rows, columns, quarter):
 @settings(deadline=None)
 @given(st.integers(2, 40), st.integers(1, 12), st.integers(1, 5))
 def test_a_step_of_sine_positions_is_one_linear_map(length, half, step):
-    """Row t + k is a rotation of row t by an angle that only k decides."""
+    """Row t + k is row t rotated by an angle that depends on k alone."""
     table = sine_1d(length + step, 2 * half).double().unflatten(1, (half, 2))
     angle = step * 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
     turn = torch.stack([angle.cos(), angle.sin(), -angle.sin(), angle.cos()], -1).view(half, 2, 2)
@@ -37,7 +37,7 @@ def test_a_step_of_sine_positions_is_one_linear_map(length, half, step):
 
 @pytest.mark.parametrize("prefix", [0, 1, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_token_of_any_grid_has_a_place_of_its_own(kind, prefix):
+def test_each_token_of_any_grid_has_a_position_of_its_own(kind, prefix):
     torch.manual_seed(0)
     positions = GridPositions(kind, 4, 16, prefix=prefix)
     for rows, columns in [(4, 4), (3, 5), (8, 8), (1, 1)]:
@@ -54,7 +54,7 @@ def test_each_token_of_any_grid_has_a_place_of_its_own(kind, prefix):
     assert not positions.state_dict().keys() - learned.keys()
 
 
-def test_places_learned_by_axis_are_those_of_column_and_row():
+def test_positions_learned_by_axis_are_those_of_column_and_row():
     torch.manual_seed(0)
     positions = GridPositions("learned_2d", 3, 8)
     table = positions(3, 3).unflatten(0, (3, 3))
@@ -73,7 +73,7 @@ def test_sine_positions_of_another_size_extend_those_of_the_first():
     assert torch.equal(small, large[:4, :4])
 
 
-def test_a_grid_of_the_trained_size_is_not_touched():
+def test_a_grid_of_the_trained_size_is_unchanged():
     table = torch.randn(9, 5)
     assert resized(table, 3, 3) is table
     smooth = by_axis(torch.zeros(3, 2), torch.linspace(0, 1, 3)[:, None].expand(3, 2))
@@ -90,7 +90,7 @@ def test_a_width_that_cannot_be_divided_is_named(kind, width):
         GridPositions(kind, 2, width)
 
 
-def test_registers_have_no_place_and_stand_before_the_patches():
+def test_registers_have_no_position_and_precede_the_patches():
     torch.manual_seed(0)
     embed = ImageEmbedding(8, 4, 6, num_registers=2)
     with torch.no_grad():
@@ -114,7 +114,7 @@ def test_sine_positions_are_unique_bounded_and_linearly_related():
         sine_1d(3, 5)
 
 
-def test_half_of_the_channels_say_the_column():
+def test_half_of_the_channels_encode_the_column():
     grid = sine_2d(3, 5, 768).view(3, 5, 768)
     assert torch.equal(grid[0, :, :384], grid[2, :, :384])
     assert torch.equal(grid[:, 0, 384:], grid[:, 4, 384:])
@@ -122,7 +122,7 @@ def test_half_of_the_channels_say_the_column():
     assert by_axis(torch.zeros(5, 2), torch.ones(3, 2)).shape == (15, 4)
 
 
-def test_a_table_of_its_own_size_is_not_touched():
+def test_positions_of_the_trained_size_are_not_resized():
     table = torch.randn(16, 6)
     assert resized(table, 4, 4) is table
     assert resized(table, 3, 7).shape == (21, 6)

@@ -23,7 +23,7 @@ from showtell.objectives.masked_pixels import masked_pixels
         pytest.param(lambda: info_nce(torch.ones(2, 2), torch.ones(2, 2), torch.ones(2)), id="not a scalar"),
         pytest.param(lambda: causal_tokens(torch.ones(4, 9), torch.ones(3).long()), id="another length"),
         pytest.param(lambda: causal_tokens(torch.ones(4, 9), torch.ones(4)), id="another type"),
-        # Broadcasting would let both of these pass in silence.
+        # Broadcasting would accept both of these silently.
         pytest.param(
             lambda: masked_pixels(torch.ones(2, 3, 4), torch.ones(1, 3, 4), torch.ones(2, 3).bool()),
             id="objective that broadcasts",
@@ -48,7 +48,7 @@ def test_a_wrong_shape_is_refused(call):
 
 
 def test_a_result_of_the_wrong_shape_is_refused():
-    """The signature holds for what comes back too: a last layer that joins the tokens is caught."""
+    """The signature is checked for the result too: a last layer that joins the tokens is caught."""
     transformer = Transformer(8, 1, 2, 8, norm="pre")
     transformer.norm = torch.nn.Flatten()
     with pytest.raises(TypeCheckError):

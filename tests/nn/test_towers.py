@@ -30,10 +30,10 @@ def test_each_backbone_gives_a_grid_and_its_mean(backbone) -> None:
 
 
 @pytest.mark.parametrize("backbone", GRIDS)
-def test_every_weight_of_a_backbone_learns(backbone) -> None:
+def test_the_gradient_reaches_every_parameter_of_a_backbone(backbone) -> None:
     torch.manual_seed(0)
     tower = ImageTower(backbone, "cifar")
-    for module in tower.modules():  # a residual block begins as the identity
+    for module in tower.modules():  # a residual block starts as the identity
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(module.weight)
     tower(torch.rand(4, 3, 32, 32)).square().sum().backward()

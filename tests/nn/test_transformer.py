@@ -9,7 +9,7 @@ from showtell.nn.mask import attention_mask
 from showtell.nn.transformer import Transformer
 
 
-def test_packed_texts_do_not_see_each_other():
+def test_packed_texts_do_not_attend_to_each_other():
     torch.manual_seed(0)
     transformer = Transformer(12, 2, 3, 20, norm="post")
     a, b = torch.randn(1, 3, 12), torch.randn(1, 4, 12)
@@ -31,7 +31,7 @@ def test_gradients_of_a_block(block):
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kept", [False, True])
-def test_one_token_a_row_is_what_the_whole_says_of_it(norm, causal, kept):
+def test_one_token_per_row_equals_that_of_the_whole(norm, causal, kept):
     torch.manual_seed(0)
     transformer, tokens = Transformer(12, 2, 3, 16, norm=norm).double(), torch.randn(3, 5, 12).double()
     keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]).bool() if kept else None

@@ -1,4 +1,4 @@
-"""Hidden patches: how many, where, and the loss against loops."""
+"""Masked patches: how many, where, and the loss against loops."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_the_loss_against_loops() -> None:
     assert masked_pixels(prediction, target, masked).item() == pytest.approx(total / count, abs=1e-6)
 
 
-def test_its_gradient_is_right_and_reaches_hidden_patches_alone() -> None:
+def test_the_gradient_is_right_and_reaches_masked_patches_alone() -> None:
     prediction, target, masked = draw()
     prediction.requires_grad_()
     assert torch.autograd.gradcheck(lambda p: masked_pixels(p, target, masked), (prediction,))
@@ -39,7 +39,7 @@ def test_its_gradient_is_right_and_reaches_hidden_patches_alone() -> None:
 
 @pytest.mark.parametrize("ratio", [0.1, 0.6, 0.75, 1.0])
 @pytest.mark.parametrize(("rows", "columns", "unit"), [(6, 6, 1), (4, 12, 2), (12, 12, 4)])
-def test_each_image_hides_the_same_number_in_whole_squares(rows, columns, unit, ratio) -> None:
+def test_each_image_has_the_same_number_of_masked_squares(rows, columns, unit, ratio) -> None:
     masked = mask_patches(20, rows, columns, seeded(), ratio, unit)
     assert masked.shape == (20, rows * columns)
     squares = rows * columns // unit**2
@@ -48,8 +48,8 @@ def test_each_image_hides_the_same_number_in_whole_squares(rows, columns, unit, 
     assert (tiles.all(-1) == tiles.any(-1)).all()
 
 
-def test_every_patch_is_hidden_as_often_as_the_ratio_says() -> None:
-    """Within five standard deviations of a binomial, and the seed decides."""
+def test_every_patch_is_masked_at_the_ratio() -> None:
+    """Within five standard deviations of a binomial; the seed decides."""
     masked = mask_patches(4000, 5, 5, seeded())
     often = masked.double().mean(0)
     assert (often - 0.6).abs().max() < 5 * math.sqrt(0.6 * 0.4 / 4000)

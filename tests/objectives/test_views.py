@@ -1,4 +1,4 @@
-"""The losses of two views against loops transcribed from their papers, and what must hold of them."""
+"""The losses of two views against loops transcribed from their papers, and their invariants."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""CLIP equals the reference library, trims its texts exactly, and learns."""
+"""CLIP equals the reference library, trims padding exactly, and overfits a batch."""
 
 import math
 
@@ -80,7 +80,7 @@ def test_forward_and_every_gradient(pair, size, rows):
     same_gradients(ours, reference, table(ours.config))
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+def test_import_and_export_keep_every_bit(pair, tmp_path):
     reference, ours, folder = pair
     same_bits(reference, ours, folder, tmp_path)
     again = import_folder(tmp_path)
@@ -100,7 +100,7 @@ def test_padding_to_77_changes_nothing(batch):
     torch.testing.assert_close(one.pooled, padded.pooled[1:2], atol=1e-5, rtol=1e-5)
 
 
-def test_it_learns_one_batch_with_every_weight(batch):
+def test_it_overfits_one_batch_with_every_parameter(batch):
     torch.manual_seed(0)
     system = CLIP(SMALL)
     for protocol in (Trainable, ImageEncoder, TextEncoder, HasTokenEmbeddings):
@@ -118,7 +118,7 @@ def test_it_learns_one_batch_with_every_weight(batch):
     assert similarity.argmax(1).tolist() == [2, 0, 1]
 
 
-def test_the_scale_stays_under_100(batch):
+def test_the_logit_scale_is_clipped_at_100(batch):
     system = CLIP(SMALL)
     with torch.no_grad():
         system.log_logit_scale.fill_(9.0)

@@ -1,4 +1,4 @@
-"""DINOv2 equals the reference library: with registers, gated, classifying, hiding patches, at any size."""
+"""DINOv2 equals the reference: with registers, SwiGLU, a classifier, masked patches, at any size."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def test_forward_and_every_gradient(pair, size):
 
 
 def same_gradients_on_disk(ours, reference, folder):
-    """The library names its tensors one way in memory and another on disk; so does it here for gradients."""
+    """The reference names its tensors differently in memory and on disk; so it does for gradients here."""
     zero = torch.zeros
     grads = {n: zero(p.shape) if p.grad is None else p.grad for n, p in ours.named_parameters()}
     grads = write_out(grads, table(ours.config))
@@ -88,7 +88,7 @@ def same_gradients_on_disk(ours, reference, folder):
         )
 
 
-def test_hidden_patches_are_the_mask_token(pair):
+def test_masked_patches_become_the_mask_token(pair):
     reference, ours, _ = pair
     pixels = torch.randint(256, (2, 3, 12, 12), dtype=torch.uint8)
     masked = torch.rand(2, 9, generator=torch.Generator().manual_seed(0)) < 0.4
@@ -103,7 +103,7 @@ def test_hidden_patches_are_the_mask_token(pair):
     assert not torch.allclose(out, ours.read(Batch(ImageBatch(pixels=pixels))))
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+def test_import_and_export_keep_every_bit(pair, tmp_path):
     reference, ours, folder = pair
     export_folder(ours, tmp_path)
     before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -117,7 +117,7 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
         assert torch.equal(weight, reference.state_dict()[name]), name
 
 
-def test_it_learns_one_batch_with_every_weight():
+def test_it_overfits_one_batch_with_every_parameter():
     torch.manual_seed(0)
     system = DINOv2Classifier(replace(SMALL, num_registers=2, mask_token=False))
     assert isinstance(system, Trainable)
@@ -134,7 +134,7 @@ def test_it_learns_one_batch_with_every_weight():
     assert [n for n, p in system.named_parameters() if not p.grad.any()] == []
 
 
-def test_a_width_that_the_reference_cannot_say_is_refused():
+def test_a_width_that_the_reference_does_not_have_is_refused():
     with pytest.raises(UsageError, match="an MLP of 25 is no whole multiple of the width 12"):
         config_to(replace(SMALL, mlp_dim=25))
     assert config_to(replace(SMALL, mlp_dim=16, activation="swiglu"))["mlp_ratio"] == 2

@@ -1,4 +1,4 @@
-"""Texts packed into one row say, and teach, what they do in rows of their own."""
+"""Texts packed into one row have the tokens, losses and gradients of texts in rows of their own."""
 
 import pytest
 import torch
@@ -8,11 +8,11 @@ from showtell.objectives.masked_tokens import Masked
 from showtell.systems import bert, gpt, roberta
 
 SIZES = {"vocab_size": 23, "width": 12, "depth": 2, "num_heads": 3, "mlp_dim": 20, "max_length": 16}
-HIDE = {"mask_id": 4, "special": (0, 1, 2, 3, 4)}
+MASK = {"mask_id": 4, "special": (0, 1, 2, 3, 4)}
 SMALL = {
-    "bert": lambda: bert.BERT(bert.BERTConfig(**SIZES, **HIDE)),
-    "bert, mean": lambda: bert.BERT(bert.BERTConfig(**SIZES, **HIDE, pooling="mean")),
-    "roberta": lambda: roberta.RoBERTa(roberta.RoBERTaConfig(**SIZES, **HIDE)),
+    "bert": lambda: bert.BERT(bert.BERTConfig(**SIZES, **MASK)),
+    "bert, mean": lambda: bert.BERT(bert.BERTConfig(**SIZES, **MASK, pooling="mean")),
+    "roberta": lambda: roberta.RoBERTa(roberta.RoBERTaConfig(**SIZES, **MASK)),
     "gpt": lambda: gpt.GPT(gpt.GPTConfig(**SIZES)),
 }
 TEXTS = [[2, 5, 6, 7, 3], [2, 8, 9, 3], [2, 10, 11, 12, 13, 14, 3], [2, 3], [2, 15, 16, 5, 17, 3]]
@@ -25,7 +25,7 @@ ROWS = [[0, 1, 3], [2, 4]]
 def system(request):
     torch.manual_seed(0)
     system = SMALL[request.param]()
-    with torch.no_grad():  # far from the small start, so that attention is not uniform
+    with torch.no_grad():  # far from the initial weights, so that attention is not uniform
         for weight in system.parameters():
             weight.add_(torch.randn_like(weight) * 0.2)
     return system
@@ -56,7 +56,7 @@ def packed():
     )
 
 
-def test_packed_texts_are_read_as_if_alone(system, padded, packed):
+def test_packed_texts_are_encoded_as_if_alone(system, padded, packed):
     alone, together = system.encode_texts(padded), system.encode_texts(packed)
     order = [i for row in ROWS for i in row]
     words = torch.cat([alone.tokens[i, : len(TEXTS[i])] for i in order])
@@ -65,19 +65,19 @@ def test_packed_texts_are_read_as_if_alone(system, padded, packed):
 
 
 @pytest.fixture
-def _by_the_word(monkeypatch):
-    """Hide the same words however they are laid out."""
+def _masks_by_token(monkeypatch):
+    """Mask the same tokens in either layout."""
 
-    def hide(ids, keep, *, mask_id, **_):
+    def mask(ids, keep, *, mask_id, **_):
         masked = keep & (ids > 4) & (ids % 3 == 2)
         return Masked(torch.where(masked, mask_id, ids), masked)
 
     for module in (bert, roberta):
-        monkeypatch.setattr(module, "mask_tokens", hide)
+        monkeypatch.setattr(module, "mask_tokens", mask)
 
 
-@pytest.mark.usefixtures("_by_the_word")
-def test_packed_texts_teach_what_they_teach_alone(system, padded, packed):
+@pytest.mark.usefixtures("_masks_by_token")
+def test_packed_texts_have_the_losses_and_gradients_of_padded_ones(system, padded, packed):
     found = []
     for batch in (padded, packed):
         system.zero_grad()
@@ -94,8 +94,8 @@ def test_packed_texts_teach_what_they_teach_alone(system, padded, packed):
         torch.testing.assert_close(packed_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
 
 
-@pytest.mark.usefixtures("_by_the_word")
-def test_parts_of_a_packed_batch_weigh_by_what_they_teach(system, packed):
+@pytest.mark.usefixtures("_masks_by_token")
+def test_parts_of_a_packed_batch_are_weighted_by_their_counts(system, packed):
     whole = system(packed, torch.Generator())
     parts = [system(packed.part(i, 2), torch.Generator()) for i in range(2)]
     for name, loss in whole.losses.items():

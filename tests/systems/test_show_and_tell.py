@@ -1,4 +1,4 @@
-"""Both captioners: the paper's equations, padding, learning, and the cells of the reference library."""
+"""Both captioners: the paper's equations, padding, overfitting, and torch's recurrent cells."""
 
 from dataclasses import replace
 
@@ -9,8 +9,6 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.nn.watch import watch_attention
-from showtell.objectives.causal_tokens import causal_tokens, next_tokens
-from showtell.objectives.coverage import doubly_stochastic
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, Trainable
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTell, ShowAttendAndTellConfig
@@ -40,13 +38,13 @@ def batch():
     )
 
 
-def test_they_keep_their_promises(system):
+def test_they_keep_their_protocols(system):
     for protocol in (Trainable, ImageEncoder, Captioner, HasTokenEmbeddings):
         assert isinstance(system, protocol)
     assert system.token_embeddings().shape[0] == VOCAB
 
 
-def test_one_word_at_a_time_says_what_teacher_forcing_says(system, batch):
+def test_token_by_token_equals_teacher_forcing(system, batch):
     memory = system.prefill(system.encode_images(batch))
     at_once = system.teacher_forced_logits(memory, batch.texts.owner, batch.texts.ids, batch.texts.keep)
     one_by_one = []
@@ -59,7 +57,7 @@ def test_one_word_at_a_time_says_what_teacher_forcing_says(system, batch):
     torch.testing.assert_close(at_once, torch.stack(one_by_one), atol=1e-5, rtol=1e-5)
 
 
-def test_hypotheses_of_a_image_do_not_mix(system, batch):
+def test_hypotheses_of_an_image_do_not_mix(system, batch):
     memory = system.prefill(system.encode_images(batch))
     state = {k: v.repeat_interleave(3, 1) for k, v in system.initial_state(memory).items()}
     together, _ = system.step(memory, state, torch.tensor([[4, 5, 6]] * 3))
@@ -67,7 +65,7 @@ def test_hypotheses_of_a_image_do_not_mix(system, batch):
     torch.testing.assert_close(together[:, 1:2], alone, atol=1e-5, rtol=1e-5)
 
 
-def test_padding_cannot_be_seen(system, batch):
+def test_padding_does_not_change_the_loss(system, batch):
     longer = replace(
         batch,
         texts=replace(
@@ -78,31 +76,31 @@ def test_padding_cannot_be_seen(system, batch):
         torch.testing.assert_close(loss, system(longer).losses[name])
 
 
-def test_no_word_sees_the_future(system, batch):
+def test_no_token_sees_the_future(system, batch):
     memory = system.prefill(system.encode_images(batch))
     ids = batch.texts.ids.clone()
     before = system.teacher_forced_logits(memory, batch.texts.owner, ids, batch.texts.keep)
-    ids[0, 3] = 10  # the third word of the first row: predictions 0..2 must not move
+    ids[0, 3] = 10  # the third token of the first row: predictions 0..2 must not change
     after = system.teacher_forced_logits(memory, batch.texts.owner, ids, batch.texts.keep)
     assert torch.equal(before[:3], after[:3])
     assert not torch.allclose(before[3], after[3])
 
 
-def test_every_weight_gets_a_gradient(system, batch):
+def test_the_gradient_reaches_every_parameter(system, batch):
     step = system(batch)
     assert step.losses.keys() == system.loss_weights.keys()
     sum(step.losses.values()).backward()
     assert [n for n, p in system.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_it_learns_one_batch(system, batch):
+def test_it_overfits_one_batch(system, batch):
     optimiser = torch.optim.Adam(system.parameters(), 0.02)
     for _ in range(150):
         loss = system(batch).losses["lm"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    # Two captions of image 1 begin differently, so its first word keeps the entropy of a coin.
+    # Two captions of image 1 start differently, so its first token keeps the entropy of a coin.
     assert loss < 0.15
 
 
@@ -119,7 +117,7 @@ def test_cells_equal_torch(cell, reference):
         ids,
         torch.ones_like(ids, dtype=torch.bool),
     )
-    # The image is the first input; what the network says after it alone is thrown away.
+    # The image is the first input; the output after it alone is not used.
     inputs = torch.cat([system.image(grid.mean(1))[:, None], system.word_embedding(ids[:, :-1])], 1)
     expected = system.output(theirs(inputs)[0][:, 1:]).flatten(0, 1)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
@@ -159,7 +157,7 @@ def test_attention_follows_the_paper():
     torch.testing.assert_close(maps[0].flatten(), alpha.detach())
 
 
-def test_a_sharp_attention_reads_one_token():
+def test_a_sharp_attention_selects_one_token():
     system = ShowAttendAndTell(SMALL["attend"][1])
     tokens = torch.rand(1, 5, 7)
     keys = torch.full((1, 5, 5), -1.0)
@@ -170,30 +168,6 @@ def test_a_sharp_attention_reads_one_token():
     context, weights = system.attention(torch.zeros(1, 1, 9), keys[:, None], tokens)
     torch.testing.assert_close(context[:, 0], tokens[:, 3])
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1))
-
-
-def test_cross_entropy_against_loops():
-    torch.manual_seed(0)
-    ids, keep = pad([[1, 3, 4, 2], [1, 2]])
-    targets = next_tokens(ids, keep)
-    assert targets.tolist() == [3, 4, 2, 2]
-    logits = torch.randn(4, 6, dtype=torch.float64)
-    total = 0.0
-    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
-        normaliser = sum(torch.tensor(x).double().exp().item() for x in row)
-        total -= torch.tensor(torch.tensor(row[target]).double().exp().item() / normaliser).log().item()
-    assert causal_tokens(logits, targets).item() == pytest.approx(total / 4, abs=1e-6)
-    assert causal_tokens(torch.zeros(4, 6), targets).item() == pytest.approx(torch.tensor(6.0).log().item())
-
-
-def test_coverage_against_loops():
-    coverage = torch.tensor([[0.5, 1.5], [1.0, 2.0]], dtype=torch.float64)
-    words = torch.tensor([2, 3])
-    expected = sum(
-        sum((words[r].item() / 2 - coverage[r, n].item()) ** 2 for n in range(2)) for r in range(2)
-    )
-    assert doubly_stochastic(coverage, words).item() == pytest.approx(expected / 2)
-    assert doubly_stochastic(torch.full((1, 4), 0.75), torch.tensor([3])) == 0
 
 
 def test_the_articles_sizes_are_the_defaults():

@@ -1,4 +1,4 @@
-"""SimCLR, BYOL and SimSiam: wiring, gradients, what moves and what does not, and that they learn."""
+"""SimCLR, BYOL and SimSiam: equations, gradients, statistics, overfitting and resumed runs."""
 
 import copy
 from dataclasses import replace
@@ -30,7 +30,7 @@ def norms(system: nn.Module) -> list[nn.Module]:
     return [m for m in system.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
-def test_they_keep_their_promises(system) -> None:
+def test_they_keep_their_protocols(system) -> None:
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageEncoder)
     assert system(load_batch(0)).losses.keys() == system.loss_weights.keys()
@@ -39,14 +39,14 @@ def test_they_keep_their_promises(system) -> None:
     torch.testing.assert_close(encoded.pooled, encoded.tokens.mean(1))
 
 
-def test_bytes_and_unit_floats_are_the_same_image(system) -> None:
+def test_bytes_and_floats_of_an_image_have_the_same_vector(system) -> None:
     pixels = load_batch(0).images.pixels
     as_floats = system.eval().encode_images(Batch(ImageBatch(pixels=pixels / 255))).pooled
     torch.testing.assert_close(system.encode_images(Batch(ImageBatch(pixels=pixels))).pooled, as_floats)
 
 
-def test_every_weight_that_learns_gets_a_gradient(system) -> None:
-    for module in system.modules():  # a block begins as the identity, which hides what is inside
+def test_the_gradient_reaches_all_but_the_teacher(system) -> None:
+    for module in system.modules():  # a block starts as the identity, which hides its inside
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
     sum(system(load_batch(0)).losses.values()).backward()
@@ -54,15 +54,7 @@ def test_every_weight_that_learns_gets_a_gradient(system) -> None:
     assert silent == [n for n, _ in system.named_parameters() if n.startswith("teacher.")]
 
 
-def test_forward_moves_nothing_but_running_statistics(system) -> None:
-    before = copy.deepcopy(system.state_dict())
-    system(load_batch(0))
-    moved = {n for n, t in system.state_dict().items() if not torch.equal(t, before[n])}
-    assert moved
-    assert all("running_" in n or "num_batches" in n for n in moved)
-
-
-def test_a_reading_in_evaluation_mode_moves_nothing_at_all(system) -> None:
+def test_evaluation_changes_nothing(system) -> None:
     before = copy.deepcopy(system.eval().state_dict())
     system.encode_images(load_batch(0))
     system(load_batch(0))
@@ -86,14 +78,14 @@ def test_the_equations_of_the_figures() -> None:
     torch.testing.assert_close(simsiam(Batch(ImageBatch(views=views))).losses["simsiam"], expected)
 
 
-def test_the_views_may_be_exchanged(system) -> None:
+def test_swapping_the_views_keeps_the_loss(system) -> None:
     batch = load_batch(0)
     (loss,) = system(batch).losses.values()
     (exchanged,) = system(Batch(ImageBatch(views=batch.images.views.flip(0)))).losses.values()
     torch.testing.assert_close(loss, exchanged)
 
 
-def test_simsiams_gradient_is_stopped() -> None:
+def test_simsiam_stops_the_gradient_of_targets() -> None:
     """The gradient of the whole equals that of predictions against targets computed apart."""
     system, apart = build("simsiam").eval(), build("simsiam").eval()
     views = load_batch(0).images.views
@@ -107,7 +99,7 @@ def test_simsiams_gradient_is_stopped() -> None:
         torch.testing.assert_close(ours.grad, theirs.grad, msg=name, atol=1e-6, rtol=1e-4)
 
 
-def test_only_after_step_moves_byols_teacher_by_the_schedule() -> None:
+def test_after_step_moves_byols_teacher_by_the_schedule() -> None:
     system = build("byol")
     slow = [p.clone() for p in system.teacher.parameters()]
     with torch.no_grad():
@@ -126,7 +118,7 @@ def test_only_after_step_moves_byols_teacher_by_the_schedule() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_joint_statistics_are_those_of_all_views(name) -> None:
-    """In one pass the first batch norm sees the mean of both views; apart, one after the other."""
+    """Joint, the first batch norm has the statistics of both views; apart, of one after the other."""
     batch = load_batch(0)
     dark = Batch(ImageBatch(views=torch.stack([batch.images.views[0], batch.images.views[1] * 0.2])))
     joint, apart = build(name, joint_statistics=True), build(name, joint_statistics=False)
@@ -167,7 +159,7 @@ def test_an_unknown_backbone_is_named() -> None:
         SimSiam(SimSiamConfig(backbone="resnet19"))
 
 
-def test_it_learns_one_batch(system) -> None:
+def test_it_overfits_one_batch(system) -> None:
     """Untrained the losses are about 3, 4 and 0; the last two end at 0 and -1."""
     bounds = {"nt_xent": 2.4, "byol": 0.5, "simsiam": -0.6}
     optimiser = torch.optim.AdamW([p for p in system.parameters() if p.requires_grad], 3e-3)
@@ -182,7 +174,7 @@ def test_it_learns_one_batch(system) -> None:
     assert loss < bounds[name]
 
 
-def test_a_run_resumed_half_way_is_the_same_to_the_bit(system, tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(system, tmp_path: Path) -> None:
     config = TrainConfig(steps=6, batch_size=8, learning_rate=3e-3, warmup_steps=2, validate_every=0, seed=3)
 
     def run(folder: str, system: nn.Module, resume: bool = False, until: int = 6) -> None:

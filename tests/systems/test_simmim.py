@@ -1,4 +1,4 @@
-"""SimMIM: what is hidden cannot be seen, only what is hidden costs, and one batch is learned."""
+"""SimMIM: masked pixels are not seen, the loss is of masked pixels alone, and one batch is overfitted."""
 
 import copy
 
@@ -34,7 +34,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_it_keeps_its_promises() -> None:
+def test_it_keeps_its_protocols() -> None:
     system = build()
     assert isinstance(system, Trainable)
     assert isinstance(system, ImageEncoder)
@@ -47,8 +47,8 @@ def test_it_keeps_its_promises() -> None:
     torch.testing.assert_close(pooled, (mean - mean.mean(0)) / mean.std(0), rtol=1e-2, atol=1e-2)
 
 
-def test_the_loss_written_out() -> None:
-    """Patch by patch, pixel by pixel, as the paper's figure 1 says."""
+def test_the_loss_against_loops() -> None:
+    """Patch by patch, pixel by pixel, as in figure 1 of the paper."""
     system, given = build(), batch(3)
     loss = system(given, seeded()).losses["masked_pixels"]
     masked = mask_patches(3, 4, 4, seeded(), 0.6, 2)
@@ -65,7 +65,7 @@ def test_the_loss_written_out() -> None:
     assert loss.item() == pytest.approx(total / count, rel=1e-5)
 
 
-def test_hidden_pixels_cannot_be_seen_and_visible_ones_can() -> None:
+def test_masked_pixels_do_not_change_the_prediction() -> None:
     system = build().eval()
     masked = torch.zeros(1, 16, dtype=torch.bool)
     masked[0, 5] = True
@@ -78,7 +78,7 @@ def test_hidden_pixels_cannot_be_seen_and_visible_ones_can() -> None:
     assert not torch.allclose(system.predictor(system.encode_masked(visible, masked))[0, 5], before[0, 5])
 
 
-def test_every_weight_gets_a_gradient_and_nothing_moves() -> None:
+def test_the_gradient_reaches_every_parameter_and_forward_changes_none() -> None:
     system = build()
     before = copy.deepcopy(system.state_dict())
     system(batch(), seeded()).losses["masked_pixels"].backward()
@@ -87,8 +87,8 @@ def test_every_weight_gets_a_gradient_and_nothing_moves() -> None:
     assert moved == {f"standardise.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
 
 
-def test_vectors_are_standardised_by_what_was_seen() -> None:
-    """Patch by patch; what is hidden has no part in it, and evaluation moves nothing."""
+def test_vectors_are_standardised_by_visible_patches() -> None:
+    """Masked patches do not count, and evaluation changes nothing."""
     system, given = build(), batch(6)
     masked = mask_patches(6, 4, 4, seeded(), 0.6, 2)
     tokens = system.encode_masked(system.tower.normalise(given.images.views[0]), masked)
@@ -102,8 +102,8 @@ def test_vectors_are_standardised_by_what_was_seen() -> None:
     assert all(torch.equal(t, before[n]) for n, t in system.state_dict().items())
 
 
-def test_normalised_pixels_know_no_light() -> None:
-    """The same loss of a darker image of less contrast, where the prediction stays: 0 of a flat patch."""
+def test_normalised_targets_ignore_brightness_and_contrast() -> None:
+    """A darker image with less contrast has the same loss; the target of a uniform patch is 0."""
     patches = torch.randn(2, 3, 48, generator=seeded()) * 3
     normal = normalise_patches(patches)
     torch.testing.assert_close(normal.mean(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
@@ -115,14 +115,14 @@ def test_normalised_pixels_know_no_light() -> None:
     assert plain != normalised
 
 
-def test_the_generator_alone_decides() -> None:
+def test_the_generator_alone_decides_the_mask() -> None:
     system = build()
     first, again, other = (system(batch(), seeded(s)).losses["masked_pixels"] for s in (0, 0, 1))
     assert first == again != other
 
 
-def test_it_learns_one_batch() -> None:
-    """Far below the error of the best constant answer."""
+def test_it_overfits_one_batch() -> None:
+    """Far below the error of the best constant prediction."""
     system, given = build(), batch(4)
     normal = system.tower.normalise(given.images.views[0])
     constant = (normal - normal.median()).abs().mean()
@@ -138,7 +138,7 @@ def test_it_learns_one_batch() -> None:
     assert sum(losses[-20:]) / 20 < 0.5 * constant
 
 
-def test_a_network_without_patches_is_refused() -> None:
+def test_a_backbone_without_patches_is_refused() -> None:
     with pytest.raises(UsageError, match=r"vit_mini.*not 'resnet18'"):
         SimMIM(SimMIMConfig(backbone="resnet18"))
 

@@ -1,4 +1,4 @@
-"""ViT equals the reference library at any size of image, and learns."""
+"""ViT equals the reference library at any image size, and overfits a batch."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_forward_and_every_gradient(pair, size):
     reference.zero_grad()
     ours(Batch(ImageBatch(pixels=pixels), targets=Targets(labels=labels))).losses["classes"].backward()
     torch.nn.functional.cross_entropy(theirs.logits, labels).backward()
-    # The library names its tensors one way in memory and another on disk; so does it here for gradients.
+    # The reference names its tensors differently in memory and on disk; so it does for gradients here.
     grads = write_out({n: p.grad for n, p in ours.named_parameters()}, table(ours.config))
     with torch.no_grad():
         for weight in reference.parameters():
@@ -74,7 +74,7 @@ def test_forward_and_every_gradient(pair, size):
         torch.testing.assert_close(grad, expected[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
-def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
+def test_import_and_export_keep_every_bit(pair, tmp_path):
     _, ours, folder = pair
     export_folder(ours, tmp_path)
     before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -85,7 +85,7 @@ def test_in_and_out_and_in_again_keeps_every_bit(pair, tmp_path):
 
 @pytest.mark.parametrize("pooler", [True, False])
 def test_the_encoder_alone(pooler, tmp_path):
-    """As DINO and the pretraining on ImageNet-21k left theirs."""
+    """As released by DINO and by the pretraining on ImageNet-21k."""
     transformers = pytest.importorskip("transformers")
     sizes = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 21}
     config = transformers.ViTConfig(image_size=12, patch_size=4, **sizes)
@@ -106,7 +106,7 @@ def test_the_encoder_alone(pooler, tmp_path):
     assert import_folder(tmp_path / "ours").config == ours.config
 
 
-def test_names_of_classes_go_in_and_out(pair, tmp_path):
+def test_class_names_are_imported_and_exported(pair, tmp_path):
     transformers = pytest.importorskip("transformers")
     _, ours, _ = pair
     assert ours.config.class_names == ()  # the reference calls them LABEL_0, LABEL_1, ...
@@ -119,7 +119,7 @@ def test_names_of_classes_go_in_and_out(pair, tmp_path):
         replace(ours.config, class_names=("cat", "dog"))
 
 
-def test_it_learns_one_batch_with_every_weight(batch):
+def test_it_overfits_one_batch_with_every_parameter(batch):
     torch.manual_seed(0)
     system = ViT(SMALL)
     assert isinstance(system, Trainable)
@@ -139,7 +139,7 @@ KINDS = ("learned", "learned_2d", "sine", "sine_2d")
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
+def test_every_kind_of_positions_distinguishes_patches(kind, monkeypatch):
     torch.manual_seed(0)
     system = ViT(replace(SMALL, positions=kind)).eval()
     pixels = torch.zeros(2, 3, 12, 12, dtype=torch.uint8)
@@ -153,7 +153,7 @@ def test_any_kind_of_positions_tells_where_a_patch_is(kind, monkeypatch):
     torch.testing.assert_close(first, moved, atol=1e-6, rtol=0)
 
 
-def test_other_positions_than_the_references_stay_here(tmp_path):
+def test_other_positions_than_the_references_are_not_exported(tmp_path):
     with pytest.raises(UsageError, match="positions, not 'sine_2d'"):
         export_folder(ViT(replace(SMALL, positions="sine_2d")), tmp_path / "out")
     with pytest.raises(UsageError, match="no pooler below its classifier"):

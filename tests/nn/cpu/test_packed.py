@@ -1,4 +1,4 @@
-"""Packed layers make the vectors of plain ones, and let gradients through."""
+"""Packed layers compute the vectors of plain ones, and leave gradients to them."""
 
 import copy
 
@@ -16,7 +16,7 @@ from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_each_bend_inside_the_product_is_the_one_after_it(activation):
+def test_a_fused_activation_equals_the_separate_one(activation):
     torch.manual_seed(0)
     holder = nn.Sequential(MLP(24, 40, activation))
     tokens = 3 * torch.randn(2, 5, 24)
@@ -29,7 +29,7 @@ def test_each_bend_inside_the_product_is_the_one_after_it(activation):
 
 @pytest.mark.parametrize("shape", [(0, 7), (1, 7), (3, 0, 7), (2, 3, 4, 7)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_any_rows_fit(shape, bias):
+def test_any_number_of_rows_can_be_packed(shape, bias):
     linear = nn.Linear(7, 3, bias=bias)
     tokens = torch.randn(shape)
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_towers_keep_their_vectors_their_names_and_their_gradients(which):
             assert torch.equal(mine, parameter.grad), name
 
 
-def test_changed_weights_are_packed_anew():
+def test_changed_weights_are_packed_again():
     linear = nn.Linear(7, 3)
     packed = PackedLinear(linear)
     tokens = torch.randn(2, 7)
@@ -100,7 +100,7 @@ def test_attention_can_still_be_watched():
     assert [m.shape for m in maps] == [(3, 3, 10, 10), (3, 3, 1, 10)] * 2
 
 
-def test_double_and_half_stay_plain():
+def test_double_and_half_precision_are_not_packed():
     linear = nn.Linear(7, 3).double()
     with torch.no_grad():
         tokens = torch.randn(2, 7, dtype=torch.float64)
