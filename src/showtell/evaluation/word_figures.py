@@ -66,7 +66,7 @@ def relation_figures(model: Model) -> dict[str, list[str]]:
     """The five best answers to each of `RELATIONS` whose three words the model knows."""
     vectors, tokenizer = model.system.token_embeddings(), model.words
     return {
-        " ".join(asked): [best.word for best in analogy(vectors, tokenizer, *asked, top=5)]
-        for asked in RELATIONS
-        if all(tokenizer.id_of(word) is not None for word in asked)
+        " ".join(words): [best.word for best in analogy(vectors, tokenizer, *words, top=5)]
+        for words in RELATIONS
+        if all(tokenizer.id_of(word) is not None for word in words)
     }

@@ -45,7 +45,7 @@ class ImageInput:
         if isinstance(image, Image.Image):
             return self.prepare(pixels_of(image))
         if not isinstance(image, np.ndarray):
-            # A JPEG decoded at no less than twice the final size looks the same, and is read sooner.
+            # A JPEG decoded at no less than twice the final size looks the same, and is read faster.
             return self.prepare(load_image(image, max_pixels, at_least=2 * self.size))
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"an image is an array uint8 [H W 3], not {image.dtype} {list(image.shape)}")

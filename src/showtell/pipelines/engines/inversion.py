@@ -1,4 +1,4 @@
-"""Images near a vector found by gradient descent, of which a captioner would say the query.
+"""Images near a vector that gradient descent fits to the query through a captioner.
 
 Scores are cosines. See `tasks.inversion`.
 """

@@ -1,4 +1,4 @@
-"""Images of which a captioner would most probably say the query.
+"""Images for which a captioner gives the query the highest probability.
 
 Scores are mean log-probabilities per token, in nats. Vinyals et al. 2015, section 4.3.5.
 """
