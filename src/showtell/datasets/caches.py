@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.features import FeatureCache, FeatureRows
+from showtell.data.features import FeatureCache
 from showtell.data.images.preprocess import Preprocessing
 from showtell.hub.backbones import Backbone
 from showtell.wording import counted
@@ -80,11 +80,11 @@ class Pixels:
         return digest.hexdigest()
 
 
-def log_skipped(found: FeatureRows) -> None:
+def log_skipped(skipped: Mapping[Path, str]) -> None:
     """One warning: how many images could not be read, the first, and why."""
-    if found.skipped:
-        first, reason = next(iter(found.skipped.items()))
-        logger.warning("%s skipped, the first: %s: %s", counted(len(found.skipped), "image"), first, reason)
+    if skipped:
+        first, reason = next(iter(skipped.items()))
+        logger.warning("%s skipped, the first: %s: %s", counted(len(skipped), "image"), first, reason)
 
 
 def _squashed(size: int) -> str:

@@ -80,10 +80,10 @@ def load_splits(
                 f"no captioned image is in the split {name!r}: add images, or correct the names of the splits"
             )
     tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
-    splits = {}
+    splits, skipped = {}, dict[Path, str]()
     for name, chosen in named.items():
         found = cache.add([entry.path for entry in chosen], f"reading images of {name}")
-        log_skipped(found)
+        skipped |= found.skipped
         readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
         if not readable:
             raise UserError(f"none of the {len(chosen)} images of the split {name!r} can be read")
@@ -93,6 +93,7 @@ def load_splits(
             [[tokenizer.encode(text, vocabulary.max_length) for text in e.captions] for e, _ in readable],
             [e.path for e, _ in readable],
         )
+    log_skipped(skipped)
     return tokenizer, splits
 
 

@@ -66,7 +66,7 @@ def load_pixels(found: Unlabelled, size: int) -> Pixels:
     """
     cache = pixel_cache(size)
     kept = cache.add(found.paths)
-    log_skipped(kept)
+    log_skipped(kept.skipped)
     rows, places = np.unique(kept.rows, return_index=True)
     rows, places = rows[rows >= 0], places[rows >= 0]
     order = places.argsort()

@@ -85,7 +85,7 @@ def load_labelled(found: LabelledImages, size: int) -> tuple[LabelledPixels, Lab
             yield item.name, content
 
     kept = cache.add_contents(contents(), len(found.classes.items))
-    log_skipped(kept)
+    log_skipped(kept.skipped)
     row_of = {item: row for item, row in zip(read, kept.rows.tolist(), strict=True) if row >= 0}
 
     def part(items: list[Labelled], purpose: str) -> LabelledPixels:

@@ -19,8 +19,11 @@ from typing import Any, get_type_hints
 from showtell import recipes
 from showtell.device import choose_device
 from showtell.errors import UsageError
+from showtell.runs.execute import execute
 from showtell.runs.job import Run
 from showtell.runs.settings import Setting, apply, settings_of
+from showtell.train.distributed import first_first, from_first, joined
+from showtell.train.loop import require_output
 
 FEW, MANY = 1, 10**6
 """Numbers of training items between which a default varies, where it follows from the data."""
@@ -55,10 +58,6 @@ def train_model(
     """
     build, data, output = find_recipe(recipe), Path(data), Path(output)
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
-    from showtell.runs.execute import execute
-    from showtell.train.distributed import first_first, from_first, joined
-    from showtell.train.loop import require_output
-
     with joined(choose_device(device)) as own:
         from_first(lambda: require_output(output, resume))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
