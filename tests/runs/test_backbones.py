@@ -48,7 +48,9 @@ def trained(request, images, tmp_path_factory) -> tuple[Path, Path]:
     """The checkpoint of a captioner trained for one step, and its backbone's folder."""
     output = tmp_path_factory.mktemp(request.param)
     *_, backbone = image_encoder(request.param, output)
-    launch.run("show_attend_and_tell", images, output / "run", [*SMALL, f"backbone={backbone}"], device="cpu")
+    launch.train_model(
+        "show_attend_and_tell", images, output / "run", [*SMALL, f"backbone={backbone}"], device="cpu"
+    )
     return output / "run" / "model", backbone
 
 
