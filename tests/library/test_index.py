@@ -341,3 +341,25 @@ def test_hostile_folder(tmp_path, library) -> None:
     assert [s["reason"] for s in skipped].count("its name is not valid UTF-8; rename it") == len(unnameable)
     assert len(Library.open(library)) == report.added
     assert verify(library) == []
+
+
+def test_vectors_of_another_device_are_moved_at_the_border(photos, library) -> None:
+    moved = []
+
+    class Elsewhere(Encoded):
+        def to(self, device):
+            moved.append(device)
+            return super().to(device)
+
+    class OnAnotherDevice(FakeEncoder):
+        def encode(self, images):
+            encoded = super().encode(images)
+            return Elsewhere(encoded.tokens, encoded.pooled)
+
+        def best_captions(self, encoded):
+            assert isinstance(encoded, Elsewhere)  # captions are made on the encoder's device
+            return super().best_captions(encoded)
+
+    report = index(photos, library, OnAnotherDevice())
+    assert report.added == report.total
+    assert moved == ["cpu"]
