@@ -3,7 +3,7 @@
 import pytest
 
 from showtell import progress
-from showtell.progress import logged, progress_lines, report, shown_by
+from showtell.progress import logged, report, shown_by
 
 
 def test_a_display_sees_the_reports_inside_its_block_alone() -> None:
@@ -13,7 +13,7 @@ def test_a_display_sees_the_reports_inside_its_block_alone() -> None:
         report("reading", 1, 3)
         with shown_by(lambda *seen: inner.append(seen)):
             report("training", 2, 4, "loss 1.5")
-        progress_lines("reading")(3, 3)
+        report("reading", 3, 3)
     assert outer == [("reading", 1, 3, ""), ("reading", 3, 3, "")]
     assert inner == [("training", 2, 4, "loss 1.5")]
 
@@ -21,7 +21,7 @@ def test_a_display_sees_the_reports_inside_its_block_alone() -> None:
 def test_a_line_is_logged_every_ten_seconds_with_the_time_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = iter([0.0, 0.0, 6.0, 12.0, 18.0, 24.0, 30.0, 48.0])
+    clock = iter([0.0, 6.0, 12.0, 18.0, 24.0, 30.0, 48.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     show = logged()
     with caplog.at_level("INFO", "showtell"):

@@ -64,8 +64,3 @@ def shown_by(display: Display) -> Iterator[None]:
         yield
     finally:
         _display.reset(token)
-
-
-def progress_lines(what: str) -> Callable[[int, int], None]:
-    """`report` for one named piece of work, as a function of how much is done and how much there is."""
-    return lambda done, total: report(what, done, total)
