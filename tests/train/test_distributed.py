@@ -108,6 +108,28 @@ class Sometimes(Sure):
         return Step({**step.losses, "fit": step.losses["fit"] + extra}, step.carry)
 
 
+class Crossing(Normed):
+    """Batch norm behind a large layer that only some processes use.
+
+    Where it is unused, its gradients are averaged before the backward pass of batch norm, elsewhere after it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.rare = nn.Sequential(nn.Linear(4, 50_000), nn.Linear(50_000, 4))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        features = batch.images.features
+        inputs, chosen = self.first(features[:, :, :4]), features[:, 0, 0] > 0.3
+        if chosen.any():
+            change = torch.zeros_like(inputs)
+            change[chosen] = self.rare(inputs[chosen])
+            inputs = inputs + 0.1 * change
+        features = torch.cat([inputs, features[:, :, 4:]], 2)
+        return super().forward(Batch(ImageBatch(features=features)), generator)
+
+
 def texts(index: int) -> Batch:
     draw = torch.Generator().manual_seed(index)
     lengths = torch.randint(1, 7, (5,), generator=draw)
@@ -235,6 +257,7 @@ def same_run(one: Path, two: Path) -> None:
         (Normed, large, {"batch_size": 7, "learning_rate": 0.01}),
         (Sometimes, load_batch, {"optimiser": "sgd"}),
         (Sometimes, load_batch, {"optimiser": "sgd", "accumulate": 3}),
+        (Crossing, load_batch, {"optimiser": "sgd", "learning_rate": 1e-3}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "metric": "loss"}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2}),
         (Pairs, pairs, {"batch_size": 5, "learning_rate": 1e-3, "chunk_size": 2, "accumulate": 2}),

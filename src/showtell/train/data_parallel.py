@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from showtell.train.distributed import TIMEOUT
 
 Result = TypeVar("Result")
 
@@ -35,6 +37,9 @@ class DataParallel:
     def __init__(self, system: nn.Module) -> None:
         self._net = DistributedDataParallel(
             _Call(system),
+            # A group of its own: where processes use different layers, their gradients are ready at different
+            # points among the collectives of batch norm and contrastive losses.
+            process_group=distributed.new_group(timeout=TIMEOUT),
             forward_sync_buffers=False,  # they are equal: batch norm is synchronised
             init_sync=False,  # done by `same_weights`
             find_unused_parameters=True,

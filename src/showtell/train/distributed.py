@@ -21,6 +21,8 @@ from showtell.protocols import Step
 from showtell.train.signals import StopRequest
 
 Result = TypeVar("Result")
+TIMEOUT = timedelta(days=7)
+"""The first process may read and validate for hours; if it dies, torchrun ends the others."""
 
 
 def count() -> int:
@@ -46,8 +48,7 @@ def joined(device: str) -> Iterator[str]:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
-    # The first process may read and validate for hours; if it dies, torchrun ends the others.
-    distributed.init_process_group(backend, timeout=timedelta(days=7))
+    distributed.init_process_group(backend, timeout=TIMEOUT)
     with quiet() if rank() else nullcontext():
         yield device
     distributed.destroy_process_group()
