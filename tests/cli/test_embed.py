@@ -31,7 +31,7 @@ def model(clip) -> Model:
 def test_images_go_to_an_array_with_a_line_per_row(ask, photos, clip, model, tmp_path) -> None:
     output = tmp_path / "new" / "vectors.npy"
     status, (saved,), err = ask("embed", photos, "--model", clip, "--output", output)
-    rows = output.with_suffix(".jsonl")
+    rows = tmp_path / "new" / "vectors.rows.jsonl"
     assert (status, saved) == (0, {"output": str(output), "rows": str(rows), "count": 4, "width": 8})
     assert err == "4 vectors of width 8\n"
     paths = [json.loads(line)["path"] for line in rows.read_text().splitlines()]
@@ -39,7 +39,7 @@ def test_images_go_to_an_array_with_a_line_per_row(ask, photos, clip, model, tmp
     vectors = np.load(output)
     assert (vectors.dtype, vectors.flags.c_contiguous) == (np.float32, True)
     np.testing.assert_array_equal(vectors, model.encode_images(paths))
-    assert sorted(path.name for path in output.parent.iterdir()) == ["vectors.jsonl", "vectors.npy"]
+    assert sorted(path.name for path in output.parent.iterdir()) == ["vectors.npy", "vectors.rows.jsonl"]
 
 
 def test_texts_go_to_a_table(ask, clip, model, tmp_path) -> None:
@@ -54,6 +54,13 @@ def test_texts_go_to_a_table(ask, clip, model, tmp_path) -> None:
     texts = ["a red square", "a blue square", "the image\nof it"]
     assert table["text"].to_pylist() == texts
     np.testing.assert_array_equal(np.stack(table["vector"].to_numpy()), model.encode_texts(texts))
+
+
+def test_a_file_of_texts_is_not_overwritten(ask, clip, tmp_path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "a red square", "id": 7}\n')
+    assert ask("embed", texts, "--model", clip, "--output", tmp_path / "texts.npy")[0] == 0
+    assert texts.read_text() == '{"text": "a red square", "id": 7}\n'
 
 
 def test_json_lines_come_one_by_one(ask, photos, clip, model) -> None:
@@ -75,7 +82,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(ask, photos, clip, 
     assert (status, saved["count"]) == (1, 1)
     assert "bad.png" in err
     output.unlink()
-    output.with_suffix(".jsonl").unlink()
+    output.with_suffix(".rows.jsonl").unlink()
     assert ask("embed", tmp_path / "bad.png", *arguments)[0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["bad.png"], "no vector, no file"
 
@@ -112,7 +119,9 @@ def test_a_file_that_is_interrupted_leaves_the_old_one(tmp_path, ending) -> None
     assert save_embeddings(iter(vectors), output).count == 2 * ROWS + 1
     if ending == "npy":
         np.testing.assert_array_equal(np.load(output)[:, 0], np.arange(2 * ROWS + 1))
-        assert json.loads(output.with_suffix(".jsonl").read_text().splitlines()[0])["path"] == "0 猫\udce9"
+        assert (
+            json.loads(output.with_suffix(".rows.jsonl").read_text().splitlines()[0])["path"] == "0 猫\udce9"
+        )
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def interrupted():

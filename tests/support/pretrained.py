@@ -181,7 +181,7 @@ def same_vectors(model, reference, folder, image, tokenizer=None):
         expected = torch.cat([text_vectors(reference, ids[i]) for i in kept])
         found = model.text_vectors([TEXTS[i] for i in kept])
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    if model.images is not None:
+    if model.image_input is not None:
         prepare = transformers.AutoImageProcessor.from_pretrained(folder)
         pixels = prepare(Image.open(image), return_tensors="pt")["pixel_values"]
         found = model.encode([model.read(image)]).pooled

@@ -69,12 +69,12 @@ def finetune(
 
     Raises `UsageError` for a network whose pixels pass through a frozen backbone.
     """
-    assert model.images is not None
-    if model.images.backbone:
+    assert model.image_input is not None
+    if model.image_input.backbone:
         raise UsageError(f"{model.name} has a frozen backbone, which cannot be fine-tuned; use --kind linear")
     with tempfile.TemporaryDirectory(prefix="showtell-") as folder:
         # On disk: the images of a large folder do not fit in memory.
-        shape = (at_most, 3, model.images.size, model.images.size)
+        shape = (at_most, 3, model.image_input.size, model.image_input.size)
         pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
         labels, flags = [], []
         for place, (item, image) in enumerate(images):

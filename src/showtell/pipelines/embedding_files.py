@@ -18,6 +18,8 @@ from showtell.writing import replacing, writing
 
 ROWS = 1024
 """Vectors per row group of a Parquet file."""
+ROWS_ENDING = ".rows.jsonl"
+"""Not `.jsonl` alone: `texts.jsonl` embedded to `texts.npy` must not be overwritten."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class SavedEmbeddings:
 
     output: str
     rows: str
-    """The file that names the rows: `output` itself, or the `.jsonl` beside a `.npy`."""
+    """The file that names the rows: `output` itself, or the `.rows.jsonl` beside a `.npy`."""
     count: int
     width: int
 
@@ -34,7 +36,7 @@ class SavedEmbeddings:
 def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> SavedEmbeddings:
     """Write embeddings as they come.
 
-    `vectors.npy` holds `float32 [N D]`, and `vectors.jsonl` beside it a line per row, `{"path": ...}` or
+    `vectors.npy` holds `float32 [N D]`, and `vectors.rows.jsonl` beside it a line per row, `{"path": ...}` or
     `{"text": ...}`. `vectors.parquet` has the columns `path` or `text`, and `vector`.
 
     Raises `UsageError` for another ending, `UserError` where there is nothing to write or no room.
@@ -58,7 +60,7 @@ def formats() -> dict[str, Callable[[Path, Iterator[Embedding], int], tuple[Path
 
 
 def _write_npy(output: Path, embeddings: Iterator[Embedding], width: int) -> tuple[Path, int]:
-    names, count = output.with_suffix(".jsonl"), 0
+    names, count = output.with_suffix(ROWS_ENDING), 0
     with replacing(output) as file, replacing(names) as rows:
         _write_header(file, 0, width)
         begin = file.tell()

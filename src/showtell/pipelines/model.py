@@ -48,7 +48,7 @@ class Model:
     system: Any
     """In evaluation mode."""
     vocabulary: WordTokenizer | SubwordTokenizer | None
-    images: ImageInput | None
+    image_input: ImageInput | None
     """None for a system without images."""
     hash: str
     """SHA-256 of everything that decides an answer: the checkpoint and its backbone."""
@@ -109,15 +109,15 @@ class Model:
     @property
     def preprocessing(self) -> str:
         """Name of the image preprocessing; another name means other vectors."""
-        return self._images.version
+        return self._image_input.version
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded image, `uint8 [H W 3]`, to `uint8 [S S 3]` as the training images were prepared."""
-        return self._images.prepare(pixels)
+        return self._image_input.prepare(pixels)
 
     def read(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """One image, prepared. Raises `ImageError` for a file that cannot be read."""
-        return self._images.read(image, max_pixels)
+        return self._image_input.read(image, max_pixels)
 
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
@@ -126,9 +126,9 @@ class Model:
         Of a model that only compares images with texts, `tokens` is the pooled vector, `[B 1 D]`.
         """
         self.require(ImageEncoder)
-        size = self._images.size
+        size = self._image_input.size
         pixels = np.stack(images) if len(images) else np.empty((0, size, size, 3), np.uint8)
-        batch = self._images.batch(pixels).to(self.device)
+        batch = self._image_input.batch(pixels).to(self.device)
         if self.can(SharedSpace) and not self.can(Captioner):
             vectors = self.system.image_vectors(batch).float()
             return Encoded(vectors[:, None], vectors)
@@ -187,10 +187,10 @@ class Model:
             yield self.encode(some)
 
     @property
-    def _images(self) -> ImageInput:
-        if self.images is None:
+    def _image_input(self) -> ImageInput:
+        if self.image_input is None:
             raise UsageError(f"the model {self.name} {lacks(ImageEncoder)}; choose another with --model")
-        return self.images
+        return self.image_input
 
 
 def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
@@ -242,7 +242,7 @@ def _model(checkpoint: Checkpoint, device: str) -> Model:
     return Model(
         system=system,
         vocabulary=vocabulary,
-        images=images,
+        image_input=images,
         hash=digest,
         name=f"{checkpoint.record.get('recipe', type(system).__name__)}@{digest[:12]}",
         max_length=getattr(system.config, "max_length", None),

@@ -28,7 +28,7 @@ def embed(
         typer.Option(
             "--output",
             "-o",
-            help="A .npy file (a .jsonl with the paths or texts goes beside it) or a .parquet file.",
+            help="A .npy file (a .rows.jsonl with the paths or texts goes beside it) or a .parquet file.",
             show_default=False,
         ),
     ] = None,
