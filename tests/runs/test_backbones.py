@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.cli.main import run
 from showtell.data.images.samples import sample_photographs
+from showtell.datasets.caches import feature_cache
 from showtell.errors import MissingError
 from showtell.hub.backbones import load_backbone
 from showtell.pipelines.model import load_model
@@ -71,6 +73,13 @@ def test_it_captions_images_as_its_backbone_sees_them(trained) -> None:
     encoded = model.encode([image])
     assert encoded.tokens.shape[:2] == (1, backbone.num_tokens)
     assert isinstance(model.caption(sample_photographs()[0])[0], str)
+
+
+def test_cached_features_are_of_the_backbones_own_preprocessing(trained, images) -> None:
+    backbone, path = load_backbone(str(trained[1])), images / "train" / "0.png"
+    cache = feature_cache(backbone)
+    expected = backbone(backbone.prepare(np.asarray(Image.open(path)))[None])
+    torch.testing.assert_close(cache.grid(cache.add([path]).rows), expected, atol=5e-3, rtol=2e-3)
 
 
 def test_a_backbone_that_moved_or_changed_is_named_with_status_4(trained, tmp_path, capsys) -> None:
