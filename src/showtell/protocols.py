@@ -198,7 +198,7 @@ class Captioner(Decoder, Protocol):
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Logits `[T V]` for the `T` real tokens of `ids[:, 1:]`, row by row.
 
-        `owner [R]` says which image of `memory` each of the `R` rows of `ids [R L]` describes;
+        `owner [R]` is the index in `memory` of the image that each row of `ids [R L]` describes;
         `keep [R L]` which tokens are real, from the left.
         """
         ...

@@ -41,7 +41,7 @@ class PreNormBlock(nn.Module):
         cache: KVCache | None = None,
         at: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B Q D"]:
-        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token per row, where `at [B]` says which."""
+        """`[B N D]` to `[B N D]`; or, with `at [B]`, that token of each row alone, `[B 1 D]`."""
         attended = self.attention(self.attention_norm(x), mask=mask, cache=cache, at=at)
         x = (x if at is None else pick(x, at, 1)) + self.dropout(self.attention_scale(attended))
         return x + self.dropout(self.mlp_scale(self.mlp(self.mlp_norm(x))))
@@ -76,7 +76,7 @@ class PostNormBlock(nn.Module):
         cache: KVCache | None = None,
         at: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B Q D"]:
-        """`[B N D]` to `[B N D]`; to `[B 1 D]`, one token per row, where `at [B]` says which."""
+        """`[B N D]` to `[B N D]`; or, with `at [B]`, that token of each row alone, `[B 1 D]`."""
         attended = self.attention(x, mask=mask, cache=cache, at=at)
         x = self.attention_norm((x if at is None else pick(x, at, 1)) + self.dropout(attended))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
