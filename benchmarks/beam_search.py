@@ -1,9 +1,9 @@
-"""Batched beam search against a loop over hypotheses: same captions, how much sooner.
+"""Batched beam search against a loop over hypotheses: the same captions, how much faster.
 
     python benchmarks/beam_search.py [--images 32] [--beam 5] [--rounds 5]
 
-Both search the same encoded images (crops of photographs that installed packages carry) in turn, round
-by round; the ratio is of the medians.
+Both decode the same encoded images (crops of photographs that installed packages carry), alternately; the
+ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def loop_over_hypotheses(
     end: int,
     beam: int,
     banned: list[int],
-    max_words: int = 20,
+    max_tokens: int = 20,
     penalty: float = 0.7,
 ) -> list[Hypothesis]:
     """The textbook search: one hypothesis of one image at a time, lists and sorting."""
@@ -56,25 +56,25 @@ def loop_over_hypotheses(
     for image in range(len(encoded.pooled)):
         memory = system.prefill(Encoded(encoded.tokens[image : image + 1], encoded.pooled[image : image + 1]))
         open_, finished = [(0.0, (), system.initial_state(memory))], []
-        for _ in range(max_words + 1):
+        for _ in range(max_tokens + 1):
             longer = []
             for score, ids, state in open_:
-                word = torch.tensor([[ids[-1] if ids else start]])
-                logits, after = system.step(memory, state, word)
+                last = torch.tensor([[ids[-1] if ids else start]])
+                logits, after = system.step(memory, state, last)
                 logits[..., [start, *banned]] = -torch.inf
                 logprobs = logits.log_softmax(-1)[0, 0]
                 finished.append((score + logprobs[end].item(), ids))
                 logprobs[end] = -torch.inf
-                values, words = logprobs.topk(beam)
+                values, tokens = logprobs.topk(beam)
                 longer += [
-                    (score + v, (*ids, w), after)
-                    for v, w in zip(values.tolist(), words.tolist(), strict=True)
+                    (score + v, (*ids, t), after)
+                    for v, t in zip(values.tolist(), tokens.tolist(), strict=True)
                 ]
             open_ = sorted(longer, key=lambda x: -x[0])[:beam]
             finished = sorted(finished, key=lambda x: -x[0] / (len(x[1]) + 1) ** penalty)[:1]
             if (
                 finished[0][0] / (len(finished[0][1]) + 1) ** penalty
-                >= open_[0][0] / (max_words + 1) ** penalty
+                >= open_[0][0] / (max_tokens + 1) ** penalty
             ):
                 break
         best.append(Hypothesis(finished[0][1], finished[0][0]))
@@ -87,28 +87,29 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
+    parser.add_argument("--model", help="a checkpoint folder; default: the shipped model")
     options = parser.parse_args()
     model = load_model(options.model)
     encoded = model.encode([model.prepare(pixels) for pixels in crops(options.images)])
-    words = {"start": model.tokenizer.start, "end": model.tokenizer.end, "beam": options.beam}
+    decoding = {"start": model.tokenizer.start, "end": model.tokenizer.end, "beam": options.beam}
     banned = [model.tokenizer.pad, model.tokenizer.unknown]
     times: dict[str, list[float]] = {"batched": [], "loop": []}
     for _ in range(options.rounds):
         started = time.perf_counter()
         batched = [
-            row[0] for row in beam_search(model.system, model.system.prefill(encoded), banned=banned, **words)
+            row[0]
+            for row in beam_search(model.system, model.system.prefill(encoded), banned=banned, **decoding)
         ]
         times["batched"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        looped = loop_over_hypotheses(model.system, encoded, banned=banned, **words)
+        looped = loop_over_hypotheses(model.system, encoded, banned=banned, **decoding)
         times["loop"].append(time.perf_counter() - started)
     same = sum(a.ids == b.ids for a, b in zip(batched, looped, strict=True))
     medians = {name: statistics.median(values) for name, values in times.items()}
     command()
     each = {name: 1000 * seconds / options.images for name, seconds in medians.items()}
     table(
-        ["search", "ms an image", "ratio", "same captions"],
+        ["search", "ms per image", "ratio", "same captions"],
         [
             ["loop over hypotheses", f"{each['loop']:.1f}", "1.0", ""],
             [

@@ -1,13 +1,13 @@
-"""A training step of BERT against `transformers`: both losses, backward, AdamW, at the same shapes.
+"""A training step of BERT against `transformers`: both losses, backward, AdamW, with the same shapes.
 
     python benchmarks/bert_step.py [--rounds 10] [--width 768 --depth 12 --vocab-size 30522]
 
-Both sides run fused attention and fused AdamW, without dropout, in turn with each other. `full`: rows of the
-whole length, nothing is padding. `packed`: texts of many lengths that fill 57 % of such rows; the reference
-pads them, and we pack the same texts into fewer rows. The operations counted are those of real words:
-multiply-adds of every weight matrix they pass and of attention within their text, twice for forward, four
-times for backward; the vocabulary for the hidden words alone. The peak is a float32 product of 2048 x 2048,
-taken in the same run.
+Both sides have fused attention and fused AdamW, no dropout, and run alternately. `full`: rows of full length
+without padding. `packed`: texts of many lengths that fill 57 % of such rows; the reference pads them, ours
+packs the same texts into fewer rows. The operations counted are those of real tokens: the multiply-adds of
+every weight matrix that they pass and of attention within their text, twice for forward, four times for
+backward; those of the vocabulary for masked tokens alone. The peak is a float32 product of 2048 x 2048,
+measured in the same run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CLS, SEP, FILL, SHORTEST = 101, 102, 0.57, 8
 
 
 def text_lengths(count: int, longest: int) -> list[int]:
-    """Log-normal, as lengths of texts are, cut at the longest and scaled to fill 57 % of it."""
+    """Log-normal lengths, cut at the longest and scaled to fill 57 % of it."""
     drawn = np.exp(0.6 * np.random.default_rng(0).standard_normal(count))
     low, high = 0.0, 4.0 * longest
     for _ in range(50):
@@ -44,7 +44,7 @@ def text_lengths(count: int, longest: int) -> list[int]:
 
 
 def make_texts(lengths: list[int], config: BERTConfig) -> list[Example]:
-    """Pairs of sentences of random words."""
+    """Sentence pairs of random tokens."""
     draw = np.random.default_rng(1)
     return [
         Example(
@@ -58,7 +58,7 @@ def make_texts(lengths: list[int], config: BERTConfig) -> list[Example]:
 
 
 def reference_inputs(batch: Batch, length: int, config: BERTConfig) -> dict[str, Tensor]:
-    """What the reference is given: rows of the whole length, words hidden beforehand, -100 for the others."""
+    """Inputs of the reference: rows of full length, tokens masked beforehand, -100 for the others."""
     ids, masked = mask_tokens(
         batch.texts.ids,
         batch.texts.keep,
@@ -79,11 +79,11 @@ def reference_inputs(batch: Batch, length: int, config: BERTConfig) -> dict[str,
 
 def operations(config: BERTConfig, lengths: list[int]) -> float:
     """Floating-point operations of one step."""
-    words, pairs = sum(lengths), sum(n * n for n in lengths)
+    tokens, pairs = sum(lengths), sum(n * n for n in lengths)
     block = 4 * config.width**2 + 2 * config.width * config.mlp_dim
-    inside = config.depth * (block * words + 2 * config.width * pairs)
-    hidden = config.mask_rate * (words - 2 * len(lengths))
-    heads = hidden * config.width * (config.width + config.vocab_size) + len(lengths) * config.width**2
+    inside = config.depth * (block * tokens + 2 * config.width * pairs)
+    masked = config.mask_rate * (tokens - 2 * len(lengths))
+    heads = masked * config.width * (config.width + config.vocab_size) + len(lengths) * config.width**2
     return 6.0 * (inside + heads)
 
 
@@ -95,7 +95,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
-    """One update of the module by the loss."""
+    """One update of the module with the loss."""
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-5, fused=True)
 
     def update() -> None:
@@ -109,7 +109,7 @@ def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None
 def measure(
     ours: BERT, theirs: nn.Module, batch: Batch, inputs: dict[str, Tensor], rounds: int
 ) -> list[float]:
-    """Medians: their seconds, our seconds, the ratio, and the product's operations a second."""
+    """Medians: their seconds, our seconds, the ratio, and the product's operations per second."""
     generator = torch.Generator().manual_seed(3)
     mine = updating(ours, lambda: torch.stack([*ours(batch, generator).losses.values()]).sum())
     other = updating(theirs, lambda: theirs(**inputs).loss)

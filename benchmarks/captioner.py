@@ -1,4 +1,4 @@
-"""Every figure of a captioner beside its bar: captions, searches by three engines, words.
+"""All figures of a captioner: captions, search with three engines, words.
 
     python benchmarks/captioner.py --data DIR [--split val] [--model M] [--words DIR] [--queries 1000]
 
@@ -19,11 +19,11 @@ from table import command, table
 
 
 def main() -> None:
-    """Print the tables; the raw figures as JSON on request."""
+    """Print the tables; write the raw figures as JSON on request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", default="val")
-    parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
+    parser.add_argument("--model", help="a checkpoint folder; default: the shipped model")
     parser.add_argument("--words", type=Path)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--engines", nargs="+")
@@ -41,13 +41,13 @@ def main() -> None:
     )
     command()
     print(f"Model `{model.hash[:12]}`, {figures['images']} images of `{options.split}`.\n")
-    said = figures["captions"]
+    captions = figures["captions"]
     table(
         ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "perplexity"],
-        [[*(f"{value:.3f}" for value in said.values()), f"{figures['perplexity']:.2f}"]],
+        [[*(f"{value:.3f}" for value in captions.values()), f"{figures['perplexity']:.2f}"]],
     )
     table(
-        ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "images", "ms a query"],
+        ["search by", "R@1", "R@5", "R@10", "median rank", "queries", "images", "ms per query"],
         [
             [
                 engine,
@@ -61,7 +61,7 @@ def main() -> None:
         ],
     )
     table(
-        ["word", "among its 10 nearest", "wanted one of"],
+        ["word", "among its 10 nearest", "expected one of"],
         [
             [word, ", ".join(near) or "none", ", ".join(sorted(NEIGHBOURS[word]))]
             for word, near in figures["neighbours"].items()
@@ -69,7 +69,7 @@ def main() -> None:
     )
     table(
         ["analogy", "five best"],
-        [[asked, ", ".join(best)] for asked, best in figures["relations"].items()],
+        [[question, ", ".join(best)] for question, best in figures["relations"].items()],
     )
     for test, score in figures.get("words", {}).items():
         table([test, *score], [["", *(f"{v:.3f}" if isinstance(v, float) else v for v in score.values())]])

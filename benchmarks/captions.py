@@ -1,4 +1,4 @@
-"""Captions of people for the benchmarks: of a data set, or random words of the lengths that people write."""
+"""Captions for the benchmarks: those of a data set, or random words with the lengths of real captions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 
 
 def captions(data: Path | None, count: int) -> list[str]:
-    """`count` captions; without a data set, words of four letters: mean 11, at least 4, at most 25."""
+    """`count` captions; without a data set, 4 to 25 random words of four letters, 11 on average."""
     if data is not None:
         texts = [text for entry in read_captions(data).entries for text in entry.captions]
         return [texts[(7919 * i) % len(texts)] for i in range(count)]
@@ -24,5 +24,5 @@ def captions(data: Path | None, count: int) -> list[str]:
 
 
 def clip_tokenizer(data: Path | None) -> SubwordTokenizer:
-    """Byte pairs with CLIP's special tokens, from as many captions as make a common word one token."""
+    """BPE with CLIP's special tokens, trained on enough captions for a common word to be one token."""
     return SubwordTokenizer.train(captions(data, 20_000), "bpe", 8000, "clip")

@@ -2,10 +2,10 @@
 
     python benchmarks/clip_step.py [--data DATA/flickr8k] [--batch 32] [--rounds 10] [--tiny]
 
-Both sides have the same weights, run fused attention and fused AdamW, and read the same images and
-captions, in turn with each other. The reference pads captions to 77 tokens, as CLIP was trained; `trimmed`
-is the reference given no column that is padding in every row. Its pixels are normalised beforehand; ours
-are bytes. First it is checked that all compute the same loss.
+Both sides have the same parameters, fused attention and fused AdamW, and read the same images and captions,
+alternately. The reference pads captions to 77 tokens, as CLIP was trained; `trimmed` is the reference without
+the columns that are padding in every row. Its pixels are normalised beforehand; ours are uint8. The script
+first checks that all compute the same loss.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num
 
 
 def reference(tokenizer: SubwordTokenizer, vocab_size: int, tiny: bool) -> transformers.CLIPModel:
-    """CLIP ViT-B/32 with random weights."""
+    """CLIP ViT-B/32 with random parameters."""
     small = TINY if tiny else {}
     words = {"bos_token_id": tokenizer.start, "eos_token_id": tokenizer.end, "vocab_size": vocab_size}
     config = transformers.CLIPConfig(
@@ -42,7 +42,7 @@ def reference(tokenizer: SubwordTokenizer, vocab_size: int, tiny: bool) -> trans
 
 
 def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], float]:
-    """One update of the module by the loss."""
+    """One update of the module with the loss."""
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-6, fused=True)
 
     def update() -> float:
@@ -58,10 +58,10 @@ def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], floa
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="captions of this data set; else random words")
+    parser.add_argument("--data", type=Path, help="a data set with captions; default: random words")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--tiny", action="store_true", help="a network of no size, to try the script")
+    parser.add_argument("--tiny", action="store_true", help="a tiny network, to try the script")
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     texts = captions(options.data, options.batch)
@@ -111,7 +111,7 @@ def main() -> None:
     )
     first = next(iter(seconds.values()))
     table(
-        ["step of", "ms", "times as fast"],
+        ["step of", "ms", "speedup"],
         [[name, f"{1000 * value:.0f}", f"{first / value:.2f}"] for name, value in seconds.items()],
     )
 

@@ -2,12 +2,12 @@
 
     python benchmarks/embedding.py [--data DATA/flickr8k] [--texts 512] [--images 64] [--rounds 5] [--tiny]
 
-Both sides have the same weights and run in turn with each other. Texts: both split the captions with the same
-tokenizer, the reference then pads batches of 64 to 77 tokens, or only to the longest of the batch
-(`trimmed`); ours is `Model.text_vectors`. Images: the reference is given normalised pixels, ours is
-`Model.encode` of bytes, one at a time and in batches of 16. First it is checked that the vectors are equal to
-1e-5. The `share` is that of the physical limit: operations of the reference's image in this time, beside
-those of a float32 product of 2048 x 2048, taken in turn with the rest.
+Both sides have the same parameters and run alternately. Texts: both use the same tokenizer; the reference
+then pads batches of 64 to 77 tokens, or only to the longest of the batch (`trimmed`); ours is
+`Model.text_vectors`. Images: the reference is given normalised pixels, ours is `Model.encode` of uint8, one
+at a time and in batches of 16. The script first checks that the vectors are equal to 1e-5. The `share` is
+that of the physical limit: the reference's operations per image in this time, relative to the rate of a
+float32 product of 2048 x 2048, measured alternately with the rest.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def features(output: Any) -> Tensor:
 def compare(
     ways: dict[str, Callable[[], Tensor]], rounds: int, limit: Callable[[], Tensor] | None = None
 ) -> dict[str, float]:
-    """Median seconds of each way, in turn, after their vectors were found equal; and of `limit`."""
+    """Median seconds of each way and of `limit`, run alternately, once their vectors are found equal."""
     first, *others = [way() for way in ways.values()]
     for other in others:
         torch.testing.assert_close(other, first, atol=1e-5, rtol=0)
@@ -65,11 +65,11 @@ def compare(
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="captions of this data set; else random words")
+    parser.add_argument("--data", type=Path, help="a data set with captions; default: random words")
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="a network of no size, to try the script")
+    parser.add_argument("--tiny", action="store_true", help="a tiny network, to try the script")
     options = parser.parse_args()
     tokenizer = clip_tokenizer(options.data)
     theirs = reference(tokenizer, len(tokenizer), options.tiny).eval()
@@ -102,8 +102,8 @@ def main() -> None:
         return torch.cat([features(theirs.get_image_features(some)) for some in normal.split(size)])
 
     def show_images(size: int) -> Tensor:
-        places = range(0, len(images), size)
-        return torch.cat([ours.encode(images[first : first + size]).pooled for first in places])
+        starts = range(0, len(images), size)
+        return torch.cat([ours.encode(images[first : first + size]).pooled for first in starts])
 
     square = torch.rand(2048, 2048)
     with FlopCounterMode(display=False) as counter:
@@ -145,7 +145,7 @@ def main() -> None:
                     f"{share:.0%}" if share else "",
                 ]
             )
-    table(["what", "by", "ms each", "times as fast", "share"], rows)
+    table(["what", "by", "ms each", "speedup", "share"], rows)
 
 
 if __name__ == "__main__":

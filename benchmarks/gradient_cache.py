@@ -1,9 +1,9 @@
-"""Memory and time of a contrastive step over ever larger batches, whole and in chunks.
+"""Memory and time of a contrastive step for growing batches, whole and in chunks.
 
     python benchmarks/gradient_cache.py [--batches 32,64,128,256] [--chunk 32] [--tiny]
 
-CLIP ViT-B/32 with random weights, images of 224 pixels, captions of 16 tokens. Each row is a process of its
-own: `MB more` is how far its peak of resident memory lies above that before its first step.
+CLIP ViT-B/32 with random parameters, images of 224 pixels, captions of 16 tokens. Each row is its own
+process: `MB more` is the peak resident memory of the step beyond that before it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from table import command, table
 
 
 def peak() -> float:
-    """Resident memory at its highest so far, MB."""
+    """Peak resident memory so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", default="32,64,128,256")
     parser.add_argument("--chunk", type=int, default=32)
-    parser.add_argument("--tiny", action="store_true", help="a network of no size, to try the script")
+    parser.add_argument("--tiny", action="store_true", help="a tiny network, to try the script")
     parser.add_argument("--one", type=int, nargs=2, metavar=("BATCH", "CHUNK"), help="one row, as JSON")
     options = parser.parse_args()
     if options.one:

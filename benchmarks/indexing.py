@@ -1,7 +1,7 @@
-"""Indexing a folder of photographs, against the network alone on pixels that are ready.
+"""Indexing a folder of photographs, against the network alone on prepared pixels.
 
 End to end is: find, read, hash, decode, prepare, thumbnail, encode, write, compact, derive vectors. The two
-are timed turn by turn in one run, so that whatever else the machine does falls on both.
+are timed alternately in one run, so that other load on the machine affects both.
 
     python benchmarks/indexing.py FOLDER [--copies 4] [--rounds 5]
 """
@@ -24,14 +24,15 @@ from showtell.data.images.decode import load_image
 from showtell.data.images.files import find_images
 from showtell.data.images.resize import squash
 from showtell.hub.backbones import Backbone, load_backbone
+from showtell.library.encoder import LibraryEncoder
 from showtell.library.index import index
-from showtell.protocols import Encoded, LibraryEncoder
+from showtell.protocols import Encoded
 
 BATCH = 32
 
 
 class MeanPool:
-    """The backbone as an encoder without words: the mean of its grid."""
+    """The backbone as an encoder without captions: the mean of its features."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
@@ -39,11 +40,11 @@ class MeanPool:
         self.name = "mean pool"
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """Squashed to a square."""
+        """Resized to a square."""
         return squash(pixels, self.backbone.size)
 
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
-        """One vector an image."""
+        """One vector per image."""
         pooled = self.backbone(np.stack(images)).mean(1)
         return Encoded(pooled[:, None], pooled)
 
@@ -65,10 +66,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--copies", type=int, default=4, help="index each photograph so many times over")
+    parser.add_argument("--copies", type=int, default=4, help="index each photograph this many times")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", type=Path, help="encode by this model instead of the backbone alone")
-    parser.add_argument("--captions", action="store_true", help="caption too; needs --model")
+    parser.add_argument("--model", type=Path, help="encode with this model instead of the backbone alone")
+    parser.add_argument("--captions", action="store_true", help="also write captions; needs --model")
     arguments = parser.parse_args()
 
     backbone = load_backbone()
@@ -85,7 +86,7 @@ def main() -> None:
         photos.mkdir()
         for i, path in enumerate(found):
             for copy in range(arguments.copies):
-                # Bytes after the end of an image change its content, and nothing that is seen.
+                # Bytes after the end of an image change the file's hash and no pixel.
                 data = path.read_bytes() + bytes(copy)
                 (photos / f"{i}-{copy}{path.suffix}").write_bytes(data)
         num = len(found) * arguments.copies
@@ -114,7 +115,7 @@ def main() -> None:
     low, high = min(ratios), max(ratios)
     print(f"\nend to end / backbone alone: {statistics.median(ratios):.2f} (from {low:.2f} to {high:.2f})")
     work = statistics.median(a[1] / b[1] for a, b in zip(*times.values(), strict=True))
-    print(f"the same by CPU time, which a busy machine disturbs less: {work:.2f}")
+    print(f"the same by CPU time, which other load affects less: {work:.2f}")
 
 
 if __name__ == "__main__":

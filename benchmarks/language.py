@@ -1,11 +1,10 @@
-"""How well finished runs of language models know texts that they did not learn from.
+"""Finished runs of language models on texts outside their training data.
 
     python benchmarks/language.py RUN... --data DATA/text/wikitext103_valid.txt.xz [--documents 500]
 
-A RUN is the folder of `showtell train bert_mini|roberta_mini|gpt_mini ...`. The figures in the column
-`validation` are those of its own documents kept apart, by which its weights were chosen; the others are
-measured on `--data`: masked-token accuracy with 15 % hidden, perplexity a token and a word (as spaces part
-words).
+A RUN is the output folder of `showtell train bert_mini|roberta_mini|gpt_mini ...`. The column `validation`
+is measured on its own held-out documents, by which its checkpoint was chosen; the other on `--data`:
+masked-token accuracy with 15 % masked, perplexity per token and per word (words as separated by spaces).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--documents", type=int, help="the first so many of the data; without it, all")
+    parser.add_argument("--documents", type=int, help="only the first so many; default: all")
     options = parser.parse_args()
     documents = list(read_documents(options.data))[: options.documents]
     rows = []
@@ -38,9 +37,11 @@ def main() -> None:
         assert isinstance(model.tokenizer, SubwordTokenizer)
         recipe = LanguageModelRun(system=model.system.config, train=TrainConfig())
         measured = recipe.measure(documents, model.tokenizer)(model.system)
-        kept = load_checkpoint(run).record["validation"]
+        held_out = load_checkpoint(run).record["validation"]
         rows += [
-            [model.name, name, f"{kept[name]:.4g}", f"{measured[name]:.4g}"] for name in NAMES if name in kept
+            [model.name, name, f"{held_out[name]:.4g}", f"{measured[name]:.4g}"]
+            for name in NAMES
+            if name in held_out
         ]
     command()
     print(f"{len(documents)} documents of {options.data.name}\n")

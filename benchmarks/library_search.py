@@ -1,6 +1,6 @@
 """Exact search in a library of synthetic vectors, against a bare NumPy product over the same numbers.
 
-Turn by turn in one run, so that whatever else the machine does falls on both.
+Both alternate in one run, so that other load on the machine affects both.
 
     python benchmarks/library_search.py [--images 100000] [--width 300] [--queries 200] [--index]
 """
@@ -33,7 +33,7 @@ def build(folder: Path, vectors: np.ndarray) -> None:
     """A library whose images have these vectors."""
     maker = {"model": "synthetic", "preprocessing": "none"}
     name = table_name(**maker)
-    nothing = np.empty((0, 0, 3), np.uint8)
+    no_pixels = np.empty((0, 0, 3), np.uint8)
     with Store.writing(folder) as opened:
         opened.publish(Manifest((VectorSet(name, **maker, name="synthetic", captioned=False),)))
         table = opened.begin(name, vectors.shape[1])
@@ -43,7 +43,7 @@ def build(folder: Path, vectors: np.ndarray) -> None:
             table.add(
                 new_rows(
                     [File(Path(f"/images/{i:09}.jpg"), 0, 0) for i in rows],
-                    [Content(i.to_bytes(32), nothing, b"", 1, 1) for i in rows],
+                    [Content(i.to_bytes(32), no_pixels, b"", 1, 1) for i in rows],
                     Encoded(pooled[:, None], pooled),
                     [None] * len(rows),
                     **maker,
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument(
-        "--index", action="store_true", help="measure LanceDB's index too; it takes minutes to make"
+        "--index", action="store_true", help="also measure LanceDB's index, which takes minutes to build"
     )
     arguments = parser.parse_args()
 
@@ -95,16 +95,16 @@ def main() -> None:
         shared = 0
         for query in queries:
             store.APPROXIMATE_FROM = arguments.images + 1
-            for name, ask in exact.items():
+            for name, search in exact.items():
                 started = time.perf_counter()
-                answer = ask(query)
+                answer = search(query)
                 times[name].append(time.perf_counter() - started)
             if arguments.index:
                 store.APPROXIMATE_FROM = 0
                 started = time.perf_counter()
-                nearly = library.similar(query, arguments.top)
+                approximate = library.similar(query, arguments.top)
                 times["Library.similar, index"].append(time.perf_counter() - started)
-                shared += len({m.row for m in nearly} & {m.row for m in answer})  # type: ignore[attr-defined]
+                shared += len({m.row for m in approximate} & {m.row for m in answer})  # type: ignore[attr-defined]
 
     print(f"$ {shlex.join(['python', *sys.argv])}")
     shape = f"{arguments.images} x {arguments.width} float32"

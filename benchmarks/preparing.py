@@ -1,9 +1,9 @@
-"""A training step beside threads that prepare its batches: plain ones, and those of `prefetch`.
+"""A training step while threads prepare its batches: plain threads, and those of `prefetch`.
 
     python benchmarks/preparing.py [--steps 20] [--rounds 5]
 
 SimMIM's step of `vit_mini` on 32 images of 32 px, whose views are drawn in a few milliseconds. The limit is
-the step alone, with all views ready. All in turn, round by round; the threads end with their round.
+the step alone, with all views ready. All ways alternate; the threads end with their round.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AHEAD = 4
 
 
 def plain(function: Callable[[int], Tensor], items: range, ahead: int) -> Iterator[Tensor]:
-    """`prefetch` by threads that nothing is done for."""
+    """`prefetch` with ordinary threads."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pending = [pool.submit(function, item) for item in items[:ahead]]
         for item in items[ahead:]:
@@ -41,7 +41,7 @@ def plain(function: Callable[[int], Tensor], items: range, ahead: int) -> Iterat
 
 
 def stepping(precision: torch.dtype) -> Callable[[Tensor], None]:
-    """One update of a new system."""
+    """The update of a new system."""
     torch.manual_seed(0)
     system = SimMIM(SimMIMConfig("vit_mini", "cifar"))
     optimiser = torch.optim.AdamW(system.parameters(), fused=True)
@@ -72,12 +72,12 @@ def main() -> None:
     def draw(index: int) -> Tensor:
         return draw_views(pixels, recipe, torch.Generator().manual_seed(index))
 
-    places = range(options.steps)
-    ready = [draw(index) for index in places]
+    steps = range(options.steps)
+    ready = [draw(index) for index in steps]
     ways: dict[str, Callable[[], Iterable[Tensor]]] = {
         "nobody": lambda: ready,
-        "plain threads": lambda: plain(draw, places, AHEAD),
-        "prefetch": lambda: prefetch(draw, places, AHEAD),
+        "plain threads": lambda: plain(draw, steps, AHEAD),
+        "prefetch": lambda: prefetch(draw, steps, AHEAD),
     }
     rows = []
     for precision in (torch.float32, torch.bfloat16):
@@ -96,7 +96,7 @@ def main() -> None:
             rows.append([str(precision).removeprefix("torch."), name, f"{value * 1000:.0f}", speed])
     command()
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    table(["precision", "views drawn meanwhile by", "ms a step", "of the step's own speed"], rows)
+    table(["precision", "views drawn meanwhile by", "ms per step", "relative speed of the step"], rows)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the vectors of a model know of labelled texts, beside a bag of their words.
+"""Probes of a text encoder on labelled texts, compared with a bag of words.
 
     python benchmarks/probe_texts.py imdb sst2 [--model M] [--max-length 256]
 
-`all layers`: logistic regression on what enters every layer and the last vector; `last vector`: on that one.
-`--labels-per-class` draws few texts to learn from, for a first look.
+`all layers`: logistic regression on the mean hidden states of every layer and the pooled vector; `last
+vector`: on the pooled vector alone. `--labels-per-class` samples few training texts, for a first look.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     model = load_model(options.model)
     command()
-    print(f"Model `{model.name}`, at most {options.max_length} tokens a text.\n")
+    print(f"Model `{model.name}`, at most {options.max_length} tokens per text.\n")
     rows = []
     for data in options.data:
         began = time.monotonic()
@@ -39,12 +39,11 @@ def main() -> None:
             model,
             labels_per_class=options.labels_per_class,
             max_length=options.max_length,
-            progress=lambda done, total: print(f"\r{done} of {total}", end="", file=sys.stderr),
         )
-        print(f"\r{data}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-        error = (found.accuracy * (1 - found.accuracy) / found.measured) ** 0.5
+        print(f"{data}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        error = (found.accuracy * (1 - found.accuracy) / found.tested) ** 0.5
         figures = (found.accuracy, error, found.pooled, found.baseline, found.chance)
-        rows.append([data.name, found.learned, found.measured, *(f"{figure:.4f}" for figure in figures)])
+        rows.append([data.name, found.trained, found.tested, *(f"{figure:.4f}" for figure in figures)])
     table(
         ["data", "train", "test", "all layers", "standard error", "last vector", "bag of words", "chance"],
         rows,

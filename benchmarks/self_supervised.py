@@ -1,14 +1,14 @@
-"""What four methods learn without labels: neighbours found by the trained and by the untrained network.
+"""Four self-supervised methods: k-nearest-neighbour accuracy of the trained and the untrained network.
 
     python benchmarks/self_supervised.py cifar10-jpeg.tar.xz --output runs [--methods simclr byol simsiam]
         [--train 10000] [--test 2000] [--minutes 12] [--seed 0] [--set NAME=VALUE ...]
 
-The archive holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. A method trains by its recipe on `--train`
-images, evenly many of each class, labels unseen, for as many steps as take `--minutes` at the pace of
-its first ones. Accuracy is that of a vote of the 200 nearest training images, on `--test` images of the
-test split; nothing was chosen by it: the last weights count. `OUTPUT/neighbours.svg` draws it for all methods
-that were measured in there, `OUTPUT/METHOD/run/health.html` the health of a run. On a processor two methods
-side by side with a thread each learn more than one after the other with two: `OMP_NUM_THREADS=1`.
+The archive holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. A method trains with its recipe on `--train`
+images, equally many per class, without labels, for as many steps as take `--minutes` at the pace of its
+first ones. Accuracy is that of a vote of the 200 nearest training images, on `--test` images of the test
+split; nothing is chosen by it: the last parameters count. `OUTPUT/neighbours.svg` draws it for all methods
+measured in there, `OUTPUT/METHOD/run/health.html` the health of a run. On a CPU two methods side by side
+with one thread each take less time than one after the other with two: `OMP_NUM_THREADS=1`.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from showtell.tasks.probe import knn
 from table import command, table
 
 READINGS = 8
-"""Measurements along a run."""
+"""Measurements per run."""
 COLOURS = ("#2f7ed8", "#d1495b", "#3a9d6e", "#b07d12")
-# The stem for photographs shrinks 32 pixels to 8 at once: a sixteenth of the operations, so more epochs.
+# The ImageNet stem reduces 32 pixels to 8 at once: a sixteenth of the operations, so more epochs.
 _CHEAP = ("stem=imagenet", "train.batch_size=256")
 SETTINGS = {"simclr": _CHEAP, "byol": _CHEAP, "simsiam": _CHEAP, "simmim": ()}
 SETTLING = 100
-"""Batches that the untrained network reads."""
+"""Batches that the untrained network reads, for its batch-norm statistics."""
 
 
 def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
-    """The first images of each class, so many in all, as files; nothing where they lie there already."""
+    """The first images of each class as files, `train` and `test` in all; nothing if the folder exists."""
     if folder.exists():
         return
     classes = read_classes(archive)
@@ -68,13 +68,13 @@ def unpack(archive: Path, folder: Path, train: int, test: int) -> None:
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    with suppress(OSError):  # another process was sooner
+    with suppress(OSError):  # another process was faster
         part.rename(folder)
     shutil.rmtree(part, ignore_errors=True)
 
 
 def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images `uint8 [N 3 S S]` and the numbers of their folders."""
+    """Images `uint8 [N 3 S S]` and their labels, by folder."""
     names = sorted(path.name for path in folder.iterdir())
     found = [(path, names.index(path.parent.name)) for path in sorted(folder.glob("*/*"))]
     pixels = torch.stack([torch.from_numpy(squash(load_image(path), size)) for path, _ in found])
@@ -82,9 +82,9 @@ def labelled(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def neighbours(
-    known: torch.Tensor, labels: torch.Tensor, asked: torch.Tensor, truth: torch.Tensor
+    known: torch.Tensor, labels: torch.Tensor, queried: torch.Tensor, truth: torch.Tensor
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """A function of a system: how many of the images `asked` its neighbours among `known` name rightly."""
+    """A function of a system: k-nearest-neighbour accuracy on the images `queried`, voting by `known`."""
 
     @torch.no_grad()
     def accuracy(system: nn.Module) -> dict[str, float]:
@@ -97,7 +97,7 @@ def neighbours(
                     for p in pixels.split(256)
                 ]
             )
-            for pixels in (known, asked)
+            for pixels in (known, queried)
         )
         return {"knn": float((knn(features, labels, queries) == truth).float().mean())}
 
@@ -106,7 +106,7 @@ def neighbours(
 
 @torch.no_grad()
 def settled(recipe: SelfSupervisedRun, pixels: torch.Tensor, device: str) -> nn.Module:
-    """The untrained network, whose batch norms know the images as those of a trained one do."""
+    """The untrained network, with batch-norm statistics of the images."""
     system = recipe.build().to(device).train()
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
     for _ in range(SETTLING):
@@ -116,7 +116,7 @@ def settled(recipe: SelfSupervisedRun, pixels: torch.Tensor, device: str) -> nn.
 
 
 def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
-    """An SVG of accuracy by share of the run, a line a method with its name at the end."""
+    """An SVG of accuracy by share of the run, one labelled line per method."""
     wide, high, left, right, below = 640, 320, 48, 90, 34
     low = int(min(map(min, curves.values())) * 10) / 10
     top = (int(max(map(max, curves.values())) * 10) + 1) / 10
@@ -141,18 +141,18 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
         names[name] = (down(values[-1]) + 4, colour)
     bottom = 0.0
     for name, (y, colour) in sorted(names.items(), key=lambda item: item[1]):
-        bottom = max(y, bottom + 15)  # names of lines that end together stand below each other
+        bottom = max(y, bottom + 15)  # labels of lines that end together are stacked
         parts.append(f'<text x="{wide - right + 8}" y="{bottom:.1f}" fill="{colour}">{name}</text>')
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" '
-        f'font-size="13" fill="{grey}"><title>Accuracy of neighbours along training</title>{"".join(parts)}'
-        "</svg>\n",
+        f'font-size="13" fill="{grey}"><title>k-nearest-neighbour accuracy along training</title>'
+        f"{''.join(parts)}</svg>\n",
         encoding="utf-8",
     )
 
 
 def pace(recipe: SelfSupervisedRun, name: str, data, output: Path, device: str) -> float:
-    """Seconds a step, of the ten after the first ten."""
+    """Seconds per step, over the ten after the first ten."""
     short = replace(recipe, train=replace(recipe.train, steps=20, warmup_steps=0, watch_every=0))
     execute(short.prepare(data, device), name, output / "pace", device=device)
     lines = [json.loads(line) for line in (output / "pace" / "metrics.jsonl").read_text().splitlines()]
@@ -160,7 +160,7 @@ def pace(recipe: SelfSupervisedRun, name: str, data, output: Path, device: str) 
 
 
 def main() -> None:
-    """Print one table, and one of each method's curve."""
+    """Print one table, and one of the methods' curves."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path)
     parser.add_argument("--output", type=Path, required=True)
@@ -196,16 +196,16 @@ def main() -> None:
             ),
         )
         decided = recipe.settled(data)
-        known, asked = (labelled(folder / split, decided.size) for split in ("train", "test"))
-        accuracy = neighbours(*known, *asked)
+        known, queried = (labelled(folder / split, decided.size) for split in ("train", "test"))
+        accuracy = neighbours(*known, *queried)
         untrained = accuracy(settled(decided, known[0], options.device))["knn"]
         started = time.monotonic()
         job = replace(recipe.prepare(data, options.device), validate=accuracy)
         execute(job, name, output / "run", device=options.device)
         minutes = (time.monotonic() - started) / 60
         lines = [json.loads(line) for line in (output / "run" / "metrics.jsonl").read_text().splitlines()]
-        read = [(line["step"], line["validation"]["knn"]) for line in lines if "validation" in line]
-        trained = read[-1][1]
+        measured_at = [(line["step"], line["validation"]["knn"]) for line in lines if "validation" in line]
+        trained = measured_at[-1][1]
         epochs = steps * recipe.train.batch_size / options.train
         rows.append(
             [
@@ -213,7 +213,7 @@ def main() -> None:
                 *(f"{trained:.3f}", f"{100 * (trained - untrained):+.1f}"),
             ]
         )
-        curve = [untrained, *(value for _, value in read)]
+        curve = [untrained, *(value for _, value in measured_at)]
         (output / "curve.json").write_text(json.dumps(curve) + "\n", encoding="utf-8")
         curves.append([name, *(f"{value:.3f}" for value in curve)])
     measured = {
@@ -221,7 +221,7 @@ def main() -> None:
     }
     draw(dict(sorted(measured.items())), options.output / "neighbours.svg")
     command()
-    print(f"{options.train} images to learn from, {options.test} to measure on, seed {options.seed}\n")
+    print(f"{options.train} training images, {options.test} test images, seed {options.seed}\n")
     table(["method", "backbone", "steps", "epochs", "minutes", "untrained", "trained", "points"], rows)
     table(["method", *(f"{i / READINGS:.0%}" for i in range(READINGS + 1))], curves)
 

@@ -3,10 +3,10 @@
     python benchmarks/siamese_step.py [--batch 128] [--rounds 5] [--threads 2]
 
 ResNet-18 with the CIFAR stem on views of 32 pixels: forward, backward, optimiser, and the teacher of BYOL.
-The examples are written as lightly's documentation shows them, each view through the net on its own, over
-a ResNet as torchvision builds it (neither can stand beside a CPU build of torch). Ours runs with each
-view's own batch-norm statistics, as the examples do, and with both views in one pass (`joint_statistics`).
-CPU time, all in turn, round by round; ratios are of the medians.
+The examples are written as in lightly's documentation, each view through the net on its own, over a ResNet as
+torchvision builds it (neither can be installed beside a CPU build of torch). Ours runs with each view's own
+batch-norm statistics, as the examples do, and with both views in one pass (`joint_statistics`). CPU time, all
+alternately; ratios are those of the medians.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def head(*widths: int) -> nn.Module:
 
 
 def negative_cosine(x0: Tensor, x1: Tensor) -> Tensor:
-    """As both of lightly's examples compare a prediction with its target."""
+    """The loss of two of lightly's examples."""
     return -F.cosine_similarity(x0, x1, -1, 1e-8).mean()
 
 
@@ -99,7 +99,7 @@ class Plain(nn.Module):
             self.prediction = head(2048, 512, 2048)
 
     def loss(self, x0: Tensor, x1: Tensor) -> Tensor:
-        """Of two views."""
+        """The loss of two views."""
         if self.name == "simclr":
             z0, z1 = (F.normalize(self.projection(self.net(x)), dim=1) for x in (x0, x1))
             return nt_xent(z0, z1, 0.5)
@@ -114,7 +114,7 @@ class Plain(nn.Module):
         return 0.5 * (negative_cosine(z0.detach(), p1) + negative_cosine(z1.detach(), p0))
 
     def update_slow(self) -> None:
-        """The teacher's average, parameter by parameter."""
+        """Move the teacher, parameter by parameter."""
         pairs = ((self.net, self.slow_net), (self.projection, self.slow_projection))
         for fast, slow in pairs:
             for p, q in zip(fast.parameters(), slow.parameters(), strict=True):
@@ -122,7 +122,7 @@ class Plain(nn.Module):
 
 
 def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
-    """Four products, the diagonals of two taken out."""
+    """Four products, without the diagonals of two."""
     count = len(z0)
     off = ~torch.eye(count, dtype=torch.bool)
     same0, same1 = ((z @ z.T / temperature)[off].view(count, -1) for z in (z0, z1))
@@ -154,7 +154,7 @@ def plain(name: str) -> Callable[[Tensor], None]:
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
     def step(views: Tensor) -> None:
-        # The examples' transforms normalise; here that is a part of both.
+        # The examples' transforms normalise; here both sides do it in the step.
         x0, x1 = (views - mean.view(3, 1, 1)) / std.view(3, 1, 1)
         loss = system.loss(x0, x1)
         loss.backward()
@@ -165,7 +165,7 @@ def plain(name: str) -> Callable[[Tensor], None]:
 
 
 def serve(name: str, kind: str, batch: int, threads: int, calls: Connection) -> None:
-    """In a process of its own: CPU seconds of a step, as often as one is asked for."""
+    """In its own process: the CPU seconds of a step, whenever one is requested."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
@@ -203,7 +203,7 @@ def main() -> None:
         peer, each, joint = (statistics.median(values[1:]) for values in times.values())  # the first warms up
         rows.append([name, f"{1000 * peer:.0f}", f"{peer / each:.2f}", f"{peer / joint:.2f}"])
     command()
-    table(["method", "example, CPU ms a step", "each view alone", "both in one pass"], rows)
+    table(["method", "example, CPU ms per step", "each view alone", "both in one pass"], rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Results as a Markdown table under the command that made them."""
+"""Results as a Markdown table below the command that made them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 
 def command() -> None:
-    """The command line, for whoever wants to see the figures again."""
+    """Print the command line that reproduces the figures."""
     print(f"$ python {' '.join(sys.argv)}")
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """One table with an empty line after it."""
+    """Print one table and an empty line."""
     for cells in (names, ["---"] * len(names), *rows):
         print(f"| {' | '.join(map(str, cells))} |")
     print(flush=True)

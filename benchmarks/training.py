@@ -1,11 +1,11 @@
-"""A training step of the captioners: share of what this machine's matrix product reaches.
+"""A training step of the captioners, as a share of the rate of this machine's matrix product.
 
     python benchmarks/training.py [--steps 20]
 
-Batches hold random features and captions of the lengths people write (mean 11, at most 25 words). The
-operations counted are those of the words that are learned from (no padding): multiply-adds of every
-weight matrix a word or image passes, twice for forward, four times for backward. The peak is a float32
-product of 2048 x 2048, taken in the same run, in turn with the steps.
+Batches hold random features and captions of realistic lengths (mean 11, at most 25 tokens). The operations
+counted are those of real tokens (no padding): the multiply-adds of every weight matrix that a token or image
+passes, twice for forward, four times for backward. The peak is a float32 product of 2048 x 2048, measured in
+the same run, alternately with the steps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOKENS, PER_IMAGE, VOCABULARY = 49, 5, 3478
 
 
 def make_batch(images: int, feature_width: int, seed: int) -> Batch:
-    """Captions of about 11 words, five an image."""
+    """Captions of about 11 tokens, five per image."""
     generator = torch.Generator().manual_seed(seed)
     lengths = (torch.randn(images * PER_IMAGE, generator=generator) * 3.7 + 10.8).round().clamp(4, 25).int()
     ids, keep = pad([[1, *[4 + (7 * i) % 3000 for i in range(n)], 2] for n in lengths.tolist()])
@@ -41,18 +41,18 @@ def make_batch(images: int, feature_width: int, seed: int) -> Batch:
 
 def operations(system: nn.Module, batch: Batch) -> float:
     """Floating-point operations of one step, counted from the weight matrices."""
-    words = int(batch.texts.keep[:, 1:].sum())
+    tokens = int(batch.texts.keep[:, 1:].sum())
     images = len(batch.images.features)
     total = 0
     for name, weight in system.named_parameters():
-        if weight.ndim != 2 or (name == "words.weight" and hasattr(system, "output")):
-            continue  # biases; an embedding that is only looked up
+        if weight.ndim != 2 or (name == "word_embedding.weight" and hasattr(system, "output")):
+            continue  # biases; an embedding that is looked up, not multiplied
         if name.startswith(("image", "attention.key")):
             total += weight.numel() * images * (TOKENS if hasattr(system, "attention") else 1)
         elif name.startswith("first"):
             total += weight.numel() * images
         else:
-            total += weight.numel() * words
+            total += weight.numel() * tokens
     return 6.0 * total
 
 
@@ -113,12 +113,12 @@ def main() -> None:
     table(
         [
             "recipe",
-            "images a step",
-            "ms a step",
+            "images per step",
+            "ms per step",
             "GFLOP/s",
             "product's GFLOP/s",
             "share",
-            "min a default run",
+            "minutes per default run",
         ],
         rows,
     )

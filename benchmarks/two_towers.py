@@ -1,10 +1,10 @@
-"""What finished runs of two towers find: captions their images, and images their captions.
+"""Retrieval with finished runs of dual encoders: text to image, and image to text.
 
     python benchmarks/two_towers.py --data DATA/flickr8k RUN [RUN ...]
 
-A run is the folder that `showtell train clip_mini --data DATA/flickr8k --output RUN` made. Every caption of
-the split is a query among all its images, every image a query among all captions, where any of its own
-counts. `minutes` is the time that training's updates took, from `metrics.jsonl`.
+A run is the output folder of `showtell train clip_mini --data DATA/flickr8k --output RUN`. Every caption of
+the split is a query among all its images, every image a query among all captions, of which any of its own
+counts. `minutes` is the time of the updates of training, from `metrics.jsonl`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from table import command, table
 
 
 def minutes(run: Path) -> float:
-    """How long the updates of a run took together."""
+    """Total time of the updates of a run."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
     settings = json.loads((run / "model" / "config.json").read_text("utf-8"))["record"]["settings"]["train"]
     images = settings["batch_size"] * settings["accumulate"]

@@ -1,10 +1,10 @@
-"""Two views of a batch of images against the same recipe in Pillow, albumentations and kornia.
+"""Two views of a batch of images, against the same recipe in Pillow, albumentations and kornia.
 
     python benchmarks/two_views.py [--images 128] [--rounds 5]
 
-CPU time on one thread, all in turn, round by round; the ratio is of the medians of Pillow and ours. Batches
-are of 128, as in the recipes. The two libraries take part where they are installed; neither is needed
-otherwise. Photographs are crops of those that installed packages carry.
+CPU time on one thread, all alternately; the ratio is that of the medians of Pillow and ours. Batches are of
+128, as in the recipes. The two libraries are measured where they are installed. Photographs are crops of
+those that installed packages carry.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def photographs(count: int, side: int, seed: int = 0) -> np.ndarray:
 
 
 def with_pillow(image: Image.Image, to: Augmentation, rng: random.Random) -> torch.Tensor:
-    """One view of one image, step by step as most programs do."""
+    """One view of one image, step by step."""
     width, height = image.size
     for _ in range(10):
         area = width * height * rng.uniform(*to.area)
@@ -92,7 +92,7 @@ def all_with_pillow(
 
 
 def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.Image:
-    """Brightness, contrast, saturation and hue in an order that is drawn."""
+    """Brightness, contrast, saturation and hue in random order."""
     enhancers = (
         (ImageEnhance.Brightness, to.brightness),
         (ImageEnhance.Contrast, to.contrast),
@@ -112,7 +112,7 @@ def jittered(view: Image.Image, to: Augmentation, rng: random.Random) -> Image.I
 
 def with_albumentations(pair: tuple[Augmentation, ...]) -> Callable[[np.ndarray], torch.Tensor]:
     """Views of all images, `uint8 [B H W 3]`, one after another."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for a newer version
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would look for a newer version on the network
     import albumentations as A
     import cv2
 
@@ -191,7 +191,7 @@ def main() -> None:
         speeds = [f"{options.images / medians[way]:,.0f}" for way in ("Pillow", *peers, "ours")]
         rows.append([name, *speeds, f"{medians['Pillow'] / medians['ours']:.2f}"])
     command()
-    table(["images a second a core", "Pillow", *peers, "ours", "ours / Pillow"], rows)
+    table(["images per second and core", "Pillow", *peers, "ours", "ours / Pillow"], rows)
 
 
 if __name__ == "__main__":

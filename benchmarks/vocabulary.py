@@ -1,9 +1,8 @@
-"""Word pieces learned by likelihood, against the trainer of the `tokenizers` library, which counts pairs.
+"""WordPiece trained by likelihood, against the trainer of the `tokenizers` library, which counts pairs.
 
-Both read the same words of the same training documents, one after the other in one run. What a vocabulary
-is worth is measured on the documents kept apart: tokens a word, and nats a word when each piece is drawn
-with its frequency in the training documents. Then the time to turn all training documents into a corpus,
-sentences, words and all.
+Both read the same words of the same training documents, one after the other in one run. A vocabulary is
+evaluated on held-out documents: tokens per word, and nats per word under a unigram model with the tokens'
+frequencies in the training documents. Then the time to turn all training documents into a corpus.
 
     python benchmarks/vocabulary.py DATA/text/imdb_unlabelled.txt.xz [--size 8192] [--documents 50000]
 """
@@ -29,7 +28,7 @@ from table import command, table
 
 
 def by_frequency(texts: Sequence[str], size: int) -> SubwordTokenizer:
-    """The library's own trainer of word pieces, on BERT's text."""
+    """The library's own WordPiece trainer, with BERT's normalisation."""
     tokenizer: Tokenizer = families.uncased()
     tokenizer.model = models.WordPiece(unk_token="[UNK]")
     special = families.FAMILIES["bert"].tokens
@@ -40,8 +39,10 @@ def by_frequency(texts: Sequence[str], size: int) -> SubwordTokenizer:
     return SubwordTokenizer(tokenizer)
 
 
-def worth(tokenizer: SubwordTokenizer, training: Sequence[str], validation: Sequence[str]) -> list[str]:
-    """Tokens a word and nats a word of the validation documents."""
+def unigram_figures(
+    tokenizer: SubwordTokenizer, training: Sequence[str], validation: Sequence[str]
+) -> list[str]:
+    """Tokens per word and unigram nats per word of the validation documents."""
     counts: Counter[int] = Counter()
     for ids in tokenizer.encode_batch(training):
         counts.update(ids[1:-1])
@@ -75,8 +76,8 @@ def main() -> None:
         start, cpu = time.perf_counter(), time.process_time()
         tokenizer = make()
         took = [f"{time.perf_counter() - start:.1f}", f"{time.process_time() - cpu:.1f}"]
-        rows.append([name, len(tokenizer), *took, *worth(tokenizer, sample, validation)])
-    table(["merges by", "tokens", "seconds", "CPU seconds", "tokens a word", "nats a word"], rows)
+        rows.append([name, len(tokenizer), *took, *unigram_figures(tokenizer, sample, validation)])
+    table(["merges by", "tokens", "seconds", "CPU seconds", "tokens per word", "nats per word"], rows)
     start, cpu = time.perf_counter(), time.process_time()
     corpus = tokenise(training, tokenizer)
     words = sum(len(text.split()) for text in training)

@@ -2,7 +2,7 @@
 
     python benchmarks/zero_shot.py --data cifar10-jpeg.tar.xz [--model M] [--images 2000] [--seed 0]
 
-Without `--images`, all of the split. No label was trained: what a model knows of them it has from captions.
+Without `--images`, the whole split. No label was trained: what the model knows of them comes from captions.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from showtell.data.images.decode import decode_image
 from showtell.data.labels.images import read_classes
 from showtell.errors import UsageError
-from showtell.pipelines.classify import Classifier
+from showtell.pipelines.classify import ZeroShot
 from showtell.pipelines.model import load_model
 from table import command, table
 
 BATCH = 64
-SAID = {"automobile": "car"}
-"""What people write in captions for a class that is called otherwise."""
+CAPTION_WORDS = {"automobile": "car"}
+"""What captions call a class, where its name differs."""
 
 
 def main() -> None:
@@ -30,19 +30,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="a folder or tar archive, a folder a class")
-    parser.add_argument("--model", help="a checkpoint folder; the shipped model when left out")
-    parser.add_argument("--template", default="a photo of a {}", help="that of CLIP's paper when left out")
-    parser.add_argument("--images", type=int, help="draw so many; all when left out")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder or tar archive, one folder per class"
+    )
+    parser.add_argument("--model", help="a checkpoint folder; default: the shipped model")
+    parser.add_argument("--template", default="a photo of a {}", help="default: that of CLIP's paper")
+    parser.add_argument("--images", type=int, help="how many to sample; default: all")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     model = load_model(options.model)
     classes = read_classes(options.data)
     command()
     try:
-        classify = Classifier(model, [SAID.get(name, name) for name in classes.names], options.template)
+        classify = ZeroShot(
+            model, [CAPTION_WORDS.get(name, name) for name in classes.names], options.template
+        )
     except UsageError as error:
-        print(f"It cannot answer: {error}")
+        print(f"This model cannot: {error}")
         return
     measured = [item for item in classes.items if item.held_out]
     if options.images:
@@ -61,19 +65,19 @@ def main() -> None:
             answer()
     if images:
         answer()
-    right = (torch.cat(answers) == torch.tensor(truth)).double()
+    correct = (torch.cat(answers) == torch.tensor(truth)).double()
     counts = torch.tensor(truth).bincount(minlength=len(classes.names))
-    error = float(right.std() / len(right) ** 0.5)
+    error = float(correct.std() / len(correct) ** 0.5)
     print(f'Model `{model.name}`, "{options.template}", seed {options.seed}.\n')
-    chance = counts.max() / len(right)
+    chance = counts.max() / len(correct)
     table(
         ["images", "classes", "accuracy", "standard error", "chance"],
-        [[len(right), len(counts), f"{right.mean():.3f}", f"{error:.3f}", f"{chance:.3f}"]],
+        [[len(correct), len(counts), f"{correct.mean():.3f}", f"{error:.3f}", f"{chance:.3f}"]],
     )
     table(
-        ["class", "asked as", "images", "accuracy"],
+        ["class", "label", "images", "accuracy"],
         [
-            [name, label, int(counts[place]), f"{right[torch.tensor(truth) == place].mean():.3f}"]
+            [name, label, int(counts[place]), f"{correct[torch.tensor(truth) == place].mean():.3f}"]
             for place, (name, label) in enumerate(zip(classes.names, classify.labels, strict=True))
             if counts[place]
         ],

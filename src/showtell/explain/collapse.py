@@ -41,7 +41,7 @@ def health(first: Tensor, second: Tensor) -> Health:
 
 
 def effective_rank(features: Tensor) -> float:
-    """`exp` of the entropy of the eigenvalues of `features^T features`, normalised to sum 1; `features [B D]`.
+    """`exp` of the entropy of the eigenvalues of `features^T features`, which sum to 1; `features [B D]`.
 
     The mean is not subtracted, so features that are all equal have rank 1, whatever noise is left.
 
