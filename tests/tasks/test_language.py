@@ -34,8 +34,8 @@ def test_next_tokens_against_loops():
     pairs = [(1, 4), (4, 2), (2, 5), (1, 3), (3, 2)]
     logprobs = Bigrams.table.log_softmax(-1)
     assert score.count == 5
-    assert score.nats == pytest.approx(-sum(logprobs[a, b].item() for a, b in pairs))
-    assert score.right == sum(Bigrams.table[a].argmax().item() == b for a, b in pairs)
+    assert score.nll == pytest.approx(-sum(logprobs[a, b].item() for a, b in pairs))
+    assert score.correct == sum(Bigrams.table[a].argmax().item() == b for a, b in pairs)
 
 
 def test_no_token_is_predicted_from_another_packed_text():
@@ -43,7 +43,7 @@ def test_no_token_is_predicted_from_another_packed_text():
     packed = Batch(texts=TextBatch(ids, torch.ones_like(ids).bool(), sequences=torch.tensor([[0, 0, 1, 1]])))
     score = predict_next(Bigrams(), [packed])
     logprobs = Bigrams.table.log_softmax(-1)
-    assert (score.count, score.nats) == (2, pytest.approx(-(logprobs[1, 4] + logprobs[1, 5]).item()))
+    assert (score.count, score.nll) == (2, pytest.approx(-(logprobs[1, 4] + logprobs[1, 5]).item()))
 
 
 def test_masked_tokens_are_predicted_from_the_corrupted_ids():
@@ -52,4 +52,4 @@ def test_masked_tokens_are_predicted_from_the_corrupted_ids():
     batch = Batch(texts=TextBatch(ids, torch.ones_like(ids).bool()))
     score = predict_masked(Bigrams(), [(batch, Masked(corrupted, masked))])
     logprobs = Bigrams.table.log_softmax(-1)
-    assert (score.count, score.nats) == (2, pytest.approx(-(logprobs[6, 4] + logprobs[3, 5]).item()))
+    assert (score.count, score.nll) == (2, pytest.approx(-(logprobs[6, 4] + logprobs[3, 5]).item()))

@@ -175,7 +175,7 @@ class LanguageModelRun:
 
         def figures(system: nn.Module) -> dict[str, float]:
             score = predict_masked(cast(MaskedLanguageModel, system), zip(batches, masked, strict=True))
-            found = {"loss": score.nats / score.count, "accuracy": score.right / score.count}
+            found = {"loss": score.nll / score.count, "accuracy": score.correct / score.count}
             if isinstance(system, NextSentencePredictor) and system.predicts_next_sentence:
                 found["next_sentence"] = _next_sentence_accuracy(system, batches)
             return found
@@ -195,7 +195,7 @@ def _causal_figures(
     system: CausalLanguageModel, batches: list[Batch], tokens_per_word: float
 ) -> dict[str, float]:
     score = predict_next(system, batches)
-    loss = score.nats / score.count
+    loss = score.nll / score.count
     return {
         "loss": loss,
         "perplexity": math.exp(loss),

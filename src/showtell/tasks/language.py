@@ -19,9 +19,9 @@ from showtell.protocols import CausalLanguageModel, MaskedLanguageModel
 class Score:
     """Sums over the predicted tokens."""
 
-    nats: float
-    """Negative log-likelihood."""
-    right: int
+    nll: float
+    """Negative log-likelihood, nats."""
+    correct: int
     """How many were the model's first choice."""
     count: int
 
@@ -52,9 +52,9 @@ def predict_next(system: CausalLanguageModel, batches: Iterable[Batch]) -> Score
 
 
 def _add(answers: Iterable[tuple[Tensor, Tensor]]) -> Score:
-    nats, right, count = 0.0, 0, 0
+    nll, correct, count = 0.0, 0, 0
     for logits, targets in answers:
-        nats += F.cross_entropy(logits, targets, reduction="sum").item()
-        right += int((logits.argmax(-1) == targets).sum())
+        nll += F.cross_entropy(logits, targets, reduction="sum").item()
+        correct += int((logits.argmax(-1) == targets).sum())
         count += len(targets)
-    return Score(nats, right, count)
+    return Score(nll, correct, count)
