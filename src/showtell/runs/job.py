@@ -93,6 +93,8 @@ class Job:
 def sketch(config: SystemConfig, kind: str, *protocols: type) -> Any:
     """The system of a config without parameters, so that a wrong setting is found before the data is read.
 
+    Sketched once per config: a run may ask for it as often as it likes.
+
     Raises `UsageError` for settings that the system refuses, and for a system that a run of this `kind`
     cannot train: one that lacks a protocol.
     """

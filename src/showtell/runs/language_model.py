@@ -118,9 +118,6 @@ class LanguageModelRun:
         require(hasattr(shape, "vocabulary"), kind, shape, "it names no vocabulary to learn")
         return shape
 
-    def _packs(self) -> bool:
-        return self._shape().packs
-
     def examples(self, corpus: Corpus, tokenizer: SubwordTokenizer) -> Any:
         """The corpus cut into examples as the system's paper does."""
         config: Any = self.system
@@ -134,7 +131,7 @@ class LanguageModelRun:
         """Some of the examples, short ones packed into one row; `seed` decides what is random in them."""
         generator = np.random.default_rng(seed)
         drawn = [examples(item, generator) for item in items]
-        if not self._packs():
+        if not self._shape().packs:
             return stack(drawn, tokenizer.pad)
         config: Any = self.system
         batch = pack(drawn, config.max_length, tokenizer.pad)

@@ -22,6 +22,7 @@ from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.runs.length import epochs
 from showtell.train.config import TrainConfig
 
+KIND = "self-supervised"
 PAPER_SIZE = 224
 WATCHED = 128
 """Images at most that the collapse alarm reads."""
@@ -95,6 +96,10 @@ class SelfSupervisedRun:
         backbone = self.backbone or getattr(config, "backbone", None)
         stem = self.stem or ("cifar" if size <= SMALL else getattr(config, "stem", None))
         network = {"backbone": backbone, "stem": stem}
+        for name in ("backbone", "stem"):
+            require(
+                not getattr(self, name) or hasattr(config, name), KIND, self._shape(), f"it has no {name}"
+            )
         config = replace(config, **{name: value for name, value in network.items() if hasattr(config, name)})
         if hasattr(config, "with_steps"):
             config = config.with_steps(self.train.steps)
@@ -117,8 +122,8 @@ class SelfSupervisedRun:
 
     def _shape(self) -> Any:
         """The system without parameters: its class says what a run must know."""
-        shape = sketch(self.system, "self-supervised", Trainable, ImageEncoder)
-        require(hasattr(shape, "views"), "self-supervised", shape, "it names no views of images to read")
+        shape = sketch(self.system, KIND, Trainable, ImageEncoder)
+        require(hasattr(shape, "views"), KIND, shape, "it names no views of images to read")
         return shape
 
 
