@@ -17,6 +17,7 @@ from showtell.errors import UsageError, UserError
 from showtell.evaluation.evaluate import evaluate
 from showtell.evaluation.word_figures import neighbour_figures, relation_figures
 from showtell.pipelines.model import load_model
+from showtell.protocols import Encoded
 from showtell.recipes import launch as training
 from showtell.recipes.show_and_tell import show_and_tell
 from showtell.recipes.show_attend_and_tell import show_attend_and_tell
@@ -79,21 +80,23 @@ def test_it_names_the_colours_of_unseen_images(trained, images):
 
 def test_the_system_reads_only_what_is_on_its_device(trained, images, monkeypatch):
     model = load_model(trained)
-    place, prefill = model.place, model.system.prefill
-    placed = []
+    move, prefill = Encoded.to, model.system.prefill
+    moved = []
 
-    def place_and_note(encoded):
-        placed.append(place(encoded))
-        return placed[-1]
+    def noted(encoded, device):
+        result = move(encoded, device)
+        if device == model.device:
+            moved.append(result)
+        return result
 
-    def prefill_what_was_placed(encoded):
-        assert any(encoded is one for one in placed)
+    def checked(encoded):
+        assert any(encoded is one for one in moved)
         return prefill(encoded)
 
-    monkeypatch.setattr(model, "place", place_and_note)
-    monkeypatch.setattr(model.system, "prefill", prefill_what_was_placed)
+    monkeypatch.setattr(Encoded, "to", noted)
+    monkeypatch.setattr(model.system, "prefill", checked)
     evaluate(model, images, "val", engines=("likelihood",), queries=2, beam=1)
-    assert len(placed) >= 3
+    assert len(moved) >= 3
 
 
 def test_a_wrong_words_folder_is_found_before_the_data_is_read(trained, tmp_path):
