@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from showtell.data.captions.entry import Entry, Source
 from showtell.data.captions.read import read_captions
 from showtell.datasets.division import held_out, position
+from showtell.errors import UserError
 from showtell.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -32,11 +34,37 @@ class CaptionData:
 
 
 def read_captioned(data: Path, format: str | None = None) -> CaptionData:
-    """The images and captions of a folder or file; problems are logged, counted."""
+    """The images and captions of a folder or file; problems are logged, counted.
+
+    Raises `UserError` for an image in two splits: a test image must not be trained on.
+    """
     source = read_captions(data, format)
     logger.info("%s: %s, %s", data, source.format, counted(len(source.entries), "image"))
+    log_splits(source)
     log_problems(data, source)
+    refuse_two_splits(data, source)
     return CaptionData(source.entries)
+
+
+def log_splits(source: Source) -> None:
+    """How many images are in each split that the data names, and how many splits are those of folders."""
+    counts = Counter(entry.split for entry in source.entries)
+    unnamed = counts.pop(None, 0)
+    if counts:
+        named = ", ".join(f"{count} in {split}" for split, count in sorted(counts.items()))
+        more = f", {unnamed} that are divided by a hash of their names" if unnamed else ""
+        logger.info("images by the splits that the data names: %s%s", named, more)
+    for folder, count in source.by_folder.items():
+        logger.info("the split of %s is that of the folder %s", counted(count, "image"), folder)
+
+
+def refuse_two_splits(data: Path, source: Source) -> None:
+    """Raises `UserError` for images that the data puts into two splits."""
+    if both := [problem for problem in source.problems if problem.two_splits]:
+        raise UserError(
+            f"{data}: {counted(len(both), 'image')} in two splits, the first: {both[0]}; "
+            f"`showtell data check {data}` lists them"
+        )
 
 
 def log_problems(data: Path, source: Source) -> None:

@@ -12,7 +12,7 @@ from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.datasets.captions import divide
+from showtell.datasets.captions import divide, refuse_two_splits
 from showtell.errors import UserError
 from showtell.evaluation.captioning import caption_figures, caption_perplexity
 from showtell.evaluation.retrieval import EncodedImages, retrieval_figures, search_figures
@@ -59,7 +59,9 @@ def evaluate(
         model.require(*engine_named(engine).requires)
     # First, as it is soon done: a wrong file is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
-    splits = divide(read_captions(data, format).entries)
+    source = read_captions(data, format)
+    refuse_two_splits(data, source)
+    splits = divide(source.entries)
     entries = splits.get(split, [])
     if not entries:
         found = ", ".join(sorted(splits)) or "none"

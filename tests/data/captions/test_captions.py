@@ -5,8 +5,9 @@ import json
 import pytest
 
 from showtell.data.captions import formats
-from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.entry import Source
 from showtell.data.captions.read import known_formats, read_captions
+from showtell.data.splits import split_name
 from showtell.errors import UsageError, UserError
 from support import hostile
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SPLITS = {
-    "train": ("train", "training", "restval"),  # restval: the rest of COCO's val images in Karpathy's splits
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-_SPLIT_OF = {alias: name for name, aliases in _SPLITS.items() for alias in aliases}
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -34,6 +27,8 @@ class Problem:
     fix: str
     unread: bool = False
     """Whether captions may have been missed here."""
+    two_splits: bool = False
+    """Whether an image is in two splits here: a run refuses to choose one."""
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
@@ -47,12 +42,5 @@ class Source:
     format: str
     entries: list[Entry]
     problems: list[Problem] = field(default_factory=list)
-
-
-def split_name(name: str) -> str | None:
-    """`train`, `val` or `test` for any common name of a split, else None.
-
-    >>> split_name("Validation"), split_name("restval"), split_name("holiday")
-    ('val', 'train', None)
-    """
-    return _SPLIT_OF.get(name.strip().lower())
+    by_folder: dict[str, int] = field(default_factory=dict)
+    """The folders that give images their split, each with the number of those images."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from showtell.data.captions.entry import Entry, Problem, Source, split_name
+from showtell.data.captions.entry import Entry, Problem, Source
 from showtell.data.captions.locate import Locator
+from showtell.data.splits import split_name
 
 
 class Gather:
@@ -98,7 +99,7 @@ class Gather:
             )
         before = self._splits.setdefault(path, known or name)
         if name and before not in (None, known or name):
-            fix = f"keep it in one of them; {before!r} is used"
-            self.problem(file, line, f"{path.name!r} is in the splits {before!r} and {known or name!r}", fix)
+            what = f"{path.name!r} is in the splits {before!r} and {known or name!r}"
+            self.problems.append(Problem(file, line, what, "keep it in one of them", two_splits=True))
         elif before is None:
             self._splits[path] = known or name

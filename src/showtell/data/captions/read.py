@@ -20,6 +20,7 @@ from typing import Protocol, cast
 
 from showtell.data.captions import formats
 from showtell.data.captions.entry import Problem, Source
+from showtell.data.captions.place import with_folder_splits
 from showtell.errors import UsageError, UserError
 
 
@@ -70,6 +71,7 @@ def read_captions(path: Path | str, format: str | None = None) -> Source:
             files = candidate.files(path)
             source = candidate.read(path, files) if files else None
             if source is not None and source.entries:
+                source = with_folder_splits(source, path)
                 return replace(source, problems=[*dict.fromkeys(problems + source.problems)])
             problems += source.problems if source else []
     except OSError as error:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from showtell.data.captions.entry import Problem
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import header, records
+from showtell.data.splits import split_name
 
 IMAGE = (
     "file_name filename image image_name image_path image_file img file filepath path picture photo "
@@ -47,9 +49,13 @@ def gather_tables(
                 continue
             values = [record[column] for column in captions]
             texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
-            gather.add_named(
-                file, line, locate, record[image], texts, (split and record[split]) or split_of(file)
-            )
+            named, of_file = split and record[split], split_of(file)
+            gather.add_named(file, line, locate, record[image], texts, named or of_file)
+            known = split_name(str(named or ""))
+            if known and of_file and known != of_file:
+                what = f"the column {split!r} says {known!r}, the file's name or folder {of_file!r}"
+                fix = "correct one of them"
+                gather.problems.append(Problem(file, line, what, fix, two_splits=True))
     return gather
 
 

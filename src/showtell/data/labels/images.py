@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from showtell.data.captions.entry import split_name
 from showtell.data.images.decode import ImageError
 from showtell.data.images.files import find_images, is_image_name, read_content
+from showtell.data.splits import split_name
 from showtell.errors import UserError
 from showtell.wording import counted
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.captions.entry import split_name
+from showtell.data.splits import split_name
 from showtell.data.texts.files import lines, plain, record_of
 from showtell.errors import UserError
 

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.entry import Source
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_json
+from showtell.data.splits import split_of_file
 
 SPECIFICITY = 50
 LOOKED_FOR = 'captions_*.json of {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}'
@@ -44,7 +45,7 @@ def read(root: Path, files: list[Path]) -> Source:
                 gather.problem(file, None, f"annotations[{number}] has no image_id", "add it or delete it")
             else:
                 captions.setdefault(annotation["image_id"], []).append(annotation.get("caption"))
-        locate, split = Locator(file), _split(file)
+        locate, split = Locator(file), split_of_file(file, root)
         for number, image in enumerate(images):
             if isinstance(image, dict) and isinstance(image.get("id"), int | str):
                 texts = captions.pop(image["id"], ())
@@ -72,9 +73,3 @@ def _is_coco(file: Path) -> bool:
 def _list(value: Any, key: str) -> list[Any]:
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, list) else []
-
-
-def _split(file: Path) -> str | None:
-    """The split in a file name: `train` in `captions_train2014.json`."""
-    words = re.findall(r"[a-z]+", file.stem.lower())
-    return next((split for word in words if (split := split_name(word))), None)

@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from showtell.data.captions.entry import Problem, Source, split_name
+from showtell.data.captions.entry import Problem, Source
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_text
 from showtell.data.captions.tables import gather_tables, is_table
+from showtell.data.splits import split_name, split_of_file
 
 SPECIFICITY = 40
 LOOKED_FOR = "captions.txt (image,caption) or *.token.txt (name.jpg#0, a tab, the caption)"
@@ -32,7 +33,9 @@ def files(path: Path) -> list[Path]:
 
 def read(root: Path, files: list[Path]) -> Source:
     """Every caption; lists beside the first file assign images to splits."""
-    gather = gather_tables([file for file in files if not _is_token_file(file)], lambda file: None)
+    gather = gather_tables(
+        [file for file in files if not _is_token_file(file)], lambda file: split_of_file(file, root)
+    )
     for file in filter(_is_token_file, files):
         _gather_tokens(file, gather)
     return _with_splits(gather.source("flickr8k"), files[0].parent)
@@ -64,7 +67,9 @@ def _with_splits(source: Source, folder: Path) -> Source:
             name, split = text.strip(), split_name(match[1]) if match else None
             if name and split_of.setdefault(name, split or "") != split:
                 fix = f"keep it in one; {split_of[name]!r} is used"
-                source.problems.append(Problem(file, line, f"{name!r} is in another split's list too", fix))
+                source.problems.append(
+                    Problem(file, line, f"{name!r} is in another split's list too", fix, two_splits=True)
+                )
             elif name and name not in known:
                 fix = "add its captions, or delete the line"
                 source.problems.append(Problem(file, line, f"{name!r} has no image or no caption", fix))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.entry import Source
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.records import read_text
 from showtell.data.images.files import find_images
@@ -19,7 +19,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(root: Path, files: list[Path]) -> Source:
-    """Every image; its split is a folder called `train`, `val` or `test` above it."""
+    """Every image."""
     gather = Gather()
     unused: dict[Path, set[str]] = {}
     described: set[Path] = set()
@@ -27,9 +27,7 @@ def read(root: Path, files: list[Path]) -> Source:
         folder = image.parent
         if folder not in unused:
             unused[folder] = {path.name for path in folder.iterdir() if path.suffix.lower() == ".txt"}
-        parts = folder.relative_to(root).parts
-        split = next((split for part in parts if (split := split_name(part))), None)
-        gather.add(image, None, image, (), split)
+        gather.add(image, None, image, (), None)
         for name in {f"{image.stem}.txt", f"{image.name}.txt"} & unused[folder]:
             unused[folder].discard(name)
             described.add(folder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.entry import Source
 from showtell.data.captions.tables import gather_tables
+from showtell.data.splits import split_of_file
 
 SPECIFICITY = 30
 LOOKED_FOR = "metadata.jsonl, metadata.csv or metadata.parquet with file_name and text, caption or captions"
@@ -21,8 +22,4 @@ def files(path: Path) -> list[Path]:
 
 def read(root: Path, files: list[Path]) -> Source:
     """Every row; names are relative to the metadata file, and a folder called `train` is a split."""
-
-    def split_of(file: Path) -> str | None:
-        return None if file.parent in (root, root.parent) else split_name(file.parent.name)
-
-    return gather_tables(files, split_of, nearby=False).source("imagefolder")
+    return gather_tables(files, lambda file: split_of_file(file, root), nearby=False).source("imagefolder")

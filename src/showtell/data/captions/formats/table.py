@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from showtell.data.captions.entry import Source, split_name
+from showtell.data.captions.entry import Source
 from showtell.data.captions.tables import gather_tables, is_table
+from showtell.data.splits import split_of_file
 
 SPECIFICITY = 20
 LOOKED_FOR = "a .csv or .tsv whose header names an image (image, file_name) and a caption (caption, text)"
@@ -25,4 +26,4 @@ def files(path: Path) -> list[Path]:
 
 def read(root: Path, files: list[Path]) -> Source:
     """Every row of the tables; the rows of `train.csv` or `val.tsv` are in that split."""
-    return gather_tables(files, lambda file: split_name(file.stem)).source("table")
+    return gather_tables(files, lambda file: split_of_file(file, root)).source("table")
