@@ -172,6 +172,15 @@ def test_caption_reads_paths_from_standard_input(ask, album: Path) -> None:
     assert [line["path"] for line in lines] == list(map(str, files))
 
 
+@pytest.mark.parametrize("verb", ["index", "caption", "embed"])
+def test_a_folder_without_images_is_a_failure(ask, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "empty").mkdir()
+    options = ["--library", tmp_path / "library"] if verb == "index" else []
+    status, _, err = ask(verb, tmp_path / "empty", *options)
+    assert status == 1
+    assert f"there are no images in {tmp_path / 'empty'}" in err
+
+
 def test_index_counts_and_then_has_nothing_to_do(ask, album: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(album, tmp_path / "album")
     (folder / "bad.jpg").write_bytes(b"<html>")
@@ -179,7 +188,8 @@ def test_index_counts_and_then_has_nothing_to_do(ask, album: Path, tmp_path: Pat
     status, (first,), err = ask("index", folder, "--library", library)
     assert status == 0
     assert (first["added"], first["skipped"], first["total"]) == (5, 1, 6)
-    assert "skipped.jsonl" in err
+    assert "skipped.jsonl; the first" in err
+    assert "bad.jpg: is not an image" in err
     (skipped,) = map(json.loads, (library / "skipped.jsonl").read_text().splitlines())
     assert set(skipped) == {"path", "reason"}
     assert skipped["path"].endswith("bad.jpg")

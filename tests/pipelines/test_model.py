@@ -144,6 +144,15 @@ def test_python_captions_folders_and_files_in_order(model: Model, tmp_path: Path
     assert all(len(one.captions) == 2 for one in found)
 
 
+def test_a_folder_without_images_is_an_input_that_failed(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    skipped: list[Exception] = []
+    assert list(showtell.caption(tmp_path, model, skip=skipped.append)) == []
+    assert f"there are no images in {tmp_path}" in str(skipped[0])
+    with pytest.raises(UserError, match="there are no images in"):
+        list(showtell.embed(tmp_path, model))
+
+
 def test_python_raises_for_a_bad_image_unless_there_is_skip(model: Model, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"nothing")
     skipped: list[Exception] = []

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.images.decode import ImageError
+from showtell.data.images.decode import ImageError, why_no_file
 from showtell.data.images.files import find_images
 from showtell.data.prefetch import prefetch
+from showtell.errors import UserError
 from showtell.pipelines.model import BATCH, Model
 
 ImageFiles = Path | str | Iterable[Path | str]
@@ -27,7 +28,9 @@ def read_batches(
     """
     names = [files] if isinstance(files, (Path, str)) else files
 
-    def read(path: Path) -> tuple[Path, np.ndarray | ImageError]:
+    def read(path: Path | ImageError) -> tuple[Path, np.ndarray | ImageError]:
+        if isinstance(path, ImageError):
+            return path.path, path
         try:
             return path, model.read(path, max_pixels)
         except ImageError as error:
@@ -46,10 +49,17 @@ def read_batches(
         yield readable
 
 
-def all_files(names: Iterable[Path | str]) -> Iterator[Path]:
-    """The files, a folder replaced by all images under it."""
+def all_files(names: Iterable[Path | str]) -> Iterator[Path | ImageError]:
+    """The files, a folder replaced by all images under it, or by an error if it has none or is closed."""
     for path in map(Path, names):
-        if path.is_dir():
-            yield from find_images(path)
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        try:
+            found = find_images(path)
+        except UserError:
+            yield ImageError(path, why_no_file(path))
+            continue
+        if not found:
+            yield ImageError(path, f"there are no images in {path.absolute()}")
+        yield from found

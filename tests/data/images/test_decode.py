@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from showtell.data.images.decode import (
     decode_image,
     load_image,
 )
-from showtell.data.images.files import find_images, is_image_name
+from showtell.data.images.files import find_images, is_image_name, read_content, survey
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from support import hostile
@@ -262,6 +263,7 @@ def test_find_images(tmp_path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == [
         "a.Png",
         "b/c.webp",
+        "g.svg",
         "z.JPG",
     ]
     with pytest.raises(UserError, match="nowhere"):
@@ -283,8 +285,86 @@ def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch) -> No
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert find_images(tmp_path) == [closed]
-    with pytest.raises(ImageError):
-        load_image(closed)
+    for read in (load_image, read_content):
+        with pytest.raises(ImageError, match="is a folder that cannot be listed: Permission denied"):
+            read(closed)
+
+
+def test_a_folder_that_goes_away_while_it_is_listed_is_reported(tmp_path, monkeypatch) -> None:
+    gone, stat = tmp_path / "gone", Path.stat
+    gone.mkdir()
+    (tmp_path / "a.jpg").touch()
+
+    def refuse(path, **options):
+        if path == gone:
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert find_images(tmp_path) == [tmp_path / "a.jpg", gone]
+
+
+UNREADABLE = {
+    "a.CR2": (b"II*\0\x10\0\0\0CR\2\0", "camera raw image"),
+    "b.DNG": (None, "camera raw image"),
+    "c.nef": (b"\0\1\2\3", "camera raw image"),
+    "d.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1", "camera raw image"),
+    "e.jxl": (b"\xff\x0a\1\2", "JPEG XL"),
+    "f.psd": (b"8BPS\0\1", "Photoshop"),
+    "g.svg": (b"<svg/>", "SVG"),
+    "h.HEIF": (b"\0\0\0\x18ftypheix", "HEIC"),
+    "i.jpg": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    "j.tif": (None, "camera raw image"),
+    "k.tga": (b"\0\0\2\0\0", "TGA"),
+    "l": (b"\0\0\0\x18ftypheic", "HEIC"),
+    "m.raf": (b"", "is empty"),
+}
+
+
+def test_kinds_that_cannot_be_read_are_found_and_named(tmp_path) -> None:
+    for name, (data, _) in UNREADABLE.items():
+        tiff = hostile.encoded(hostile.photograph(1), "TIFF", tiffinfo={50706: b"\1\4\0\0"})
+        (tmp_path / name).write_bytes(tiff if data is None else data)
+    assert [path.name for path in find_images(tmp_path)] == sorted(UNREADABLE)
+    for name, (_, reason) in UNREADABLE.items():
+        with pytest.raises(ImageError, match=reason):
+            load_image(tmp_path / name)
+
+
+def test_content_decides_where_it_can_be_read(tmp_path) -> None:
+    for name in ("a.CR2", "b.heic", "without ending"):
+        (tmp_path / name).write_bytes(hostile.encoded(hostile.photograph(1), "JPEG"))
+    (tmp_path / "README").write_text("not an image")
+    os.mkfifo(tmp_path / "pipe")
+    found = find_images(tmp_path)
+    assert [path.name for path in found] == ["a.CR2", "b.heic", "without ending"]
+    assert {load_image(path).shape for path in found} == {(64, 96, 3)}
+
+
+def test_system_folders_are_passed_over_and_counted(tmp_path, caplog) -> None:
+    junk = [
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "b/@eaDir/a.jpg",
+        ".thumbnails/a.jpg",
+        "__MACOSX/a.jpg",
+        ".Trash-1000/files/a.jpg",
+        "$RECYCLE.BIN/a.jpg",
+        "#recycle/a.jpg",
+        "@Recycle/a.jpg",
+        "System Volume Information/a.jpg",
+        "lost+found/a.jpg",
+        "b/Thumbs.db",
+        "._a.jpg",
+    ]
+    for name in ["a.jpg", "b/c.jpg", ".gitignore", "notes.txt", *junk]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    caplog.set_level("INFO", "showtell")
+    assert find_images(tmp_path) == [tmp_path / "a.jpg", tmp_path / "b/c.jpg"]
+    assert survey(tmp_path).passed_over.total() == len(junk)
+    assert survey(tmp_path).passed_over["@eaDir"] == 2
+    [message] = caplog.messages
+    assert "12 hidden or system items passed over: @eaDir (2)" in message
 
 
 def test_real_photographs(shared_data) -> None:

@@ -92,7 +92,7 @@ def test_contents_of_a_folder_and_of_an_archive(tmp_path) -> None:
 
 
 def test_hidden_and_other_files_are_ignored(tmp_path) -> None:
-    junk = ["train/cat/._1.png", "__MACOSX/.x/1.png", "train/cat/notes.txt", ".git/cat/1.png"]
+    junk = ["train/cat/._1.png", "__MACOSX/x/1.png", "train/cat/notes.txt", ".git/cat/1.png"]
     found = read_classes(archive(tmp_path / "a.tar", {name: png() for name in [*SPLIT, *junk]}, "w"))
     assert set(uses(found)) == set(SPLIT)
 

@@ -19,6 +19,7 @@ from showtell.cli.options import (
     Model,
 )
 from showtell.cli.output import print_error, print_json, print_note, print_text
+from showtell.errors import UserError
 
 PANEL = "Images"
 
@@ -39,6 +40,9 @@ def index(
     library and are updated when those models index. Images that cannot be read are listed, with the reason,
     in the library's skipped.jsonl.
     """
+    from json import loads
+
+    from showtell.library.store import SKIPPED
     from showtell.pipelines.index import index
     from showtell.pipelines.model import load_model
 
@@ -58,4 +62,8 @@ def index(
         seconds = counts.pop("seconds")
         print_text(f"{', '.join(f'{name} {count}' for name, count in counts.items())} in {seconds:.1f} s")
     if report.skipped:
-        print_note(f"{report.skipped} skipped, see {library / 'skipped.jsonl'}")
+        log = library / SKIPPED
+        first = loads(log.read_bytes().partition(b"\n")[0])
+        print_note(f"{report.skipped} skipped, see {log}; the first: {first['path']}: {first['reason']}")
+    if not report.total and not report.removed:
+        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")

@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -25,6 +26,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from showtell.data.images.kinds import kind_of, named_kind
 from showtell.errors import UserError
 
 MAX_PIXELS = 100_000_000
@@ -46,7 +48,7 @@ _READERS = [
         (rb"P[1-6]\s", PpmImageFile),
     )
 ]
-_HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
+_DNG_VERSION = 50706  # the tag that tells a DNG, a camera's raw image, from other TIFF files
 
 # EXIF orientation -> the transposition that turns the image upright.
 _ORIENTATION = 0x0112
@@ -88,14 +90,27 @@ def load_image(path: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | N
     """
     try:
         if not Path(path).is_file() and Path(path).exists():  # opening a pipe would block
-            raise ImageError(path, "is not a file")
+            raise ImageError(path, why_no_file(Path(path)))
         with Path(path).open("rb") as file:
             return _read(file, path, max_pixels, at_least)
     except FileNotFoundError:
-        missing = "is a link to a file that does not exist" if Path(path).is_symlink() else "does not exist"
-        raise ImageError(path, missing) from None
+        raise ImageError(path, why_no_file(Path(path))) from None
     except OSError as error:
         raise ImageError(path, f"cannot be opened: {error.strerror or error}") from None
+
+
+def why_no_file(path: Path) -> str:
+    """Why a path that is no file cannot be read: missing, a folder (open, closed or empty), or a pipe."""
+    if not path.exists():
+        return "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
+    if not path.is_dir():
+        return "is not a file"
+    try:
+        with os.scandir(path) as listed:
+            empty = next(listed, None) is None
+    except OSError as error:
+        return f"is a folder that cannot be listed: {error.strerror or error}; make it readable"
+    return "is a folder, not a file, and it is empty" if empty else "is a folder, not a file"
 
 
 def decode_image(
@@ -110,10 +125,15 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
     start = file.read(64)
     file.seek(0)
     reader = next((reader for signature, reader in _READERS if signature.match(start)), None)
+    kind = _unreadable_kind(start, Path(name).name, reader)
+    if kind:
+        raise ImageError(name, f"is a {kind}, which cannot be read here; save it as JPEG")
     if reader is None:
         raise ImageError(name, _what_instead(start))
     try:
         image = reader(file)
+        if isinstance(image, TiffImageFile) and _DNG_VERSION in image.tag_v2:
+            raise ImageError(name, "is a camera raw image (DNG), which cannot be read here; save it as JPEG")
         width, height = image.size
         if width * height > max_pixels:
             limit = f"more than the {max_pixels:,} pixels allowed"
@@ -139,12 +159,21 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     return np.array(pixels if upright is None else pixels.transpose(upright))
 
 
+def _unreadable_kind(start: bytes, name: str, reader: type[ImageFile] | None) -> str | None:
+    """The kind of a file that cannot be read, by its content or else its name; None for any other.
+
+    A camera's raw image begins as TIFF does; Pillow would show its thumbnail.
+    """
+    if not start or reader not in (None, TiffImageFile):
+        return None
+    by_content, by_name = kind_of(start), named_kind(name)
+    return by_name if by_name and by_name.startswith(by_content or "") else by_content
+
+
 def _what_instead(start: bytes) -> str:
     """A description of a file that is not an image."""
     if not start:
         return "is empty"
-    if _HEIC.match(start):
-        return "is a HEIC image, which cannot be read here; save it as JPEG"
     if start.lstrip()[:1] == b"<":
         return "is not an image: it looks like a web page or SVG"
     readable = "".join(start.decode(errors="ignore").split()).isprintable()

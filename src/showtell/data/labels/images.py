@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from showtell.data.images.decode import ImageError
-from showtell.data.images.files import find_images, is_image_name, read_content
+from showtell.data.images.files import find_images, is_image_name, is_passed_over, read_content
 from showtell.data.splits import split_name
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -110,7 +110,7 @@ def _names_in_archive(root: Path) -> list[str]:
 
 
 def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part not in (".", "..")
+    return is_passed_over(part) and part not in (".", "..")
 
 
 def _members(root: Path, wanted: Collection[str] = ()) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:

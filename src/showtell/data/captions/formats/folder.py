@@ -7,7 +7,7 @@ from pathlib import Path
 from showtell.data.captions.entry import Source
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.records import read_text
-from showtell.data.images.files import find_images
+from showtell.data.images.files import survey
 
 SPECIFICITY = 10
 LOOKED_FOR = "images at any depth, each with its captions in a .txt of the same name, or with none"
@@ -15,7 +15,7 @@ LOOKED_FOR = "images at any depth, each with its captions in a .txt of the same 
 
 def files(path: Path) -> list[Path]:
     """Every image under a folder."""
-    return find_images(path) if path.is_dir() else []
+    return survey(path).images if path.is_dir() else []
 
 
 def read(root: Path, files: list[Path]) -> Source:
