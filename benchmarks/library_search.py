@@ -35,8 +35,9 @@ def build(folder: Path, vectors: np.ndarray) -> None:
     name = table_name(**maker)
     no_pixels = np.empty((0, 0, 3), np.uint8)
     with Store.writing(folder) as opened:
-        opened.publish(Manifest((VectorSet(name, **maker, name="synthetic", captioned=False),)))
-        table = opened.begin(name, vectors.shape[1])
+        target = VectorSet(name, **maker, name="synthetic", captioned=False)
+        opened.publish(Manifest((target,)))
+        table = opened.begin(target, vectors.shape[1])
         for start in range(0, len(vectors), 10_000):
             rows = range(start, min(start + 10_000, len(vectors)))
             pooled = torch.from_numpy(vectors[rows.start : rows.stop])

@@ -11,6 +11,7 @@ import pytest
 
 from showtell.errors import UserError
 from showtell.library.index import index
+from showtell.library.manifest import VectorSet
 from showtell.library.search import Library
 from showtell.library.store import Store
 from showtell.library.verify import verify
@@ -117,9 +118,24 @@ def test_killed_before_the_first_row(tmp_path) -> None:
     (library / ".library.json.1234abcd").write_text("{")
     (library / "lock").touch()
     check(index(photos, library, FakeEncoder()), added=1)
-    table = Store.open(library).names()[0]
-    for file in (library / f"{table}.lance" / "_versions").iterdir():
-        file.unlink()
+
+
+def test_killed_while_the_table_is_made(tmp_path, monkeypatch) -> None:
+    """A table without a version is no damage before the first image was stored."""
+    photos, library = tmp_path / "photos", tmp_path / "library"
+    draw(photos / "a.png", (255, 0, 0))
+
+    class Killed(BaseException):
+        pass
+
+    def begin(store: Store, target: VectorSet, width: int) -> None:
+        (store.folder / f"{target.table}.lance" / "_versions").mkdir(parents=True)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "begin", begin)
+        with pytest.raises(Killed):
+            index(photos, library, FakeEncoder())
     assert len(Library.open(library)) == 0
     check(index(photos, library, FakeEncoder()), added=1)
     assert verify(library) == []

@@ -251,7 +251,7 @@ def test_an_empty_folder_makes_an_empty_library(tmp_path, library) -> None:
     draw(tmp_path / "photos" / "a.png", (1, 2, 3))
     check(index(tmp_path / "photos", library, FakeEncoder()), added=1)
     (tmp_path / "photos" / "a.png").unlink()
-    check(index(tmp_path / "photos", library, FakeEncoder()), removed=1)
+    check(index(tmp_path / "photos", library, FakeEncoder(), prune=True), removed=1)
     assert Library.open(library).rows() == []
 
 

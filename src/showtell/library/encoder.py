@@ -38,3 +38,9 @@ class LibraryEncoder(Protocol):
     def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""
         ...
+
+
+def require_model(model: object) -> None:
+    """Raises `TypeError` for what is no model, such as its folder."""
+    if not hasattr(model, "preprocessing"):
+        raise TypeError(f"{model!r} is no model; load it first: showtell.load_model({str(model)!r})")

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UserError
-from showtell.library.encoder import LibraryEncoder
-from showtell.library.manifest import Manifest, VectorSet
+from showtell.library.encoder import LibraryEncoder, require_model
+from showtell.library.failures import DamagedError, changing
+from showtell.library.manifest import EMPTY, Manifest, VectorSet
+from showtell.library.recovery import recovered
+from showtell.library.removal import check_removal, is_gone
 from showtell.library.rows import File
 from showtell.library.run import Row, Run, read_rows
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
 from showtell.library.store import SKIPPED, Store, table_name, table_prefix
 from showtell.writing import replacing
+
+logger = logging.getLogger(__name__)
 
 LOST = "its old table could not be read, so the library holds this folder only; index other folders again"
 
@@ -52,6 +57,7 @@ def index(
     keep_captions: bool = False,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
+    prune: bool = False,
 ) -> IndexReport:
     """Create a library of a folder's images, or update this model's vectors in it; other models' stay.
 
@@ -59,20 +65,28 @@ def index(
     path keeps its vectors. Images of other folders stay unless the file was moved into this one; a model that
     is new to the library takes them over from the set indexed last. `rebuild`, or a changed preprocessing,
     makes new vectors beside the present ones, which stay in use until the new set is complete. Unreadable
-    images are listed in `skipped.jsonl`.
+    images are listed in `skipped.jsonl`, and stay if they were stored before.
 
     With `captions` the model captions every image. `own_captions` are the person's; with `keep_captions`
     those stored earlier are kept for images without any. Progress counts the images that are on disk,
     unchanged or skipped.
 
-    Raises `UserError` if there is no such folder, it is not a library, or another process is writing.
+    Raises `UserError` if there is no such folder, it is not a library, or another process is writing; and,
+    unless `prune`, before it removes all images stored from the folder, or more than a quarter of them and
+    more than 10: a drive may not be connected.
     """
+    require_model(encoder)
     started = time.monotonic()
     folder, library_dir = Path(folder).resolve(), Path(library_dir).resolve()
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
     with Store.writing(library_dir) as store:
-        manifest = store.manifest()
+        try:
+            manifest = store.manifest()
+        except DamagedError:
+            if not rebuild:
+                raise
+            manifest = recovered(store)
         tables = [known.table for known in manifest.sets]
         present = manifest.of(encoder)
         target = _target(store, present, encoder, captions, rebuild)
@@ -84,21 +98,26 @@ def index(
             own = _stored_captions(store, manifest) | own
         files = find_files(folder, library_dir, own)
         lost = None
+        old: list[Row] = []
         if manifest.sets and target.table not in tables:
+            replaced = next((known for known in manifest.sets if known.model == encoder.hash), None)
             try:
+                old = read_rows(store, store.table(replaced)) if replaced else []
                 files += _elsewhere(store, present or manifest.sets[-1], folder)
-            except UserError as error:  # an unreadable table is a reason to rebuild
+            except DamagedError as error:  # a reason to rebuild
                 if not rebuild:
                     raise
-                lost = f"{LOST} ({error.__cause__})".partition("\n")[0]
+                lost = f"{LOST} ({error.reason})"
         run = Run(store, target, encoder, captions, max_pixels)
         run.add(files)
-        run.remove(folder)
+        if not prune:
+            _check_replacement(old, run, folder)
+        run.remove(folder, prune)
         if run.table is not None:
             store.tidy(run.table)
         images = _digest(read_rows(store, run.table))
         store.publish(manifest.having(replace(target, images=images)))
-        with replacing(library_dir / SKIPPED) as file:
+        with changing(library_dir), replacing(library_dir / SKIPPED) as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
         Library.open(library_dir)  # derives the unit vectors now, not in the first search
@@ -124,22 +143,49 @@ def _target(
     if present:
         begun, captions = [present.table], captions or present.captioned
     table = begun[0] if begun and not rebuild else table_name(*maker)
-    return VectorSet(table, *maker, encoder.name, captions)
+    images = present.images if present and not rebuild else EMPTY
+    return VectorSet(table, *maker, encoder.name, captions, images)
 
 
 def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
     """A set's images of other folders, which a new table takes over."""
-    rows = read_rows(store, store.table(known.table))
+    rows = read_rows(store, store.table(known))
     others = {row.file.path: row.file.captions for row in rows if folder not in row.file.path.parents}
-    return [file_at(path, own) for path, own in others.items() if path.is_file()]
+    gone = [path for path in others if is_gone(path)]
+    if gone:
+        logger.warning(
+            "%d images of other folders are not there now and get no new vectors, the first: %s",
+            len(gone),
+            gone[0],
+        )
+    return [file_at(path, own) for path, own in others.items() if path not in set(gone)]
+
+
+def _check_replacement(old: Sequence[Row], run: Run, folder: Path) -> None:
+    """Raises `UserError` if a set's new table lacks unreadable images of its old one, or too many."""
+    digests, lost = run.digests(), []
+    for path in dict.fromkeys(row.file.path for row in old if row.digest not in digests):
+        if path in run.unread:
+            raise UserError(
+                f"{path}: {run.skipped[path]}; new vectors would replace the old ones without it. Make it "
+                "readable, or run it again with --prune (in Python: prune=True) to drop it"
+            )
+        if path in run.skipped or is_gone(path):
+            lost.append(path)
+    stored = {row.file.path for row in old}
+    here = {path for path in stored if folder in path.parents}
+    check_removal([path for path in lost if path in here], len(here), str(folder))
+    check_removal([path for path in lost if path not in here], len(stored - here), "other folders")
 
 
 def _stored_captions(store: Store, manifest: Manifest) -> dict[Path, tuple[str, ...]]:
     """The person's captions of every image that has some; of several sets, the one indexed last counts."""
     stored: dict[Path, tuple[str, ...]] = {}
     for known in manifest.sets:
-        with suppress(UserError):  # a damaged table is reported where its rows are needed
-            stored |= {row.file.path: row.file.captions for row in read_rows(store, store.table(known.table))}
+        try:
+            stored |= {row.file.path: row.file.captions for row in read_rows(store, store.table(known))}
+        except DamagedError as error:  # raised where its rows are needed
+            logger.warning("captions stored with the vectors of %s are lost: %s", known.name, error.reason)
     return stored
 
 

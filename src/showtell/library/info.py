@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from showtell.library.failures import reading
 from showtell.library.manifest import FORMAT, VectorSet
-from showtell.library.store import SKIPPED, Store, reading
+from showtell.library.store import SKIPPED, Store
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def library_info(library: Path | str) -> LibraryInfo:
 
 
 def _set_info(store: Store, known: VectorSet, up_to_date: bool) -> SetInfo:
-    table = store.table(known.table)
+    table = store.table(known)
     images, width, tokens = 0, None, None
     if table is not None:
         with reading(store.folder):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from showtell.errors import UserError
 from showtell.library.encoder import LibraryEncoder
 
 FORMAT = 2
+EMPTY = hashlib.sha256(b"[]").hexdigest()
+"""`VectorSet.images` of no images."""
+UNFINISHED = "unfinished"
+"""`VectorSet.images` of a set whose first indexing has not ended."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,11 @@ class VectorSet:
     images: str = ""
     """Digest of the images and the person's captions, equal in sets of equal images; empty if unknown."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether no image was ever stored, so that there need be no table."""
+        return self.images == EMPTY
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -44,6 +54,13 @@ class Manifest:
     def having(self, newest: VectorSet) -> Manifest:
         """A manifest with a new set in place of the same model's."""
         return Manifest((*(known for known in self.sets if known.model != newest.model), newest))
+
+    def with_table(self, target: VectorSet) -> Manifest:
+        """A manifest that no longer says that a set is empty; one without the set does not change."""
+        changed = (
+            replace(known, images=UNFINISHED) if known.table == target.table else known for known in self.sets
+        )
+        return Manifest(tuple(changed))
 
     def ahead_of(self, chosen: VectorSet) -> str | None:
         """The name of the set indexed last, if it holds other images than `chosen`."""
@@ -64,7 +81,10 @@ class Manifest:
         if read["format"] == 1:  # a single unnamed set of a captioner
             maker = {key: read[key] for key in ("table", "model", "preprocessing")}
             return cls((VectorSet(**maker, name=read["model"][:12], captioned=True),))
-        return cls(tuple(VectorSet(**known) for known in read["sets"]))
+        sets = tuple(VectorSet(**known) for known in read["sets"])
+        if not sets or not all(isinstance(known.table, str) for known in sets):
+            raise ValueError("it names no vectors")
+        return cls(sets)
 
 
 def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, captioned: bool) -> VectorSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +13,17 @@ import pyarrow as pa
 
 from showtell.data.images.decode import ImageError
 from showtell.data.prefetch import prefetch
-from showtell.errors import UserError
 from showtell.library.encoder import LibraryEncoder
+from showtell.library.failures import changing, reading
 from showtell.library.manifest import VectorSet
+from showtell.library.removal import check_removal, is_gone, is_hidden
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
-from showtell.library.scan import Reader, is_text
-from showtell.library.store import Store, reading
+from showtell.library.scan import Reader, UnreadError, is_text
+from showtell.library.store import Store
 from showtell.progress import report
 from showtell.protocols import Encoded
+
+logger = logging.getLogger(__name__)
 
 BATCH = 32
 # Every commit makes a version and a file, so rows are collected first, but not for long.
@@ -65,8 +69,9 @@ class Run:
         captions: bool,
         max_pixels: int,
     ) -> None:
-        self.table = store.table(target.table)
+        self.table = store.table(target)
         self.skipped: dict[Path, str] = {}
+        self.unread: set[Path] = set()
         self.added: set[Path] = set()
         self.updated: set[Path] = set()
         self.unchanged: set[Path] = set()
@@ -102,24 +107,42 @@ class Run:
             self._add_known(known[start : start + BATCH])
         self._commit()
 
-    def remove(self, folder: Path) -> None:
-        """Delete the rows of files that are gone, were moved, cannot be read, or have a newer row."""
-        digests = {self._row_of[path].digest for path in self.unchanged - self._written.keys()}
-        digests |= set(self._written.values())
+    def digests(self) -> set[bytes]:
+        """The contents that have a row once `remove` is done."""
+        kept = {self._row_of[path].digest for path in self.unchanged - self._written.keys()}
+        return kept | set(self._written.values())
+
+    def remove(self, folder: Path, prune: bool = False) -> None:
+        """Delete the rows of files that are gone, were moved, hold no image now, or have a newer row.
+
+        Those of files that cannot be read stay. Raises `UserError` before anything is deleted if too many
+        would be, unless `prune`.
+        """
+        digests = self.digests()
         outdated: list[int] = []
+        lost: list[Path] = []
+        hidden: list[Path] = []
         for row in self._old:
             path = row.file.path
-            if path in self._written or (path in self.unchanged and self._row_of[path] is not row):
+            latest = self._row_of[path] is row
+            if path in self._written or path in self.unchanged:
+                outdated += [row.id] * (path in self._written or not latest)
+            elif path in self.skipped or folder in path.parents or (row.digest in digests and is_gone(path)):
+                if path in self.unread or is_hidden(path, folder):
+                    hidden += [path] * latest
+                    continue
                 outdated.append(row.id)
-            elif path not in self.unchanged and (
-                path in self.skipped
-                or folder in path.parents
-                or (row.digest in digests and not path.exists())
-            ):
-                outdated.append(row.id)
-                self.removed += self._row_of[path] is row
-        for start in range(0, len(outdated), 1000):
-            self.table.delete(where_id(outdated[start : start + 1000]))
+                self.removed += latest
+                lost += [path] * (latest and row.digest not in digests)
+        if hidden:
+            logger.warning(
+                "%d stored images cannot be read now and stay, the first: %s", len(hidden), hidden[0]
+            )
+        if not prune:
+            check_removal(lost, sum(folder in path.parents for path in self._row_of), str(folder))
+        with changing(self._store.folder):
+            for start in range(0, len(outdated), 1000):
+                self.table.delete(where_id(outdated[start : start + 1000]))
 
     def _add_unread(self, files: Sequence[File]) -> list[tuple[File, bytes]]:
         """Read files, encode new contents, and return the files whose content is known."""
@@ -137,6 +160,8 @@ class Run:
         for file, content in prefetch(attempt, files):
             if isinstance(content, ImageError):
                 self.skipped[file.path] = content.reason
+                if isinstance(content, UnreadError) and not is_gone(file.path):
+                    self.unread.add(file.path)
             elif isinstance(content, bytes):
                 known.append((file, content))
             elif content.digest in self._id_of:  # encoded since, from another file
@@ -210,14 +235,11 @@ class Run:
         """Write the pending rows to disk, where nothing can lose them."""
         if any(map(len, self._pending)):
             rows = pa.concat_tables(self._pending)
-            try:
-                if self.table is None:
-                    self.table = self._store.begin(
-                        self._target.table, rows.schema.field("vector").type.list_size
-                    )
+            if self.table is None:
+                width = rows.schema.field("vector").type.list_size
+                self.table = self._store.begin(self._target, width)
+            with changing(self._store.folder):
                 self.table.add(rows)
-            except Exception as error:  # what LanceDB raises on a full disk is undocumented
-                raise UserError(f"cannot write the library {self._store.folder}: {error}") from error
             self._pending = []
         self._committed_at = time.monotonic()
         done = len(self.added) + len(self.updated) + len(self.unchanged) + len(self.skipped)

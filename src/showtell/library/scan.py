@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from showtell.data.images.decode import decode_image
+from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import find_images, read_content
 from showtell.data.images.resize import thumbnail
 from showtell.library.encoder import LibraryEncoder
+from showtell.library.failures import DESCRIPTORS, failure, number_of
 from showtell.library.rows import Content, File
 
 THUMBNAIL = 128
@@ -59,6 +60,10 @@ def printable(path: Path) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
+class UnreadError(ImageError):
+    """A file that could not be read, which says nothing of the image in it."""
+
+
 class Reader:
     """Reads an image for an encoder, unless its content is known. Thread-safe."""
 
@@ -69,8 +74,16 @@ class Reader:
         self._at_least = 2 * max(encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0], THUMBNAIL)
 
     def __call__(self, path: Path) -> bytes | Content:
-        """The content, or only its digest if that is known. Raises `ImageError`."""
-        data, digest = read_content(path)
+        """The content, or only its digest if that is known.
+
+        Raises `ImageError`, `UnreadError` if the file cannot be read, `UserError` if no file can be.
+        """
+        try:
+            data, digest = read_content(path)
+        except ImageError as error:
+            if error.__context__ and number_of(error.__context__) in DESCRIPTORS:
+                raise failure(path, error.__context__, "read") from None
+            raise UnreadError(path, error.reason) from None
         if digest in self._known:
             return digest
         pixels = decode_image(data, path, self._max_pixels, self._at_least)

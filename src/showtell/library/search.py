@@ -14,10 +14,11 @@ from torch import Tensor
 
 from showtell.errors import UserError
 from showtell.library import store
-from showtell.library.encoder import LibraryEncoder
+from showtell.library.encoder import LibraryEncoder, require_model
+from showtell.library.failures import DamagedError, failure
 from showtell.library.manifest import VectorSet, choose
 from showtell.library.rows import encoded_of, schema, where_id
-from showtell.library.store import Store, damaged
+from showtell.library.store import Store
 from showtell.library.text import words
 from showtell.library.vectors import derived_vectors, raw_vectors
 from showtell.protocols import Encoded
@@ -61,7 +62,7 @@ class Library:
         self.model, self.preprocessing, self.name = chosen.model, chosen.preprocessing, chosen.name
         self.behind = behind
         """The name of the model that indexed last, if its set holds other images than this one."""
-        self._table = opened.table(chosen.table)
+        self._table = opened.table(chosen)
         self._columns = _columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
         self._vectors = derived_vectors(self.folder, chosen.table, self._table, self._row_of)
@@ -74,9 +75,11 @@ class Library:
 
         With `captioned`, the last set with a model's captions, if there is one.
 
-        Raises `UserError` for a folder that is not a library, a damaged library, or one without vectors of
-        this model.
+        Raises `UserError` for a folder that is not a library, one that cannot be read or is damaged, or one
+        without vectors of this model; `TypeError` for an encoder that is none.
         """
+        if encoder is not None:
+            require_model(encoder)
         opened = Store.open(folder)
 
         def attempt() -> Library:
@@ -219,11 +222,13 @@ def _retry(folder: Path, attempt: Callable[[], Result]) -> Result:
     for _ in range(4):
         try:
             return attempt()
-        except UserError:
+        except DamagedError as error:
+            last: Exception = error
+        except (UserError, TypeError, AttributeError):  # as likely a second time
             raise
         except Exception as error:  # what LanceDB raises then is undocumented
-            failure = error
-    raise damaged(folder, failure) from failure
+            last = error
+    raise last if isinstance(last, DamagedError) else failure(folder, last, "read") from last
 
 
 def _columns(table: Any) -> pa.Table:

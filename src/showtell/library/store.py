@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import shlex
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ import lancedb
 from lancedb.index import IvfHnswSq
 
 from showtell.errors import UserError
-from showtell.library.manifest import Manifest
+from showtell.library.failures import DamagedError, changing, failure, reading
+from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import schema
 from showtell.library.text import CAPTION_INDEX, index_error
 from showtell.writing import replacing
@@ -50,12 +50,15 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:
-        """An existing library. Raises `UserError` for another folder."""
-        if not (Path(folder) / MANIFEST).is_file():
-            raise UserError(
-                f"{folder} is not a library; make one with: showtell index IMAGES --library {folder}"
-            )
-        return cls(folder)
+        """An existing library. Raises `UserError` for another folder, and for one that cannot be read."""
+        folder = Path(folder)
+        with reading(folder):
+            holds = _names(folder) if folder.is_dir() else set()
+        if MANIFEST in holds or any(map(_is_table, holds)):
+            return cls(folder)
+        if {"config.json", "model.safetensors"} <= holds:
+            raise UserError(f"{folder} holds a model, not a library; name the folder of a library")
+        raise UserError(f"{folder} is not a library; make one with: showtell index IMAGES --library {folder}")
 
     @classmethod
     @contextmanager
@@ -68,53 +71,77 @@ class Store:
         lock = filelock.FileLock(folder / LOCK)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            names = {p.name for p in folder.iterdir()}
+            names = _names(folder)
             others = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
-            if others and MANIFEST not in names:
+            if others and MANIFEST not in names and not any(map(_is_table, names)):
                 raise UserError(f"{folder} holds other files and is not a library; name a new folder")
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise UserError(
                 f"another process is writing to {folder}; wait for it or stop it, and try again"
             ) from None
-        except OSError as error:
-            raise UserError(f"cannot write the library {folder}: {error.strerror or error}") from None
+        except (OSError, NotImplementedError) as error:
+            raise failure(folder, error, "write") from None
         try:
             yield cls(folder)
         finally:
             lock.release()
 
     def manifest(self) -> Manifest:
-        """The manifest, empty before the first index. Raises `UserError` if it is damaged."""
+        """The manifest, empty before the first index.
+
+        Raises `DamagedError` if it is damaged, or missing beside tables; `UserError` if it cannot be read.
+        """
+        path = self.folder / MANIFEST
         try:
-            return Manifest.from_json((self.folder / MANIFEST).read_text(encoding="utf-8"), self.folder)
+            return Manifest.from_json(path.read_text(encoding="utf-8"), self.folder)
         except FileNotFoundError:
+            if self.names():
+                raise DamagedError(self.folder, f"{path} is missing") from None
             return Manifest()
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(
-                f"{self.folder / MANIFEST} is damaged ({error}); delete the folder and index again"
-            ) from None
+        except OSError as error:
+            raise failure(path, error, "read") from None
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise DamagedError(self.folder, f"{path} is damaged: {error!r}") from None
 
     def publish(self, manifest: Manifest) -> None:
         """Replace the manifest, atomically and durably."""
-        with replacing(self.folder / MANIFEST) as file:
+        with changing(self.folder), replacing(self.folder / MANIFEST) as file:
             file.write(manifest.to_json().encode())
 
     def names(self) -> list[str]:
-        """The names of all tables, unfinished ones included."""
-        return sorted({version.parents[1].stem for version in self.folder.glob("images-*.lance/_versions/*")})
-
-    def table(self, name: str) -> Any:
-        """A table at its latest version, or None if it does not exist."""
-        if name not in self.names():
-            return None
+        """The names of all tables, unfinished ones included. Raises `UserError` if they cannot be listed."""
         with reading(self.folder):
-            return self._tables.open_table(name)
+            found = sorted(filter(_is_table, _names(self.folder)))
+            return [name.removesuffix(".lance") for name in found if self._has_version(name)]
 
-    def begin(self, name: str, width: int) -> Any:
-        """A new empty table for vectors of `width` numbers."""
-        shutil.rmtree(self.folder / f"{name}.lance", ignore_errors=True)  # left without a first version
-        return self._tables.create_table(name, schema=schema(width))
+    def _has_version(self, name: str) -> bool:
+        try:
+            return bool(_names(self.folder / name / "_versions"))
+        except (FileNotFoundError, NotADirectoryError):  # begun, or being removed
+            return False
+
+    def table(self, known: VectorSet) -> Any:
+        """A set's table at its latest version; None if no image was stored yet.
+
+        Raises `DamagedError` if it is missing or damaged, `UserError` if it cannot be read.
+        """
+        if known.table not in self.names():
+            if known.empty:
+                return None
+            raise DamagedError(self.folder, f"{known.table}.lance, the vectors of {known.name}, is missing")
+        with reading(self.folder):
+            return self._tables.open_table(known.table)
+
+    def begin(self, target: VectorSet, width: int) -> Any:
+        """A set's table, new and empty, for vectors of `width` numbers."""
+        shutil.rmtree(
+            self.folder / f"{target.table}.lance", ignore_errors=True
+        )  # left without a first version
+        with changing(self.folder):
+            table = self._tables.create_table(target.table, schema=schema(width))
+        self.publish(self.manifest().with_table(target))
+        return table
 
     def drop_all_but(self, *keep: str) -> None:
         """Delete all other tables and the files derived from them."""
@@ -128,6 +155,10 @@ class Store:
 
     def tidy(self, table: Any) -> None:
         """Create missing or damaged indices; compact files and drop old versions once there are many."""
+        with changing(self.folder):
+            self._tidy(table)
+
+    def _tidy(self, table: Any) -> None:
         indexed = indexed_columns(table)
         if "text" not in indexed or index_error(table):
             table.create_index("text", config=CAPTION_INDEX)
@@ -157,22 +188,9 @@ def table_prefix(model: str, preprocessing: str) -> str:
     return f"images-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
 
 
-def damaged(folder: Path, error: Exception) -> UserError:
-    """The error of a damaged library."""
-    first_line = str(error).partition("\n")[0]
-    return UserError(
-        f"the library {folder} is damaged ({first_line}); to repair it, index its folder of images with the "
-        "same model, and then any other folder: "
-        f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
-    )
+def _is_table(name: str) -> bool:
+    return name.startswith("images-") and name.endswith(".lance")
 
 
-@contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Turn the undocumented errors of a damaged table into a `UserError`."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise damaged(folder, error) from error
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

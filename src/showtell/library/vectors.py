@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pyarrow as pa
 
 from showtell.library.rows import vectors_of
 from showtell.writing import replacing
+
+logger = logging.getLogger(__name__)
 
 
 def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, int]) -> np.ndarray:
@@ -22,9 +25,11 @@ def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, in
         return np.empty((0, 0), np.float32)
     file = folder / f"{name}.vectors-{table.version}.npy"
     try:
-        return np.load(file, mmap_mode="r")
-    except (OSError, ValueError):
-        pass  # not derived yet
+        derived = np.load(file, mmap_mode="r")
+        if len(derived) == len(row_of):
+            return derived
+    except (OSError, ValueError, EOFError):
+        pass  # not derived yet, or damaged
     vectors = _unit_vectors(table, row_of)
     try:
         with replacing(file) as new:
@@ -33,8 +38,13 @@ def derived_vectors(folder: Path, name: str, table: Any, row_of: Mapping[int, in
             if old != file:
                 old.unlink(missing_ok=True)
         return np.load(file, mmap_mode="r")
-    except OSError:
-        return vectors  # the disk is read-only
+    except OSError as error:  # such as a disk that is full or read-only
+        logger.warning(
+            "%s: unit vectors cannot be kept there (%s), so each search derives them again",
+            folder,
+            error.strerror or error,
+        )
+        return vectors
 
 
 def raw_vectors(table: Any, row_of: Mapping[int, int]) -> tuple[np.ndarray, int]:

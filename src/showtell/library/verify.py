@@ -14,9 +14,10 @@ from showtell.data.images.decode import ImageError
 from showtell.data.images.files import read_content
 from showtell.data.prefetch import prefetch
 from showtell.errors import UserError
+from showtell.library.failures import reading
 from showtell.library.manifest import VectorSet
 from showtell.library.rows import vectors_of
-from showtell.library.store import Store, indexed_columns, reading
+from showtell.library.store import Store, indexed_columns
 from showtell.library.text import index_error
 
 
@@ -52,7 +53,7 @@ def verify(library_dir: Path | str) -> list[Problem]:
 
 def _wrong_set(store: Store, known: VectorSet, contents: defaultdict[str, set[bytes]]) -> set[Problem]:
     """The problems within a set; adds the digest of each file to `contents`."""
-    table = store.table(known.table)
+    table = store.table(known)
     if table is None:
         return set()
     names = ["path", "hash", "vector", "num_tokens", "tokens", "thumbnail", "model", "preprocessing"]

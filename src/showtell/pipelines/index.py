@@ -9,6 +9,7 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.captions import log_problems
 from showtell.errors import UserError
+from showtell.library.encoder import require_model
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
@@ -26,18 +27,21 @@ def index(
     captions: bool = True,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
+    prune: bool = False,
 ) -> IndexReport:
     """Make a library of a folder's images and captions, or update it; the model defaults to the shipped one.
 
     Unchanged images are not read again. `captions=False` leaves out the model's captions, the slowest part; a
     model that is no captioner adds none. Vectors of other models stay. Skipped images are listed with
-    their reasons in `skipped.jsonl` in the library.
+    their reasons in `skipped.jsonl` in the library. `prune` allows a run to remove all images stored from the
+    folder, or most of them.
 
-    Raises `UsageError` for a model that is no image encoder.
+    Raises `UsageError` for a model that is no image encoder, `TypeError` for what is no model.
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
     model = model or load_model()
+    require_model(model)
     model.require(ImageEncoder)
     own_captions, whole = _own_captions(Path(folder))
     return index_images(
@@ -49,15 +53,18 @@ def index(
         keep_captions=not whole,
         max_pixels=max_pixels,
         rebuild=rebuild,
+        prune=prune,
     )
 
 
 def open_library(folder: Path | str, model: Model | None = None) -> Library:
     """The model's vectors in a library; without a model, the vectors indexed last that came with captions.
 
-    Warns where another model has indexed other images since.
+    Warns where it holds no images, and where another model has indexed other images since.
     """
     library = Library.open(folder, model, captioned=model is None)
+    if not len(library):
+        logger.warning("%s holds no images yet; add some: showtell index IMAGES --library %s", folder, folder)
     if library.behind:
         logger.warning(
             "%s has indexed other images or captions into %s since %s; index with it too to find them",

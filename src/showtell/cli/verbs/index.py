@@ -31,12 +31,17 @@ def index(
     captions: Annotated[bool, typer.Option(help="Caption every image with the model.")] = True,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode every image again.")] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Drop images that are gone, even if they are most of those stored."),
+    ] = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Add a folder of images to a library, or update the library after changes in the folder.
 
-    New and changed images are encoded; images that are gone are dropped. Vectors of other models stay in the
+    New and changed images are encoded; images that are gone are dropped, but not most of them at once without
+    --prune. Vectors of other models stay in the
     library and are updated when those models index. Images that cannot be read are listed, with the reason,
     in the library's skipped.jsonl.
     """
@@ -47,7 +52,9 @@ def index(
     from showtell.pipelines.model import load_model
 
     loaded = load_model(model, device)
-    report = index(folder, library, loaded, captions=captions, max_pixels=max_pixels, rebuild=rebuild)
+    report = index(
+        folder, library, loaded, captions=captions, max_pixels=max_pixels, rebuild=rebuild, prune=prune
+    )
     counts = asdict(report)
     if lost := counts.pop("lost"):
         print_error(lost)

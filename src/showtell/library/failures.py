@@ -1,0 +1,120 @@
+"""Why a library cannot be read or written: damage, permission, the disk, or a limit of the process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import (
+    EACCES,
+    EDQUOT,
+    EFBIG,
+    EIO,
+    EMFILE,
+    ENFILE,
+    ENODEV,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    ENOTCONN,
+    ENOTDIR,
+    ENXIO,
+    EPERM,
+    EROFS,
+    ESTALE,
+    ETIMEDOUT,
+)
+from pathlib import Path
+
+from showtell.errors import UserError
+
+PERMISSION = frozenset({EACCES, EPERM, EROFS})
+FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+DESCRIPTORS = frozenset({EMFILE, ENFILE})
+DRIVE = frozenset({EIO, ENODEV, ENXIO, ENOTCONN, ESTALE, ETIMEDOUT})
+
+
+class DamagedError(UserError):
+    """Files of a library are missing or hold something else."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        """`reason` is what was found to be wrong."""
+        super().__init__(
+            f"the library {folder} is damaged ({reason}); to repair it, index its folder of images with the "
+            "same model, and then any other folder: "
+            f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
+        )
+        self.reason = reason
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn the undocumented errors of a table into a `UserError`; those of a wrong argument stay.
+
+    Raises `DamagedError` for damage alone.
+    """
+    try:
+        yield
+    except (UserError, TypeError, AttributeError):
+        raise
+    except Exception as error:
+        raise failure(folder, error, "read") from error
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """As `reading`, where a library is written."""
+    try:
+        yield
+    except (UserError, TypeError, AttributeError):
+        raise
+    except Exception as error:
+        raise failure(folder, error, "write") from error
+
+
+def failure(folder: Path, error: BaseException, action: str) -> UserError:
+    """The error of a library that could not be read or written, by its cause."""
+    path, number = folder, number_of(error)
+    if action == "read" and (found := _unreadable(folder)):  # LanceDB takes what it may not list for missing
+        path, number = Path(found.filename), found.errno
+    where = f"cannot {action} {path}"
+    reason = "" if number is None else os.strerror(number)
+    if number in PERMISSION:
+        return UserError(f"{where}: {reason}; nothing is damaged: give yourself permission to {action} it")
+    if number in FULL:
+        return UserError(f"{where}: {reason}; free space and run it again: what was written stays")
+    if number in DESCRIPTORS:
+        return UserError(f"{where}: {reason}; allow more with `ulimit -n 4096` and run it again")
+    if number == ENOMEM:
+        return UserError(f"{where}: {reason}; close other programs and run it again")
+    if number in DRIVE:
+        return UserError(f"{where}: {reason}; see whether its drive is connected, and run it again")
+    first_line = str(error).partition("\n")[0] or type(error).__name__
+    if action == "read":
+        return DamagedError(folder, first_line)
+    return UserError(f"cannot write the library {folder}: {first_line}")
+
+
+def number_of(error: BaseException | None) -> int | None:
+    """The error number of the operating system, which LanceDB gives as text; None if there is none."""
+    if isinstance(error, MemoryError):
+        return ENOMEM
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+def _unreadable(folder: Path) -> OSError | None:
+    """The error of the first folder or file that cannot be opened."""
+    failed: list[OSError] = []
+    for parent, _, names in os.walk(folder, onerror=failed.append):
+        for name in names:
+            try:
+                Path(parent, name).open("rb").close()
+            except OSError as error:
+                failed.append(error)
+    # What is missing is damage, or the work of another process.
+    return next((error for error in failed if error.errno not in (ENOENT, ENOTDIR)), None)
