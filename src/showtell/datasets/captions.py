@@ -11,6 +11,7 @@ from pathlib import Path
 
 from showtell.data.captions.entry import Entry, Source
 from showtell.data.captions.read import read_captions
+from showtell.data.images.files import log_passed_over, survey
 from showtell.datasets.division import held_out, position
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -41,6 +42,8 @@ def read_captioned(data: Path, format: str | None = None) -> CaptionData:
     source = read_captions(data, format)
     logger.info("%s: %s, %s", data, source.format, counted(len(source.entries), "image"))
     log_splits(source)
+    if data.is_dir():
+        log_passed_over(data, survey(data).passed_over)
     log_problems(data, source)
     refuse_two_splits(data, source)
     return CaptionData(source.entries)
@@ -74,6 +77,14 @@ def log_problems(data: Path, source: Source) -> None:
             "%s, the first: %s; `showtell data check %s` lists them",
             counted(len(source.problems), "problem"),
             source.problems[0].what,
+            data,
+        )
+    if source.unused:
+        logger.warning(
+            "%s not used, the first: %s: %s; `showtell data check %s` lists them",
+            counted(len(source.unused), "caption file"),
+            source.unused[0].file.name,
+            source.unused[0].what,
             data,
         )
 

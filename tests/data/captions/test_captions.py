@@ -9,20 +9,6 @@ from showtell.data.captions.entry import Source
 from showtell.data.captions.read import known_formats, read_captions
 from showtell.data.splits import split_name
 from showtell.errors import UsageError, UserError
-from support import hostile
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of images: `folder("a.jpg", "images/猫.png")` draws them, each different."""
-
-    def draw(*names: str):
-        for seed, name in enumerate(names):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes(hostile.encoded(hostile.photograph(seed), "PNG"))
-        return tmp_path
-
-    return draw
 
 
 def rows(source: Source) -> dict[str, tuple[str, ...]]:
@@ -185,6 +171,7 @@ def test_coco(folder) -> None:
     assert rows(source) == {"a.jpg": ("A cat.", "A dog."), "b.jpg": ("A cat.", "A dog.")}
     assert splits(source) == {"a.jpg": "train", "b.jpg": "val"}
     assert len(source.problems) == 8
+    assert [problem.what for problem in source.unused] == ["is a file of COCO without captions"]
     assert rows(read_captions(root / "annotations" / "captions_val2014.json")) == {
         "b.jpg": ("A cat.", "A dog.")
     }

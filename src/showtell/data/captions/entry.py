@@ -22,7 +22,7 @@ class Problem:
 
     file: Path
     line: int | None
-    """From 1 (in Parquet the row); None for the whole file."""
+    """From 1 (in Parquet and JSON the row); None for the whole file."""
     what: str
     fix: str
     unread: bool = False
@@ -44,3 +44,7 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
     by_folder: dict[str, int] = field(default_factory=dict)
     """The folders that give images their split, each with the number of those images."""
+    files: frozenset[Path] = frozenset()
+    """The files that gave at least one image or caption."""
+    unused: list[Problem] = field(default_factory=list)
+    """Caption files that lie in the folder and were not read, each with the reason."""

@@ -19,6 +19,7 @@ class Gather:
         self._splits: dict[Path, str | None] = {}
         self._missing: set[tuple[Path, str]] = set()
         self._strange_splits: set[str] = set()
+        self._files: set[Path] = set()
 
     def add_named(
         self,
@@ -50,6 +51,7 @@ class Gather:
         Equal captions within a row are kept, as two people may have written the same; a repeated row is a
         problem.
         """
+        self._files.add(file)
         mine = self._captions.setdefault(path, [])
         before = tuple(mine)
         for caption in captions:
@@ -69,7 +71,7 @@ class Gather:
     def source(self, format: str) -> Source:
         """Everything gathered."""
         entries = [Entry(path, tuple(texts), self._splits[path]) for path, texts in self._captions.items()]
-        return Source(format, entries, self.problems)
+        return Source(format, entries, self.problems, files=frozenset(self._files))
 
     def _text(self, file: Path, line: int | None, name: str, caption: object) -> str | None:
         """A caption as one line, or None after recording a problem."""

@@ -2,45 +2,98 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from showtell.data.images.files import is_image_name
+from showtell.data.images.files import is_image_name, is_passed_over
+from showtell.data.images.kinds import READABLE
+from showtell.data.splits import split_in
 
 
 class Locator:
-    """Looks for images beside a caption file and in the folders beside it.
+    """Looks for images beside a caption file and in the folders below it; each folder is listed once.
 
-    If those hold no image at all, it also looks one level higher. That covers the common layouts: `images/`
-    next to the file, `annotations/` next to `train2014/`, `Flickr8k_text/` next to `Flicker8k_Dataset/`.
+    The nearest of these that hold any image count: the file's folder and those in it, those two folders down,
+    the parent's folder and those in it, those two folders down from there. That covers the common layouts:
+    `images/` next to the file, `annotations/` next to `train2014/` or `images/train2014/`, `Flickr8k_text/`
+    next to `Flicker8k_Dataset/`. Of equal names, the one in a folder of the caption file's split is found.
     """
 
     def __init__(self, file: Path, *, nearby: bool = True) -> None:
         """With `nearby` false, names are relative to the file's own folder only."""
-        here = file.parent
-        self.folders = [here, *_folders(here)] if nearby else [here]
-        if nearby and not any(map(_holds_images, self.folders)):
-            self.folders += [here.parent, *_folders(here.parent)]
+        self._listings: dict[Path, dict[str, Path]] = {}
+        self.folders = [file.parent]
+        for start in (file.parent, file.parent.parent) if nearby else ():
+            below = _folders([start])
+            for level in ([start, *below], _folders(below)):
+                if not any(self._holds_images(folder) for folder in self.folders):
+                    self.folders += [folder for folder in level if folder not in self.folders]
+            if start == file.parent:  # those beside the file count even if none holds an image
+                self.folders += [folder for folder in below if folder not in self.folders]
+        split = split_in(file.stem)
+        if split:
+            self.folders.sort(key=lambda folder: (split_in(folder.name) or ("",))[0] != split[0])
 
     def __call__(self, name: str) -> Path | None:
-        """The path of the image called `name`, or None."""
+        """The path of the image called `name`, or None. A name may lack its ending, as ids do."""
         spellings = _spellings(name)
-        return next((path for f in self.folders for s in spellings if _is_there(path := f / s)), None)
+        if not is_image_name(PurePath(name).name):
+            spellings += [name + ending for ending in _ENDINGS]
+        for spelling in spellings:
+            if "/" not in spelling:
+                if spelling in self._anywhere:
+                    return self._anywhere[spelling]
+                continue
+            for folder in self.folders:
+                path = folder / spelling
+                if found := self._listing(path.parent).get(path.name):
+                    return found
+        return None
+
+    @cached_property
+    def _anywhere(self) -> dict[str, Path]:
+        """The files of all folders by name, those of the first folder first."""
+        found: dict[str, Path] = {}
+        for folder in reversed(self.folders):
+            found |= self._listing(folder)
+        return found
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._listings:
+            self._listings[folder] = _files(folder)
+        return self._listings[folder]
+
+    def _holds_images(self, folder: Path) -> bool:
+        return any(map(is_image_name, self._listing(folder)))
 
 
-def _folders(parent: Path) -> list[Path]:
+_ENDINGS = sorted(
+    {*READABLE, *map(str.upper, READABLE)}, key=lambda ending: (ending.lower() != ".jpg", ending)
+)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files and links in a folder; a broken link too, so that reading it reports why."""
     try:
-        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError:
-        return []
+        with os.scandir(folder) as listed:
+            return {one.name: folder / one.name for one in listed if one.is_file() or one.is_symlink()}
+    except (OSError, ValueError):
+        return {}
 
 
-def _holds_images(folder: Path) -> bool:
-    try:
-        return any(is_image_name(path.name) for path in folder.iterdir())
-    except OSError:
-        return False
+def _folders(parents: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for parent in parents:
+        try:
+            found += sorted(
+                path for path in parent.iterdir() if path.is_dir() and not is_passed_over(path.name)
+            )
+        except OSError:
+            continue
+    return found
 
 
 def _spellings(name: str) -> list[str]:
@@ -52,11 +105,3 @@ def _spellings(name: str) -> list[str]:
     windows, url = name.replace("\\", "/"), unquote(name)
     macos = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
     return list(dict.fromkeys([name, windows, url, *macos]))
-
-
-def _is_there(path: Path) -> bool:
-    """Whether a file or a link exists; a broken link does, so that reading it reports why."""
-    try:
-        return path.is_file() or path.is_symlink()
-    except (OSError, ValueError):
-        return False

@@ -21,6 +21,7 @@ from typing import Protocol, cast
 from showtell.data.captions import formats
 from showtell.data.captions.entry import Problem, Source
 from showtell.data.captions.place import with_folder_splits
+from showtell.data.captions.unused import with_unused
 from showtell.errors import UsageError, UserError
 
 
@@ -72,11 +73,24 @@ def read_captions(path: Path | str, format: str | None = None) -> Source:
             source = candidate.read(path, files) if files else None
             if source is not None and source.entries:
                 source = with_folder_splits(source, path)
-                return replace(source, problems=[*dict.fromkeys(problems + source.problems)])
+                source = replace(source, problems=[*dict.fromkeys(problems + source.problems)])
+                return with_unused(source, path, _attempt) if path.is_dir() else source
             problems += source.problems if source else []
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from None
     raise UserError(_nothing(path, tried, problems))
+
+
+def _attempt(file: Path) -> Source | None:
+    """What a file holds when it is named alone, maybe nothing but problems; None if no format fits."""
+    failed: Source | None = None
+    for name, candidate in known_formats().items():
+        files = candidate.files(file)
+        source = candidate.read(file, files) if files else None
+        if source is not None and source.entries:
+            return replace(source, format=name)
+        failed = failed or source
+    return failed
 
 
 def _nothing(path: Path, tried: Mapping[str, Format], problems: list[Problem]) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from showtell.data.captions.entry import Problem
+from showtell.data.captions.json_rows import json_rows
 from showtell.data.images.files import is_image_name
 
 Record = tuple[int, dict[str, Any]]
 DELIMITERS = "\t,;|"
+_IMAGE_CELL = r"""["']?[^\t,;|"']*\.(?:jpe?g|png|gif|webp|bmp|tiff?|avif)(?:#\d+)?["']?"""
+_IMAGE_FIRST = re.compile(rf"\s*{_IMAGE_CELL}\s*([\t,;|])", re.IGNORECASE)
+_IMAGE_LAST = re.compile(rf"([\t,;|])\s*{_IMAGE_CELL}\s*$", re.IGNORECASE)
 _LONGEST_FIELD = 50
 """Lines that one quoted field may span; beyond that, the quote counts as never closed."""
 _CELL_LIMIT = Lock()
@@ -47,9 +52,14 @@ def read_json(file: Path, problems: list[Problem]) -> Any:
 
 
 def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
-    """Rows of a table as `(line, {column: value})`: CSV, TSV, JSON Lines or Parquet, by the extension."""
+    """Rows as `(line, {column: value})`: CSV, TSV, JSON, JSON Lines or Parquet, by the extension.
+
+    A delimited file without a header has the columns `file_name` and `caption`.
+    """
     if file.suffix.lower() == ".parquet":
         yield from _parquet(file, problems)
+    elif file.suffix.lower() == ".json":
+        yield from enumerate(json_rows(read_json(file, problems)), 1)
     elif file.suffix.lower() == ".jsonl":
         for line, text in enumerate(read_text(file, problems).split("\n"), 1):
             value = _parse(text, file, line, problems) if text.strip() else None
@@ -63,12 +73,28 @@ def records(file: Path, problems: list[Problem]) -> Iterator[Record]:
         yield from _delimited(file, problems)
 
 
-def header(file: Path) -> list[str]:
-    """The column names of a delimited file, without reading all of it. Raises `OSError`."""
+def header(file: Path) -> list[str] | None:
+    """The column names of a table, by its first row; None if it cannot be parsed. Raises `OSError`."""
+    suffix = file.suffix.lower()
+    if suffix == ".parquet":
+        found: list[Problem] = []
+        first = next(_parquet(file, found), None)
+        return None if found else list(first[1]) if first else []
+    if suffix == ".json":
+        found = []
+        rows = json_rows(read_json(file, found))
+        return None if found and not rows else list(next(filter(None, rows), {}))
     with file.open("rb") as opened:
         start = opened.read(8192)
+        if suffix == ".jsonl":
+            start += opened.readline()
     lines = start.decode(_encoding(start), errors="replace").splitlines()
-    return _cells(lines[0]) if lines else []
+    if suffix == ".jsonl":
+        found = []
+        first_line = next(filter(str.strip, lines), "{}")
+        value = _parse(first_line, file, None, found)
+        return None if found else list(value) if isinstance(value, dict) else []
+    return _layout(lines[0])[0] if lines else []
 
 
 def _unread(file: Path, line: int | None, what: str, fix: str) -> Problem:
@@ -79,13 +105,13 @@ def _encoding(data: bytes) -> str:
     return "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
 
 
-def _cells(line: str) -> list[str]:
-    return _first_row([line], _delimiter(line))[0]
-
-
-def _delimiter(line: str) -> str:
-    """The most frequent separator in a header."""
-    return max(DELIMITERS, key=line.count)
+def _layout(line: str) -> tuple[list[str], str, bool]:
+    """The columns by a file's first line, the separator, and whether that line is a header."""
+    for pattern, names in ((_IMAGE_FIRST, ["file_name", "caption"]), (_IMAGE_LAST, ["caption", "file_name"])):
+        if match := pattern.search(line) if pattern is _IMAGE_LAST else pattern.match(line):
+            return names, match[1], False
+    delimiter = max(DELIMITERS, key=line.count)
+    return _first_row([line], delimiter)[0], delimiter, True
 
 
 def _parse(text: str, file: Path, line: int | None, problems: list[Problem]) -> Any:
@@ -101,16 +127,18 @@ def _parse(text: str, file: Path, line: int | None, problems: list[Problem]) -> 
 
 def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
     lines = read_text(file, problems).split("\n")
-    names = _cells(lines[0])
-    delimiter = _delimiter(lines[0])
-    at = 1
+    names, delimiter, headed = _layout(lines[0])
+    at = 1 if headed else 0
     while at < len(lines):
         row, span = _row(lines, at, delimiter)
         if not span:
             fix = "close it, or double it if it is part of the text"
             problems.append(_unread(file, at + 1, "has a quote that is never closed", fix))
         elif len(row) == len(names):
-            yield at + 1, dict(zip(names, row, strict=True))
+            record = dict(zip(names, row, strict=True))
+            if not headed:
+                record["file_name"] = re.sub(r"#\d+$", "", record["file_name"])
+            yield at + 1, record
         elif any(row):
             fix = f'put a text that has {delimiter!r} in it in "quotes"'
             problems.append(_unread(file, at + 1, f"has {len(row)} columns, not {len(names)}", fix))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from showtell.data.captions.entry import Problem
 from showtell.data.captions.gather import Gather
@@ -14,19 +15,33 @@ from showtell.data.splits import split_name
 
 IMAGE = (
     "file_name filename image image_name image_path image_file img file filepath path picture photo "
-    "图片 图像 文件名"
+    "图片 图像 文件名 file_path image_filename image_file_name img_path img_name image_id key"
 )
 CAPTION = "caption captions text sentence sentences description comment raw 描述 标题 文字 说明"
+LESS_SURE = "title alt_text alt caption_text prompt"
+"""What captions are called where no column has a surer name."""
 SPLIT = "split set subset partition"
 
 
 def is_table(file: Path) -> bool:
-    """Whether the header of a delimited file names an image and a caption."""
+    """Whether the columns of a file name an image and a caption; True too if it cannot be parsed."""
     try:
-        image, captions, _ = _columns(header(file))
+        names = header(file)
     except OSError:
+        names = None
+    if names is None:
         return True  # reading it reports why
+    image, captions, _ = _columns(names)
     return image is not None and bool(captions)
+
+
+def caption_values(record: Mapping[str, Any]) -> list[Any]:
+    """The captions that the first filled caption column of a row holds."""
+    for alias in (*CAPTION.split(), *LESS_SURE.split()):
+        for name, value in record.items():
+            if value and _plain(name) == alias:
+                return value if isinstance(value, list) else [value]
+    return []
 
 
 def gather_tables(
@@ -61,7 +76,7 @@ def gather_tables(
 
 def _columns(names: Iterable[str]) -> tuple[str | None, list[str], str | None]:
     """The columns of the image, the captions (also `caption_1`, `caption_2`) and the split."""
-    plain = {name: re.sub(r"[\s_-]+", "_", name.strip().lower()) for name in names}
+    plain = {name: _plain(name) for name in names}
 
     def holding(aliases: str) -> list[str]:
         ranked = aliases.split()
@@ -70,5 +85,11 @@ def _columns(names: Iterable[str]) -> tuple[str | None, list[str], str | None]:
 
     numbered = [name for name in plain if re.sub(r"_?\d+$", "", plain[name]) in CAPTION.split()]
     images, splits = holding(IMAGE), holding(SPLIT)
-    captions = numbered if len(numbered) > 1 and not holding(CAPTION) else holding(CAPTION)[:1]
+    captions = (
+        numbered if len(numbered) > 1 and not holding(CAPTION) else holding(f"{CAPTION} {LESS_SURE}")[:1]
+    )
     return next(iter(images), None), captions, next(iter(splits), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())

@@ -76,4 +76,5 @@ def _with_splits(source: Source, folder: Path) -> Source:
     if not split_of:
         return source
     entries = [replace(entry, split=split_of.get(entry.path.name, "unused")) for entry in source.entries]
-    return replace(source, entries=entries)
+    lists = {file for file in folder.iterdir() if _SPLIT_LIST.match(file.name)}
+    return replace(source, entries=entries, files=source.files | lists)
