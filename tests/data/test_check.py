@@ -1,8 +1,12 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from showtell.data.check import check_data
+from showtell.cli.main import run
+from showtell.data.captions.entry import Problem
+from showtell.data.check import alike, check_data
 from showtell.errors import UserError
 from showtell.progress import shown_by
 from support import hostile
@@ -91,3 +95,61 @@ def test_real_flickr8k(shared_data) -> None:
     assert (report.images, report.captions) == (7000, 35000)
     assert report.splits == {"train": 6000, "val": 1000}
     assert not any("leaks" in problem.what for problem in report.problems)
+
+
+def test_equal_faults_are_grouped(tmp_path, capsys) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    (tmp_path / "@eaDir").mkdir()
+    lines = ["image,caption", "a.jpg,A cat", "a.jpg,  ", *(f"gone{i}'s.jpg,A dog" for i in range(5000))]
+    (tmp_path / "captions.txt").write_text("\n".join(lines))
+    for i in range(6):
+        (tmp_path / f"{i}.csv").write_text("who,what\n")
+    assert run(["data", "check", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    said = [line.partition(f"{tmp_path}/")[2] for line in out.splitlines() if "is missing" in line]
+    assert [line.partition(";")[0] for line in said] == [
+        f'captions.txt:{line}: image "gone{i}\'s.jpg" is missing' for i, line in enumerate((4, 5, 6))
+    ]
+    assert "and 4,997 more like these" in out
+    assert "not used: and 3 more like these" in out
+    assert "passed over: @eaDir\n" in out
+    assert len(out.splitlines()) == 13
+    assert err.splitlines()[-1] == "5001 problems"
+    assert run(["data", "check", str(tmp_path), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (len(found["problems"]), len(found["unused"]), found["passed_over"]) == (5001, 6, {"@eaDir": 1})
+
+
+def test_faults_of_another_kind_stay_apart() -> None:
+    a, b, c, d = (
+        Problem(Path("a"), 1, "image 'it\\'s.jpg' is missing", "put it there (looked in /x/y, /z)"),
+        Problem(Path("a"), 2, 'image "b\'s.jpg" is missing', "put it there (looked in /x)"),
+        Problem(Path("a"), 3, "a caption of 'c' is empty", "write one"),
+        Problem(Path("/x/d.jpg"), None, "is the same image as /x/a b.jpg", "delete one of them"),
+    )
+    e = Problem(Path("/x/e.jpg"), None, "is the same image as /y/c.jpg", "delete one of them")
+    leak = Problem(Path("/x/f.jpg"), None, "is the same image as /y/c.jpg, and leaks from", "delete")
+    assert alike([a, c, b, d, leak, e]) == [[a, b], [c], [d, e], [leak]]
+
+
+def test_a_folder_that_cannot_be_listed_is_said_so(tmp_path, monkeypatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    (closed := tmp_path / "closed").mkdir()
+    listing = os.scandir
+
+    def scandir(path="."):
+        if os.fspath(path) == str(closed):
+            raise PermissionError(13, "Permission denied", str(closed))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = {problem.file.name: problem.what for problem in check_data(tmp_path).problems}
+    assert found["closed"] == "is a folder that cannot be listed: Permission denied; make it readable"
+
+
+def test_a_kind_that_cannot_be_read_is_a_problem(tmp_path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    (tmp_path / "a.txt").write_text("A cat.\n")
+    (tmp_path / "b.CR2").write_bytes(b"II*\0\x10\0\0\0CR\2\0")
+    found = {problem.file.name: problem.what for problem in check_data(tmp_path).problems}
+    assert found["b.CR2"].startswith("is a camera raw image (CR2), which cannot be read here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from pathlib import Path
 from showtell.data.captions.entry import Entry, Problem
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError, decode_image
-from showtell.data.images.files import is_image_name, read_content
+from showtell.data.images.files import is_image_name, read_content, survey
 from showtell.data.prefetch import prefetch
 from showtell.progress import report
 from showtell.wording import counted
+
+_NAMES = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<!\w)/[^,;()]*|\d[\d,]*|(?<=row: ).*""")
+"""What differs between equal faults: quoted names, paths, numbers, names of images without a row."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,28 @@ class CheckReport:
     splits: dict[str | None, int]
     """Number of images by split; None for images without one."""
     problems: list[Problem]
+    unused: list[Problem]
+    """Caption files that lie in the folder and are not read, each with the reason."""
+    passed_over: dict[str, int]
+    """How many hidden or system folders and files were passed over, by name."""
+
+
+def alike(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Problems grouped by what is wrong, whatever names and numbers they have, in order of appearance.
+
+    >>> from pathlib import Path
+    >>> [len(group) for group in alike(Problem(Path("a"), n, f"row {n} is cut", "mark") for n in range(3))]
+    [3]
+    """
+    groups: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for problem in problems:
+        groups[_pattern(problem.what), _pattern(problem.fix)].append(problem)
+    return list(groups.values())
+
+
+def _pattern(text: str) -> str:
+    """A message without quoted names, paths, numbers and lists of them."""
+    return re.sub(r"…(, …)+", "…", _NAMES.sub("…", text))
 
 
 def check_data(path: Path | str, format: str | None = None) -> CheckReport:
@@ -54,6 +80,7 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
             by_content[outcome].append(entry)
         report("checking images", done, len(entries))
     problems += _copies(by_content.values())
+    passed_over = survey(path).passed_over if Path(path).is_dir() else Counter[str]()
     return CheckReport(
         path=Path(path),
         format=source.format,
@@ -62,6 +89,8 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
         captions_per_image=dict(sorted(counts.items())),
         splits=dict(Counter(entry.split for entry in entries).most_common()),
         problems=problems,
+        unused=source.unused,
+        passed_over=dict(passed_over.most_common()),
     )
 
 
@@ -91,11 +120,13 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
     listed = {entry.path for entry in entries}
     problems = []
     for folder in sorted({path.parent for path in listed}):
-        missed = sorted(
-            path.name
-            for path in folder.iterdir()
-            if is_image_name(path.name) and path not in listed and not path.is_dir()
-        )
+        try:
+            images = [path for path in folder.iterdir() if is_image_name(path.name) and path not in listed]
+        except OSError as error:
+            what = f"cannot be listed: {error.strerror or error}"
+            problems.append(Problem(folder, None, what, "make it readable"))
+            continue
+        missed = sorted(path.name for path in images if not path.is_dir())
         if missed:
             names = ", ".join(missed[:3]) + ", ..." * (len(missed) > 3)
             what = f"{counted(len(missed), 'image')} without a row: {names}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from showtell.cli.output import print_json, print_note, print_text
 from showtell.wording import counted
 
 PANEL = "Training and evaluation"
+SHOWN = 3
 
 
 def check(
@@ -20,7 +22,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
-    from showtell.data.check import check_data
+    from showtell.data.check import alike, check_data
 
     report = check_data(folder, format)
     splits = {name or "unnamed": count for name, count in report.splits.items()}
@@ -35,8 +37,21 @@ def check(
             print_text(f"  {counted(images, 'image')} with {counted(count, 'caption')}")
         for name, images in splits.items():
             print_text(f"  {counted(images, 'image')} in the split {name}")
-        for problem in report.problems:
-            print_text(problem)
+        for group in alike(report.problems):
+            _print_group(group, "")
+        for group in alike(report.unused):
+            _print_group(group, "not used: ")
+        for name, count in report.passed_over.items():
+            print_text(f"passed over: {name}" + (f" ({count} times)" if count > 1 else ""))
     if report.problems:
         print_note(counted(len(report.problems), "problem"))
         raise typer.Exit(1)
+
+
+def _print_group(group: Sequence[object], before: str) -> None:
+    """The first three of equal problems, and how many more there are."""
+    shown = len(group) if len(group) <= SHOWN + 1 else SHOWN
+    for problem in group[:shown]:
+        print_text(f"{before}{problem}")
+    if len(group) > shown:
+        print_text(f"{before}and {len(group) - shown:,} more like these; --json lists all")
