@@ -1,6 +1,7 @@
 """Phrases that messages share."""
 
 import re
+from collections.abc import Sequence
 
 
 def counted(count: int, noun: str) -> str:
@@ -28,3 +29,13 @@ def lacks(protocol: type) -> str:
     is_not = f"is not {article} {noun}" if noun.endswith(("er", "model")) else f"has no {noun}"
     verb, _, what = re.split(r"[.;:\n]", protocol.__doc__ or "")[0].partition(" ")
     return f"{is_not}: it does not {verb.lower().removesuffix('s')} {what}"
+
+
+def listed(items: Sequence[str], most: int = 10, sep: str = ", ") -> str:
+    """Items in a row: all, or the first `most` and how many more there are.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c"], most=2)
+    ('a, b', 'a, b and 1 more')
+    """
+    more = len(items) - most
+    return sep.join(items[:most]) + (f" and {more} more" if more > 0 else "")

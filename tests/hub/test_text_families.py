@@ -177,8 +177,10 @@ def test_damaged_folders_are_refused(pair, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {"add_cross_attention": True}))
     with pytest.raises(UserError, match="add_cross_attention True is not supported"):
         import_folder(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": config["model_type"]}))
-    with pytest.raises(UserError, match="lacks '"):
+    width = {"bert": "hidden_size", "roberta": "hidden_size", "distilbert": "dim", "gpt2": "n_embd"}
+    other = {width[config["model_type"]]: 24}
+    (tmp_path / "config.json").write_text(json.dumps(config | other))
+    with pytest.raises(UserError, match=r"does not fit its config\.json"):
         import_folder(tmp_path)
 
 

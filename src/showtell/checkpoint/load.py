@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from showtell.checkpoint.config import CONFIG, PREPROCESS, TENSORS, TOKENIZER, build_system, parse
 from showtell.checkpoint.frozen import FindSource, Frozen, fill_frozen
-from showtell.checkpoint.tensors import named_tensors, read_tensors
+from showtell.checkpoint.tensors import named_tensors, read_tensors, refuse_nonfinite
 from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
 from showtell.writing import standing
@@ -45,8 +45,8 @@ def load_checkpoint(
 
     `find_source` resolves the sources of frozen parts; without it, a source is a checkpoint folder.
 
-    Raises `UserError` naming the file, field or tensor that is missing, unknown, misshapen or damaged;
-    `MissingError` naming the source of a frozen part that is not here or is not what it was.
+    Raises `UserError` naming the file, field or tensor that is missing, unknown, misshapen, NaN or
+    damaged; `MissingError` naming the source of a frozen part that is not here or is not what it was.
     """
     folder = standing(Path(folder))
     if not (folder / CONFIG).exists() and (inner := standing(folder / "model")).is_dir():
@@ -65,6 +65,7 @@ def load_checkpoint(
     _remove(system, getattr(system, "training_only", ()))
     read_tensors(folder / TENSORS, named_tensors(system, without=[part.prefix for part in frozen]))
     fill_frozen(system, frozen, find_source or _tensors_of_folder, folder)
+    refuse_nonfinite(named_tensors(system), folder / TENSORS)
     try:
         tokenizer_json = (folder / TOKENIZER).read_text("utf-8")
     except (OSError, ValueError) as error:

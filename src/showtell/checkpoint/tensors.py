@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from showtell.errors import UserError
+from showtell.wording import listed
 
 
 def named_tensors(system: nn.Module, without: Sequence[str] = ()) -> dict[str, Tensor]:
@@ -36,7 +37,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
     """Copy a safetensors file into tensors of the same names and shapes, converting their type.
 
-    Raises `UserError` that names each missing, unknown or misshapen tensor; nothing is copied then.
+    Raises `UserError` that names missing, unknown and misshapen tensors; nothing is copied then.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -61,8 +62,22 @@ def copy_tensors(found: Mapping[str, Tensor], into: Mapping[str, Tensor], source
     ]
     if faults:
         raise UserError(
-            f"{source} does not fit its system: {', '.join(sorted(faults))}. Its files come from "
+            f"{source} does not fit its system: {listed(sorted(faults))}. Its files come from "
             "different models or versions; copy or download the whole folder again."
         )
     for name, tensor in into.items():
         tensor.copy_(found[name])
+
+
+def has_nonfinite(tensor: Tensor) -> bool:
+    """Whether a tensor holds NaN or infinity."""
+    return tensor.is_floating_point() and not bool(tensor.isfinite().all())
+
+
+def refuse_nonfinite(tensors: Mapping[str, Tensor], source: Path | str) -> None:
+    """Raises `UserError` that names the tensors with NaN or infinite values."""
+    if broken := sorted(name for name, tensor in tensors.items() if has_nonfinite(tensor)):
+        raise UserError(
+            f"{source} holds NaN or infinite values in {listed(broken)}: its training diverged, or the file "
+            "is damaged; use another checkpoint"
+        )

@@ -21,6 +21,8 @@ FILES = (
     "1_Pooling/config.json",
     "README.md",
 )
+PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+"""Fetched where there are no safetensors."""
 
 
 def find_folder(source: str, *, download: bool = False) -> Path:
@@ -47,13 +49,17 @@ def find_folder(source: str, *, download: bool = False) -> Path:
             f"{source} is no folder; to fetch it from the Hugging Face hub: pip install huggingface_hub"
         ) from error
     try:
-        found = Path(snapshot_download(source, allow_patterns=list(FILES), local_files_only=not download))
+        for patterns in (FILES, (*FILES, *PICKLED)):
+            found = Path(snapshot_download(source, allow_patterns=[*patterns], local_files_only=not download))
+            if any(found.glob("*.safetensors")):
+                break
     except Exception as error:  # from the library, the network or a proxy
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if download:
             raise MissingError(f"{source} cannot be fetched from the Hugging Face hub: {reason}") from error
         found = None
-    if found is None or not (found / "config.json").is_file() or not any(found.glob("*.safetensors")):
+    weights = () if found is None else [*found.glob("*.safetensors"), *found.glob(PICKLED[0])]
+    if found is None or not weights or not (found / "config.json").is_file():
         lacking = "" if found is None else f", but for {', '.join(sorted(p.name for p in found.iterdir()))}"
         raise MissingError(
             f"the model {source} is not on this machine{lacking}; "

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from showtell.checkpoint.tensors import has_nonfinite
 from showtell.errors import UserError
+from showtell.wording import listed
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,31 +58,48 @@ def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
 def read_in(
     found: Mapping[str, Tensor], into: Mapping[str, Tensor], table: Iterable[Rename], file: str
 ) -> None:
-    """Copy all of their tensors into all of ours.
+    """Copy all of their tensors into all of ours; a head that we do not have is named in a warning.
 
-    Raises `UserError` that names each missing, unknown and misshapen tensor; then nothing is copied.
+    A head is what lies beside the modules of the table, such as `classifier` beside `bert`.
+
+    Raises `UserError` that names missing, unknown, misshapen and non-finite tensors; then nothing is copied.
     """
     rules = {rule.ours: rule for rule in table}
     assert rules.keys() == into.keys(), rules.keys() ^ into.keys()
     wanted = {name for rule in rules.values() for name in rule.theirs}
+    modules = {name.split(".")[0] for name in wanted}
+    heads = {name for name in found.keys() - wanted if name.split(".")[0] not in modules}
     faults = [f"{name} is missing" for name in wanted - found.keys()]
-    faults += [f"{name} is unknown" for name in found.keys() - wanted]
+    faults += [f"{name} is unknown" for name in found.keys() - wanted - heads]
     converted = {}
     for name, rule in rules.items():
         if any(n not in found for n in rule.theirs):
             continue
         theirs = rule.write(into[name])
-        wrong = [n for n in rule.theirs if found[n].shape != theirs[n].shape]
-        faults += [f"{n} is {list(found[n].shape)} instead of {list(theirs[n].shape)}" for n in wrong]
+        wrong = [f"{n} {unfit}" for n in rule.theirs if (unfit := _unfit(found[n], theirs[n]))]
+        faults += wrong
         if not wrong:
             converted[name] = rule.read(found)
     if faults:
+        faults += [f"{name} is unknown" for name in heads]
         raise UserError(
-            f"{file} does not fit its config.json: {'; '.join(sorted(faults))}. "
-            "Its files come from different models; download the whole folder again."
+            f"{file} does not fit its config.json: {listed(sorted(faults), sep='; ')}. "
+            "Its files come from different models, or are damaged; download the whole folder again."
         )
+    if heads:
+        logger.warning("%s: not imported, since showtell has no such head: %s", file, listed(sorted(heads)))
     for name, tensor in converted.items():
         into[name].copy_(tensor.reshape(into[name].shape))
+
+
+def _unfit(theirs: Tensor, wanted: Tensor) -> str:
+    """Why their tensor cannot be read into `wanted`, empty if it can."""
+    if theirs.shape != wanted.shape:
+        return f"is {list(theirs.shape)} instead of {list(wanted.shape)}"
+    plain = theirs.device.type == "cpu" and theirs.layout == torch.strided and not theirs.is_quantized
+    if not plain or theirs.is_floating_point() != wanted.is_floating_point():
+        return f"is quantised, sparse or empty ({theirs.dtype}) instead of {wanted.dtype}"
+    return "holds NaN or infinite values" if has_nonfinite(theirs.to(wanted.dtype)) else ""
 
 
 def write_out(ours: Mapping[str, Tensor], table: Iterable[Rename]) -> dict[str, Tensor]:
