@@ -13,7 +13,7 @@ from torch import nn
 
 from showtell.data.json import read_object
 from showtell.errors import UserError
-from showtell.hub.huggingface.family import family_named, family_of
+from showtell.hub.huggingface.family import family_like, family_named, family_of
 from showtell.hub.huggingface.rename import read_in, write_out
 from showtell.hub.huggingface.weights import WHOLE, read_weights
 from showtell.writing import sync, writing
@@ -31,8 +31,9 @@ def import_folder(folder: Path | str, adapt: Callable[[Any], Any] = lambda confi
     if not described.is_file():
         raise UserError(f"{folder} lacks config.json: give a folder in the Hugging Face layout")
     theirs = read_object(described)
-    family = family_named(theirs.get("model_type"), described)
+    named = family_named(theirs, described)
     found, weights = read_weights(folder)
+    family, theirs["model_type"] = named or family_like(found, theirs, described)
     try:
         theirs |= _sentence_pooling(folder)
         found = family.tidy(found, theirs)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from showtell.data.images.preprocess import FILTERS, Filter, Preprocessing
 from showtell.data.json import read_object
 from showtell.errors import UserError
+from showtell.hub.huggingface.processors import with_defaults
 
 FILE = "preprocessor_config.json"
 FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
@@ -28,8 +27,8 @@ class Preprocessor:
     std: tuple[float, ...]
 
 
-def read_preprocessor(folder: Path) -> Preprocessor:
-    """The preprocessing that a model's folder describes.
+def read_preprocessor(folder: Path, unnamed: str = "") -> Preprocessor:
+    """The preprocessing that a model's folder describes; `unnamed` is the processor where it names none.
 
     Raises `UserError` where it describes none, or one with a setting that is not supported, which is named.
     """
@@ -44,8 +43,10 @@ def read_preprocessor(folder: Path) -> Preprocessor:
             "copy it from where the weights are from"
         )
     try:
-        return _read(theirs)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _read(with_defaults(theirs, unnamed))
+    except KeyError as error:
+        raise UserError(f"{file} lacks {error}, and names no image processor with known defaults") from error
+    except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{file} is not supported: {error}") from error
 
 
@@ -89,7 +90,7 @@ def _read(theirs: Mapping[str, Any]) -> Preprocessor:
 
 
 def _version(theirs: Mapping[str, Any]) -> str:
-    filter = FILTER_NAMES.get(theirs.get("resample", int(Image.Resampling.BILINEAR)))
+    filter = FILTER_NAMES.get(theirs["resample"])
     if filter is None:
         raise ValueError(f"resample {theirs['resample']} is none of {FILTER_NAMES}")
     crops, size = theirs.get("do_center_crop", False), theirs["size"]

@@ -56,7 +56,7 @@ def sizes_to(ours: Any) -> dict[str, Any]:
 
 def classes_from(theirs: Mapping[str, Any]) -> dict[str, Any]:
     """The number of classes and their names; the reference calls unnamed ones `LABEL_0` and so on."""
-    named = theirs.get("id2label", _unnamed(2))
+    named = theirs.get("id2label") or _unnamed(theirs.get("num_labels") or 2)
     names = tuple(str(named[key]) for key in sorted(named, key=int))
     return {
         "num_classes": len(names),

@@ -8,14 +8,31 @@ from typing import Any, Literal
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.names import align, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
 
 MODEL_TYPES = ("bert",)
 SYSTEMS = (BERT, BERTEncoder)
-# Copies of tied weights, and position ids that older versions saved.
-REDUNDANT = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "position_ids")
+ANCHOR, BASE = "embeddings.word_embeddings.weight", "bert."
+MARK = "embeddings.token_type_embeddings.weight"
+# The reference's own, which its older files leave out.
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
+TIED = {
+    "cls.predictions.decoder.weight": BASE + ANCHOR,
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
@@ -23,6 +40,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
 
     An encoder alone pools by its `sentence_pooling`; the default is its pooler if it has one, else the mean.
     """
+    theirs = DEFAULTS | dict(theirs)
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     sizes = {
         "vocab_size": theirs["vocab_size"],
@@ -78,25 +96,25 @@ def _architecture(ours: BERTEncoderConfig) -> str:
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without redundant ones; TensorFlow's gamma and beta are called weight and bias."""
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+    found = align(found, ANCHOR, BASE, ("cls.predictions.",))
     headless = _headless(set(found))
+    found = found if headless else untie(found, TIED)
     judges = "cls.seq_relationship.weight" in found
     out = {}
     for name, tensor in found.items():
-        if name.endswith(REDUNDANT) or (name.startswith("bert.pooler.") and not (headless or judges)):
+        if name.endswith("position_ids") or (name.startswith("bert.pooler.") and not (headless or judges)):
             continue
         for before, after in old.items():
             name = name.replace(before, after)
-        if headless:
-            name = name.removeprefix("bert.")
-            # Trained for next-sentence prediction; a sentence encoder reads [CLS] itself.
-            if name.startswith("pooler.") and theirs.get("sentence_pooling") == "cls":
-                continue
+        # Trained for next-sentence prediction; a sentence encoder reads [CLS] itself.
+        if name.startswith("pooler.") and theirs.get("sentence_pooling") == "cls":
+            continue
         out[name] = tensor
     return out
 
 
 def _headless(names: set[str]) -> bool:
-    return not any(name.startswith("cls.") for name in names)
+    return not any(name.startswith("cls.predictions.") for name in names)
 
 
 def table(ours: BERTEncoderConfig) -> list[Rename]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.hub.huggingface.names import align
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
@@ -15,8 +16,10 @@ from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 MODEL_TYPES = ("clip",)
 SYSTEMS = (CLIP,)
 PROCESSOR = "CLIPImageProcessor"
+ANCHOR, BASE = "text_model.embeddings.token_embedding.weight", "clip."
+MARK = "vision_model.pre_layrnorm.weight"
 # The defaults of transformers, whose own config files leave out what equals them.
-TOWER = {"num_hidden_layers": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+TOWER: dict[str, Any] = {"num_hidden_layers": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
 IMAGE = TOWER | {
     "hidden_size": 768,
     "intermediate_size": 3072,
@@ -35,7 +38,7 @@ TEXT = TOWER | {
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
     """Our config. We pool a text at its last token, the reference at its end token: the same place."""
-    image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
+    image, text = IMAGE | tower(theirs, "vision_config"), TEXT | tower(theirs, "text_config")
     expect(image, num_channels=3)
     return CLIPConfig(
         image=TowerConfig(**sizes_from(image)),
@@ -47,6 +50,11 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
         width=theirs.get("projection_dim", 512),
         temperature=math.exp(-theirs.get("logit_scale_init_value", 2.6592)),
     )
+
+
+def tower(theirs: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings of one tower; older files have them under `..._dict` too, which comes first."""
+    return dict(theirs.get(f"{name}_dict") or theirs.get(name) or {})
 
 
 def config_to(ours: CLIPConfig) -> dict[str, Any]:
@@ -65,6 +73,7 @@ def config_to(ours: CLIPConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without the position ids that older versions saved."""
+    found = align(found, ANCHOR, BASE)
     return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.families.vit import ATTENTION
+from showtell.hub.huggingface.names import align, respell
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
 from showtell.systems.dinov2 import DINOv2, DINOv2Classifier, DINOv2ClassifierConfig, DINOv2Config
@@ -15,10 +17,30 @@ from showtell.systems.dinov2 import DINOv2, DINOv2Classifier, DINOv2ClassifierCo
 MODEL_TYPES = ("dinov2", "dinov2_with_registers")
 SYSTEMS = (DINOv2Classifier, DINOv2)
 PROCESSOR = "BitImageProcessor"
+ANCHOR = "embeddings.cls_token"
+MARK = "encoder.layer.0.layer_scale1.lambda1"
+# The reference's own, which its older files leave out.
+DEFAULTS: dict[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "mlp_ratio": 4,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-6,
+    "image_size": 224,
+    "patch_size": 14,
+    "layerscale_value": 1.0,
+    "use_swiglu_ffn": False,
+    "use_mask_token": True,
+    "num_register_tokens": 0,
+}
+WITH_REGISTERS = {"patch_size": 16, "num_register_tokens": 4}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
     """Our config. A classifier without class names has two classes, as in the reference."""
+    registers = WITH_REGISTERS if theirs["model_type"] == MODEL_TYPES[1] else {}
+    theirs = DEFAULTS | registers | dict(theirs)
     expect(theirs, num_channels=3, qkv_bias=True)
     mlp_dim = int(theirs["hidden_size"] * theirs["mlp_ratio"])
     gated = theirs["use_swiglu_ffn"]
@@ -27,9 +49,9 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> DINOv2Config:
         **({"activation": "swiglu"} if gated else {}),
         "image_size": theirs["image_size"],
         "patch_size": theirs["patch_size"],
-        "num_registers": theirs.get("num_register_tokens", 0),
+        "num_registers": theirs["num_register_tokens"],
         "layer_scale": float(theirs["layerscale_value"]),
-        "mask_token": theirs.get("use_mask_token", True),
+        "mask_token": theirs["use_mask_token"],
     }
     if "classifier.weight" not in names:
         return DINOv2Config(**sizes)
@@ -62,8 +84,8 @@ def config_to(ours: DINOv2Config) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Their tensors, unchanged."""
-    return found
+    """Their tensors without the prefixes of wrappers."""
+    return align(respell(found, ATTENTION), ANCHOR, f"{theirs['model_type']}.", ("classifier.",))
 
 
 def table(ours: DINOv2Config) -> list[Rename]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.hub.huggingface.families.bert import pooling, sentence_pooling
+from showtell.hub.huggingface.names import align, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
@@ -21,12 +22,24 @@ from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConf
 MODEL_TYPES = ("distilbert",)
 SYSTEMS = (BERT, BERTEncoder)
 EPS = 1e-12
-# A copy of the tied token embeddings, and position ids that older versions saved.
-REDUNDANT = ("vocab_projector.weight", "position_ids")
+ANCHOR, BASE = "embeddings.word_embeddings.weight", "distilbert."
+MARK = "transformer.layer.0.attention.q_lin.weight"
+# The reference's own, which its older files leave out, and the names that it takes for them.
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 30522,
+    "dim": 768,
+    "n_layers": 6,
+    "n_heads": 12,
+    "hidden_dim": 3072,
+    "max_position_embeddings": 512,
+    "activation": "gelu",
+}
+SYNONYMS = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
     """Our config; without a `sentence_pooling`, a text is the mean of its tokens."""
+    theirs = DEFAULTS | {SYNONYMS.get(name, name): value for name, value in theirs.items()}
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     sizes = {
         "vocab_size": theirs["vocab_size"],
@@ -65,8 +78,11 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Their tensors without redundant ones."""
-    return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
+    """Their tensors without the tied output, position ids of older versions and prefixes of wrappers."""
+    found = align(found, ANCHOR, BASE, ("vocab_",))
+    if "vocab_transform.weight" in found:
+        found = untie(found, {"vocab_projector.weight": BASE + ANCHOR})
+    return {name: tensor for name, tensor in found.items() if not name.endswith("position_ids")}
 
 
 def table(ours: BERTEncoderConfig) -> list[Rename]:

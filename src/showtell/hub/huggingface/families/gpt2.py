@@ -7,16 +7,36 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.hub.huggingface.names import align, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
 from showtell.systems.gpt import GPT, GPTConfig
 
 MODEL_TYPES = ("gpt2",)
 SYSTEMS = (GPT,)
+ANCHOR, BASE = "wte.weight", "transformer."
+MARK = "h.0.attn.c_attn.weight"
+# The reference's own, which its older files leave out, and the names that it takes for them.
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 50257,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_positions": 1024,
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+}
+SYNONYMS = {
+    "hidden_size": "n_embd",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "max_position_embeddings": "n_positions",
+}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> GPTConfig:
     """Our config."""
+    theirs = DEFAULTS | {SYNONYMS.get(name, name): value for name, value in theirs.items()}
     expect(
         theirs,
         add_cross_attention=False,
@@ -57,12 +77,9 @@ def config_to(ours: GPTConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors with the prefix that the first release lacks; no mask buffers, no tied output."""
-    redundant = (".attn.bias", ".attn.masked_bias", "lm_head.weight")
-    return {
-        name if name.startswith("transformer.") else f"transformer.{name}": tensor
-        for name, tensor in found.items()
-        if not name.endswith(redundant)
-    }
+    found = align(found, ANCHOR, BASE, ("lm_head.",), always=True)
+    found = untie(found, {"lm_head.weight": BASE + ANCHOR})
+    return {n: t for n, t in found.items() if not n.endswith((".attn.bias", ".attn.masked_bias"))}
 
 
 def table(ours: GPTConfig) -> list[Rename]:

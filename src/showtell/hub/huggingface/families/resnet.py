@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.names import align
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import classes_from, classes_to, expect
 from showtell.systems.resnet import (
@@ -20,11 +21,22 @@ from showtell.systems.resnet import (
 MODEL_TYPES = ("resnet",)
 SYSTEMS = (ResNetClassifier, ResNetEncoder)
 PROCESSOR = "BitImageProcessor"
+UNNAMED_PROCESSOR = "ConvNextImageProcessor"
+ANCHOR, BASE = "embedder.embedder.convolution.weight", "resnet."
+MARK = ANCHOR
+# The reference's own, which its older files leave out.
+DEFAULTS: dict[str, Any] = {
+    "embedding_size": 64,
+    "hidden_sizes": (256, 512, 1024, 2048),
+    "depths": (3, 4, 6, 3),
+    "layer_type": "bottleneck",
+}
 LAYER_TYPES = ("basic", "bottleneck")
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ResNetEncoderConfig:
     """Our config. A classifier without class names has two classes, as in the reference."""
+    theirs = DEFAULTS | dict(theirs)
     expect(
         theirs,
         num_channels=3,
@@ -64,8 +76,8 @@ def config_to(ours: ResNetEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Their tensors, unchanged."""
-    return found
+    """Their tensors without the prefixes of wrappers."""
+    return align(found, ANCHOR, BASE, ("classifier.",))
 
 
 def table(ours: ResNetEncoderConfig) -> list[Rename]:

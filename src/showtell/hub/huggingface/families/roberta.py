@@ -8,7 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.families import bert
 from showtell.hub.huggingface.families.bert import encoder, pooling, sentence_pooling
+from showtell.hub.huggingface.names import align, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -16,18 +18,17 @@ from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
 MODEL_TYPES = ("roberta",)
 SYSTEMS = (RoBERTa, BERTEncoder)
-# Copies of tied weights, position ids, and the released weights' pooler, which was never trained.
-REDUNDANT = (
-    "lm_head.decoder.weight",
-    "lm_head.decoder.bias",
-    "position_ids",
-    "pooler.dense.weight",
-    "pooler.dense.bias",
-)
+BASE = "roberta."
+MARK = bert.MARK
+DEFAULTS: dict[str, Any] = bert.DEFAULTS | {"vocab_size": 50265, "pad_token_id": 1}
+# Position ids, and the released weights' pooler, which was never trained.
+REDUNDANT = ("position_ids", "pooler.dense.weight", "pooler.dense.bias")
+TIED = {"lm_head.decoder.weight": BASE + bert.ANCHOR, "lm_head.decoder.bias": "lm_head.bias"}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> RoBERTaConfig | BERTEncoderConfig:
     """Our config. Positions start at the id of the padding token plus one; <mask> is the last token."""
+    theirs = DEFAULTS | dict(theirs)
     expect(theirs, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     first, mask_id = theirs["pad_token_id"] + 1, theirs["vocab_size"] - 1
     sizes = {
@@ -65,10 +66,9 @@ def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without redundant ones; those of an encoder alone have no prefix."""
-    kept = {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
-    if not _headless(set(kept)):
-        return kept
-    return {name.removeprefix("roberta."): tensor for name, tensor in kept.items()}
+    found = align(found, bert.ANCHOR, BASE, ("lm_head.",))
+    found = found if _headless(set(found)) else untie(found, TIED)
+    return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
 
 
 def _headless(names: set[str]) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from showtell.hub.huggingface.families.clip import blocks
+from showtell.hub.huggingface.families.clip import blocks, tower
+from showtell.hub.huggingface.names import align
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.clip import TowerConfig
@@ -16,8 +17,10 @@ from showtell.systems.siglip import SigLIP, SigLIPConfig
 MODEL_TYPES = ("siglip",)
 SYSTEMS = (SigLIP,)
 PROCESSOR = "SiglipImageProcessor"
+ANCHOR, BASE = "text_model.embeddings.token_embedding.weight", "siglip."
+MARK = "vision_model.head.probe"
 # The defaults of transformers; the config of the released ViT-B/16 states no sizes at all.
-TOWER = {
+TOWER: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
@@ -31,7 +34,7 @@ TEXT = TOWER | {"vocab_size": 32000, "max_position_embeddings": 64, "pad_token_i
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> SigLIPConfig:
     """Our config; theirs does not record the initial scale and bias."""
-    image, text = IMAGE | (theirs["vision_config"] or {}), TEXT | (theirs["text_config"] or {})
+    image, text = IMAGE | tower(theirs, "vision_config"), TEXT | tower(theirs, "text_config")
     expect(image, num_channels=3, vision_use_head=True)
     expect(text, projection_size=image["hidden_size"])
     return SigLIPConfig(
@@ -64,6 +67,7 @@ def config_to(ours: SigLIPConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without the position ids that older versions saved."""
+    found = align(found, ANCHOR, BASE)
     return {name: tensor for name, tensor in found.items() if not name.endswith(".position_ids")}
 
 

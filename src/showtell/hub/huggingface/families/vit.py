@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.names import align, respell
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
 from showtell.systems.vit import ViT, ViTConfig, ViTEncoder, ViTEncoderConfig
@@ -15,11 +16,36 @@ from showtell.systems.vit import ViT, ViTConfig, ViTEncoder, ViTEncoderConfig
 MODEL_TYPES = ("vit",)
 SYSTEMS = (ViT, ViTEncoder)
 PROCESSOR = "ViTImageProcessor"
+ANCHOR, BASE = "embeddings.cls_token", "vit."
+MARK = "encoder.layer.0.layernorm_before.weight"
+ATTENTION = {
+    r"\.attention\.q_proj\.": ".attention.attention.query.",
+    r"\.attention\.k_proj\.": ".attention.attention.key.",
+    r"\.attention\.v_proj\.": ".attention.attention.value.",
+    r"\.attention\.o_proj\.": ".attention.output.dense.",
+}
+NEWER = ATTENTION | {
+    r"\blayers\.(\d+)\.": r"encoder.layer.\1.",
+    r"\.mlp\.fc1\.": ".intermediate.dense.",
+    r"\.mlp\.fc2\.": ".output.dense.",
+}
+# The reference's own, which its older files leave out.
+DEFAULTS: dict[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "image_size": 224,
+    "patch_size": 16,
+}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViTEncoderConfig:
     """Our config. A classifier without class names has two classes, as in the reference."""
-    expect(theirs, num_channels=3, qkv_bias=True)
+    theirs = DEFAULTS | dict(theirs)
+    expect(theirs, num_channels=3, qkv_bias=True, pooler_act="tanh")
     sizes = {"image_size": theirs["image_size"], "patch_size": theirs["patch_size"], **sizes_from(theirs)}
     if "classifier.weight" in names:
         return ViTConfig(**sizes, **classes_from(theirs))
@@ -45,8 +71,10 @@ def config_to(ours: ViTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Their tensors, unchanged."""
-    return found
+    """Their tensors without the prefixes of wrappers, and without those that only pretraining reads."""
+    found = align(respell(found, NEWER), ANCHOR, BASE, ("classifier.",))
+    unread = ("vit.pooler.", "vit.embeddings.mask_token", "embeddings.mask_token")
+    return {name: tensor for name, tensor in found.items() if not name.startswith(unread)}
 
 
 def table(ours: ViTEncoderConfig) -> list[Rename]:
