@@ -1,15 +1,22 @@
 """`showtell import`: where models are found, and clear errors for folders that are incomplete or damaged."""
 
 import json
+import shutil
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from showtell.cli.main import run
+from showtell.data.tokenizers.load import fits, load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import MissingError
+from showtell.pipelines.export_model import export_model
+from showtell.pipelines.fill_mask import fill_mask
+from showtell.pipelines.generate import generate
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
+from showtell.protocols import CausalLanguageModel, MaskedLanguageModel
 from support.pretrained import MODELS, write_source
 
 ONE = pytest.mark.parametrize("source", ["clip"], indirect=True)
@@ -139,11 +146,64 @@ def test_sharded_weights(source, tmp_path, capsys):
 
 
 @ONE
-def test_a_pickle_is_refused_with_the_line_that_converts_it(source, tmp_path, capsys):
+def test_without_weights_that_can_be_read_the_others_are_named(source, tmp_path, capsys):
     folder = copied(source, tmp_path)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "tf_model.h5")
     message = refused(folder, tmp_path, capsys)
-    assert "pytorch_model.bin, a pickle" in message
-    assert "save_pretrained" in message
-    (folder / "pytorch_model.bin").unlink()
-    assert "lacks model.safetensors" in refused(folder, tmp_path, capsys)
+    assert "lacks model.safetensors and pytorch_model.bin; tf_model.h5 cannot be read" in message
+
+
+@pytest.mark.parametrize("source", ["bert", "distilbert", "roberta", "gpt2"], indirect=True)
+def test_rows_without_a_token_are_kept_and_never_predicted(source, tmp_path, capsys):
+    folder, reference = source
+    tokenizer = load_tokenizer((folder / "tokenizer.json").read_text(), "tokenizer.json")
+    rows = -(-(len(tokenizer) + 1) // 64) * 64
+    padded = type(reference)(reference.config)
+    padded.load_state_dict(reference.state_dict())
+    torch.manual_seed(0)
+    padded.resize_token_embeddings(rows)
+    ids = torch.tensor([tokenizer.encode("a dog")])
+    head = padded.get_output_embeddings()
+    with torch.no_grad():  # rows without a token win by far
+        if head.bias is not None:
+            head.bias[len(tokenizer) :] = 1e4
+        else:
+            head.weight[len(tokenizer) :] = padded.base_model(ids).last_hidden_state[0, -1] * 1e3
+    (tmp_path / "padded").mkdir()
+    padded.save_pretrained(tmp_path / "padded")
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        if (folder / name).exists():
+            shutil.copy(folder / name, tmp_path / "padded")
+    import_model(str(tmp_path / "padded"), tmp_path / "ours")
+    model = load_model(tmp_path / "ours")
+    assert model.system.token_embeddings().shape[0] == rows
+    if model.can(MaskedLanguageModel):
+        found = fill_mask("a [MASK] dog", model, top=rows)
+        assert len(found.predictions) == len(tokenizer) - len(tokenizer.special)
+        assert sum(one.probability for one in found.predictions) == pytest.approx(1)
+        assert model.system.config.mask_id == tokenizer.mask
+    if model.can(CausalLanguageModel):
+        assert padded(ids).logits[0, -1].argmax() >= len(tokenizer)
+        assert generate("a dog", model, 4).tokens <= 4
+    export_model(tmp_path / "ours", tmp_path / "out")
+    before = load_file(tmp_path / "padded" / "model.safetensors")
+    after = load_file(tmp_path / "out" / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows", "expected"),
+    [
+        (12, 12, True),
+        (12, 64, True),
+        (50257, 50304, True),
+        (50254, 50432, True),
+        (30522, 30600, True),
+        (28996, 30522, False),  # cased for uncased
+        (9, 540, False),
+        (13, 12, False),
+    ],
+)
+def test_a_padded_vocabulary_and_a_foreign_one(tokens, rows, expected):
+    assert fits(tokens, rows) is expected

@@ -26,7 +26,7 @@ class Prediction:
     """Which mask of the text, from 0."""
     token: str
     probability: float
-    """Among all tokens except special ones."""
+    """Among all tokens except special ones; rows of the embedding without a token are none."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def fill_mask(text: str, model: Model, top: int = 5, *, strict: bool = False) ->
         Batch(texts=TextBatch(row, torch.ones_like(row, dtype=torch.bool)))
     ).tokens
     logits = model.system.masked_token_logits(tokens[row == tokenizer.mask])
-    logits[:, list(tokenizer.special)] = -torch.inf
-    best = logits.softmax(-1).topk(min(top, logits.shape[1] - len(tokenizer.special)))
+    excluded = {*tokenizer.special, *tokenizer.unused(logits.shape[1])}
+    logits[:, sorted(excluded)] = -torch.inf
+    best = logits.softmax(-1).topk(min(top, logits.shape[1] - len(excluded)))
     predictions = []
     for place, (values, ids_) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
         before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])

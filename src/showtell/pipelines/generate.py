@@ -67,6 +67,7 @@ def generate(
         )
     ids = torch.tensor([prompt[cut:]], device=model.device)
     memory = model.system.empty_cache(1)
+    rows = len(model.system.token_embeddings())
     if ids.shape[1] > 1:
         _, memory = model.system.extend(memory, ids[:, :-1], torch.ones_like(ids[:, :-1], dtype=torch.bool))
     ((found,),) = nucleus(
@@ -77,7 +78,7 @@ def generate(
         generator=torch.Generator(model.device).manual_seed(seed),
         top_p=top_p if sample == "nucleus" else 1e-9,  # the smallest set holds the most probable token alone
         max_tokens=max_tokens,
-        banned=[i for i in tokenizer.special if i != tokenizer.end],
+        banned=[i for i in (*tokenizer.special, *tokenizer.unused(rows)) if i != tokenizer.end],
         allow_start=True,
     )
     whole = tokenizer.decode([*prompt[cut:], *found.ids])

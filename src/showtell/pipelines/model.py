@@ -18,7 +18,7 @@ from showtell.checkpoint.load import Checkpoint, load_checkpoint
 from showtell.data.batch import Batch
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.data.prefetch import prefetch
-from showtell.data.tokenizers.load import load_tokenizer
+from showtell.data.tokenizers.load import fits, load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import choose_device
@@ -233,7 +233,7 @@ def _model(checkpoint: Checkpoint, device: str) -> Model:
     if (
         vocabulary
         and isinstance(system, HasTokenEmbeddings)
-        and len(vocabulary) != len(system.token_embeddings())
+        and not fits(len(vocabulary), len(system.token_embeddings()))
     ):
         raise UserError(f"{file} belongs to another model; copy the whole folder")
     digest = checkpoint.hash

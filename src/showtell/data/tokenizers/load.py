@@ -8,6 +8,8 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import SPECIAL, WordTokenizer
 from showtell.errors import UserError
 
+MULTIPLES = (8, 16, 32, 64, 128, 256, 512, 1024)
+
 
 def load_tokenizer(json: str, name: str = "tokenizer.json") -> WordTokenizer | SubwordTokenizer:
     """The tokenizer in the text of a `tokenizer.json`; `name` is what errors call the file.
@@ -20,3 +22,15 @@ def load_tokenizer(json: str, name: str = "tokenizer.json") -> WordTokenizer | S
         return WordTokenizer(tokenizer) if of_words else SubwordTokenizer(tokenizer)
     except Exception as error:  # `tokenizers` raises nothing narrower
         raise UserError(f"{name} is damaged, or not a tokenizer that can be read: {error}") from error
+
+
+def fits(tokens: int, rows: int) -> bool:
+    """Whether an embedding of `rows` may belong to a vocabulary of `tokens`.
+
+    Rows are rounded up to a multiple of a power of two, for speed, or there are a few to spare.
+
+    >>> fits(12, 12), fits(12, 64), fits(50257, 50304), fits(28996, 30522), fits(13, 12)
+    (True, True, True, False, False)
+    """
+    few = 0 <= rows - tokens <= min(rows // 10, 512)
+    return few or any(-(-tokens // multiple) * multiple == rows for multiple in MULTIPLES)

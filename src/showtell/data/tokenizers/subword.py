@@ -86,6 +86,10 @@ class SubwordTokenizer:
         by_id = {i: token for token, i in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         return [by_id.get(i, "") for i in range(max(by_id) + 1)]
 
+    def unused(self, rows: int) -> list[int]:
+        """The ids below `rows` that have no token: gaps of the vocabulary, and rows that pad an embedding."""
+        return [i for i in range(rows) if i >= len(self.tokens) or not self.tokens[i]]
+
     def encode(self, text: str, max_length: int | None = None, *, special: bool = False) -> list[int]:
         """Ids with the family's special tokens, truncated to `max_length` in all.
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any, cast
 
 from showtell.data.tokenizers.folder import tokenizer_of
+from showtell.data.tokenizers.load import fits
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
+from showtell.hub.huggingface.family import all_families
 from showtell.hub.huggingface.folder import import_folder
-from showtell.hub.huggingface.preprocessor import read_preprocessor
+from showtell.hub.huggingface.preprocessor import Preprocessor, read_preprocessor
 from showtell.hub.pretrained import Pretrained
 from showtell.protocols import HasTokenEmbeddings, ImageEncoder
+
+logger = logging.getLogger(__name__)
 
 
 def read_pretrained(folder: Path) -> Pretrained:
@@ -28,7 +33,7 @@ def read_pretrained(folder: Path) -> Pretrained:
         config: Any = system.config
         cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
     if isinstance(system, ImageEncoder):
-        preprocessing = read_preprocessor(folder).version
+        preprocessing = _preprocessor(system.config, folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."
     return Pretrained(system, tokenizer_json, preprocessing, about)
@@ -38,17 +43,23 @@ def _with_pixel_norm(config: Any, folder: Path) -> Any:
     """The config of an image encoder with its image processor's mean and std; any other as it is."""
     if not hasattr(config, "mean"):
         return config
-    preprocessor = read_preprocessor(folder)
+    preprocessor = _preprocessor(config, folder)
     return dataclasses.replace(config, mean=preprocessor.mean, std=preprocessor.std)
+
+
+def _preprocessor(config: Any, folder: Path) -> Preprocessor:
+    """The preprocessing of a folder; a file that names no image processor means its family's."""
+    family: Any = next(f for f in all_families() if type(config) in [cast(Any, c).Config for c in f.SYSTEMS])
+    return read_preprocessor(folder, getattr(family, "UNNAMED_PROCESSOR", family.PROCESSOR))
 
 
 def _tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
     tokenizer, rows = tokenizer_of(folder), len(system.token_embeddings())
-    if len(tokenizer) != rows:
-        raise UserError(
-            f"the tokenizer of {folder} has {len(tokenizer)} tokens, the embedding has {rows}: "
-            "they belong to different models; download the whole folder again"
-        )
+    counts = f"the tokenizer of {folder} has {len(tokenizer)} tokens, the embedding has {rows}"
+    if not fits(len(tokenizer), rows):
+        raise UserError(f"{counts}: they belong to different models; download the whole folder again")
+    if unused := rows - len(tokenizer):
+        logger.warning("%s: %d rows without a token are kept and never predicted", counts, unused)
     return tokenizer
 
 
