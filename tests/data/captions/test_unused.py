@@ -44,6 +44,7 @@ def test_a_file_in_another_format(folder) -> None:
         ("captions.txt", b"A cat on a mat.\n", "is in no known format of captions"),
         ("config.json", b'{"size": 3}', "is in no known format of captions"),
         ("captions.csv", b"image,caption\nb.jpg,A dog\n", "image 'b.jpg' is missing"),
+        ("texts/a.txt", b"A cat", "is in no known format of captions"),
         ("train/captions.json", b'{"size": 3}', "is in no known format of captions"),
     ],
 )

@@ -29,6 +29,15 @@ FILES = {
     "objects.json": json.dumps({"a.jpg": {"caption": CAT}, "b.jpg": {"caption": DOG}}),
     "without_endings.json": json.dumps({"a": {"caption": CAT}, "b": {"caption": DOG}}),
     "wrapped_names.json": json.dumps({"version": 1, "captions": {"a.jpg": [CAT], "b.jpg": [DOG]}}),
+    "lines.json": jsonl(ROWS),
+    "inside_images.json": json.dumps(
+        {
+            "images": [
+                {"id": 1, "file_name": "a.jpg", "caption": CAT},
+                {"file_name": "b.jpg", "captions": [DOG]},
+            ]
+        }
+    ),
     "pairs.json": json.dumps([["a.jpg", CAT], ["b.jpg", [DOG]]]),
     "open_clip.csv": f"filepath\ttitle\na.jpg\t{CAT}\nb.jpg\t{DOG}\n",
     "titles.csv": f'filepath,title\na.jpg,"{CAT}"\nb.jpg,{DOG}\n',
@@ -75,6 +84,25 @@ def test_a_file_per_split(folder, name: str, inside: str) -> None:
     }
     assert all(entry.path.parent.parent.name == entry.split or not inside for entry in source.entries)
     assert (source.problems, source.unused) == ([], [])
+
+
+def test_one_key_per_split(folder) -> None:
+    root = folder("a.jpg", "b.jpg")
+    (root / "captions.json").write_text(json.dumps({"train": ROWS[:1], "validation": {"b.jpg": [DOG]}}))
+    found = read_captions(root)
+    assert {(e.path.name, e.captions, e.split) for e in found.entries} == {
+        ("a.jpg", (CAT,), "train"),
+        ("b.jpg", (DOG,), "val"),
+    }
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "captions.jsonl"])
+def test_an_enclosing_folder(folder, name: str) -> None:
+    root = folder("data/train/a.jpg", "data/train/b.jpg")
+    (root / "data/train" / name).write_text(FILES["notes.jsonl"])
+    source = read_captions(root)
+    assert (rows(source), source.problems) == ({"a.jpg": (CAT,), "b.jpg": (DOG,)}, [])
+    assert {entry.split for entry in source.entries} == {"train"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -12,7 +13,7 @@ from showtell.data.splits import split_in
 SIDECARS = (".txt", ".caption", ".captions", ".json")
 """Endings of a file that holds the captions of the one image of its name, in any case."""
 _WORDS = re.compile(
-    r"caption|token|annotation|metadata|sentence|descri|dataset|karpathy|(^|_)data", re.IGNORECASE
+    r"caption|token|annotation|metadata|sentence|descri|dataset|karpathy|text|(^|_)data", re.IGNORECASE
 )
 
 
@@ -22,21 +23,30 @@ def is_named_so(file: Path) -> bool:
 
 
 def in_subfolders(root: Path, endings: Collection[str]) -> list[Path]:
-    """Files with such endings in the folders of `root`, one level down, that are named as captions are."""
-    found = []
-    for folder in sorted(root.iterdir()):
-        if folder.is_dir() and not is_passed_over(folder.name):
-            bases = sidecar_bases(folder)
-            try:
-                named = [
-                    f for f in sorted(folder.iterdir()) if f.suffix.lower() in endings and is_named_so(f)
-                ]
-            except OSError:
-                continue
-            found += [
-                f for f in named if not f.name.startswith(".") and not is_sidecar(f, bases) and f.is_file()
-            ]
+    """Files with such endings in the folders of `root`, up to two down, that are named as captions are."""
+    found: list[Path] = []
+    for folder in (below := _folders(root)) + [deeper for one in below for deeper in _folders(one)]:
+        named = [f for f in _listed(folder) if f.suffix.lower() in endings and is_named_so(f)]
+        bases = sidecar_bases(folder) if named else frozenset()
+        found += [f for f in named if not f.name.startswith(".") and not is_sidecar(f, bases) and f.is_file()]
     return found
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as listed:
+            return sorted(
+                parent / one.name for one in listed if one.is_dir() and not is_passed_over(one.name)
+            )
+    except OSError:  # the survey of images says so
+        return []
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def sidecar_bases(folder: Path) -> frozenset[str]:

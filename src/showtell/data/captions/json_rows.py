@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from showtell.data.images.files import is_image_name
+from showtell.data.splits import split_name
 
 Row = dict[str, Any]
 
@@ -14,7 +15,7 @@ def json_rows(value: Any) -> list[Row]:
     """The rows of a JSON value; an item that is none becomes an empty row. No rows for any other value.
 
     A list of objects; a list of `[image, captions]`; an object of captions, or of objects, by the image's
-    name; or one of these under a key of an object.
+    name; or one of these under a key of an object, or under one key per split.
 
     >>> json_rows([{"image": "a.jpg", "caption": "A cat"}])
     [{'image': 'a.jpg', 'caption': 'A cat'}]
@@ -28,9 +29,15 @@ def json_rows(value: Any) -> list[Row]:
         return []
     if any(is_image_name(str(name).replace("\\", "/").rpartition("/")[2]) for name in islice(value, 100)):
         return [_keyed(name, item) for name, item in value.items()]
-    inner = [rows for item in value.values() if isinstance(item, list | dict) and (rows := json_rows(item))]
+    inner = {
+        name: rows
+        for name, item in value.items()
+        if isinstance(item, list | dict) and (rows := json_rows(item))
+    }
+    if inner and all(split_name(name) for name in inner):
+        return [{"split": name, **row} for name, rows in inner.items() for row in rows]
     if len(inner) == 1:
-        return inner[0]
+        return next(iter(inner.values()))
     if value and all(isinstance(item, dict) for item in islice(value.values(), 100)):
         return [_keyed(name, item) for name, item in value.items()]
     return []

@@ -46,8 +46,15 @@ def read_text(file: Path, problems: list[Problem]) -> str:
 
 
 def read_json(file: Path, problems: list[Problem]) -> Any:
-    """The value of a JSON file; None if it is empty, or after recording where it is invalid."""
+    """The value of a JSON file; None if it is empty, or after recording where it is invalid.
+
+    JSON Lines under this name are a list.
+    """
     text = read_text(file, problems)
+    first, _, rest = text.strip().partition("\n")
+    if first.startswith("{") and first.endswith("}") and rest.lstrip().startswith("{"):
+        lines = enumerate(text.split("\n"), 1)
+        return [_parse(line, file, number, problems) for number, line in lines if line.strip()]
     return _parse(text, file, None, problems) if text else None
 
 

@@ -13,6 +13,7 @@ from showtell.data.captions.entry import Source
 from showtell.data.captions.gather import Gather
 from showtell.data.captions.locate import Locator
 from showtell.data.captions.records import read_json
+from showtell.data.captions.tables import caption_values
 from showtell.data.splits import split_of_file
 
 SPECIFICITY = 50
@@ -48,8 +49,17 @@ def read(root: Path, files: list[Path]) -> Source:
         locate, split = Locator(file), split_of_file(file, root)
         for number, image in enumerate(images):
             if isinstance(image, dict) and isinstance(image.get("id"), int | str):
-                texts = captions.pop(image["id"], ())
+                texts = captions.pop(image["id"], None) or caption_values(image)
                 gather.add_named(file, None, locate, image.get("file_name"), texts, split)
+            elif isinstance(image, dict) and not annotations and caption_values(image):
+                gather.add_named(
+                    file,
+                    None,
+                    locate,
+                    image.get("file_name"),
+                    caption_values(image),
+                    image.get("split") or split,
+                )
             else:
                 gather.problem(file, None, f"images[{number}] has no id", "add it or delete it")
         for unknown in captions:

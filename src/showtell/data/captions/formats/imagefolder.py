@@ -6,6 +6,7 @@ from pathlib import Path
 
 from showtell.data.captions.entry import Source
 from showtell.data.captions.tables import gather_tables
+from showtell.data.images.files import is_passed_over
 from showtell.data.splits import split_of_file
 
 SPECIFICITY = 30
@@ -14,10 +15,12 @@ _NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
 def files(path: Path) -> list[Path]:
-    """The metadata file itself, or those of a folder and its subfolders (`train/`, `val/`)."""
+    """The metadata file itself, or those of a folder and the folders in it (`train/`), or else two down."""
     if path.is_file():
         return [path] if path.name in _NAMES else []
-    return [file for name in _NAMES for file in sorted((*path.glob(name), *path.glob(f"*/{name}")))]
+    near = [file for name in _NAMES for file in sorted((*path.glob(name), *path.glob(f"*/{name}")))]
+    found = near or [file for name in _NAMES for file in sorted(path.glob(f"*/*/{name}"))]
+    return [file for file in found if not any(map(is_passed_over, file.relative_to(path).parts))]
 
 
 def read(root: Path, files: list[Path]) -> Source:
