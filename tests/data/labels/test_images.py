@@ -136,3 +136,76 @@ def test_a_damaged_archive_is_named(tmp_path, broken) -> None:
 def test_too_little_is_refused(tmp_path, names, message) -> None:
     with pytest.raises(UserError, match=message):
         read_classes(write(tmp_path, names))
+
+
+def grid(*folders: str, count: int = 8) -> list[str]:
+    return [f"{folder}/{n}.png" for folder in folders for n in range(count)]
+
+
+@pytest.mark.parametrize("names", [("seg_train", "seg_test"), ("Train2014", "val2014"), ("x-train", "x-val")])
+@pytest.mark.parametrize(
+    "form", ["{split}/{label}", "{split}/{split}/{label}", "{split}/images/{label}", "{label}/{split}"]
+)
+@pytest.mark.parametrize("around", ["", "data/intel/"])
+def test_folders_of_splits_are_no_classes(tmp_path, names, form, around) -> None:
+    training, tested = (
+        grid(*(around + form.format(split=split, label=label) for label in ("street", "forest")))
+        for split in names
+    )
+    found = read_classes(write(tmp_path, training + tested))
+    assert found.names == ("forest", "street")
+    assert {item.name for item in found.items if item.held_out} == {*tested}
+    assert {item.name for item in found.items if not item.held_out} == {*training}
+
+
+def test_a_split_in_the_name_of_a_class_is_taken_off(tmp_path) -> None:
+    found = read_classes(write(tmp_path, grid("cat_train", "cat_test", "dog_train", "dog_test")))
+    assert found.names == ("cat", "dog")
+    assert {item.name.split("/")[0] for item in found.items if item.held_out} == {"cat_test", "dog_test"}
+
+
+@pytest.mark.parametrize("flat", ["test", "test1", "validation"])
+def test_images_of_a_split_without_classes_are_not_used(tmp_path, flat, caplog) -> None:
+    found = read_classes(write(tmp_path, grid("train/cat", "train/dog", count=30) + grid(flat)))
+    assert found.names == ("cat", "dog")
+    assert {item.name.split("/")[0] for item in found.items} == {"train"}
+    assert 3 < sum(item.held_out for item in found.items) < 25
+    assert f"8 images without a class not used: 8 in {flat}" in caplog.text
+
+
+def test_a_test_folder_beside_classes_is_for_testing(tmp_path) -> None:
+    found = read_classes(write(tmp_path, grid("cat", "dog", "test/cat", "test/dog")))
+    assert found.names == ("cat", "dog")
+    assert {item.name for item in found.items if item.held_out} == {*grid("test/cat", "test/dog")}
+
+
+@pytest.mark.parametrize("around", [("",), ("train/", "test/")])
+def test_a_train_among_vehicles_is_a_class_and_said(tmp_path, around, caplog) -> None:
+    names = grid(*(outer + label for outer in around for label in ("bus", "car", "train")), count=30)
+    found = read_classes(write(tmp_path, names))
+    assert found.names == ("bus", "car", "train")
+    assert len(found.items) == len(names)
+    assert "'train' taken as a class" in caplog.text
+
+
+def test_classes_that_hold_such_a_word_are_classes(tmp_path) -> None:
+    labels = ("bullet_train", "train_station", "test_tube", "valley")
+    assert read_classes(write(tmp_path, grid(*labels, count=30))).names == tuple(sorted(labels))
+
+
+def test_what_is_used_and_what_is_not_is_said(tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    read_classes(write(tmp_path, grid(*(f"{s}/{c}" for s in ("train", "val", "test", "more") for c in "ab"))))
+    assert "16 in train, 16 in val" in caplog.text or "16 in test, 16 in train" in caplog.text
+    assert "16 images of the split val not used" in caplog.text
+    assert "16 images beside the splits not used: 16 in more" in caplog.text
+
+
+def test_an_image_in_two_splits_is_refused(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"train/a/test/0\.png is in two splits, train and test"):
+        read_classes(write(tmp_path, grid("train/a/test", "train/b", "test/a", "test/b")))
+
+
+def test_splits_without_any_to_train_on_are_refused(tmp_path) -> None:
+    with pytest.raises(UserError, match="no training images"):
+        read_classes(write(tmp_path, grid("test/a", "test/b", "val/a", "val/b")))

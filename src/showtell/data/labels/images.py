@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import lzma
 import os
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from showtell.data.images.decode import ImageError
 from showtell.data.images.files import find_images, is_image_name, is_passed_over, read_content
-from showtell.data.splits import split_name
+from showtell.data.labels.places import Places, places
 from showtell.errors import UserError
 from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 LARGEST = 1 << 28
 """Bytes of an image in an archive; a larger one is skipped."""
@@ -66,23 +70,31 @@ class Classes:
 
 
 def read_classes(root: Path) -> Classes:
-    """Find the classes of `root`: `CLASS/IMAGE`, or `train/CLASS/IMAGE` beside `test/` or `val/`.
+    """Find the classes of `root` and the split of each image, by its folders: see `labels.places`.
 
-    Enclosing and deeper folders do not matter. `test/` is held out, or else `val/`; without either, one image
-    in five, by a hash of its name. Other files are ignored.
+    Enclosing and deeper folders do not matter. `test` is held out, or else `val`; without either, one image
+    in five, by a hash of its name. Other files are ignored; images that are not used are logged, counted.
 
-    Raises `UserError` for fewer than two classes, or a class without training images.
+    Raises `UserError` for fewer than two classes, a class without training images, or an image in two splits.
     """
-    found = _names_in_folder(root) if root.is_dir() else _names_in_archive(root)
-    places = _places(found)
-    names = tuple(sorted({label for label, _ in places.values()}))
+    found = places(_names_in_folder(root) if root.is_dir() else _names_in_archive(root))
+    splits = {place.split for place in found.of_name.values()}
+    tested = next((split for split in ("test", "val") if split in splits), None)
+    used = {name: place for name, place in found.of_name.items() if place.split in ("train", None, tested)}
+    _log(root, found, tested)
+    names = tuple(sorted({place.label for place in used.values()}))
     if len(names) < 2:
         raise UserError(
             f"{root} holds {counted(len(names), 'class')}; "
             "put the images of each class in a folder of its own"
         )
     items = tuple(
-        Labelled(name, names.index(label), held_out) for name, (label, held_out) in sorted(places.items())
+        Labelled(
+            name,
+            names.index(place.label),
+            _chosen(name) if tested is None else place.split == tested,
+        )
+        for name, place in sorted(used.items())
     )
     trained = {item.label for item in items if not item.held_out}
     if bare := [name for label, name in enumerate(names) if label not in trained]:
@@ -92,6 +104,28 @@ def read_classes(root: Path) -> Classes:
     if len(items) == sum(not item.held_out for item in items):
         raise UserError(f"{root} has no test images; add images, or a folder called test")
     return Classes(root, names, items)
+
+
+def _log(root: Path, found: Places, tested: str | None) -> None:
+    """What the folders say, and which images are not used."""
+    counts = Counter(place.split for place in found.of_name.values())
+    if {*counts} - {None}:
+        said = ", ".join(f"{count} in {split}" for split, count in counts.items() if split)
+        rest = f", {counts[None]} in none, to train on" if counts[None] else ""
+        logger.info("%s: images by the splits that folders name: %s%s", root, said, rest)
+    if tested == "test" and counts["val"]:
+        logger.info("%s of the split val not used: test is for testing", counted(counts["val"], "image"))
+    for what, folders in (("without a class", found.unlabelled), ("beside the splits", found.beside)):
+        if folders:
+            where = ", ".join(f"{count} in {folder}" for folder, count in folders.most_common(3))
+            more = ", ..." if len(folders) > 3 else ""
+            logger.warning("%s %s not used: %s%s", counted(folders.total(), "image"), what, where, more)
+    if found.classes_like_splits:
+        logger.warning(
+            "%s: %s taken as a class, not as a split, as it stands among other classes",
+            root,
+            ", ".join(map(repr, found.classes_like_splits)),
+        )
 
 
 def _names_in_folder(root: Path) -> list[str]:
@@ -126,25 +160,6 @@ def _members(root: Path, wanted: Collection[str] = ()) -> Iterator[tuple[tarfile
         raise UserError(
             f"{root} cannot be read as a tar archive: {error}. Copy it again, or name an unpacked folder"
         ) from error
-
-
-def _places(found: list[str]) -> dict[str, tuple[str, bool]]:
-    """For each file its class and whether it is held out."""
-    parts = {name: PurePosixPath(name).parts[:-1] for name in found}
-    while parts and all(len(folders) > 1 for folders in parts.values()):
-        firsts = {folders[0] for folders in parts.values()}
-        if len(firsts) > 1:
-            break
-        parts = {name: folders[1:] for name, folders in parts.items()}
-    splits = {folders[0]: split_name(folders[0]) for folders in parts.values() if len(folders) > 1}
-    test_split = next((split for split in ("test", "val") if split in splits.values()), None)
-    if "train" in splits.values() and test_split:
-        return {
-            name: (folders[1], splits[folders[0]] == test_split)
-            for name, folders in parts.items()
-            if len(folders) > 1 and splits[folders[0]] in ("train", test_split)
-        }
-    return {name: (folders[0], _chosen(name)) for name, folders in parts.items() if folders}
 
 
 def _chosen(name: str) -> bool:
