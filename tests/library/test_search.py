@@ -203,3 +203,37 @@ def test_largest_equals_a_stable_sort_of_scores(scores, top) -> None:
     rows = largest(scores, top)
     assert len(set(rows)) == len(rows) == min(top, len(scores))
     np.testing.assert_array_equal(scores[rows], np.sort(scores)[::-1][:top])
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("黑猫", 0),
+        ("草地", 0),
+        ("白狗", 1),
+        ("ベッド", 2),
+        ("ﾍﾞｯﾄﾞ", 2),
+        ("แมวดำ", 3),
+        ("iPhone手机", 4),
+        ("running", 5),
+        ("T恤", 4),
+    ],
+)
+def test_a_script_without_spaces_is_found_by_its_words(tmp_path, query, first) -> None:
+    captions = [
+        "一只黑猫在草地上玩耍",
+        "一只白狗在黑沙发上, 猫不在",
+        "猫がベッドで寝ている",
+        "แมวดำอยู่บนหญ้า",
+        "穿T恤的人拿着iPhone手机",
+        "a dog runs",
+    ]
+    assert CaptionIndex(captions).scores(query).argmax() == first
+    own = {}
+    for number, caption in enumerate(captions):
+        own[tmp_path / "images" / f"{number}.png"] = (caption,)
+        draw(tmp_path / "images" / f"{number}.png", (number, 0, 0))
+    index(tmp_path / "images", tmp_path / "library", FakeEncoder(), captions=False, own_captions=own)
+    found = Library.open(tmp_path / "library")
+    assert found.full_text(query)[0].path.name == f"{first}.png"
+    assert found.rows()[first].captions == (captions[first],)

@@ -24,7 +24,7 @@ def caption_figures(
         found = model.caption_encoded(encoded[first : first + BATCH], beam=beam)
         captions += [best.text for best, *_ in found]
         report("captioning", len(captions), len(entries))
-    hypotheses = [text.split() for text in captions]
+    hypotheses = [model.words.split(text) for text in captions]
     references = [[model.words.split(text) for text in entry.captions] for entry in entries]
     scores = metrics.bleu(hypotheses, references)
     return captions, {

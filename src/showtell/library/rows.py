@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from showtell.data.tokenizers.scripts import spaced
 from showtell.protocols import Encoded
 
 
@@ -29,7 +30,7 @@ def schema(width: int) -> pa.Schema:
             pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
             pa.field("captions", pa.list_(pa.string()), nullable=False),  # the person's own
             pa.field("caption", pa.string()),  # the model's, null before captioning
-            pa.field("text", pa.string(), nullable=False),  # all captions, for full-text search
+            pa.field("text", pa.string(), nullable=False),  # all captions, `spaced` for full-text search
             pa.field("vector", pa.list_(pa.float32(), width), nullable=False),  # as the model returned it
             pa.field("num_tokens", pa.int32(), nullable=False),
             pa.field("tokens", pa.binary()),  # float16 [N D], null if the vector is the only token
@@ -132,5 +133,8 @@ def _file_columns(files: Sequence[File], captions: Sequence[str | None]) -> dict
         "mtime_ns": [f.mtime_ns for f in files],
         "captions": [list(f.captions) for f in files],
         "caption": list(captions),
-        "text": ["\n".join([*f.captions, *([c] if c else [])]) for f, c in zip(files, captions, strict=True)],
+        "text": [
+            spaced("\n".join([*f.captions, *([c] if c else [])]))
+            for f, c in zip(files, captions, strict=True)
+        ],
     }

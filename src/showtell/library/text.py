@@ -11,14 +11,16 @@ import numpy as np
 from lancedb.index import FTS
 from lancedb.query import MatchQuery
 
+from showtell.data.tokenizers.scripts import spaced
+
 CAPTION_INDEX = FTS(with_position=False, stem=True, remove_stop_words=False)
-"""BM25 over stemmed words; their order does not count."""
+"""BM25 over stemmed words; their order does not count. The text is `spaced`."""
 
 
 def words(query: str) -> MatchQuery:
     """A query for any of the words; a plain string in quotation marks would mean a phrase."""
     query = query.encode(errors="replace").decode()  # arguments of a command line may not be UTF-8
-    return MatchQuery(query, "text")  # type: ignore[call-arg]  # mypy does not see the defaults
+    return MatchQuery(spaced(query), "text")  # type: ignore[call-arg]  # mypy does not see the defaults
 
 
 def index_error(table: Any) -> Exception | None:
@@ -35,7 +37,7 @@ class CaptionIndex:
 
     def __init__(self, captions: Sequence[str]) -> None:
         self._count, self._folder = len(captions), tempfile.TemporaryDirectory(prefix="showtell-")
-        rows = [{"id": row, "text": text} for row, text in enumerate(captions)]
+        rows = [{"id": row, "text": spaced(text)} for row, text in enumerate(captions)]
         self._table = lancedb.connect(self._folder.name).create_table("captions", rows)
         self._table.create_index("text", config=CAPTION_INDEX)
 

@@ -1,4 +1,7 @@
-"""A word tokenizer: lower case, no punctuation, a vocabulary of the training texts."""
+"""A word tokenizer: lower case, no punctuation, a vocabulary of the training texts.
+
+Scripts without spaces are read by character. A saved tokenizer keeps the rules that it was trained with.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from showtell.data.tokenizers.pieces import Pieces, pieces_of
+from showtell.data.tokenizers.scripts import UNSPACED, join_words
 from showtell.data.tokenizers.wellformed import wellformed
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unknown>"
 SPECIAL = (PAD, START, END, UNKNOWN)
-SEPARATOR = r"[^\p{L}\p{N}]+"
+WORD = r"[\p{L}\p{N}](?:[\p{L}\p{N}]|[\p{Mn}\p{Mc}&&[^\x{FE00}-\x{FE0F}]])*"
+"""Letters and digits with the marks on them; the marks that choose an emoji's style are none."""
 
 
 class WordTokenizer:
@@ -36,6 +41,8 @@ class WordTokenizer:
 
         >>> WordTokenizer.train(["A dog runs.", "a DOG!"], min_count=2).words[4:]
         ['a', 'dog']
+        >>> WordTokenizer.train(["一只黑猫"]).split("黑猫 and a dog")
+        ['黑', '猫', 'and', 'a', 'dog']
         """
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Sequence(
@@ -45,7 +52,12 @@ class WordTokenizer:
                 normalizers.Replace(Regex(r"(?<=\p{L})['’](?=\p{L})"), ""),
             ]
         )
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SEPARATOR), "removed")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(WORD), "removed", invert=True),
+                pre_tokenizers.Split(Regex(UNSPACED), "isolated"),
+            ]
+        )
         trainer = trainers.WordLevelTrainer(
             vocab_size=max_words + len(SPECIAL),
             min_frequency=min_count,
@@ -90,11 +102,11 @@ class WordTokenizer:
         return pieces_of(self._tokenizer.encode(wellformed(text)))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The words up to the end token, without special tokens."""
+        """The words up to the end token, without special tokens; no spaces in a script that has none."""
         out = []
         for i in ids:
             if i == self.end:
                 break
             if i >= len(SPECIAL):
                 out.append(self.words[i])
-        return " ".join(out)
+        return join_words(out)
