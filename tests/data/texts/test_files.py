@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from showtell.data.texts import files
 from showtell.data.texts.corpus import tokenise
 from showtell.data.texts.files import Layout, documents, layout_of, text_files
 from showtell.data.texts.sentences import split_sentences
@@ -175,3 +177,44 @@ def test_a_corpus_is_small_and_reports_progress(tokenizers) -> None:
     assert corpus.ids.dtype == np.uint16
     assert told == [(256, 600), (512, 600), (600, 600)]
     assert len(tokenise([], tokenizers[0]).ids) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.txt", "é" * 900 + "\nshort\n" + "b" * 700, ["é" * 32, "short", "b" * 64]),
+        ("a.txt", "one\n" * 50 + "\nshort", ["one\n" * 16, "short"]),
+        ("a.txt", "x" * 64 + "\r\n" + "y" * 64, ["x" * 64, "y" * 64]),
+        ("a.jsonl", json.dumps({"text": "é" * 900, "n": 1}) + '\n{"text": "short"}', ["é" * 9, "short"]),
+    ],
+)
+@pytest.mark.parametrize(("ending", "pack"), [("", bytes), (".xz", lzma.compress), (".gz", gzip.compress)])
+def test_a_long_document_is_cut_and_counted(
+    tmp_path, monkeypatch, caplog, name, content, expected, ending, pack
+) -> None:
+    monkeypatch.setattr(files, "LONGEST", 64)
+    found = read(write(tmp_path / (name + ending), pack(content.encode())))
+    assert found == [text.strip() for text in expected]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (not expected[0].startswith("x"))
+    assert all("longer than 64 bytes cut there, the first at line " in message for message in said)
+
+
+def test_a_line_that_unpacks_to_much_is_read_as_a_stream(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "LONGEST", 1 << 16)
+    with lzma.open(tmp_path / "a.txt.xz", "wb") as out:
+        for _ in range(32):
+            out.write(b"a" * (1 << 20))
+    tracemalloc.start()
+    try:
+        (found,) = read(tmp_path / "a.txt.xz")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24  # the dictionary of xz is half of it
+    finally:
+        tracemalloc.stop()
+    assert found == "a" * (1 << 16)
+
+
+def test_a_long_line_of_a_table_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "LONGEST", 64)
+    with pytest.raises(UserError, match=r"a\.tsv, line 2: is longer than 64 bytes"):
+        list(files.lines(write(tmp_path / "a.tsv", "text\tlabel\n" + "x" * 99)))

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import lzma
 import re
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, cast
 
 from showtell.errors import UserError
+from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 ENDINGS = (".txt", ".txt.xz", ".txt.gz", ".jsonl", ".jsonl.xz", ".jsonl.gz")
+LONGEST = 1 << 24
+"""Bytes of a line, and characters of a document, that are kept: three times the Bible. A file of half a
+megabyte may unpack to a line of gigabytes."""
+_BEGUN_TEXT = re.compile(r'\s*\{\s*"text"\s*:\s*"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)')
 _HTML_BREAKS = re.compile(r"(?:\s*<br\s*/?>)+\s*", re.IGNORECASE)
 
 
@@ -53,7 +62,7 @@ def layout_of(file: Path) -> Layout:
     if file.name.lower().removesuffix(".xz").removesuffix(".gz").endswith(".jsonl"):
         return Layout.RECORDS
     after_text = after_blank = False
-    for _, line in lines(file):
+    for _, line in lines(file, []):
         if line.strip():
             if after_blank:
                 return Layout.BLANK
@@ -66,15 +75,22 @@ def layout_of(file: Path) -> Layout:
 def documents(file: Path, layout: Layout) -> Iterator[str]:
     """The non-empty documents of a file, stripped; HTML's `<br />` becomes a newline.
 
+    The file is read as a stream. A document of more than `LONGEST` bytes is cut, and logged, counted.
     Raises `UserError` with file and line for bytes that are not UTF-8, not text or not JSON.
     """
+    cut: list[int] = []
     if layout is Layout.BLANK:
-        texts = _paragraphs(file)
+        texts = _paragraphs(file, cut)
+    elif layout is Layout.RECORDS:
+        texts = (_text_of(line, file, n, n in cut[-1:]) for n, line in lines(file, cut))
     else:
-        texts = (_text_of(line, file, n) if layout is Layout.RECORDS else line for n, line in lines(file))
+        texts = (line for _, line in lines(file, cut))
     for text in texts:
         if document := plain(text):
             yield document
+    if cut:
+        many = f"{counted(len(cut), 'document')} longer than {LONGEST:,} bytes"
+        logger.warning("%s: %s cut there, the first at line %d", file, many, cut[0])
 
 
 def plain(text: str) -> str:
@@ -82,20 +98,33 @@ def plain(text: str) -> str:
     return _HTML_BREAKS.sub("\n", text).strip()
 
 
-def _paragraphs(file: Path) -> Iterator[str]:
+def _paragraphs(file: Path, cut: list[int]) -> Iterator[str]:
     held: list[str] = []
-    for _, line in lines(file):
-        if line.strip():
-            held.append(line.rstrip())
-        else:
+    size = full = 0
+    for number, line in lines(file, cut):
+        if not line.strip():
             yield "\n".join(held)
-            held = []
+            held, size, full = [], 0, 0
+        elif size + len(line) <= LONGEST:
+            held.append(line.rstrip())
+            size += len(line) + 1
+        elif not full:
+            held.append(line[: LONGEST - size].rstrip())
+            size, full = LONGEST, number
+            cut += [number] if number not in cut[-1:] else []
     yield "\n".join(held)
 
 
-def _text_of(line: str, file: Path, number: int) -> str:
+def _text_of(line: str, file: Path, number: int, cut: bool) -> str:
     if not line.strip():
         return ""
+    if cut:  # the object is not whole
+        begun = _BEGUN_TEXT.match(line)
+        if begun is None:
+            raise UserError(
+                f'{file}, line {number}: is longer than {LONGEST:,} bytes, and "text" is not first'
+            )
+        line = f'{{"text": "{begun[1]}"}}'
     text = record_of(line, file, number).get("text")
     if not isinstance(text, str):
         raise UserError(f'{file}, line {number}: has no text; write {{"text": "..."}}')
@@ -114,23 +143,39 @@ def record_of(line: str, file: Path, number: int) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def lines(file: Path) -> Iterator[tuple[int, str]]:
+def lines(file: Path, cut: list[int] | None = None) -> Iterator[tuple[int, str]]:
     """Lines of a file, compressed or not, without their endings, numbered from 1.
 
-    Raises `UserError` with file and line for bytes that are not UTF-8 or not text.
+    The numbers of lines longer than `LONGEST` bytes, which are cut, are added to `cut`. Raises `UserError`
+    with file and line for bytes that are not UTF-8 or not text, and for such a long line without `cut`.
     """
     try:
         with _open(file) as opened:
-            for number, line in enumerate(opened, 1):
+            for number, (line, whole) in enumerate(_bounded(opened), 1):
                 if b"\0" in line:
                     raise UserError(f"{file}, line {number}: holds a zero byte, so this is not a text file")
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                if not whole and cut is None:
+                    raise UserError(f"{file}, line {number}: is longer than {LONGEST:,} bytes; divide it")
+                if not whole and cut is not None:
+                    cut.append(number)
+                decoder = getincrementaldecoder("utf-8-sig" if number == 1 else "utf-8")()
+                yield number, decoder.decode(line, final=whole).rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, line {number}: is not UTF-8; save the file as UTF-8") from error
     except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise UserError(f"{file} cannot be decompressed: {error}") from error
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _bounded(opened: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Lines of at most `LONGEST` bytes, and whether each is whole; the rest of a long one is passed over."""
+    while line := opened.readline(LONGEST):
+        rest = b"" if line.endswith(b"\n") else opened.readline(1 << 16)
+        whole = not rest.strip(b"\r\n")
+        while rest and not rest.endswith(b"\n"):
+            rest = opened.readline(1 << 16)
+        yield line, whole
 
 
 def _open(file: Path) -> IO[bytes]:
