@@ -234,3 +234,14 @@ def test_the_base_recipes_are_the_papers(build, steps, batch, rate):
     assert (train.steps, train.batch_size * train.accumulate, train.learning_rate) == (steps, batch, rate)
     defaults = type(recipe.system)()
     assert replace(recipe.system, dropout=defaults.dropout) == defaults
+
+
+def test_too_few_documents_are_counted_on_each_side(tmp_path) -> None:
+    (tmp_path / "three.txt").write_text("\n\n".join(f"One {n}. Two {n}. Three {n}." for n in range(3)))
+    with pytest.raises(
+        UserError, match=r"here is 1 document.*after the split 2 documents to train on, 1 docu"
+    ):
+        training.train_model("bert_mini", tmp_path / "three.txt", tmp_path / "run", device="cpu")
+    (tmp_path / "one.txt").write_text("Only one.\n")
+    with pytest.raises(UserError, match=r"fewer than two different documents \(1 document, 1 different\)"):
+        training.train_model("bert_mini", tmp_path / "one.txt", tmp_path / "run", device="cpu")

@@ -37,6 +37,8 @@ class CheckReport:
     """Caption files that lie in the folder and are not read, each with the reason."""
     passed_over: dict[str, int]
     """How many hidden or system folders and files were passed over, by name."""
+    entries: list[Entry]
+    """The images with their captions."""
 
 
 def alike(problems: Iterable[Problem]) -> list[list[Problem]]:
@@ -91,6 +93,7 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
         problems=problems,
         unused=source.unused,
         passed_over=dict(passed_over.most_common()),
+        entries=entries,
     )
 
 

@@ -17,6 +17,7 @@ from showtell.data.captions.entry import Entry
 from showtell.data.features import FeatureCache
 from showtell.datasets.caches import log_skipped
 from showtell.datasets.captions import divide, split_of
+from showtell.datasets.unknown import log_unknown
 from showtell.datasets.vocabulary import CaptionTokenizer, CaptionVocabulary
 from showtell.errors import UserError
 
@@ -80,6 +81,7 @@ def load_splits(
                 f"no captioned image is in the split {name!r}: add images, or correct the names of the splits"
             )
     tokenizer = vocabulary.learn(text for entry in named["train"] for text in entry.captions)
+    log_unknown(tokenizer, (text for entry in named["val"] for text in entry.captions))
     splits, skipped = {}, dict[Path, str]()
     for name, chosen in named.items():
         found = cache.add([entry.path for entry in chosen], f"reading images of {name}")

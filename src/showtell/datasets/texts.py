@@ -65,7 +65,10 @@ def read_texts(path: Path, format: str | None = None) -> Texts:
     """
     if format is not None:
         raise UsageError(f"--format {format} is for captions; the layout of texts is recognised")
-    found = list(read_documents(path))
+    try:
+        found = list(read_documents(path))
+    except MemoryError:
+        raise UserError(f"{path} holds more text than fits into memory; name some of its files") from None
     return divide_texts(found, max(SHARE, min(0.5, AT_LEAST / len(found))))
 
 
@@ -80,7 +83,11 @@ def divide_texts(documents: Sequence[str], share: float = SHARE) -> Texts:
     """
     held = held_out([_bytes(document) for document in documents], share)
     if all(held):
-        raise UserError("the data holds fewer than two different documents: none is left for validation")
+        raise UserError(
+            f"the data holds fewer than two different documents ({counted(len(documents), 'document')}, "
+            f"{len({*documents})} different): none is left for validation; add documents, "
+            "separated by blank lines"
+        )
     pairs = list(zip(documents, held, strict=True))
     return Texts(
         [document for document, out in pairs if not out], [document for document, out in pairs if out]

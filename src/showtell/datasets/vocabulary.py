@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.folder import tokenizer_of
+from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
 from showtell.data.tokenizers.words import WordTokenizer
@@ -19,8 +20,17 @@ from showtell.systems.bert import BERTEncoder
 class CaptionTokenizer(Protocol):
     """Text to ids, as a captioned data set needs it."""
 
+    @property
+    def unknown(self) -> int | None:
+        """The id of what the vocabulary does not hold; None where it holds everything."""
+        ...
+
     def encode(self, text: str, max_length: int | None, /) -> list[int]:
         """Ids with start and end."""
+        ...
+
+    def pieces(self, text: str) -> Pieces:
+        """The tokens of a text, without special tokens."""
         ...
 
     def to_json(self) -> str:

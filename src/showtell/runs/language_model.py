@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -21,6 +22,8 @@ from showtell.data.texts.corpus import Corpus, tokenise
 from showtell.data.texts.pack import pack, stack
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.texts import Texts, count_words, read_texts
+from showtell.datasets.unknown import log_unknown
+from showtell.errors import UserError
 from showtell.objectives.masked_tokens import mask_tokens
 from showtell.protocols import (
     CausalLanguageModel,
@@ -32,6 +35,7 @@ from showtell.protocols import (
 from showtell.runs.job import Job, SystemConfig, Validate, require, sketch
 from showtell.tasks.language import predict_masked, predict_next
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +80,10 @@ class LanguageModelRun:
         torch.manual_seed(run.train.seed)
         system = run.system.build()
         corpus = tokenise(dataset.training, tokenizer)
-        examples = run.examples(corpus, tokenizer)
+        log_unknown(tokenizer, dataset.validation)
+        with _after_division(dataset):
+            examples = run.examples(corpus, tokenizer)
+            measured = run.measure(dataset.validation, tokenizer, device)
         sampler = Sampler(len(examples), run.train.batch_size, run.train.seed)
         return Job(
             run,
@@ -101,7 +108,7 @@ class LanguageModelRun:
                 },
                 MEANING,
             ),
-            validate=run.measure(dataset.validation, tokenizer, device),
+            validate=measured,
             tokenizer_json=tokenizer.to_json(),
         )
 
@@ -178,6 +185,18 @@ class LanguageModelRun:
             return found
 
         return figures
+
+
+@contextmanager
+def _after_division(texts: Texts) -> Iterator[None]:
+    """Adds to an error how many documents are on each side."""
+    try:
+        yield
+    except UserError as error:
+        sides = [counted(len(side), "document") for side in (texts.training, texts.validation)]
+        raise type(error)(
+            f"{error} (after the split {sides[0]} to train on, {sides[1]} to validate)"
+        ) from error
 
 
 def short_training(steps: int, batch_size: int, **settings: Any) -> TrainConfig:

@@ -8,6 +8,7 @@ import numpy as np
 
 from showtell.data.texts.corpus import Corpus, Example, opened
 from showtell.errors import UserError
+from showtell.wording import counted
 
 _Part = tuple[np.ndarray, np.ndarray]
 
@@ -33,7 +34,11 @@ class SentencePairs:
             )
         self._runs = _runs(corpus, self.room)
         if len(corpus.documents) < 3:
-            raise UserError("sentence pairs need at least two documents; separate them by blank lines")
+            raise UserError(
+                "sentence pairs need at least two documents to train on and two to validate; "
+                f"here is {counted(len(corpus.documents) - 1, 'document')} with text. Add documents, "
+                "separated by blank lines"
+            )
         if not len(self._runs):
             raise UserError(
                 "no document of the data has two sentences to form a pair; add longer ones, "

@@ -23,11 +23,15 @@ def check(
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
     from showtell.data.check import alike, check_data
+    from showtell.datasets.unknown import unknown_words
 
     report = check_data(folder, format)
+    unknown = unknown_words(report.entries)
     splits = {name or "unnamed": count for name, count in report.splits.items()}
     if json:
-        print_json({**vars(report), "splits": splits})
+        counts = unknown and {**vars(unknown), "share": unknown.share}
+        facts = {name: value for name, value in vars(report).items() if name != "entries"}
+        print_json({**facts, "splits": splits, "unknown": counts})
     else:
         print_text(
             f"{report.path}: {report.format}, {counted(report.images, 'image')}, "
@@ -37,12 +41,16 @@ def check(
             print_text(f"  {counted(images, 'image')} with {counted(count, 'caption')}")
         for name, images in splits.items():
             print_text(f"  {counted(images, 'image')} in the split {name}")
+        if unknown:
+            print_text(f"  {unknown}")
         for group in alike(report.problems):
             _print_group(group, "")
         for group in alike(report.unused):
             _print_group(group, "not used: ")
         for name, count in report.passed_over.items():
             print_text(f"passed over: {name}" + (f" ({count} times)" if count > 1 else ""))
+    if unknown and unknown.advice:
+        print_note(f"{unknown.share:.1%} of the validation tokens are unknown: {unknown.advice}")
     if report.problems:
         print_note(counted(len(report.problems), "problem"))
         raise typer.Exit(1)
