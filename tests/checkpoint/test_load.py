@@ -52,6 +52,10 @@ FIELDS = {"vocab_size": 11, "feature_width": 6, "width": 8, "depth": 1}
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), ["config.json", "again"]),
         (lambda f: (f / "preprocess.json").write_text("[1]"), ["preprocess.json", "JSON object"]),
         (lambda f: (f / "tokenizer.json").write_bytes(b"\xff"), ["tokenizer.json", "again"]),
+        (
+            with_tensors(lambda t: t[min(t)].fill_(torch.nan)),
+            ["model.safetensors", f"NaN or infinite values in {min(named_tensors(small()))}"],
+        ),
         (edited(format=2), ["config.json", "format 2", "upgrade"]),
         (edited(system="show_and_sing.ShowAndSing"), ["'show_and_sing.ShowAndSing'", "upgrade"]),
         (edited(system="show_and_tell.Recurrent"), ["'show_and_tell.Recurrent'"]),

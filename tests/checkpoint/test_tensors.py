@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from showtell.checkpoint.tensors import named_tensors, read_tensors, write_tensors
+from showtell.checkpoint.tensors import named_tensors, read_tensors, refuse_nonfinite, write_tensors
 from support.checkpoints import refused
 
 
@@ -32,3 +32,15 @@ def test_tied_parameters_are_stored_once(tmp_path: Path) -> None:
     assert list(named_tensors(first)) == ["words.weight", "output.bias"]
     read_tensors(tmp_path / "t.safetensors", named_tensors(second))
     assert torch.equal(second.output.weight, first.output.weight)
+
+
+def test_ten_faults_are_named_and_how_many_more(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(2)})
+    into = {f"layer{i:02}": torch.zeros(2) for i in range(14)} | {"a": torch.zeros(2)}
+    refused(lambda: read_tensors(tmp_path / "t.safetensors", into), "layer09 is missing and 4 more. ")
+
+
+def test_nonfinite_tensors_are_named() -> None:
+    tensors = {"a": torch.tensor([1.0, torch.nan]), "b": torch.tensor(-torch.inf), "c": torch.ones(2)}
+    refused(lambda: refuse_nonfinite(tensors, "model.safetensors"), "NaN or infinite values in a, b: ")
+    refuse_nonfinite({"c": torch.ones(2), "updates": torch.tensor(3)}, "model.safetensors")

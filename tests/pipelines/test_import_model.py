@@ -82,6 +82,24 @@ def test_a_model_downloaded_before_is_found_in_the_hubs_cache(source, tmp_path, 
         import_model("someone/something", tmp_path / "ours")
 
 
+@ONE
+def test_pickled_weights_of_the_hub_are_fetched_where_there_are_no_others(source, tmp_path, monkeypatch):
+    folder = copied(source, tmp_path)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    requested = []
+
+    def snapshot_download(name, *, allow_patterns, local_files_only):
+        requested.append("pytorch_model*.bin" in allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    import_model("someone/something", tmp_path / "ours", download=True)
+    import_model(str(source[0]), tmp_path / "whole")
+    assert requested == [False, True]
+    assert load_model(tmp_path / "ours").hash == load_model(tmp_path / "whole").hash
+
+
 def copied(source, tmp_path):
     folder, _ = source
     target = tmp_path / "broken"
