@@ -77,7 +77,7 @@ def split_of_file(file: PurePath, root: PurePath) -> str | None:
     >>> split_of_file(PurePath("data/validation/captions.csv"), PurePath("data"))
     'val'
     """
-    if said := split_in(file.name.partition(".")[0]):
+    if said := split_in(file.stem):
         return said[0]
     folders = file.relative_to(root).parts[:-1] if file.is_relative_to(root) else ()
     return next((split for folder in reversed(folders) if (split := split_name(folder))), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,8 +12,10 @@ import numpy as np
 
 from showtell.data.images.decode import ImageError, load_image
 from showtell.data.images.files import find_images
+from showtell.data.splits import folder_splits
 from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
 from showtell.errors import UserError
+from showtell.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +51,28 @@ class Unlabelled:
 
 
 def find_unlabelled(folder: Path) -> Unlabelled:
-    """Every image file under a folder.
+    """Every image file under a folder, without those of folders called `val` or `test` beside others.
 
-    Raises `UserError` when there is none.
+    What is left out is logged, counted. Raises `UserError` when there is none.
     """
     paths = find_images(folder)
     if not paths:
         raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
-    return Unlabelled(paths)
+    return Unlabelled(_without_held_out(folder, paths))
+
+
+def _without_held_out(folder: Path, paths: list[Path]) -> list[Path]:
+    """The images to train on, as the names of folders say; all, where nothing else would be left."""
+    parts = {path: path.relative_to(folder).parts[:-1] for path in paths}
+    named = folder_splits(parts.values())
+    held = {path: {*named[parts[path]].values()} & {"val", "test"} for path in paths}
+    left = [path for path in paths if not held[path]]
+    if not left or len(left) == len(paths):
+        return paths
+    counts = Counter(split for splits in held.values() for split in splits)
+    said = ", ".join(f"{count} in {split}" for split, count in sorted(counts.items()))
+    logger.info("%s not trained on, as their folders say: %s", counted(len(paths) - len(left), "image"), said)
+    return left
 
 
 def load_pixels(found: Unlabelled, size: int) -> Pixels:

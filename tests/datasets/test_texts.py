@@ -1,0 +1,49 @@
+"""Texts whose files or folders are called train, val and test are divided so."""
+
+import pytest
+
+from showtell.datasets.texts import read_texts
+from showtell.errors import UserError
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.txt", "valid.txt", "test.txt"),
+        ("wiki.train.txt", "wiki.valid.txt", "wiki.test.txt"),
+        ("train/a.txt", "dev/a.txt", "test/a.txt"),
+        ("my_train.txt", "my_val.txt", "my_test.txt"),
+    ],
+)
+def test_the_names_of_files_and_folders_divide(tmp_path, names, caplog) -> None:
+    caplog.set_level("INFO")
+    for name, split in zip(names, "abc", strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(
+            "".join(f"{split} document {n}\n" for n in range(20)) + "both\n" * (split != "c")
+        )
+    found = read_texts(tmp_path)
+    assert {text[0] for text in found.training} == {"a", "b"}
+    assert [text for text in found.training if text[0] == "b"] == ["both"]
+    assert len(found.validation) == 20
+    assert {text[0] for text in found.validation} == {"b"}
+    assert "1 file of the split test not read" in caplog.text
+    assert "1 document of the split val left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names", [("one.txt", "two.txt"), ("wikitext103_valid.txt", "brown.txt"), ("test.txt",)]
+)
+def test_other_names_do_not(tmp_path, names) -> None:
+    for name in names:
+        (tmp_path / name).write_text("".join(f"{name} {n}\n" for n in range(20)))
+    found = read_texts(tmp_path)
+    assert len(found.training) + len(found.validation) == 20 * len(names)
+
+
+def test_a_file_in_two_splits_is_refused(tmp_path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "train.txt").write_text("a\nb\n")
+    (tmp_path / "x.txt").write_text("c\n")
+    with pytest.raises(UserError, match=r"train\.txt is in two splits, test and train"):
+        read_texts(tmp_path)
