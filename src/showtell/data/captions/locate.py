@@ -27,12 +27,12 @@ class Locator:
         self._listings: dict[Path, dict[str, Path]] = {}
         self.folders = [file.parent]
         for start in (file.parent, file.parent.parent) if nearby else ():
-            below = _folders([start])
-            for level in ([start, *below], _folders(below)):
-                if not any(self._holds_images(folder) for folder in self.folders):
-                    self.folders += [folder for folder in level if folder not in self.folders]
-            if start == file.parent:  # those beside the file count even if none holds an image
-                self.folders += [folder for folder in below if folder not in self.folders]
+            if start != file.parent and self._any_images():
+                break
+            below = _folders([start])  # those beside the file count even if none holds an image
+            self.folders += [folder for folder in (start, *below) if folder not in self.folders]
+            if not self._any_images():
+                self.folders += [folder for folder in _folders(below) if folder not in self.folders]
         split = split_in(file.stem)
         if split:
             self.folders.sort(key=lambda folder: (split_in(folder.name) or ("",))[0] != split[0])
@@ -47,7 +47,9 @@ class Locator:
                 if spelling in self._anywhere:
                     return self._anywhere[spelling]
                 continue
-            for folder in self.folders:
+            first = spelling.partition("/")[0]
+            holders = self.folders if first in ("", ".", "..") else self._holders.get(first, ())
+            for folder in holders:
                 path = folder / spelling
                 if found := self._listing(path.parent).get(path.name):
                     return found
@@ -61,13 +63,22 @@ class Locator:
             found |= self._listing(folder)
         return found
 
+    @cached_property
+    def _holders(self) -> dict[str, list[Path]]:
+        """The folders that hold a folder of a name, so that a name with a slash is sought in these alone."""
+        found: dict[str, list[Path]] = {}
+        for folder in self.folders:
+            for below in _folders([folder], hidden=True):
+                found.setdefault(below.name, []).append(folder)
+        return found
+
     def _listing(self, folder: Path) -> dict[str, Path]:
         if folder not in self._listings:
             self._listings[folder] = _files(folder)
         return self._listings[folder]
 
-    def _holds_images(self, folder: Path) -> bool:
-        return any(map(is_image_name, self._listing(folder)))
+    def _any_images(self) -> bool:
+        return any(is_image_name(name) for folder in self.folders for name in self._listing(folder))
 
 
 _ENDINGS = sorted(
@@ -84,15 +95,17 @@ def _files(folder: Path) -> dict[str, Path]:
         return {}
 
 
-def _folders(parents: list[Path]) -> list[Path]:
+def _folders(parents: list[Path], *, hidden: bool = False) -> list[Path]:
     found: list[Path] = []
     for parent in parents:
         try:
-            found += sorted(
-                path for path in parent.iterdir() if path.is_dir() and not is_passed_over(path.name)
-            )
-        except OSError:
+            with os.scandir(parent) as listed:
+                names = [
+                    one.name for one in listed if one.is_dir() and (hidden or not is_passed_over(one.name))
+                ]
+        except (OSError, ValueError):
             continue
+        found += [parent / name for name in sorted(names)]
     return found
 
 
