@@ -1,5 +1,7 @@
 """The sentence encoder of a package equals the reference library; sentences alike have vectors alike."""
 
+import json
+
 import pytest
 import torch
 
@@ -8,6 +10,8 @@ from showtell.data.batch import Batch, TextBatch, pad
 from showtell.errors import MissingError, UserError
 from showtell.hub.catalogue import package_path
 from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.pipelines.export_model import export_model
+from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
 from showtell.protocols import TextEncoder
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -45,7 +49,21 @@ def test_vectors_equal_the_reference(folder, encoder):
         tokens = reference(input_ids=ids, attention_mask=keep.long()).last_hidden_state
         expected = (tokens * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
         pooled = encoder.encode_texts(Batch(texts=TextBatch(ids, keep))).pooled
+    expected = torch.nn.functional.normalize(expected, dim=-1)  # its modules.json lists a Normalize
     torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_packages_vectors_keep_their_length_and_its_settings_come_back_as_they_were(folder, tmp_path):
+    done = import_model("all-MiniLM-L6-v2", tmp_path / "ours")
+    export_model(done["model"], tmp_path / "out")
+    assert load_model(done["model"]).max_length == 256
+    for name in ("modules.json", "sentence_bert_config.json"):
+        assert json.loads((tmp_path / "out" / name).read_text()) == json.loads((folder / name).read_text())
+    said = json.loads((tmp_path / "out" / "1_Pooling" / "config.json").read_text())
+    assert said.items() >= json.loads((folder / "1_Pooling" / "config.json").read_text()).items()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["max_position_embeddings"] == 512
+    lengths = load_model(done["model"]).text_vectors(CAPTIONS).norm(dim=-1)
+    assert (lengths > 2).all()
 
 
 @torch.no_grad()
@@ -57,7 +75,7 @@ def test_the_vectors_of_texts_equal_the_references(folder, tmp_path):
     read = transformers.AutoTokenizer.from_pretrained(folder)
     reference = transformers.AutoModel.from_pretrained(folder).eval()
     for text, vector in zip(texts, found, strict=True):
-        inputs = read(text, padding=False, truncation=True, max_length=512, return_tensors="pt")
+        inputs = read(text, padding=False, truncation=True, max_length=256, return_tensors="pt")
         expected = reference(**inputs).last_hidden_state.mean(1)[0]
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-5)
 
@@ -84,7 +102,7 @@ SMALL = {"vocab_size": 9, "width": 6, "depth": 1, "num_heads": 2, "mlp_dim": 8, 
 
 
 @pytest.mark.parametrize("pooler", [True, False])
-@pytest.mark.parametrize("pooling", ["first", "mean"])
+@pytest.mark.parametrize("pooling", ["first", "mean", "last", ("max", "first", "mean_sqrt")])
 def test_the_pooling_survives_export_and_import(pooler, pooling, tmp_path):
     ours = BERTEncoder(BERTEncoderConfig(**SMALL, pooler=pooler, pooling=pooling))
     export_folder(ours, tmp_path)
@@ -101,8 +119,8 @@ def test_a_sentence_encoder_reads_its_first_token_without_the_pooler(tmp_path):
     encoder, batch = import_folder(tmp_path), Batch(texts=TextBatch(*pad([[1, 2, 3]])))
     assert (encoder.config.pooler, encoder.config.pooling) == (False, "first")
     assert torch.equal(encoder.encode_texts(batch).pooled, ours.encode_texts(batch).tokens[:, 0])
-    described.write_text('{"pooling_mode_max_tokens": true}')
-    with pytest.raises(UserError, match="sentence_pooling 'pooling_mode_max_tokens' is neither"):
+    described.write_text('{"pooling_mode_median_tokens": true}')
+    with pytest.raises(UserError, match="pooling_mode_median_tokens True is not supported"):
         import_folder(tmp_path)
 
 

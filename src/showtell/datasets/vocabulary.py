@@ -109,8 +109,11 @@ class PretrainedText:
         return tokenizer_of(package_path(self.package))
 
     def encoder(self, dropout: float) -> BERTEncoder:
-        """The package's encoder that pools the mean of its tokens, without pooler and heads."""
+        """The package's encoder that pools the mean of its tokens, without pooler and what follows it."""
         given = cast(BERTEncoder, import_folder(package_path(self.package)))
-        encoder = BERTEncoder(replace(given.config, pooler=False, pooling="mean", dropout=dropout))
-        encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith("pooler.")})
+        positions = given.config.num_positions or given.config.max_length
+        alone = replace(given.config, pooler=False, pooling="mean", head=())
+        encoder = BERTEncoder(replace(alone, max_length=positions, num_positions=None, dropout=dropout))
+        left_out = ("pooler.", "head.")
+        encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith(left_out)})
         return encoder

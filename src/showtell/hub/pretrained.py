@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from showtell.hub.catalogue import find, read_huggingface
 from showtell.hub.huggingface.fetch import find_folder
@@ -24,6 +24,8 @@ class Pretrained:
     """Version of the preprocessing of images, `crop224-v1`; empty where it reads no images."""
     about: str = ""
     """What those who trained it say of it: Markdown."""
+    texts: dict[str, Any] = field(default_factory=dict)
+    """What happens to a text before it is tokenized: `prompts`, `do_lower_case`; empty for nothing."""
 
 
 def load_pretrained(source: str, *, download: bool = False) -> Pretrained:

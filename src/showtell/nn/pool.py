@@ -6,9 +6,55 @@ texts are in the order of the rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+Pooling = Literal["first", "max", "mean", "mean_sqrt", "weighted_mean", "last"]
+"""`mean_sqrt` divides the sum by the square root of the number of tokens; `weighted_mean` weighs the first
+token by 1, the second by 2, and so on (Muennighoff 2022, "SGPT", section 3.1)."""
+
+
+def pool(
+    modes: Sequence[Pooling],
+    tokens: Float[Tensor, "R L D"],
+    keep: Bool[Tensor, "R L"] | None,
+    positions: Int[Tensor, "R L"] | None,
+) -> Float[Tensor, "T E"]:
+    """One vector per text; those of several modes side by side, in their order."""
+    vectors = [_pool(mode, tokens, keep, positions) for mode in modes]
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, -1)
+
+
+def _pool(mode: Pooling, tokens: Tensor, keep: Tensor | None, positions: Tensor | None) -> Tensor:
+    if mode == "first":
+        return first_token(tokens, keep, positions)
+    if mode == "mean":
+        return mean_token(tokens, keep, positions)
+    if keep is None:
+        keep = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+    if mode == "last":
+        return last_token(tokens, keep, positions)
+    real, text, place = tokens[keep], *_places(keep, positions)
+    texts = len(keep) if positions is None else int(((positions == 0) & keep).sum())
+    if mode == "max":
+        lowest = real.new_full((texts, real.shape[1]), -torch.inf)
+        return lowest.scatter_reduce(0, text[:, None].expand_as(real), real, "amax")
+    weights = (place + 1 if mode == "weighted_mean" else torch.ones_like(place)).to(real.dtype)[:, None]
+    total = real.new_zeros(texts, real.shape[1]).index_add(0, text, real * weights)
+    weight = real.new_zeros(texts, 1).index_add(0, text, weights)
+    return total / (weight if mode == "weighted_mean" else weight.sqrt())
+
+
+def _places(keep: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Of each real token, `[K]`: which text it is of, and its position there."""
+    if positions is not None:
+        return ((positions == 0) & keep)[keep].cumsum(0) - 1, positions[keep]
+    row, place = keep.nonzero(as_tuple=True)
+    return row, place
 
 
 def first_token(

@@ -75,7 +75,7 @@ def load_image_input(
     Raises `UserError` for a preprocessing that this version does not have, `MissingError` for a backbone that
     is not on this machine or has other parameters than the one trained with.
     """
-    if not preprocess:
+    if not preprocess.keys() - {"texts"}:
         return None
     version = str(preprocess.get("version"))
     try:

@@ -26,12 +26,14 @@ def import_model(source: str, output: Path | str, *, download: bool = False) -> 
     system, name = pretrained.system, type(pretrained.system).__name__
     origin = "Trained by others: their terms apply. `showtell export` returns the parameters unchanged. "
     origin += "The description that came with them follows."
+    preprocess: dict[str, Any] = {"version": pretrained.preprocessing} if pretrained.preprocessing else {}
+    preprocess |= {"texts": pretrained.texts} if pretrained.texts else {}
     save_checkpoint(
         Path(output),
         system,
         record={"recipe": Path(source).name, "imported": source},
         tokenizer_json=pretrained.tokenizer_json,
-        preprocess={"version": pretrained.preprocessing} if pretrained.preprocessing else {},
+        preprocess=preprocess,
         card=model_card(system, f"imported from `{source}`", CardFacts(sources=(origin, pretrained.about))),
     )
     count = sum(p.numel() for p in system.parameters())

@@ -228,8 +228,8 @@ def _model(checkpoint: Checkpoint, device: str) -> Model:
         raise UserError(
             f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which the model needs"
         )
-    tokenizer, file = checkpoint.tokenizer_json, checkpoint.folder / "tokenizer.json"
-    vocabulary = load_tokenizer(tokenizer, str(file)) if tokenizer else None
+    json, said, file = checkpoint.tokenizer_json, checkpoint.preprocess, checkpoint.folder / "tokenizer.json"
+    vocabulary = load_tokenizer(json, str(file), said.get("texts")) if json else None
     if (
         vocabulary
         and isinstance(system, HasTokenEmbeddings)

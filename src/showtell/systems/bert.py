@@ -6,13 +6,13 @@
 
 Source: Devlin et al. 2019, "BERT", figures 1 and 2, sections 3 and 3.1; the sizes are BERT-base. The paper's
 dropout of 0.1 is off by default. Sentence encoders such as MiniLM are a `BERTEncoder` that pools the mean of
-the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
+the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3); what follows the pooling is its `head`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,8 @@ from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead, Pooler
 from showtell.nn.mask import attention_mask
-from showtell.nn.pool import first_token, mean_token
+from showtell.nn.pool import Pooling, first_token, pool
+from showtell.nn.sentence_head import HeadLayer, sentence_head
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.masked_tokens import mask_tokens, masked_tokens
 from showtell.objectives.next_sentence import next_sentence
@@ -51,8 +52,17 @@ class BERTEncoderConfig:
     dropout: float = 0.0
     pooler: bool = True
     """Whether a dense layer follows [CLS]."""
-    pooling: Literal["first", "mean"] = "first"
-    """A text's vector: [CLS], through the pooler if there is one, or the mean of its tokens."""
+    pooling: Pooling | tuple[Pooling, ...] = "first"
+    """A text's vector: [CLS], through the pooler if there is one, the mean of its tokens, or several."""
+    head: tuple[HeadLayer, ...] = ()
+    """What follows the pooling, where a sentence encoder has more."""
+    num_positions: int | None = None
+    """Positions that have an embedding, where they are more than the `max_length` tokens that are read."""
+
+    @property
+    def poolings(self) -> tuple[Pooling, ...]:
+        """The poolings whose vectors are put side by side."""
+        return (self.pooling,) if isinstance(self.pooling, str) else self.pooling
 
     def build(self) -> BERTEncoder:
         """The untrained system of this config."""
@@ -75,13 +85,14 @@ class BERTEncoder(nn.Module):
         self.embed = TextEmbedding(
             c.vocab_size,
             c.width,
-            c.max_length,
+            c.num_positions or c.max_length,
             first_position=c.first_position,
             num_segments=c.num_segments,
             eps=c.eps,
         )
         self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
         self.pooler = Pooler(c.width) if c.pooler else nn.Identity()
+        self.head = sentence_head(c.head, c.width * len(c.poolings))
         self.apply(initialise)
 
     def encode(self, batch: Batch) -> Tensor:
@@ -96,11 +107,10 @@ class BERTEncoder(nn.Module):
     def encode_texts(self, batch: Batch) -> Encoded:
         """Tokens `[R L D]`, and one vector per row or, where rows are packed, per text."""
         tokens = self.encode(batch)
-        if self.config.pooling == "mean":
-            pooled = mean_token(tokens, batch.texts.keep, batch.texts.positions)
-        else:
-            pooled = self.pooler(first_token(tokens, batch.texts.keep, batch.texts.positions))
-        return Encoded(tokens, pooled, batch.texts.keep)
+        pooled = pool(self.config.poolings, tokens, batch.texts.keep, batch.texts.positions)
+        if self.config.pooling == "first":
+            pooled = self.pooler(pooled)
+        return Encoded(tokens, self.head(pooled), batch.texts.keep)
 
     def token_embeddings(self) -> Tensor:
         """The token embedding `[V D]`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tokenizers import Tokenizer
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -11,15 +14,19 @@ from showtell.errors import UserError
 MULTIPLES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-def load_tokenizer(json: str, name: str = "tokenizer.json") -> WordTokenizer | SubwordTokenizer:
+def load_tokenizer(
+    json: str, name: str = "tokenizer.json", texts: Mapping[str, Any] | None = None
+) -> WordTokenizer | SubwordTokenizer:
     """The tokenizer in the text of a `tokenizer.json`; `name` is what errors call the file.
+
+    `texts` is what happens to a text before it is tokenized, as a checkpoint's `preprocess.json` has it.
 
     Raises `UserError` for text that is not a tokenizer, or special tokens of no known family.
     """
     try:
         tokenizer = Tokenizer.from_str(json)
         of_words = all(tokenizer.token_to_id(token) == i for i, token in enumerate(SPECIAL))
-        return WordTokenizer(tokenizer) if of_words else SubwordTokenizer(tokenizer)
+        return WordTokenizer(tokenizer) if of_words else SubwordTokenizer(tokenizer).reading(texts or {})
     except Exception as error:  # `tokenizers` raises nothing narrower
         raise UserError(f"{name} is damaged, or not a tokenizer that can be read: {error}") from error
 

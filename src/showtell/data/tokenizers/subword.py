@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
+from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
@@ -27,6 +29,10 @@ class SubwordTokenizer:
     """The mask token; None in a family without one."""
     special: tuple[int, ...]
     """The ids of all special tokens, ascending."""
+    prompt: str = ""
+    """Put before each text."""
+    lowercase: bool = False
+    """Whether texts are lowercased, whatever the vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Raises `ValueError` if the special tokens are of no known family, or some text has no ids."""
@@ -72,6 +78,16 @@ class SubwordTokenizer:
             training.train(texts, kind, vocab_size, family or ("roberta" if kind == "bpe" else "bert"))
         )
 
+    def reading(self, texts: Mapping[str, Any]) -> SubwordTokenizer:
+        """The same, with the prompt of `default_prompt_name` before texts, lowercased by `do_lower_case`.
+
+        Both as `sentence-transformers` has them; `pieces` are those of a text without its prompt.
+        """
+        copied = copy(self)
+        copied.prompt = texts.get("prompts", {}).get(texts.get("default_prompt_name"), "")
+        copied.lowercase = bool(texts.get("do_lower_case", False))
+        return copied
+
     def to_json(self) -> str:
         """The text of a `tokenizer.json`, which `transformers` reads too."""
         return self._tokenizer.to_str(pretty=False)
@@ -96,7 +112,7 @@ class SubwordTokenizer:
         With `special`, a special token spelled out in the text, such as [MASK], becomes that token.
         """
         tokenizer = self._reading_special if special else self._tokenizer
-        return self._cut(tokenizer.encode(wellformed(text), add_special_tokens=False).ids, max_length)
+        return self._cut(tokenizer.encode(self._prepared(text), add_special_tokens=False).ids, max_length)
 
     def encode_batch(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
@@ -121,6 +137,10 @@ class SubwordTokenizer:
         suffix = getattr(self._tokenizer.model, "end_of_word_suffix", None)
         return text.replace(suffix, " ").strip() if suffix else text
 
+    def _prepared(self, text: str) -> str:
+        text = wellformed(self.prompt + text)
+        return text.lower() if self.lowercase else text
+
     def _cut(self, ids: list[int], max_length: int | None) -> list[int]:
         if max_length is None:
             return [*self._before, *ids, *self._after]
@@ -130,7 +150,8 @@ class SubwordTokenizer:
         return [*self._before, *ids[:room], *self._after]
 
     def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
-        return self._tokenizer.encode_batch([wellformed(text) for text in texts], add_special_tokens=False)
+        prepared = [self._prepared(text) for text in texts]
+        return self._tokenizer.encode_batch(prepared, add_special_tokens=False)
 
     @cached_property
     def _reading_special(self) -> Tokenizer:

@@ -15,7 +15,7 @@ from showtell.hub.huggingface.family import ImageFamily, family_of
 from showtell.hub.huggingface.folder import export_folder
 from showtell.hub.huggingface.preprocessor import FILE as PREPROCESSOR
 from showtell.hub.huggingface.preprocessor import Preprocessor, preprocessor_config
-from showtell.hub.huggingface.sidecars import pooling_files, tokenizer_config
+from showtell.hub.huggingface.sidecars import sentence_files, tokenizer_config
 
 MARKER = "config.json"
 
@@ -42,12 +42,12 @@ def _sidecars(checkpoint: Checkpoint, described: dict[str, Any]) -> Iterator[tup
             for name, i in ids.items():
                 described.get("text_config", described).setdefault(f"{name}_token_id", i)
             yield "config.json", described
-    if checkpoint.preprocess:
+    if "version" in checkpoint.preprocess:
         ours = Preprocessor(str(checkpoint.preprocess.get("version")), config.mean, config.std)
         family = cast(ImageFamily, family_of(checkpoint.system)[0])
         yield PREPROCESSOR, preprocessor_config(ours, family.PROCESSOR)
-    if pooling := described.get("sentence_pooling"):
-        yield from pooling_files(pooling, config.width, config.max_length).items()
+    if texts := checkpoint.preprocess.get("texts"):  # the rest of them is written with the weights
+        yield from sentence_files(config, described, texts).items()
     card = checkpoint.folder / "README.md"
     if card.is_file():
         yield "README.md", card.read_text("utf-8", "replace")

@@ -18,10 +18,15 @@ FILES = (
     "merges.txt",
     "preprocessor_config.json",
     "processor_config.json",
-    "1_Pooling/config.json",
+    "modules.json",
+    "sentence_*_config.json",
+    "config_sentence_transformers.json",
+    "[0-9]_*/*.json",
+    "[0-9]_*/*.txt",
+    "[0-9]_*/model*.safetensors",
     "README.md",
 )
-PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "[0-9]_*/pytorch_model*.bin")
 """Fetched where there are no safetensors."""
 
 
@@ -51,18 +56,24 @@ def find_folder(source: str, *, download: bool = False) -> Path:
     try:
         for patterns in (FILES, (*FILES, *PICKLED)):
             found = Path(snapshot_download(source, allow_patterns=[*patterns], local_files_only=not download))
-            if any(found.glob("*.safetensors")):
+            if any(found.glob("*.safetensors")) and not _lacks_layers(found):
                 break
     except Exception as error:  # from the library, the network or a proxy
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if download:
             raise MissingError(f"{source} cannot be fetched from the Hugging Face hub: {reason}") from error
         found = None
-    weights = () if found is None else [*found.glob("*.safetensors"), *found.glob(PICKLED[0])]
-    if found is None or not weights or not (found / "config.json").is_file():
+    places = [] if found is None else [found, *found.glob("0_*")]
+    weights = [place for place in places if any(place.glob("*.safetensors")) or any(place.glob(PICKLED[0]))]
+    if found is None or not any((place / "config.json").is_file() for place in weights):
         lacking = "" if found is None else f", but for {', '.join(sorted(p.name for p in found.iterdir()))}"
         raise MissingError(
             f"the model {source} is not on this machine{lacking}; "
             "--download fetches it from the Hugging Face hub"
         )
     return found
+
+
+def _lacks_layers(folder: Path) -> bool:
+    """Whether a Dense layer of a sentence encoder has no safetensors."""
+    return any(not any(layer.glob("*.safetensors")) for layer in folder.glob("[0-9]_Dense*"))

@@ -15,6 +15,8 @@ from showtell.data.json import read_object
 from showtell.errors import UserError
 from showtell.hub.huggingface.family import family_like, family_named, family_of
 from showtell.hub.huggingface.rename import read_in, write_out
+from showtell.hub.huggingface.sentence import head_table, read_sentence
+from showtell.hub.huggingface.sidecars import sentence_files
 from showtell.hub.huggingface.weights import WHOLE, read_weights
 from showtell.writing import sync, writing
 
@@ -27,28 +29,32 @@ def import_folder(folder: Path | str, adapt: Callable[[Any], Any] = lambda confi
     Raises `UserError` naming the file, setting or tensor that is missing, unknown, unfit or damaged.
     """
     folder = Path(folder)
-    described = folder / "config.json"
+    sentence = read_sentence(folder)
+    described = sentence.transformer / "config.json"
     if not described.is_file():
-        raise UserError(f"{folder} lacks config.json: give a folder in the Hugging Face layout")
+        raise UserError(f"{sentence.transformer} lacks config.json: give a folder in the Hugging Face layout")
     theirs = read_object(described)
     named = family_named(theirs, described)
-    found, weights = read_weights(folder)
+    found, weights = read_weights(sentence.transformer)
     family, theirs["model_type"] = named or family_like(found, theirs, described)
     try:
-        theirs |= _sentence_pooling(folder)
+        theirs |= sentence.settings
         found = family.tidy(found, theirs)
-        config = adapt(family.config_from(theirs, set(found)))
+        config = adapt(sentence.fitted(family.config_from(theirs, set(found))))
         system = next(cls for cls in family.SYSTEMS if cast(Any, cls).Config is type(config))(config)
     except KeyError as error:
         raise UserError(f"{described} lacks {error}; download it again") from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{described} describes no model that can be built: {error}") from error
-    read_in(found, system.state_dict(), family.table(config), str(weights))
+    table = [*family.table(config), *head_table(config)]
+    read_in(found | sentence.tensors(), system.state_dict(), table, str(weights))
     return system.eval()
 
 
 def export_folder(system: nn.Module, folder: Path | str) -> None:
     """Write a system so that `from_pretrained` of `transformers` reads it; other files of the folder stay.
+
+    A sentence encoder also gets the files and folders of `sentence-transformers`.
 
     A process killed at any moment leaves the old model, the new one, or none: never the config of one with
     the weights of the other.
@@ -57,15 +63,21 @@ def export_folder(system: nn.Module, folder: Path | str) -> None:
     """
     folder = Path(folder)
     family, theirs = family_of(system)
-    text = json.dumps(theirs, indent=2, ensure_ascii=False)
     tensors = write_out(system.state_dict(), family.table(system.config))
-    weights, described = folder / WHOLE, folder / "config.json"
-    written = {path: path.with_name(f".{path.name}.writing") for path in (weights, described)}
+    head = write_out(system.state_dict(), head_table(system.config))
+    described = folder / "config.json"
+    contents = {folder / WHOLE: save(tensors, metadata={"format": "pt"})}
+    for place in sorted({name.partition(".")[0] for name in head}):
+        part = {n.partition(".")[2]: t for n, t in head.items() if n.partition(".")[0] == place}
+        contents[folder / place / WHOLE] = save(part, metadata={"format": "pt"})
+    for name, content in (sentence_files(system.config, theirs) | {described.name: theirs}).items():
+        contents[folder / name] = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    written = {path: path.with_name(f".{path.name}.writing") for path in contents}
     with writing(folder):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(written[weights], save(tensors, metadata={"format": "pt"}))
-            _write(written[described], (text + "\n").encode())
+            for path, new in written.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(new, contents[path])
             described.unlink(missing_ok=True)
             for path, new in written.items():
                 new.replace(path)
@@ -80,15 +92,3 @@ def _write(path: Path, content: bytes) -> None:
     """Write and sync, so that the rename cannot reach the disk before the content."""
     path.write_bytes(content)
     sync(path)
-
-
-def _sentence_pooling(folder: Path) -> dict[str, str]:
-    """The pooling of a sentence encoder, which `sentence-transformers` stores beside the model."""
-    file = folder / "1_Pooling" / "config.json"
-    if not file.is_file():
-        return {}
-    modes = [
-        name for name, chosen in read_object(file).items() if name.startswith("pooling_mode_") and chosen
-    ]
-    names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-    return {"sentence_pooling": "+".join(names.get(mode, mode) for mode in modes)}

@@ -14,6 +14,7 @@ from showtell.errors import UserError
 from showtell.hub.huggingface.family import all_families
 from showtell.hub.huggingface.folder import import_folder
 from showtell.hub.huggingface.preprocessor import Preprocessor, read_preprocessor
+from showtell.hub.huggingface.sentence import read_sentence, say_texts
 from showtell.hub.pretrained import Pretrained
 from showtell.protocols import HasTokenEmbeddings, ImageEncoder
 
@@ -26,9 +27,11 @@ def read_pretrained(folder: Path) -> Pretrained:
     Raises `UserError` naming the file, setting or tensor that is missing, unknown or unfit.
     """
     system = import_folder(folder, lambda config: _with_pixel_norm(config, folder))
+    sentence = read_sentence(folder)
+    say_texts(sentence)
     tokenizer_json, preprocessing = "", ""
     if isinstance(system, HasTokenEmbeddings):
-        tokenizer = _tokenizer(system, folder)
+        tokenizer = _tokenizer(system, sentence.transformer)
         tokenizer_json = tokenizer.to_json()
         config: Any = system.config
         cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
@@ -36,7 +39,7 @@ def read_pretrained(folder: Path) -> Pretrained:
         preprocessing = _preprocessor(system.config, folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."
-    return Pretrained(system, tokenizer_json, preprocessing, about)
+    return Pretrained(system, tokenizer_json, preprocessing, about, dict(sentence.texts))
 
 
 def _with_pixel_norm(config: Any, folder: Path) -> Any:

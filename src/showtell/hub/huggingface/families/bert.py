@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.declared import without_spare
 from showtell.hub.huggingface.names import align, untie
+from showtell.hub.huggingface.pooling import pooling, sentence_pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
@@ -33,6 +35,11 @@ TIED = {
     "cls.predictions.decoder.weight": BASE + ANCHOR,
     "cls.predictions.decoder.bias": "cls.predictions.bias",
 }
+HEADS: dict[str, tuple[str, ...]] = {
+    "BertModel": (),
+    "BertForMaskedLM": ("cls.predictions.",),
+    "BertForPreTraining": ("cls.predictions.", "cls.seq_relationship."),
+}
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig:
@@ -49,22 +56,10 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BERTEncoderConfig
         **sizes_from(theirs),
     }
     if not _headless(names):
-        return BERTConfig(**sizes, pooler="cls.seq_relationship.weight" in names)
+        pooler = "cls.seq_relationship.weight" in names
+        return BERTConfig(**sizes, pooler=pooler, pooling=pooling(theirs, "cls"))
     pooler = "pooler.dense.weight" in names
     return BERTEncoderConfig(**sizes, pooler=pooler, pooling=pooling(theirs, "cls" if pooler else "mean"))
-
-
-def pooling(theirs: Mapping[str, Any], default: str = "mean") -> Literal["first", "mean"]:
-    """How an encoder pools a text, by default as `default`."""
-    said = theirs.get("sentence_pooling", default)
-    if said not in ("cls", "mean"):
-        raise ValueError(f"sentence_pooling {said!r} is neither 'cls' nor 'mean'")
-    return "first" if said == "cls" else "mean"
-
-
-def sentence_pooling(ours: BERTEncoderConfig) -> dict[str, str]:
-    """The same as a setting of their config."""
-    return {"sentence_pooling": "cls" if ours.pooling == "first" else "mean"}
 
 
 def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
@@ -73,12 +68,15 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
         raise UsageError("BERT of transformers has at least one segment, and positions from 0")
     heads = isinstance(ours, BERTConfig)
     # Without the setting, an encoder with a pooler pools by it; with "cls" it reads [CLS] and has no pooler.
-    explicit = not heads and (ours.pooling == "mean" or not ours.pooler)
+    by_pooler = ours.pooling == "first" and ours.pooler
+    explicit = ours.pooling != "first" or not (heads or by_pooler)
+    if ours.head and (heads or by_pooler):
+        raise UsageError("sentence-transformers has layers after a pooling of tokens alone")
     return {
         "model_type": "bert",
         "architectures": [_architecture(ours)],
         "vocab_size": ours.vocab_size,
-        "max_position_embeddings": ours.max_length,
+        "max_position_embeddings": ours.num_positions or ours.max_length,
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
         "attention_probs_dropout_prob": 0.0,
@@ -96,7 +94,8 @@ def _architecture(ours: BERTEncoderConfig) -> str:
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without redundant ones; TensorFlow's gamma and beta are called weight and bias."""
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-    found = align(found, ANCHOR, BASE, ("cls.predictions.",))
+    heads = ("cls.predictions.",)
+    found = align(without_spare(align(found, ANCHOR, BASE, heads), theirs, HEADS), ANCHOR, BASE, heads)
     headless = _headless(set(found))
     found = found if headless else untie(found, TIED)
     judges = "cls.seq_relationship.weight" in found

@@ -13,14 +13,16 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
-from showtell.hub.huggingface.families.bert import pooling, sentence_pooling
+from showtell.hub.huggingface.declared import without_spare
 from showtell.hub.huggingface.names import align, untie
+from showtell.hub.huggingface.pooling import pooling, sentence_pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
 from showtell.systems.bert import BERT, BERTConfig, BERTEncoder, BERTEncoderConfig
 
 MODEL_TYPES = ("distilbert",)
 SYSTEMS = (BERT, BERTEncoder)
+HEADS: dict[str, tuple[str, ...]] = {"DistilBertModel": (), "DistilBertForMaskedLM": ("vocab_",)}
 EPS = 1e-12
 ANCHOR, BASE = "embeddings.word_embeddings.weight", "distilbert."
 MARK = "transformer.layer.0.attention.q_lin.weight"
@@ -69,7 +71,7 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
         "n_layers": ours.depth,
         "n_heads": ours.num_heads,
         "hidden_dim": ours.mlp_dim,
-        "max_position_embeddings": ours.max_length,
+        "max_position_embeddings": ours.num_positions or ours.max_length,
         "activation": {"gelu_tanh": "gelu_pytorch_tanh"}.get(ours.activation, ours.activation),
         "dropout": ours.dropout,
         "attention_dropout": 0.0,
@@ -79,7 +81,8 @@ def config_to(ours: BERTEncoderConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without the tied output, position ids of older versions and prefixes of wrappers."""
-    found = align(found, ANCHOR, BASE, ("vocab_",))
+    heads = ("vocab_",)
+    found = align(without_spare(align(found, ANCHOR, BASE, heads), theirs, HEADS), ANCHOR, BASE, heads)
     if "vocab_transform.weight" in found:
         found = untie(found, {"vocab_projector.weight": BASE + ANCHOR})
     return {name: tensor for name, tensor in found.items() if not name.endswith("position_ids")}

@@ -8,9 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.declared import without_spare
 from showtell.hub.huggingface.families import bert
-from showtell.hub.huggingface.families.bert import encoder, pooling, sentence_pooling
+from showtell.hub.huggingface.families.bert import encoder
 from showtell.hub.huggingface.names import align, untie
+from showtell.hub.huggingface.pooling import pooling, sentence_pooling
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -18,6 +20,7 @@ from showtell.systems.roberta import RoBERTa, RoBERTaConfig
 
 MODEL_TYPES = ("roberta",)
 SYSTEMS = (RoBERTa, BERTEncoder)
+HEADS: dict[str, tuple[str, ...]] = {"RobertaModel": (), "RobertaForMaskedLM": ("lm_head.",)}
 BASE = "roberta."
 MARK = bert.MARK
 DEFAULTS: dict[str, Any] = bert.DEFAULTS | {"vocab_size": 50265, "pad_token_id": 1}
@@ -49,7 +52,7 @@ def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
         "model_type": "roberta",
         "architectures": ["RobertaForMaskedLM"],
         "vocab_size": ours.vocab_size,
-        "max_position_embeddings": ours.max_length + ours.first_position,
+        "max_position_embeddings": _positions(ours) + ours.first_position,
         "pad_token_id": ours.first_position - 1,
         "type_vocab_size": ours.num_segments,
         "hidden_dropout_prob": ours.dropout,
@@ -66,9 +69,14 @@ def config_to(ours: RoBERTaConfig | BERTEncoderConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors without redundant ones; those of an encoder alone have no prefix."""
-    found = align(found, bert.ANCHOR, BASE, ("lm_head.",))
+    heads, anchor = ("lm_head.",), bert.ANCHOR
+    found = align(without_spare(align(found, anchor, BASE, heads), theirs, HEADS), anchor, BASE, heads)
     found = found if _headless(set(found)) else untie(found, TIED)
     return {name: tensor for name, tensor in found.items() if not name.endswith(REDUNDANT)}
+
+
+def _positions(ours: RoBERTaConfig | BERTEncoderConfig) -> int:
+    return getattr(ours, "num_positions", None) or ours.max_length
 
 
 def _headless(names: set[str]) -> bool:
