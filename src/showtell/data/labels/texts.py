@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from pathlib import Path
 from showtell.data.splits import split_name
 from showtell.data.texts.files import lines, plain, record_of
 from showtell.errors import UserError
+from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 ENDINGS = (".jsonl", ".tsv")
-TEXT, LABEL = ("text", "sentence"), "label"
+TEXT, LABEL, SPLIT = ("text", "sentence"), "label", ("split", "set", "subset", "partition")
 ONE_IN = 5
 """Of a single file, one text in so many is held out."""
 
@@ -61,20 +65,33 @@ def read_labelled(path: Path) -> LabelledTexts:
     """Read the files that `labelled_files` finds; `test` is held out, or else `val` or `dev`.
 
     A `.jsonl` file has `text` (or `sentence`) and `label` in each line; a `.tsv` file has columns of these
-    names. Of a single file, one text in five is held out, by a hash of the text.
+    names. Of a single file its column `split` counts; without one, one text in five is held out, by a hash.
 
     Raises `UserError` with file and line for rows that cannot be read, and for data with fewer than two
     classes to train on or without a test text.
     """
     files = labelled_files(path)
     test_split = next((split for split in ("test", "val") if split in files), "")
-    items, empty = [], 0
+    rows, empty = [], 0
     for split in ["train", test_split] if "train" in files else [""]:
-        for text, label in _rows(files[split]) if split in files else ():
+        for text, label, named in _rows(files[split]) if split in files else ():
+            if split and named and named != split:
+                raise UserError(f"{files[split]}: its name says {split}, a row {named}; correct one of them")
             if text:
-                items.append(LabelledText(text, label, split == test_split if split else _chosen(text)))
+                rows.append((text, label, split or named))
             else:
                 empty += 1
+    splits = {split for _, _, split in rows}
+    tested = next((split for split in ("test", "val") if split in splits), None)
+    items = [
+        LabelledText(text, label, _chosen(text) if tested is None else split == tested)
+        for text, label, split in rows
+        if split in ("train", "", None, tested)
+    ]
+    if len(items) < len(rows):
+        logger.info(
+            "%s of the split val not used: test is for testing", counted(len(rows) - len(items), "text")
+        )
     if len({item.label for item in items if not item.held_out}) < 2:
         raise UserError(f"{path}: the training texts have fewer than two labels")
     if not any(item.held_out for item in items):
@@ -88,14 +105,14 @@ def _stem(file: Path) -> str | None:
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
 
 
-def _rows(file: Path) -> Iterator[tuple[str, str]]:
+def _rows(file: Path) -> Iterator[tuple[str, str, str | None]]:
     read = _records if ".jsonl" in file.suffixes else _table
     for number, values in read(file):
         text = next((values[name] for name in TEXT if name in values), None)
         label = values.get(LABEL)
         if not isinstance(text, str) or not isinstance(label, str | int) or label == "":
             raise UserError(f"{file}, line {number}: has no {' or '.join(TEXT)}, or no {LABEL}")
-        yield plain(text), str(label)
+        yield plain(text), str(label), split_name(str(next((values[n] for n in SPLIT if n in values), "")))
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
