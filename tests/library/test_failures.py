@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from showtell.errors import UserError
-from showtell.library.failures import DamagedError, changing, number_of
+from showtell.library.failures import DamagedError, changing, number_of, reading
 from showtell.library.index import index
 from showtell.library.info import library_info
 from showtell.library.search import Library
@@ -279,10 +279,19 @@ def test_the_cause_of_a_failed_write_is_told(tmp_path, text) -> None:
         raise RuntimeError(text)
 
 
+def test_a_panic_below_is_told(tmp_path) -> None:
+    panic = type("PanicException", (BaseException,), {})("Os { code: 24, kind: Uncategorized }")
+    with pytest.raises(UserError, match="ulimit -n"), reading(tmp_path):
+        raise panic
+    with pytest.raises(KeyboardInterrupt), reading(tmp_path):
+        raise KeyboardInterrupt
+
+
 def test_error_numbers() -> None:
     assert number_of(OSError(28, "full")) == 28
     assert number_of(MemoryError()) == 12
     assert number_of(RuntimeError("os error 24)")) == 24
+    assert number_of(ValueError("Failed to build: Os { code: 24, kind: Uncategorized }")) == 24
     assert number_of(ValueError("nothing")) is None
     assert number_of(None) is None
 

@@ -78,6 +78,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except UserError as error:
         return _fail(error, str(error), error.exit_status)
+    except MemoryError as error:
+        return _fail(error, "there is not enough memory; close other programs and run it again", 1)
     except OSError as error:
         return _fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
     except Exception as error:

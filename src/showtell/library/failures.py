@@ -55,23 +55,28 @@ def reading(folder: Path) -> Iterator[None]:
 
     Raises `DamagedError` for damage alone.
     """
-    try:
+    with _explained(folder, "read"):
         yield
-    except (UserError, TypeError, AttributeError):
-        raise
-    except Exception as error:
-        raise failure(folder, error, "read") from error
 
 
 @contextmanager
 def changing(folder: Path) -> Iterator[None]:
     """As `reading`, where a library is written."""
+    with _explained(folder, "write"):
+        yield
+
+
+@contextmanager
+def _explained(folder: Path, action: str) -> Iterator[None]:
     try:
         yield
     except (UserError, TypeError, AttributeError):
         raise
-    except Exception as error:
-        raise failure(folder, error, "write") from error
+    except BaseException as error:
+        # A panic inside LanceDB is no `Exception`, and its class cannot be imported.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise failure(folder, error, action) from error
 
 
 def failure(folder: Path, error: BaseException, action: str) -> UserError:
@@ -103,7 +108,7 @@ def number_of(error: BaseException | None) -> int | None:
         return ENOMEM
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    found = re.search(r"os error (\d+)", str(error))
+    found = re.search(r"(?:os error|Os \{ code:) (\d+)", str(error))
     return int(found[1]) if found else None
 
 

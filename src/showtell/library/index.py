@@ -77,6 +77,9 @@ def index(
     """
     require_model(encoder)
     started = time.monotonic()
+    for place in (Path(library_dir), *Path(library_dir).parents):
+        if place.is_symlink() and is_gone(place):
+            raise UserError(f"{place} is a link to {place.readlink()}, which is not there; connect its drive")
     folder, library_dir = Path(folder).resolve(), Path(library_dir).resolve()
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from showtell.errors import UserError
 from showtell.library import store
 from showtell.library.encoder import LibraryEncoder, require_model
-from showtell.library.failures import DamagedError, failure
+from showtell.library.failures import DamagedError, reading
 from showtell.library.manifest import VectorSet, choose
 from showtell.library.rows import encoded_of, schema, where_id
 from showtell.library.store import Store
@@ -221,14 +221,11 @@ def _retry(folder: Path, attempt: Callable[[], Result]) -> Result:
     """Retry when an indexing process has just removed the version of the table being read."""
     for _ in range(4):
         try:
-            return attempt()
+            with reading(folder):
+                return attempt()
         except DamagedError as error:
-            last: Exception = error
-        except (UserError, TypeError, AttributeError):  # as likely a second time
-            raise
-        except Exception as error:  # what LanceDB raises then is undocumented
-            last = error
-    raise last if isinstance(last, DamagedError) else failure(folder, last, "read") from last
+            damage = error
+    raise damage
 
 
 def _columns(table: Any) -> pa.Table:

@@ -46,7 +46,8 @@ class Store:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._tables = lancedb.connect(str(self.folder))
+        with reading(self.folder):
+            self._tables = lancedb.connect(str(self.folder))
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:
