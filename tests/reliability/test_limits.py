@@ -45,7 +45,7 @@ def test_index_within_a_limit(tmp_path, children, limit) -> None:
             draw(photos / f"{count}.png", (count % 256, count // 256, 50), size=(64, 64))
             count += 1
         before = len(Library.open(library)) if (library / "library.json").exists() else 0
-        outcome = children.run("index", photos, library, limits={limit: value}, patience=40)
+        outcome = children.run("index", photos, library, limits={limit: value}, patience=20)
         ends[{0: "done", 1: "said", -signal.SIGALRM: "hung"}.get(outcome.status, "died")] += 1
         if outcome.status == 1:
             assert any(word in outcome.said for word in WORDS[limit].split("|")), outcome.said
