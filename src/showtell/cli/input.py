@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
 from showtell.cli.output import print_error
+from showtell.errors import UserError
 
 
 def stdin_lines() -> Iterator[str]:
@@ -15,13 +17,64 @@ def stdin_lines() -> Iterator[str]:
     return (line.rstrip("\r\n") for line in sys.stdin)
 
 
-def paths(arguments: Iterable[str]) -> Iterator[str]:
-    """Paths, `-` replaced by the non-empty lines of standard input."""
-    for name in arguments:
-        if name == "-":
+def lines(arguments: Iterable[str]) -> Iterator[str]:
+    """Texts, `-` replaced by the non-empty lines of standard input."""
+    for text in arguments:
+        if text == "-":
             yield from filter(None, stdin_lines())
         else:
+            yield text
+
+
+def paths(arguments: Iterable[str]) -> Iterator[str]:
+    """Paths, `-` replaced by those on standard input: one per line, or separated by NUL as of `find -print0`.
+
+    Raises `UserError` for standard input that mixes the two.
+    """
+    for name in arguments:
+        if name == "-":
+            yield from filter(None, _stdin_paths())
+        else:
             yield name
+
+
+def _stdin_paths() -> Iterator[str]:
+    """Paths as they arrive. The first separators decide: NUL among them means that all are NUL.
+
+    A path may hold a line break, so one before the first NUL separates nothing.
+    """
+    separator, rest = "", ""
+    for chunk in _stdin_chunks():
+        rest += chunk
+        separator = separator or next((mark for mark in "\0\n" if mark in rest), "")
+        if not separator:
+            continue
+        *whole, rest = rest.split(separator)
+        for path in whole:
+            yield _one_path(path, separator)
+    yield _one_path(rest, separator)
+
+
+def _one_path(path: str, separator: str) -> str:
+    if separator == "\0":
+        return path
+    if "\0" in path:
+        raise UserError(
+            f"standard input has lines, and then a NUL after {path.partition(chr(0))[0]!r}: give one path "
+            "per line, or separate all of them by NUL, as `find -print0` does"
+        )
+    return path.rstrip("\r")
+
+
+def _stdin_chunks() -> Iterator[str]:
+    """Standard input as it arrives, whatever separates its parts."""
+    if not hasattr(sys.stdin, "buffer"):  # a stream of text alone
+        yield sys.stdin.read()
+        return
+    decoder = codecs.getincrementaldecoder(sys.stdin.encoding)(sys.stdin.errors or "strict")
+    while data := sys.stdin.buffer.read1(2**16):
+        yield decoder.decode(data)
+    yield decoder.decode(b"", final=True)
 
 
 def texts(arguments: Sequence[str]) -> Iterable[str]:

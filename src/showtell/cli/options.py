@@ -37,7 +37,11 @@ Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger images before decoding them.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse texts that are too long; do not cut them.")]
 Images = Annotated[
-    list[str], typer.Argument(help="Images, folders of images, or - to read paths from standard input.")
+    list[str],
+    typer.Argument(
+        help="Images, folders of images, or - to read paths from standard input, one per line or separated "
+        "by NUL (find -print0)."
+    ),
 ]
 Beam = Annotated[int, typer.Option(min=1, help="Beam size.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.input import Failures, paths
+from showtell.cli.input import Failures, lines, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
@@ -50,9 +50,8 @@ def embed(
     if output is None and not json:
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
     failures = Failures()
-    vectors = embed(
-        paths(files), load_model(model, device), texts=texts, max_pixels=max_pixels, skip=failures
-    )
+    inputs = lines(files) if texts else paths(files)
+    vectors = embed(inputs, load_model(model, device), texts=texts, max_pixels=max_pixels, skip=failures)
     if output is None:
         for one in vectors:
             print_json({**one.source, "vector": one.vector.tolist()})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.input import Failures, paths
+from showtell.cli.input import Failures, lines
 from showtell.cli.options import (
     DEFAULT_LIBRARY,
     Device,
@@ -55,7 +55,7 @@ def search(
     needs_model = engine is None or engine_named(engine).needs_model
     searcher = Searcher(library, load_model(model, device) if needs_model else None)
     failures = Failures()
-    for text in paths([query]):
+    for text in lines([query]):
         try:
             answer = searcher.search(text, engine, top, seed)
         except UserError as error:
