@@ -51,9 +51,10 @@ def run(
     return system
 
 
-def everything(output: Path) -> dict[str, Any]:
+def everything(output: Path, config: TrainConfig = CONFIG) -> dict[str, Any]:
     """All that a run leaves, except its timings."""
-    state = TrainState(Line(), CONFIG, {})
+    record = json.loads((standing(output / "state") / "progress.json").read_text())["record"]
+    state = TrainState(Line(), config, record)
     state.load(output / "state")
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
@@ -105,6 +106,54 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, uninterrupted: 
     run(tmp_path)
     run(tmp_path, resume=True)
     assert everything(tmp_path) == uninterrupted
+
+
+def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At a constant rate it becomes the run that was longer from the start, metrics and all."""
+    short, long = (replace(CONFIG, schedule="constant", steps=steps) for steps in (28, 56))
+    caplog.set_level("INFO", logger="showtell")
+    run(tmp_path / "grown", short)
+    run(tmp_path / "grown", short, resume=True)
+    assert "is finished at step 28; --set train.steps= with a larger number continues it" in caplog.text
+    with pytest.raises(Kill):
+        run(tmp_path / "grown", long, resume=True, stop_at=40)
+    assert "was finished at step 28 and continues to step 56" in caplog.text
+    assert "a constant schedule of 56 steps: it was 0.05 at step 28, is 0.05 at step 29" in caplog.text
+    caplog.clear()
+    run(tmp_path / "grown", long, resume=True)  # by now a run of 56 steps like any other
+    assert "continues" not in caplog.text
+    run(tmp_path / "whole", long)
+    assert everything(tmp_path / "grown", long) == everything(tmp_path / "whole", long)
+    with pytest.raises(UsageError, match=r"train\.steps was 56 and is now 28\. .*step 56"):
+        run(tmp_path / "grown", short, resume=True)
+
+
+def test_the_schedule_of_a_grown_run_is_stated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="showtell")
+    record = {"settings": {"system": {"total_steps": 30}}}
+    run(tmp_path, record=record)
+    grown = replace(CONFIG, steps=60)
+    run(tmp_path, grown, record={"settings": {"system": {"total_steps": 60}}}, resume=True)
+    assert "it was 0.00017 at step 30, is 0.027 at step 31 and 3.8e-05 at step 60" in caplog.text
+    assert "the system's own schedule is that of the new length too" in caplog.text
+    lines = everything(tmp_path, grown)["metrics"]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 61))
+
+
+def test_other_settings_of_a_grown_run_and_an_unfinished_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Kill):
+        run(tmp_path / "unfinished", stop_at=12)
+    with pytest.raises(UsageError, match=r"train\.steps was 30 and is now 60.*it is at step 10"):
+        run(tmp_path / "unfinished", replace(CONFIG, steps=60), resume=True)
+    run(tmp_path / "done")
+    with pytest.raises(UsageError, match=r"another run: train\.learning_rate was 0\.05 and is now 0\.1\. R"):
+        run(tmp_path / "done", replace(CONFIG, steps=60, learning_rate=0.1), resume=True)
+    patient = replace(CONFIG, patience=1, learning_rate=1e-9, ema=0.0)
+    run(tmp_path / "early", patient, validate=lambda system: {"error": 1.0})
+    with pytest.raises(
+        UsageError, match=r"ended after 1 validation without an improvement \(train\.patience\)"
+    ):
+        run(tmp_path / "early", replace(patient, steps=60), resume=True)
 
 
 def test_accumulated_batches_resume_too(tmp_path: Path) -> None:

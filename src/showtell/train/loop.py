@@ -70,7 +70,7 @@ def train(
       the run after saving it.
     - `describe(i)` names the items of batch `i` in error messages.
     - `record` is whatever else the run depends on (the recipe, the hash of the data): a resumed run must have
-      the same.
+      the same. A finished run may be resumed with more steps.
     - `frozen` are the parts that are read from their sources, and so not saved.
 
     Beside `model` stand `state` (what `resume` continues from) and `metrics.jsonl`. On a CPU in float32 a

@@ -15,17 +15,14 @@ from torch import Tensor, nn
 from showtell.checkpoint.frozen import Frozen
 from showtell.checkpoint.tensors import named_tensors, read_tensors, write_tensors
 from showtell.data.json import read_object
-from showtell.errors import UsageError
 from showtell.nn.cpu.batch_norm import synchronise
 from showtell.train.config import TrainConfig
 from showtell.train.distributed import count, from_first, rank, same_weights
 from showtell.train.ema import Average
 from showtell.train.fsdp import full, put, shard
 from showtell.train.optimiser import MOMENTS, build_optimiser
+from showtell.train.same_run import require_same_run
 from showtell.writing import replace_folder, standing, write_json
-
-HARMLESS = ("train.prefetch", "train.watch_every", "train.checkpoint_every")
-"""Settings that may differ when a run is resumed."""
 
 
 @dataclass
@@ -137,17 +134,7 @@ class TrainState:
         """
         folder = standing(folder)
         saved = read_object(folder / "progress.json")
-        then, now = (dict(_leaves(record)) for record in (saved["record"], self.record))
-        differing = [
-            f"{name} was {then.get(name)!r} and is now {now.get(name)!r}"
-            for name in [*then, *(now.keys() - then.keys())]
-            if then.get(name) != now.get(name) and not name.endswith(HARMLESS)
-        ]
-        if differing:
-            raise UsageError(
-                f"{folder.parent} holds another run: {'; '.join(differing)}. Resume it with its own "
-                "settings, or choose another output folder."
-            )
+        require_same_run(folder.parent, saved, self.record, self.config)
         for name, parameter in self.system.named_parameters():
             if name in saved["moments"]:
                 self.optimiser.state[parameter] = {
@@ -165,12 +152,3 @@ class TrainState:
             for name, tensor in tensors.items():
                 put(tensor, found[name])
         self.progress = Progress(**saved["progress"])
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of nested dictionaries by dotted name."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{name}.{key}" if name else key)
-    else:
-        yield name, value
