@@ -7,11 +7,11 @@ from collections.abc import Sequence
 def counted(count: int, noun: str) -> str:
     """A number with its noun, in the plural unless the number is one.
 
-    >>> counted(1, "image"), counted(3, "image"), counted(0, "class")
-    ('1 image', '3 images', '0 classes')
+    >>> counted(1, "image"), counted(3, "image"), counted(0, "class"), counted(2, "query")
+    ('1 image', '3 images', '0 classes', '2 queries')
     """
-    plural = "es" if noun.endswith("s") else "s"
-    return f"{count} {noun}{'' if count == 1 else plural}"
+    plural = re.sub("y$", "ie", noun) + ("es" if noun.endswith("s") else "s")
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def lacks(protocol: type) -> str:

@@ -32,7 +32,10 @@ def test_images_go_to_an_array_with_a_line_per_row(ask, photos, clip, model, tmp
     output = tmp_path / "new" / "vectors.npy"
     status, (saved,), err = ask("embed", photos, "--model", clip, "--output", output)
     rows = tmp_path / "new" / "vectors.rows.jsonl"
-    assert (status, saved) == (0, {"output": str(output), "rows": str(rows), "count": 4, "width": 8})
+    assert (status, saved) == (
+        0,
+        {"output": str(output), "rows": str(rows), "count": 4, "width": 8, "cut": 0},
+    )
     assert err == "4 vectors of width 8\n"
     paths = [json.loads(line)["path"] for line in rows.read_text().splitlines()]
     assert paths == sorted(str(path) for path in photos.iterdir())

@@ -159,7 +159,7 @@ def squares(tmp_path_factory) -> Path:
 def test_a_dual_encoder_is_evaluated_in_both_directions(squares, clip, ask) -> None:
     model = load_model(clip)
     figures = evaluate(model, squares)
-    assert figures.keys() == {"model", "split", "images", "unreadable", "search", "retrieval"}
+    assert figures.keys() == {"model", "split", "images", "unreadable", "cut", "search", "retrieval"}
     assert figures["search"].keys() == {"dot"}
     dot = figures["search"]["dot"]
     assert dot["milliseconds"] > 0

@@ -150,9 +150,7 @@ def test_other_settings_of_a_grown_run_and_an_unfinished_one_are_refused(tmp_pat
         run(tmp_path / "done", replace(CONFIG, steps=60, learning_rate=0.1), resume=True)
     patient = replace(CONFIG, patience=1, learning_rate=1e-9, ema=0.0)
     run(tmp_path / "early", patient, validate=lambda system: {"error": 1.0})
-    with pytest.raises(
-        UsageError, match=r"ended after 1 validation without an improvement \(train\.patience\)"
-    ):
+    with pytest.raises(UsageError, match=r"ended after 1 validation without an improvement"):
         run(tmp_path / "early", replace(patient, steps=60), resume=True)
 
 

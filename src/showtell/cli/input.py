@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import typer
 
@@ -68,11 +70,11 @@ def _one_path(path: str, separator: str) -> str:
 
 def _stdin_chunks() -> Iterator[str]:
     """Standard input as it arrives, whatever separates its parts."""
-    if not hasattr(sys.stdin, "buffer"):  # a stream of text alone
+    if not isinstance(sys.stdin, io.TextIOWrapper):  # a stream of text alone
         yield sys.stdin.read()
         return
     decoder = codecs.getincrementaldecoder(sys.stdin.encoding)(sys.stdin.errors or "strict")
-    while data := sys.stdin.buffer.read1(2**16):
+    while data := cast(io.BufferedReader, sys.stdin.buffer).read1(2**16):
         yield decoder.decode(data)
     yield decoder.decode(b"", final=True)
 

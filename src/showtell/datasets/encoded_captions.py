@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from showtell.data.captions.entry import Entry
 from showtell.data.features import FeatureCache
 from showtell.datasets.caches import log_skipped
 from showtell.datasets.captions import divide, split_of
+from showtell.datasets.cuts import Cuts, log_cuts
 from showtell.datasets.unknown import log_unknown
 from showtell.datasets.vocabulary import CaptionTokenizer, CaptionVocabulary
 from showtell.errors import UserError
@@ -34,6 +35,8 @@ class Split:
     captions: list[list[list[int]]]
     """Each image's captions, in ids."""
     paths: list[Path]
+    cuts: Cuts = field(default_factory=lambda: Cuts(None, ""))
+    """Its captions that were longer than is kept."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -89,13 +92,16 @@ def load_splits(
         readable = [(e, row) for e, row in zip(chosen, found.rows.tolist(), strict=True) if row >= 0]
         if not readable:
             raise UserError(f"none of the {len(chosen)} images of the split {name!r} can be read")
+        cuts = Cuts(vocabulary.max_length, "vocabulary.max_length keeps", "caption")
         splits[name] = Split(
             cache,
             [row for _, row in readable],
-            [[tokenizer.encode(text, vocabulary.max_length) for text in e.captions] for e, _ in readable],
+            [[cuts.encode(tokenizer, text) for text in e.captions] for e, _ in readable],
             [e.path for e, _ in readable],
+            cuts,
         )
     log_skipped(skipped)
+    log_cuts({name: split.cuts for name, split in splits.items()})
     return tokenizer, splits
 
 

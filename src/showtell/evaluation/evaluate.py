@@ -13,6 +13,7 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.captions import divide, refuse_two_splits
+from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
 from showtell.evaluation.captioning import caption_figures, caption_perplexity
 from showtell.evaluation.retrieval import EncodedImages, retrieval_figures, search_figures
@@ -41,6 +42,7 @@ def evaluate(
     queries: int = 1000,
     beam: int = 5,
     words: Path | None = None,
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Figures of a captioner or a dual encoder on the images of `data` that are in `split`.
 
@@ -51,7 +53,10 @@ def evaluate(
     of an image's own captions counts. Words: neighbours and analogies of everyday words, and, with a folder
     that holds `questions-words.txt` or `wordsim353.tsv`, the scores of these tests.
 
-    Raises `UsageError` for an engine that the model does not support, and for a model that supports none.
+    Captions longer than the model reads are cut, with one warning, and counted as `cut`.
+
+    Raises `UserError` with `strict` for a caption to cut, `UsageError` for an engine that the model does not
+    support, and for a model that supports none.
     """
     data = Path(data)
     engines = engines_of(model) if engines is None else engines
@@ -66,12 +71,14 @@ def evaluate(
     if not entries:
         found = ", ".join(sorted(splits)) or "none"
         raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
+    cut = _count_cuts(model, entries, strict)
     entries, encoded, unreadable = encode_entries(model, entries)
     figures: dict[str, Any] = {
         "model": model.name,
         "split": split,
         "images": len(entries),
         "unreadable": unreadable,
+        "cut": cut,
     }
     captions: list[str] = []
     if model.can(Captioner):
@@ -87,6 +94,16 @@ def evaluate(
         figures["neighbours"] = neighbour_figures(model)
         figures["relations"] = relation_figures(model)
     return {**figures, **tested}
+
+
+def _count_cuts(model: Model, entries: Sequence[Entry], strict: bool) -> int:
+    """How many captions are longer than the model reads: said once, whatever they are read for."""
+    cuts = Cuts(model.max_length, f"{model.name} reads", "caption", strict)
+    if model.max_length is not None:
+        for text in (text for entry in entries for text in entry.captions):
+            cuts.encode(model.tokenizer, text)
+    cuts.log()
+    return cuts.count
 
 
 def encode_entries(model: Model, entries: Sequence[Entry]) -> tuple[list[Entry], Encoded, list[str]]:

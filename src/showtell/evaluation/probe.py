@@ -41,6 +41,7 @@ def probe(
     epochs: int = 10,
     max_length: int | None = None,
     seed: int = 0,
+    strict: bool = False,
 ) -> ProbeReport:
     """Train a classifier on labelled images or texts, and test it on held-out ones; the model defaults to the
     shipped one.
@@ -48,7 +49,8 @@ def probe(
     Images lie in a folder or tar archive, one folder per class. `knn`, the default, classifies by the nearest
     training images; `linear` trains one layer on frozen vectors; `finetune` trains the network too, for
     `epochs`. Texts lie in `.jsonl` or `.tsv` files; they are probed by `linear`, and at most `max_length`
-    tokens of each are read. `labels_per_class` training items per class are drawn by `seed`; None takes all.
+    tokens of each are read, which is said, or with `strict` refused. `labels_per_class` training items per
+    class are drawn by `seed`; None takes all.
 
     Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, for a kind
     or `max_length` that does not fit the data, for a model that is no image or text encoder, and for
@@ -57,7 +59,9 @@ def probe(
     if labelled_files(Path(data)):
         if kind not in (None, "linear"):
             raise UsageError(f"texts are probed by --kind linear, not by {kind}")
-        return probe_texts(data, model, labels_per_class=labels_per_class, max_length=max_length, seed=seed)
+        return probe_texts(
+            data, model, labels_per_class=labels_per_class, max_length=max_length, seed=seed, strict=strict
+        )
     if max_length is not None:
         raise UsageError(f"{data} holds no labelled texts, which --max-length is for")
     kind = kind or "knn"

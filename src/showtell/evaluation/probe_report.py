@@ -28,6 +28,8 @@ class ProbeReport:
     """Of texts: the accuracy by the pooled vector alone."""
     baseline: float | None = None
     """Of texts: the accuracy of a bag of words, without the model."""
+    cut: int | None = None
+    """Of texts: how many the model did not read to their end."""
 
 
 def probe_report(
@@ -41,6 +43,7 @@ def probe_report(
     *,
     pooled: Tensor | None = None,
     baseline: Tensor | None = None,
+    cut: int | None = None,
 ) -> ProbeReport:
     """The figures of answers `int64 [M]`, and of two other sets of answers, for the classes `truth [M]`."""
 
@@ -62,4 +65,5 @@ def probe_report(
         model=model,
         pooled=accuracy(pooled),
         baseline=accuracy(baseline),
+        cut=cut,
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from showtell.data.labels.texts import read_labelled
+from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
 from showtell.evaluation.probe_report import ProbeReport, probe_report
 from showtell.nn.watch import watch_layers
@@ -30,16 +31,18 @@ def probe_texts(
     labels_per_class: int | None = None,
     max_length: int | None = None,
     seed: int = 0,
+    strict: bool = False,
 ) -> ProbeReport:
     """Logistic regression on vectors of labelled texts, tested on held-out ones.
 
     A text's vectors are the mean hidden states of every layer and the pooled vector; `pooled` tests the
     latter alone, `baseline` a bag of words trained on the same texts. Each penalty is chosen on a held-out
     fifth of the training texts. `labels_per_class` training texts per class are drawn by `seed`, None takes
-    all; at most `max_length` tokens of each are read, None reads as many as the model can.
+    all; at most `max_length` tokens of each are read, None reads as many as the model can. Longer texts are
+    cut, with one warning.
 
-    Raises `UserError` for data without two classes, `UsageError` for a class with too few labels, a
-    `max_length` beyond the model's, and a model that is no text encoder.
+    Raises `UserError` for data without two classes and, with `strict`, for a text to cut, `UsageError` for a
+    class with too few labels, a `max_length` beyond the model's, and a model that is no text encoder.
     """
     model = model or load_model()
     model.require(TextEncoder)
@@ -59,6 +62,10 @@ def probe_texts(
         torch.tensor([found.names.index(item.label) for item in items]) for items in (known, held_out)
     )
     texts, queries = ([item.text for item in items] for items in (known, held_out))
+    cuts = Cuts(model.max_length, f"{model.name} reads", strict=strict)
+    for text in [*texts, *queries]:
+        cuts.encode(model.tokenizer, text)
+    cuts.log()
     layers, pooled = embed_layers(model, [*texts, *queries])
     both = torch.cat([layers, pooled], 1)
 
@@ -76,6 +83,7 @@ def probe_texts(
         model.name,
         pooled=answers(pooled),
         baseline=bag_of_words(texts, labels, queries),
+        cut=cuts.count,
     )
 
 

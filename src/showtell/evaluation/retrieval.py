@@ -93,7 +93,7 @@ def retrieval_figures(
     """Where the image of each caption ranks among all, and where the best caption of each image does."""
     texts = [text for entry in entries for text in entry.captions]
     owner = torch.tensor([place for place, entry in enumerate(entries) for _ in entry.captions])
-    vectors = model.text_vectors(texts).cpu()
+    vectors = model.vectors_of([model.tokenizer.encode(text, model.max_length) for text in texts]).cpu()
     of_texts, of_images = ranks_both_ways(encoded.pooled.cpu(), vectors, owner)
     counts = {"texts": len(texts), "images": len(entries)}
     return {

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.datasets.cuts import Cuts, shortened
 from showtell.errors import UsageError
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import Model, load_model
@@ -64,13 +65,14 @@ def classify(
     template: str = "{}",
     max_pixels: int = MAX_PIXELS,
     skip: Skip | None = None,
+    strict: bool = False,
 ) -> Iterator[Classified]:
     """The best label of each image file, in the order given; the model defaults to the shipped one.
 
     Without labels, the classes that the model was trained on. A label replaces `{}` in the template, such as
     "a photo of {}". A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`.
 
-    Raises `UsageError` as `ZeroShot`, or without labels as `TrainedClasses`.
+    Raises as `ZeroShot`, or without labels as `TrainedClasses`.
 
     Example::
 
@@ -78,7 +80,9 @@ def classify(
             print(image.path, image.label, image.probability)
     """
     model = model or load_model()
-    classifier = TrainedClasses(model, template) if labels is None else ZeroShot(model, labels, template)
+    classifier = (
+        TrainedClasses(model, template) if labels is None else ZeroShot(model, labels, template, strict)
+    )
     for batch in read_batches(images, model, max_pixels, skip):
         if not batch:
             continue
@@ -110,11 +114,14 @@ class TrainedClasses:
 class ZeroShot:
     """A model and labels, for any number of images."""
 
-    def __init__(self, model: Model, labels: Sequence[str], template: str = "{}") -> None:
-        """Raises `UsageError`.
+    def __init__(
+        self, model: Model, labels: Sequence[str], template: str = "{}", strict: bool = False
+    ) -> None:
+        """Labels, cut to the tokens that the model reads, or with `strict` refused by a `UserError`.
 
-        For fewer than two labels, an empty one, a duplicate, a word that the model does not know, a template
-        without `{}`, and a model that is neither a dual encoder nor a captioner.
+        Raises `UsageError` for fewer than two labels, an empty one, a duplicate, two that are the same to the
+        model, a word that it does not know, a template without `{}`, and a model that is neither a dual
+        encoder nor a captioner.
         """
         self.labels = _checked(labels)
         if "{}" not in template:
@@ -128,6 +135,11 @@ class ZeroShot:
                 )
             model.require(SharedSpace)
         texts = [_known(model, template.replace("{}", label)) for label in self.labels]
+        cuts = Cuts(model.max_length, f"{model.name} reads", "label", strict)
+        for text in texts:
+            cuts.add(text.text, text.cut)
+        _require_distinct(texts, cuts)
+        cuts.log()
         self._ids = [text.ids for text in texts]
         if self._dual:
             learned = getattr(model.system, "log_logit_scale", None)
@@ -162,6 +174,19 @@ def _checked(labels: Sequence[str]) -> list[str]:
     if len(named) < 2:
         raise UsageError("one label leaves nothing to choose from; name two or more")
     return named
+
+
+def _require_distinct(texts: Sequence[Text], cuts: Cuts) -> None:
+    """Raises `UsageError` for two labels of which the model reads the same tokens."""
+    seen: dict[tuple[int, ...], Text] = {}
+    for text in texts:
+        other = seen.setdefault(tuple(text.ids), text)
+        if other is not text:
+            why = f"they differ after the {cuts.limit} tokens that {cuts.reader}"
+            if not (text.cut or other.cut):
+                why = "they are the same tokens to the model"
+            names = f"{shortened(other.text)} and {shortened(text.text)}"
+            raise UsageError(f"the labels {names} cannot be told apart: {why}; shorten or reword them")
 
 
 def _known(model: Model, text: str) -> Text:

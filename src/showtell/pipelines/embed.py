@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,13 +11,11 @@ import numpy as np
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.data.texts.files import ENDINGS, documents, layout_of
+from showtell.datasets.cuts import Cuts, encode_within
 from showtell.errors import UsageError
 from showtell.pipelines.image_files import Skip, read_batches
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import ImageEncoder, TextEncoder
-from showtell.wording import counted
-
-logger = logging.getLogger(__name__)
 
 TEXTS = 512
 """Texts that are sorted by length together."""
@@ -32,6 +29,8 @@ class Embedding:
     """`{"path": ...}` of an image, `{"text": ...}` of a text."""
     vector: np.ndarray
     """`float32 [D]`."""
+    cut: int = 0
+    """Tokens at the end of a text that the model did not read."""
 
 
 def embed(
@@ -41,13 +40,14 @@ def embed(
     texts: bool = False,
     max_pixels: int = MAX_PIXELS,
     skip: Skip | None = None,
+    strict: bool = False,
 ) -> Iterator[Embedding]:
     """One vector per image or text, in the order given; the model defaults to the shipped one.
 
     The inputs are image files and folders of them, or `.txt` and `.jsonl` files of texts, or with `texts` the
     texts themselves. An image that cannot be read is passed to `skip`; without `skip` it raises
-    `ImageError`. Texts longer than the model reads are cut, with a warning. `Model.encode_images` and
-    `Model.encode_texts` return one array instead.
+    `ImageError`. Texts longer than the model reads are cut, with one warning, or with `strict` refused by a
+    `UserError`. `Model.encode_images` and `Model.encode_texts` return one array instead.
 
     Raises `UsageError` for images and texts in one call, and for a model that is no image or text encoder.
 
@@ -59,7 +59,7 @@ def embed(
     model = model or load_model()
     given = iter([inputs] if isinstance(inputs, (str, Path)) else inputs)
     if texts:
-        yield from _texts(map(str, given), model)
+        yield from _texts(map(str, given), model, strict)
         return
     first = next(given, None)
     if first is None:
@@ -67,7 +67,8 @@ def embed(
     named = _one_kind(first, given)
     if _holds_texts(first):
         files = map(Path, named)
-        yield from _texts((text for file in files for text in documents(file, layout_of(file))), model)
+        found = (text for file in files for text in documents(file, layout_of(file)))
+        yield from _texts(found, model, strict)
     else:
         yield from _images(named, model, max_pixels, skip)
 
@@ -95,19 +96,14 @@ def _images(
                 yield Embedding({"path": str(path)}, vector)
 
 
-def _texts(texts: Iterator[str], model: Model) -> Iterator[Embedding]:
+def _texts(texts: Iterator[str], model: Model, strict: bool) -> Iterator[Embedding]:
     model.require(TextEncoder)
-    cut = 0
+    cuts = Cuts(model.max_length, f"{model.name} reads", strict=strict)
     while some := list(islice(texts, TEXTS)):
-        rows = [model.tokenizer.encode(text) for text in some]
-        if model.max_length is not None:
-            for row, text in enumerate(some):
-                if len(rows[row]) > model.max_length:
-                    rows[row] = model.tokenizer.encode(text, model.max_length)
-                    cut += 1
-        for text, vector in zip(some, model.vectors_of(rows).cpu().numpy(), strict=True):
-            yield Embedding({"text": text}, vector)
-    if cut:
-        logger.warning(
-            "%s cut to the %d tokens that %s reads", counted(cut, "text"), model.max_length, model.name
-        )
+        rows = [encode_within(model.tokenizer, text, model.max_length) for text in some]
+        for text, (_, cut) in zip(some, rows, strict=True):
+            cuts.add(text, cut)
+        vectors = model.vectors_of([ids for ids, _ in rows]).cpu().numpy()
+        for text, (_, cut), vector in zip(some, rows, vectors, strict=True):
+            yield Embedding({"text": text}, vector, cut)
+    cuts.log()

@@ -31,6 +31,8 @@ class SavedEmbeddings:
     """The file that names the rows: `output` itself, or the `.rows.jsonl` beside a `.npy`."""
     count: int
     width: int
+    cut: int
+    """Texts of which the model did not read the end."""
 
 
 def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> SavedEmbeddings:
@@ -48,10 +50,18 @@ def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> Save
     first = next(embeddings, None)
     if first is None:
         raise UserError(f"nothing was embedded, and {output} was not written")
+    cut = 0
+
+    def counted() -> Iterator[Embedding]:
+        nonlocal cut
+        for one in chain([first], embeddings):
+            cut += one.cut > 0
+            yield one
+
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        rows, count = write(output, chain([first], embeddings), len(first.vector))
-    return SavedEmbeddings(str(output), str(rows), count, len(first.vector))
+        rows, count = write(output, counted(), len(first.vector))
+    return SavedEmbeddings(str(output), str(rows), count, len(first.vector), cut)
 
 
 def formats() -> dict[str, Callable[[Path, Iterator[Embedding], int], tuple[Path, int]]]:

@@ -27,7 +27,7 @@ from showtell.hub.catalogue import find
 from showtell.hub.sources import frozen_tensors
 from showtell.nn.cpu.packed import pack
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
-from showtell.pipelines.text_input import Text, read_text, text_batches
+from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import Caption, caption
 from showtell.wording import lacks
@@ -67,7 +67,7 @@ class Model:
         return np.concatenate(parts or [self.encode([]).pooled.cpu().numpy()])
 
     def encode_texts(self, texts: str | Sequence[str]) -> np.ndarray:
-        """One vector per text, `float32 [R D]`, one or many; texts that are too long are cut.
+        """One vector per text, `float32 [R D]`, one or many; texts that are too long are cut, with a warning.
 
         Raises `UsageError` for a model that is no text encoder.
         """
@@ -160,7 +160,7 @@ class Model:
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """One vector per text, `float32 [R D]`."""
         self.require(TextEncoder)
-        return self.vectors_of([self.tokenizer.encode(text, self.max_length) for text in texts])
+        return self.vectors_of(encode_all(texts, self.tokenizer, self.max_length, self.name))
 
     @torch.no_grad()
     def vectors_of(self, rows: Sequence[Sequence[int]]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
 from showtell.library.search import Hit
 from showtell.pipelines.engine import Answer, Engine, engine_named, engines_of
@@ -20,18 +21,25 @@ def search(
     engine: str | None = None,
     top: int = 10,
     seed: int = 0,
+    *,
+    strict: bool = False,
 ) -> Answer:
     """Images of a library that fit a description, best first; the model defaults to the shipped one.
 
     An engine is a file of `pipelines/engines`; by default the first that the model supports. For many
-    queries make one `Searcher`.
+    queries make one `Searcher`. A query longer than the model reads is cut, with a warning, or with `strict`
+    refused by a `UserError`.
 
     Raises `UsageError` for an unknown engine, one that the model does not support, and a query without a
     single known word.
     """
     if model is None and (engine is None or engine_named(engine).needs_model):
         model = load_model()
-    return Searcher(library, model).search(query, engine, top, seed)
+    searcher = Searcher(library, model)
+    cuts = searcher.cuts(strict)
+    answer = searcher.search(query, engine, top, seed, cuts)
+    cuts.log()
+    return answer
 
 
 def similar(
@@ -66,8 +74,26 @@ class Searcher:
         self._model = model
         self._engines: dict[str, Engine] = {}
 
-    def search(self, query: str, engine: str | None = None, top: int = 10, seed: int = 0) -> Answer:
-        """As the function `search`."""
+    def cuts(self, strict: bool = False) -> Cuts:
+        """The count of queries longer than the model reads, for `search`; with `strict` they are refused."""
+        if self._model is None:
+            return Cuts(None, "", "query", strict)
+        return Cuts(self._model.max_length, f"{self._model.name} reads", "query", strict)
+
+    def search(
+        self,
+        query: str,
+        engine: str | None = None,
+        top: int = 10,
+        seed: int = 0,
+        cuts: Cuts | None = None,
+    ) -> Answer:
+        """As the function `search`.
+
+        Queries that share `cuts` are counted in it, to be logged by the caller, and one that a cut makes
+        equal to another is refused by a `UserError`.
+        """
+        counts = cuts or self.cuts()
         if not query.strip():
             raise UsageError("the query is empty; describe an image in a few words")
         name = engine or engines_of(self.model)[0]
@@ -77,6 +103,10 @@ class Searcher:
             text = self.model.read_text(query)
             if not text.known:
                 raise UsageError(f"the model knows no word of {query!r}; use other words")
+            counts.add(query, text.cut)
+            counts.tell_apart(query, text.ids, text.cut)
+            if cuts is None:
+                counts.log()
         else:
             text = Text(query)
         if not len(self.library):

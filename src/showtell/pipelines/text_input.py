@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
+from showtell.datasets.cuts import Cuts, encode_within
 
 BATCH = 64
 """Texts per forward pass."""
@@ -24,17 +25,32 @@ class Text:
     """Words that are not in the vocabulary, as written; empty for subwords, which spell any word."""
     known: bool = True
     """Whether any token is left."""
+    cut: int = 0
+    """Tokens at its end that are not read."""
 
 
 def read_text(text: str, tokenizer: WordTokenizer | SubwordTokenizer, max_length: int | None = None) -> Text:
     """A text without the words that the tokenizer does not know, cut to `max_length` tokens."""
     if isinstance(tokenizer, SubwordTokenizer):
-        return Text(text, tokenizer.encode(text, max_length))
+        ids, cut = encode_within(tokenizer, text, max_length)
+        return Text(text, ids, cut=cut)
     pieces = tokenizer.pieces(text)
     known = [i for i in pieces.ids if i != tokenizer.unknown]
     spans = zip(pieces.ids, pieces.offsets, strict=True)
     unknown = tuple(text[first:end] for i, (first, end) in spans if i == tokenizer.unknown)
-    return Text(text, [tokenizer.start, *known[:max_length], tokenizer.end], unknown, bool(known))
+    read = known[:max_length]
+    ids = [tokenizer.start, *read, tokenizer.end]
+    return Text(text, ids, unknown, bool(known), len(known) - len(read))
+
+
+def encode_all(
+    texts: Sequence[str], tokenizer: WordTokenizer | SubwordTokenizer, max_length: int | None, reader: str
+) -> list[list[int]]:
+    """The ids of texts, those that are too long cut, with one warning."""
+    cuts = Cuts(max_length, f"{reader} reads")
+    rows = [cuts.encode(tokenizer, text) for text in texts]
+    cuts.log()
+    return rows
 
 
 def text_batches(rows: Sequence[Sequence[int]], padding: int) -> Iterator[tuple[list[int], Batch]]:

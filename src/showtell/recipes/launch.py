@@ -50,11 +50,15 @@ def train_model(
     seed: int = 0,
     device: str = "auto",
     format: str | None = None,
+    *,
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Train `recipe` on `data`; the checkpoint is in `output/model`. Returns what was reached.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
-    and return the same. Raises `UsageError` for an unknown recipe, field or value.
+    and return the same. Texts longer than the run reads are cut, counted and said, or with `strict` refused.
+
+    Raises `UsageError` for an unknown recipe, field or value, `UserError` with `strict` for a text to cut.
     """
     build, data, output = find_recipe(recipe), Path(data), Path(output)
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
@@ -62,7 +66,10 @@ def train_model(
         from_first(lambda: require_output(output, resume))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
         chosen = apply(build(dataset.num_training), [f"train.seed={seed}", *settings])
-        return execute(chosen.prepare(dataset, own), recipe, output, resume=resume, device=own)
+        job = chosen.prepare(dataset, own)
+        if strict and (cut := next((cuts for cuts in job.cuts if cuts.first), None)):
+            cut.refuse()
+        return execute(job, recipe, output, resume=resume, device=own)
 
 
 def find_recipe(name: str) -> Callable[[int], Run]:

@@ -73,6 +73,7 @@ class CaptioningRun:
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
+            cuts=[split.cuts for split in splits.values()],
             preprocess=images.preprocess,
             dtype=getattr(torch, run.weights),
         )

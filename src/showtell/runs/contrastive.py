@@ -88,6 +88,7 @@ class ContrastiveRun:
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
+            cuts=[split.cuts for split in splits.values()],
             preprocess=images.preprocess,
             frozen=frozen,
         )

@@ -79,7 +79,9 @@ def execute(
     )
     if alarm:
         alarm.draw()
-    reached = {"model": str(output / "model"), "steps": trained.step}
+    reached: dict[str, Any] = {"model": str(output / "model"), "steps": trained.step}
+    if job.cuts:
+        reached["cut"] = sum(cuts.count for cuts in job.cuts)
     if trained.best is not None:
         reached[job.run.train.metric] = trained.best
     if job.test:

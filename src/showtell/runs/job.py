@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.frozen import Frozen
 from showtell.data.batch import Batch
+from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
 from showtell.train.config import TrainConfig
 
@@ -85,6 +86,8 @@ class Job:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
     """How the checkpoint stores the parameters."""
+    cuts: Sequence[Cuts] = ()
+    """The texts of each split that were longer than the run reads."""
     frozen: Sequence[Frozen] = ()
     """The parts of the system that the checkpoint records by their source instead of copying them."""
 

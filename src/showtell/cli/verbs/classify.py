@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels, Model
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_text
 
 PANEL = "Images"
@@ -27,6 +27,7 @@ def classify(
     ] = "{}",
     model: Model = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -43,7 +44,13 @@ def classify(
     chosen = None if labels is None else labels.split(",")
     loaded = load_model(model, device)
     for image in classify(
-        paths(files), chosen, loaded, template=template, max_pixels=max_pixels, skip=failures
+        paths(files),
+        chosen,
+        loaded,
+        template=template,
+        max_pixels=max_pixels,
+        skip=failures,
+        strict=strict,
     ):
         if json:
             print_json(image)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, lines, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
 
@@ -35,6 +35,7 @@ def embed(
     texts: Annotated[bool, typer.Option("--texts", help="The arguments are texts, not files.")] = False,
     model: Model = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -51,7 +52,8 @@ def embed(
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
     failures = Failures()
     inputs = lines(files) if texts else paths(files)
-    vectors = embed(inputs, load_model(model, device), texts=texts, max_pixels=max_pixels, skip=failures)
+    loaded = load_model(model, device)
+    vectors = embed(inputs, loaded, texts=texts, max_pixels=max_pixels, skip=failures, strict=strict)
     if output is None:
         for one in vectors:
             print_json({**one.source, "vector": one.vector.tolist()})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Beam, Data, Device, Format, Json, Model, engine_names
+from showtell.cli.options import Beam, Data, Device, Format, Json, Model, Strict, engine_names
 from showtell.cli.output import flattened, print_json, print_table
 
 PANEL = "Training and evaluation"
@@ -35,6 +35,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -51,6 +52,7 @@ def evaluate(
         queries=queries,
         beam=beam,
         words=words,
+        strict=strict,
     )
     if json:
         print_json(figures)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Device, Json, Model, Seed
+from showtell.cli.options import Device, Json, Model, Seed, Strict
 from showtell.cli.output import print_json, print_table, print_text
 
 PANEL = "Training and evaluation"
@@ -50,6 +50,7 @@ def probe(
         typer.Option(help="Tokens per text; default: as many as the model reads.", show_default=False),
     ] = None,
     seed: Seed = 0,
+    strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -68,6 +69,7 @@ def probe(
         epochs=epochs,
         max_length=max_length,
         seed=seed,
+        strict=strict,
     )
     if json:
         return print_json({name: value for name, value in vars(report).items() if value is not None})

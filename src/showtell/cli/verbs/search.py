@@ -14,6 +14,7 @@ from showtell.cli.options import (
     Library,
     Model,
     Seed,
+    Strict,
     Top,
     engine_names,
     engines_help,
@@ -42,6 +43,7 @@ def search(
         bool, typer.Option("--loss-curve", help="Also show the loss of the inversion, step by step.")
     ] = False,
     seed: Seed = 0,
+    strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -54,10 +56,10 @@ def search(
 
     needs_model = engine is None or engine_named(engine).needs_model
     searcher = Searcher(library, load_model(model, device) if needs_model else None)
-    failures = Failures()
+    failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):
         try:
-            answer = searcher.search(text, engine, top, seed)
+            answer = searcher.search(text, engine, top, seed, cuts)
         except UserError as error:
             if query != "-":
                 raise
@@ -72,4 +74,5 @@ def search(
                 print_json({"query": text, "loss_curve": curve})
             else:
                 print_text(f"loss, nats per token: {' '.join(f'{loss:.3f}' for loss in curve)}")
+    cuts.log()
     failures.exit()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Device, Format, Json, Seed
+from showtell.cli.options import Device, Format, Json, Seed, Strict
 from showtell.cli.output import print_json, print_table, print_text
 from showtell.errors import UsageError
 
@@ -36,6 +36,7 @@ def train(
     format: Format = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue where the run stopped.")] = False,
     seed: Seed = 0,
+    strict: Strict = False,
     device: Device = "auto",
     listed: Annotated[
         bool, typer.Option("--list", help="List the recipes: what they train on, paper and time.")
@@ -59,7 +60,7 @@ def train(
         raise UsageError(f"showtell train {recipe} needs --data and --output")
     from showtell.recipes.launch import train_model
 
-    reached = train_model(recipe, data, output, settings or [], resume, seed, device, format)
+    reached = train_model(recipe, data, output, settings or [], resume, seed, device, format, strict=strict)
     if environ.get("RANK", "0") == "0":  # under torchrun, one process prints
         print_json(reached) if json else print_text(reached["model"])
     return None
