@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 from showtell.pipelines.embed import Embedding, embed
 from showtell.pipelines.embedding_files import ROWS, save_embeddings
 from showtell.pipelines.model import Model, load_model
@@ -144,3 +144,31 @@ def test_no_more_is_read_than_is_asked_for(photos, model) -> None:
             yield photos / "red.png"
 
     assert next(embed(endless(), model)).vector.shape == (8,)
+
+
+def test_a_folder_in_place_of_the_file_is_refused_before_anything_is_written(photos, model, tmp_path) -> None:
+    (tmp_path / "v.npy").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        save_embeddings(embed(photos, model), tmp_path / "v.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.npy"]
+
+
+@pytest.mark.parametrize("fails", [1, 3])  # the first file to be synced is the vectors', the third the rows'
+def test_rows_of_other_vectors_never_stand_beside_the_file(
+    photos, model, tmp_path, monkeypatch, fails
+) -> None:
+    save_embeddings(embed(photos, model), tmp_path / "v.npy")
+    calls = []
+
+    def full(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == fails:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("showtell.writing.sync", full)
+    with pytest.raises(UserError, match="No space left"):
+        save_embeddings(embed(sorted(photos.iterdir())[:2], model), tmp_path / "v.npy")
+    rows = tmp_path / "v.rows.jsonl"
+    count = len(np.load(tmp_path / "v.npy"))
+    assert count == (4 if fails == 1 else 2)
+    assert len(rows.read_text().splitlines()) == 4 if fails == 1 else not rows.exists()

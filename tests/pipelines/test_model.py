@@ -195,3 +195,14 @@ def test_the_shipped_model_knows_words_and_is_small(shipped: Model) -> None:
     assert "three" in near("two")
     assert near("red") & {"blue", "green", "yellow", "orange", "purple", "pink", "black", "white"}
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 16e6
+
+
+def test_no_texts_have_the_width_of_some(clip) -> None:
+    model = load_model(clip, "cpu")
+    assert model.encode_texts([]).shape == (0, model.encode_texts(["red"]).shape[1])
+
+
+@pytest.mark.parametrize("wrong", [None, b"cat.jpg", 3, [None]])
+def test_what_is_no_image_is_named(clip, wrong) -> None:
+    with pytest.raises(TypeError, match="a file, a PIL image or an array"):
+        load_model(clip, "cpu").encode_images(wrong)

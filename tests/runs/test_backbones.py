@@ -97,6 +97,10 @@ def test_a_backbone_that_moved_or_changed_is_named_with_status_4(trained, tmp_pa
         with pytest.raises(MissingError, match=path.name) as error:
             load_model(folder)
         assert error.value.exit_status == 4
+        card["config"]["width"] = 2 * card["config"].get("width", 8)  # another network altogether
+        (path / "config.json").write_text(json.dumps(card))
+        with pytest.raises(MissingError, match="needs the frozen backbone"):
+            load_model(folder)
     finally:
         shutil.rmtree(path, ignore_errors=True)
         moved.rename(path)

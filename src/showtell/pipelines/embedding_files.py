@@ -47,6 +47,8 @@ def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> Save
     write = formats().get(output.suffix.lower())
     if write is None:
         raise UsageError(f"{output} must end in {' or '.join(formats())}")
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name a file")
     first = next(embeddings, None)
     if first is None:
         raise UserError(f"nothing was embedded, and {output} was not written")
@@ -71,16 +73,19 @@ def formats() -> dict[str, Callable[[Path, Iterator[Embedding], int], tuple[Path
 
 def _write_npy(output: Path, embeddings: Iterator[Embedding], width: int) -> tuple[Path, int]:
     names, count = output.with_suffix(ROWS_ENDING), 0
-    with replacing(output) as file, replacing(names) as rows:
-        _write_header(file, 0, width)
-        begin = file.tell()
-        for one in embeddings:
-            file.write(one.vector.astype("<f4").tobytes())
-            count += 1
-            rows.write(json.dumps(one.source, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-        file.seek(0)
-        _write_header(file, count, width)  # the format leaves room for the number of rows to grow
-        assert file.tell() == begin
+    with replacing(names) as rows:
+        with replacing(output) as file:
+            _write_header(file, 0, width)
+            begin = file.tell()
+            for one in embeddings:
+                file.write(one.vector.astype("<f4").tobytes())
+                count += 1
+                source = json.dumps(one.source, ensure_ascii=False)
+                rows.write(source.encode("utf-8", "backslashreplace") + b"\n")
+            file.seek(0)
+            _write_header(file, count, width)  # the format leaves room for the number of rows to grow
+            assert file.tell() == begin
+        names.unlink(missing_ok=True)  # those of older vectors: killed here, none is better than another's
     return names, count
 
 

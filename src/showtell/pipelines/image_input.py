@@ -18,7 +18,7 @@ from showtell.errors import MissingError, UserError
 from showtell.hub.backbones import Backbone, load_backbone
 
 ImageLike = Path | str | Image.Image | np.ndarray
-"""A file, a PIL image, or `uint8 [H W 3]`."""
+"""A file, a PIL image, or `uint8 [H W 3]` in sRGB: an array has no colour profile."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,16 @@ class ImageInput:
         """One image, prepared. Raises `ImageError` for an unreadable file, `ValueError` for another array."""
         if isinstance(image, Image.Image):
             return self.prepare(pixels_of(image))
-        if not isinstance(image, np.ndarray):
+        if isinstance(image, Path | str):
             # A JPEG decoded at no less than twice the final size looks the same, and is read faster.
             return self.prepare(load_image(image, max_pixels, at_least=2 * self.size))
+        if not isinstance(image, np.ndarray):
+            raise TypeError(f"an image is a file, a PIL image or an array, not {type(image).__name__}")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"an image is an array uint8 [H W 3], not {image.dtype} {list(image.shape)}")
+            raise ValueError(
+                f"an image is an array uint8 [H W 3], not {image.dtype} {list(image.shape)}; "
+                "PIL.Image.fromarray reads other kinds"
+            )
         return self.prepare(image)
 
     def batch(self, images: np.ndarray) -> Batch:
@@ -60,6 +65,8 @@ class ImageInput:
 
 def many(images: ImageLike | Iterable[ImageLike]) -> Iterable[ImageLike]:
     """One image or many, as many; an array of four axes is many."""
+    if isinstance(images, bytes) or not isinstance(images, Iterable):
+        return [images]
     one = isinstance(images, (Path, str, Image.Image)) or (isinstance(images, np.ndarray) and images.ndim < 4)
     return [images] if one else images  # type: ignore[list-item, return-value]
 
@@ -87,15 +94,18 @@ def load_image_input(
         ) from None
     if not (name := preprocess.get("backbone")):
         return ImageInput(prepare)
-    backbone = load(str(name), device)
-    if version != backbone.preprocessing:
-        raise UserError(
-            f"{folder} was trained with the preprocessing {version}, its backbone {name} now has "
-            f"{backbone.preprocessing}; train it again, or use the showtell that made it"
-        )
+    try:
+        backbone = load(str(name), device)
+    except UserError as error:
+        raise MissingError(f"{folder} needs the frozen backbone {name} as it was: {error}") from error
     if (wanted := preprocess.get("hash")) and wanted != backbone.hash:
         raise MissingError(
             f"{folder} was trained over the backbone {name} of hash {wanted[:16]}; "
             f"what is there now has {backbone.hash[:16]}: put the old one back"
+        )
+    if version != backbone.preprocessing:
+        raise UserError(
+            f"{folder} was trained with the preprocessing {version}, its backbone {name} now has "
+            f"{backbone.preprocessing}; train it again, or use the showtell that made it"
         )
     return ImageInput(prepare, backbone)

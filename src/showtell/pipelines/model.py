@@ -172,7 +172,7 @@ class Model:
             vectors = self.system.text_vectors(batch) if fast else self.system.encode_texts(batch).pooled
             parts.append(vectors.float())
             places += some
-        return torch.cat(parts)[torch.tensor(places).argsort()] if parts else torch.empty(0, 0)
+        return torch.cat(parts)[torch.tensor(places).argsort()] if parts else self.text_vectors([""])[:0]
 
     def batches(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Batch]]:
         """Tokenized texts as batches on the model's device, with their places among all."""

@@ -11,6 +11,7 @@ from showtell.cli.input import Failures, lines, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
+from showtell.wording import counted
 
 PANEL = "Images"
 
@@ -60,5 +61,5 @@ def embed(
     else:
         saved = save_embeddings(vectors, output)
         print_json(saved) if json else print_text(saved.output)
-        print_note(f"{saved.count} vectors of width {saved.width}")
+        print_note(f"{counted(saved.count, 'vector')} of width {saved.width}")
     failures.exit()
