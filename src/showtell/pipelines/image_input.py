@@ -68,7 +68,7 @@ def many(images: ImageLike | Iterable[ImageLike]) -> Iterable[ImageLike]:
     if isinstance(images, bytes) or not isinstance(images, Iterable):
         return [images]
     one = isinstance(images, (Path, str, Image.Image)) or (isinstance(images, np.ndarray) and images.ndim < 4)
-    return [images] if one else images  # type: ignore[list-item, return-value]
+    return [images] if one else images  # type: ignore[list-item]
 
 
 def load_image_input(
