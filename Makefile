@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all test-reliability check clean
 
 # A virtual environment from nothing. A person who has torch already can skip it: `pip install .`
 .venv/ready: pyproject.toml constraints/cpu.txt
@@ -19,7 +19,10 @@ test: .venv/ready
 	$(BIN)/pytest
 
 test-all: .venv/ready
-	$(BIN)/pytest -m 'slow or not slow'
+	$(BIN)/pytest -m 'not reliability'
+
+test-reliability: .venv/ready
+	$(BIN)/pytest -s -m reliability tests/reliability
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from showtell.writing import standing
 from support.children import SCALE, Children
 from support.library import draw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.reliability
 KILLS = round(20 * SCALE)
 
 

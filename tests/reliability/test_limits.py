@@ -14,7 +14,7 @@ from showtell.library.verify import verify
 from support.children import SCALE, Children
 from support.library import draw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.reliability
 
 WORDS = {
     "file": "free space|cannot write",

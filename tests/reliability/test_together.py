@@ -14,7 +14,7 @@ from showtell.library.verify import verify
 from support.children import SCALE, Children
 from support.library import FakeEncoder, draw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.reliability
 
 
 @pytest.fixture(scope="module")
