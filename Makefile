@@ -1,6 +1,9 @@
 # Everything a newcomer needs: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test files side by side: one process per core, at most eight.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
 
 .PHONY: demo test test-all test-reliability check clean
 
@@ -16,10 +19,10 @@ demo: .venv/ready
 	$(BIN)/showtell demo
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-all: .venv/ready
-	$(BIN)/pytest -m 'not reliability'
+	$(PYTEST) -m 'not reliability'
 
 test-reliability: .venv/ready
 	$(BIN)/pytest -s -m reliability tests/reliability
