@@ -16,7 +16,7 @@ def test_models_lists_the_shipped_one_and_the_packages(ask, capsys) -> None:
     assert (status, err) == (0, "")
     assert [one["name"] for one in found] == ["default", *(package.name for package in all_packages())]
     for one in found:
-        assert one.keys() == {"name", "what", "bytes", "licence", "installed", "install"}
+        assert one.keys() == {"name", "what", "used_by", "bytes", "licence", "installed", "install"}
         assert one["bytes"] > 1e6
         assert one["licence"]
         assert one["installed"] == (one["install"] is None)

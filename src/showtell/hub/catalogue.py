@@ -37,7 +37,7 @@ class Package:
     what: str
     """What it is, as a noun phrase."""
     used_by: str
-    """What of showtell works with it."""
+    """The verbs, recipes and runs that work with it: what is lost where it is not here."""
     module: str
     """The package's module; it is found, never imported."""
     inside: str
@@ -49,7 +49,8 @@ class Package:
     licence: str
     about: str
     """Where the weights come from and what that allows: Markdown, for model cards."""
-    read: Callable[[Path], Pretrained] = read_huggingface
+    read: Callable[[Path], Pretrained] | None = read_huggingface
+    """None for what one pipeline reads, and is no system."""
 
     @property
     def command(self) -> str:
@@ -65,8 +66,17 @@ class Package:
     def path(self) -> Path:
         """The file or folder of weights. Raises `MissingError` with the line that installs them."""
         if (path := self._path()) is None:
-            raise MissingError(f"the weights of {self.name} are missing: {self.command}")
+            size = f"{self.size / 1e6:.0f} MB"
+            raise MissingError(
+                f"the weights of {self.name} are missing: {self.command} ({self.what}; {size})"
+            )
         return path
+
+    def load(self) -> Pretrained:
+        """The model. Raises `MissingError` where it is not here, `UsageError` for what is no system."""
+        if self.read is None:
+            raise UsageError(f"{self.name} is {self.what}, which no verb opens as a model: {self.used_by}")
+        return self.read(self.path)
 
     @property
     def hash(self) -> str:

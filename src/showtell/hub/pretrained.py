@@ -37,5 +37,5 @@ def load_pretrained(source: str, *, download: bool = False) -> Pretrained:
     for a model that is not on this machine, `UsageError` for what is none of the three.
     """
     if not Path(source).is_dir() and (package := find(source)):
-        return package.read(package.path)
+        return package.load()
     return read_huggingface(find_folder(source, download=download))

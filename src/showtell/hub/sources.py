@@ -20,7 +20,7 @@ def frozen_tensors(source: str) -> dict[str, Tensor]:
     Raises `MissingError` with the source's name when it is not on this machine.
     """
     if package := find(source):
-        return named_tensors(package.read(package.path).system)
+        return named_tensors(package.load().system)
     if not Path(source).is_dir():
         raise MissingError(f"there is no checkpoint folder {source}, nor a package of that name")
     return named_tensors(load_checkpoint(Path(source), find_source=frozen_tensors).system)

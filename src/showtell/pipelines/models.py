@@ -15,6 +15,8 @@ class OfferedModel:
 
     name: str
     what: str
+    used_by: str
+    """The verbs, recipes and runs that work with it."""
     bytes: int
     """Size on disk, or after installation."""
     licence: str
@@ -30,6 +32,7 @@ def models() -> list[OfferedModel]:
     shipped = OfferedModel(
         name="default",
         what=f"the shipped captioner ({record.get('recipe')}), used where no model is named",
+        used_by="caption, search, index, classify, words, similar, map, demo",
         bytes=sum(file.stat().st_size for file in SHIPPED.iterdir()),
         licence="for research and trial, see its README.md",
         installed=True,
@@ -42,6 +45,7 @@ def _of_package(offer: Offer) -> OfferedModel:
     return OfferedModel(
         name=offer.name,
         what=offer.what,
+        used_by=offer.used_by,
         bytes=offer.size,
         licence=offer.licence,
         installed=offer.installed,

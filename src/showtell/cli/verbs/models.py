@@ -9,7 +9,7 @@ PANEL = "Models"
 
 
 def models(json: Json = False) -> None:
-    """List the shipped model and those that packages carry: size, licence, how to install."""
+    """List the shipped model and those that packages carry: what uses them, size, licence, how to install."""
     from showtell.pipelines.models import models
 
     found = models()
@@ -17,5 +17,8 @@ def models(json: Json = False) -> None:
         for one in found:
             print_json(one)
         return
-    rows = [(m.name, m.what, f"{m.bytes / 1e6:.1f} MB", m.licence, m.install or "installed") for m in found]
-    print_table(["name", "what", "size", "licence", "install"], rows)
+    rows = [
+        (m.name, m.what, m.used_by, f"{m.bytes / 1e6:.1f} MB", m.licence, m.install or "installed")
+        for m in found
+    ]
+    print_table(["name", "what", "used by", "size", "licence", "install"], rows)
