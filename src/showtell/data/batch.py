@@ -97,8 +97,15 @@ class TextBatch:
 class Targets(Tensors):
     """What a system is trained to predict beyond the images and texts themselves."""
 
-    def __init__(self, *, labels: Tensor | None = None, follows: Tensor | None = None) -> None:
-        super().__init__(labels=labels, follows=follows)
+    def __init__(
+        self,
+        *,
+        labels: Tensor | None = None,
+        follows: Tensor | None = None,
+        masked: Tensor | None = None,
+        boxes: Tensor | None = None,
+    ) -> None:
+        super().__init__(labels=labels, follows=follows, masked=masked, boxes=boxes)
 
     @property
     def labels(self) -> Tensor:
@@ -110,9 +117,19 @@ class Targets(Tensors):
         """`bool`, True where the second sentence follows the first: one per text, row by row."""
         return self["follows"]
 
+    @property
+    def masked(self) -> Tensor:
+        """`bool [R L]`, True for a token that is drawn as `[MASK]` in its image."""
+        return self["masked"]
+
+    @property
+    def boxes(self) -> Tensor:
+        """`float32 [R L 4]`: left, top, right, bottom of each token in its image, in pixels, or NaN."""
+        return self["boxes"]
+
     def part(self, images: slice, texts: Rows) -> Targets:
         """The targets of some of the images and of some of the texts."""
-        rows = {"labels": images, "follows": texts}
+        rows = {"labels": images, "follows": texts, "masked": texts, "boxes": texts}
         return Targets(**{n: t[rows[n]] for n, t in self.tensors.items()})
 
     def to(self, device: torch.device | str) -> Targets:
