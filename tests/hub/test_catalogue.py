@@ -1,5 +1,7 @@
 """Packages are found in their folder, and one that is gone costs its own models alone."""
 
+from pathlib import Path
+
 import pytest
 
 from showtell.errors import MissingError, UsageError
@@ -76,6 +78,13 @@ def test_a_name_that_no_package_offers_is_an_error_with_those_that_are() -> None
     assert find("no-such-model") is None
     with pytest.raises(UsageError, match=r"all-MiniLM-L6-v2, .*efficientnet_lite0"):
         package_path("no-such-model")
+
+
+def test_every_package_is_installed_with_showtell_or_from_the_list_of_weights() -> None:
+    root = Path(__file__).parents[2]
+    listed = (root / "constraints" / "models.txt").read_text() + (root / "pyproject.toml").read_text()
+    for package in all_packages():
+        assert package.install.removeprefix("--no-deps ") in listed
 
 
 def test_weights_that_are_no_system_are_not_opened_as_one(toy, monkeypatch) -> None:

@@ -7,7 +7,7 @@ from copy import copy
 from functools import cached_property
 from typing import Any
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding, Tokenizer, models
 
 from showtell.data.tokenizers import training
 from showtell.data.tokenizers.families import FAMILIES, Name, family_of
@@ -52,7 +52,8 @@ class SubwordTokenizer:
         self.start, self.end = named[family.start], named[family.end]
         self.pad = self.end if family.pad is None else named[family.pad]
         self.mask = None if family.mask is None else named[family.mask]
-        self.unknown = named[family.unknown] if getattr(tokenizer.model, "unk_token", None) else None
+        spelled = isinstance(tokenizer.model, models.Unigram) or getattr(tokenizer.model, "unk_token", None)
+        self.unknown = named[family.unknown] if spelled else None
         self.special = tuple(sorted(named.values()))
         around = tokenizer.encode("").ids
         self._before = around[:1] if around[:1] == [self.start] and len(around) > 1 else []
