@@ -125,3 +125,32 @@ def test_one_query_per_row_crosses_as_among_all():
     at = torch.tensor([2, 0])
     whole = attention(x, context, mask)
     torch.testing.assert_close(attention(x, context, mask, at=at)[:, 0], whole[torch.arange(2), at])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_heads_that_share_keys_equal_heads_with_copies_of_them(masked):
+    torch.manual_seed(0)
+    grouped, whole = (Attention(12, 6, num_kv_heads=n, bias=False).double() for n in (2, 6))
+    query, keys, values = grouped.qkv.weight.split([12, 4, 4])
+    copied = [part.unflatten(0, (2, 2)).repeat_interleave(3, 0).flatten(0, 1) for part in (keys, values)]
+    with torch.no_grad():
+        whole.qkv.weight.copy_(torch.cat([query, *copied]))
+        whole.output.weight.copy_(grouped.output.weight)
+    tokens = torch.randn(2, 5, 12).double()
+    mask = (
+        attention_mask(torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]).bool(), queries=5) if masked else None
+    )
+    with watch_attention() as maps:
+        watched = grouped(tokens, mask=mask)
+    torch.testing.assert_close(watched, whole(tokens, mask=mask))
+    torch.testing.assert_close(grouped(tokens, mask=mask), whole(tokens, mask=mask))
+    assert maps[0].shape == (2, 6, 5, 5)
+    cache = grouped.empty_cache(2)
+    grouped(tokens, mask=mask, cache=cache)
+    assert cache.keys.shape == (2, 2, 5, 2)
+    assert torch.autograd.gradcheck(lambda x: grouped(x, mask=mask), tokens.requires_grad_())
+
+
+def test_the_keys_must_share_the_heads():
+    with pytest.raises(ValueError, match="6 heads cannot share the keys of 4"):
+        Attention(12, 6, num_kv_heads=4)

@@ -23,6 +23,7 @@ SIZES: dict[str, Any] = {
     "patch_size": 4,
     "depth": 2,
     "num_heads": 2,
+    "num_kv_heads": 1,
     "mlp_dim": 20,
     "num_classes": 5,
     "depths": (1, 1),

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showtell.nn.rotary import Rotation, rotate
 from showtell.nn.watch import attention_watcher
 
 SHORT = 256
@@ -17,7 +18,7 @@ SHORT = 256
 
 @dataclass
 class KVCache:
-    """The keys and values of one attention, `[B H N D/H]`; None before the first token.
+    """The keys and values of one attention, `[B G N D/H]`; None before the first token.
 
     Self-attention appends those of the new tokens; cross-attention computes them once from its context.
     """
@@ -37,24 +38,37 @@ class Attention(nn.Module):
     """`softmax(Q K^T / sqrt(D / H)) V`, `H` heads side by side, then a linear layer.
 
     Without `context_width`, one matrix product computes Q, K and V of self-attention. With it, Q comes from
-    the tokens and K and V from a context of that width: cross-attention.
-    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+    the tokens and K and V from a context of that width: cross-attention. With `num_kv_heads`, `G` of them,
+    `H / G` consecutive heads share their keys and values.
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2; Ainslie et al. 2023, "GQA", section
+    2.2.
 
-    Raises `ValueError` when the heads do not divide the width.
+    Raises `ValueError` when the heads do not divide the width, or those of the keys do not divide the heads.
     """
 
-    def __init__(self, width: int, num_heads: int, context_width: int | None = None) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        context_width: int | None = None,
+        *,
+        num_kv_heads: int | None = None,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
+        self.num_heads, self.num_kv_heads = num_heads, num_kv_heads or num_heads
         if width % num_heads:
             raise ValueError(f"a width of {width} cannot be divided among {num_heads} heads")
-        self.num_heads = num_heads
+        if num_heads % self.num_kv_heads:
+            raise ValueError(f"{num_heads} heads cannot share the keys of {self.num_kv_heads}")
+        kv_width = width // num_heads * self.num_kv_heads
         self.crosses = context_width is not None
         if context_width is None:
-            self.qkv = nn.Linear(width, 3 * width)
+            self.qkv = nn.Linear(width, width + 2 * kv_width, bias)
         else:
-            self.query = nn.Linear(width, width)
-            self.key_value = nn.Linear(context_width, 2 * width)
-        self.output = nn.Linear(width, width)
+            self.query = nn.Linear(width, width, bias)
+            self.key_value = nn.Linear(context_width, 2 * kv_width, bias)
+        self.output = nn.Linear(width, width, bias)
 
     def forward(
         self,
@@ -63,19 +77,24 @@ class Attention(nn.Module):
         mask: Bool[Tensor, "#B #H #N #K"] | None = None,
         cache: KVCache | None = None,
         at: Int[Tensor, " B"] | None = None,
+        rotation: Rotation | None = None,
     ) -> Float[Tensor, "B Q D"]:
         """The tokens `x` attend to each other, or to `context`, where `mask` allows it (True = may attend).
 
         A token that may attend to nothing receives zero (and the output's bias). Self-attention appends to
         the `cache` and attends to all of it; cross-attention fills an empty one from `context`, and a filled
         one replaces it. Where only one token per row is read, `at [B]`, that one alone queries: `[B 1 D]`.
+        The `rotation` of the tokens' positions turns the queries and keys of self-attention.
         """
+        groups = self.num_kv_heads
         if context is None and not self.crosses:
-            queries, keys, values = self._heads(self.qkv(x), 3)
+            queries, keys, values = self._heads(self.qkv(x), self.num_heads, groups, groups)
+            if rotation is not None:
+                queries, keys = rotate(queries, rotation), rotate(keys, rotation)
             if cache is not None:
                 keys, values = cache.append(keys, values)
         else:
-            (queries,) = self._heads(self._query(x), 1)
+            (queries,) = self._heads(self._query(x), self.num_heads)
             keys, values = self._from_context(context, cache)
         if at is not None:
             queries = pick(queries, at, 2)
@@ -83,20 +102,22 @@ class Attention(nn.Module):
         return self.output(attend(queries, keys, values, mask).transpose(1, 2).flatten(2))
 
     def empty_cache(self, batch: int) -> KVCache:
-        """The cache of self-attention before the first token: keys and values `[B H 0 D/H]`."""
+        """The cache of self-attention before the first token: keys and values `[B G 0 D/H]`."""
         weight = self.qkv.weight
-        empty = weight.new_empty(batch, self.num_heads, 0, weight.shape[1] // self.num_heads)
+        empty = weight.new_empty(batch, self.num_kv_heads, 0, weight.shape[1] // self.num_heads)
         return KVCache(empty, empty)
 
-    def _heads(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """`[B N parts*D]` to `parts` tensors `[B H N D/H]`."""
-        return projected.unflatten(-1, (parts, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+    def _heads(self, projected: Tensor, *heads: int) -> tuple[Tensor, ...]:
+        """`[B N sum(heads)*D/H]` to a tensor `[B heads N D/H]` for each number of `heads`."""
+        return projected.unflatten(-1, (sum(heads), -1)).transpose(1, 2).split(heads, 1)
 
     def _query(self, x: Tensor) -> Tensor:
-        if self.crosses:
-            return self.query(x)
-        width = x.shape[-1]
-        return F.linear(x, self.qkv.weight[:width], self.qkv.bias[:width])
+        return self.query(x) if self.crosses else self._rows_of_qkv(x, slice(x.shape[-1]))
+
+    def _rows_of_qkv(self, x: Tensor, rows: slice) -> Tensor:
+        """The part of the fused product that some of its rows compute."""
+        bias = self.qkv.bias
+        return F.linear(x, self.qkv.weight[rows], None if bias is None else bias[rows])
 
     def _from_context(self, context: Tensor | None, cache: KVCache | None) -> tuple[Tensor, ...]:
         """Keys and values of the context, or those that the cache holds."""
@@ -105,28 +126,31 @@ class Attention(nn.Module):
         if context is None:
             raise ValueError("cross-attention needs a context or a cache that holds its keys and values")
         if self.crosses:
-            keys, values = self._heads(self.key_value(context), 2)
+            projected = self.key_value(context)
         else:
-            width = context.shape[-1]
-            keys, values = self._heads(F.linear(context, self.qkv.weight[width:], self.qkv.bias[width:]), 2)
+            projected = self._rows_of_qkv(context, slice(context.shape[-1], None))
+        keys, values = self._heads(projected, self.num_kv_heads, self.num_kv_heads)
         return (keys, values) if cache is None else cache.append(keys, values)
 
 
 def attend(
     queries: Float[Tensor, "B H Q d"],
-    keys: Float[Tensor, "B H K d"],
-    values: Float[Tensor, "B H K d"],
+    keys: Float[Tensor, "B G K d"],
+    values: Float[Tensor, "B G K d"],
     mask: Bool[Tensor, "#B #H #Q #K"] | None,
 ) -> Float[Tensor, "B H Q d"]:
     """Scaled dot-product attention of every head; a query that may attend to no key receives zero.
 
+    `H / G` consecutive heads of the queries share a head of the keys and values.
     Torch's fused kernel runs unless the weights are watched, or a CPU trains on few tokens.
     """
-    maps = attention_watcher.get()
+    maps, shared = attention_watcher.get(), queries.shape[1] // keys.shape[1]
     short = queries.device.type == "cpu" and keys.shape[2] <= SHORT and queries.requires_grad
     quick = mask is None or queries.dtype != torch.float32  # in float32, masking costs what is gained
     if maps is None and not (short and quick):
-        return F.scaled_dot_product_attention(queries, keys, values, mask)
+        return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=shared > 1)
+    if shared > 1:
+        keys, values = keys.repeat_interleave(shared, 1), values.repeat_interleave(shared, 1)
     scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(-1, -2)
     if mask is None:
         weights = scores.softmax(-1)

@@ -39,10 +39,10 @@ class MLP(nn.Module):
     "GLU Variants Improve Transformer", equation 6).
     """
 
-    def __init__(self, width: int, mlp_dim: int, activation: Activation) -> None:
+    def __init__(self, width: int, mlp_dim: int, activation: Activation, *, bias: bool = True) -> None:
         super().__init__()
-        self.up = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim)
-        self.down = nn.Linear(mlp_dim, width)
+        self.up = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim, bias)
+        self.down = nn.Linear(mlp_dim, width, bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:

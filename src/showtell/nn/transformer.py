@@ -111,7 +111,7 @@ class Transformer(nn.Module):
     def empty_cache(self, batch: int) -> State:
         """The KV cache of all blocks before the first token, each tensor `[B H 0 D/H]`."""
         blocks = cast(Iterable[Block], self.blocks)
-        return _to_state([block.attention.empty_cache(batch) for block in blocks])
+        return to_state([block.attention.empty_cache(batch) for block in blocks])
 
     def step(
         self,
@@ -123,13 +123,19 @@ class Transformer(nn.Module):
 
         In a causal stack these are the tokens that `forward` computes for the whole text.
         """
-        caches = [KVCache(state[f"keys.{i}"], state[f"values.{i}"]) for i in range(len(self.blocks))]
+        caches = to_caches(state, len(self.blocks))
         for block, cache in zip(self.blocks, caches, strict=True):
             tokens = block(tokens, mask, cache)
-        return self.norm(tokens), _to_state(caches)
+        return self.norm(tokens), to_state(caches)
 
 
-def _to_state(caches: list[KVCache]) -> State:
+def to_caches(state: State, depth: int) -> list[KVCache]:
+    """The KV cache of each block, out of a decoder's state."""
+    return [KVCache(state[f"keys.{i}"], state[f"values.{i}"]) for i in range(depth)]
+
+
+def to_state(caches: list[KVCache]) -> State:
+    """The KV caches of all blocks as a decoder's state."""
     state: State = {}
     for i, cache in enumerate(caches):
         assert cache.keys is not None

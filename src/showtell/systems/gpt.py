@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.data.texts.contiguous import Blocks
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.errors import UserError
+from showtell.nn.decoder import CachedDecoder, appended
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.mask import attention_mask
@@ -52,7 +52,7 @@ class GPTConfig:
         return replace(self, vocab_size=len(tokenizer))
 
 
-class GPT(nn.Module):
+class GPT(CachedDecoder):
     """Causal language model."""
 
     Config: ClassVar = GPTConfig
@@ -106,28 +106,9 @@ class GPT(nn.Module):
 
         Raises `UserError` when the text grows longer than `max_length`.
         """
-        offset = state["keep"].shape[1]
-        all_keep = torch.cat([state["keep"], keep], 1)
-        positions = (all_keep.long().cumsum(1) - 1)[:, offset:].clamp(min=0)
-        if int(positions.max()) >= self.config.max_length:
-            raise UserError(f"the text grew longer than the model's {self.config.max_length} tokens")
-        mask = attention_mask(all_keep, queries=ids.shape[1], offset=offset, causal=True)
+        whole, positions, mask = appended(state["keep"], keep, self.config.max_length)
         tokens, now = self.transformer.step(self.embed(ids, positions), state, mask)
-        return tokens, now | {"keep": all_keep}
-
-    def initial_state(self, memory: State) -> State:
-        """The cache of each prompt as one hypothesis, `[B 1 ...]`."""
-        return {k: t[:, None] for k, t in memory.items()}
-
-    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
-        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
-        shape = ids.shape
-        flat = {k: t.flatten(0, 1) for k, t in state.items()}
-        tokens, flat = self.extend(
-            flat, ids.reshape(-1, 1), torch.ones_like(ids, dtype=torch.bool).view(-1, 1)
-        )
-        logits = self.next_token_logits(tokens[:, 0])
-        return logits.unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
+        return tokens, now | {"keep": whole}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next token."""

@@ -67,6 +67,8 @@ FAMILIES: dict[Name, Family] = {
         word_end="</w>",
     ),
     "gpt2": Family("<|endoftext|>", "<|endoftext|>", "<|endoftext|>", merges=True),
+    "llama": Family("<s>", "</s>", "<unk>"),
+    "chatml": Family("<|im_start|>", "<|im_end|>", "<|endoftext|>", pad="<|im_end|>"),
     "siglip": Family(
         *("</s>", "</s>", "<unk>", "</s>"),
         around=lambda start, end, space: processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end]),

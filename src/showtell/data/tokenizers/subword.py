@@ -56,7 +56,9 @@ class SubwordTokenizer:
         self.unknown = named[family.unknown] if spelled else None
         self.special = tuple(sorted(named.values()))
         around = tokenizer.encode("").ids
-        self._before = around[:1] if around[:1] == [self.start] and len(around) > 1 else []
+        # One that is start and end at once, alone, is the end.
+        begins = around[:1] == [self.start] and (len(around) > 1 or self.start != self.end)
+        self._before = around[:1] if begins else []
         self._after = around[len(self._before) :]
         try:
             tokenizer.encode("ᚠ")  # a rune, which makes most vocabularies look up their unknown token

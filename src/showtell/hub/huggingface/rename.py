@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,8 @@ class Rename:
     transposed: bool = False
     shape: tuple[int, ...] | None = None
     """Their shape, where it differs by more than a transposition; -1 stands for the rest."""
+    rows: tuple[int, ...] | None = None
+    """The rows of each of several, where they are not equally many."""
 
     def read(self, found: Mapping[str, Tensor]) -> Tensor:
         """Our tensor from theirs."""
@@ -37,13 +39,17 @@ class Rename:
         """Their tensors from ours."""
         tensor = tensor.T if self.transposed else tensor
         tensor = tensor if self.shape is None else tensor.reshape(self.shape)
-        parts = tensor.chunk(len(self.theirs)) if len(self.theirs) > 1 else (tensor,)
+        parts: Sequence[Tensor] = [tensor]
+        if len(self.theirs) > 1:
+            parts = tensor.chunk(len(self.theirs)) if self.rows is None else tensor.split(self.rows)
         return {name: part.contiguous().clone() for name, part in zip(self.theirs, parts, strict=True)}
 
 
-def rename(ours: str, *theirs: str, shape: tuple[int, ...] | None = None) -> Rename:
+def rename(
+    ours: str, *theirs: str, shape: tuple[int, ...] | None = None, rows: tuple[int, ...] | None = None
+) -> Rename:
     """A row of one tensor."""
-    return Rename(ours, theirs, shape=shape)
+    return Rename(ours, theirs, shape=shape, rows=rows)
 
 
 def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
