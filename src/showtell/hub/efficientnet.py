@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 from a file of weights under the names of `efficientnet_pytorch`."""
+"""EfficientNet-Lite from a file of weights under the names of `efficientnet_pytorch`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OUTER_LAYERS = {
 }
 
 
-def read_efficientnet(path: Path) -> EfficientNet:
-    """The classifier, strictly: every tensor of the file, no other."""
+def read_efficientnet(path: Path, width: float = 1.0, depth: float = 1.0) -> EfficientNet:
+    """The classifier of this width and depth, strictly: every tensor of the file, no other."""
     reference = torch.load(path, map_location="cpu", weights_only=True)
-    system = EfficientNet(EfficientNetConfig())
+    system = EfficientNet(EfficientNetConfig(width, depth))
     system.net.load_state_dict({rename(name): tensor for name, tensor in reference.items()}, strict=True)
     return system.eval()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,6 +57,15 @@ class OpenVINORunner:
                 self._queue.start_async([image[None]], row)
             self._queue.wait_all()
         return torch.from_numpy(grid)
+
+
+def read_graph(path: Path) -> Any:
+    """The graph of an ONNX file, as OpenVINO reads it."""
+    with module_hidden("openvino_telemetry"):
+        import openvino
+
+    with signal_stack_kept():
+        return openvino.Core().read_model(path)
 
 
 def _keep(request: Any, row: np.ndarray) -> None:

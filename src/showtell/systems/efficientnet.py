@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0: a convolutional network, trained to classify the images of ImageNet, and its features.
+"""EfficientNet-Lite: a convolutional network, trained to classify the images of ImageNet, and its features.
 
-    224 x 224 x 3 -> convolution -> 16 inverted residual blocks -> 7 x 7 x 1280 -> mean -> linear -> classes
+    224 x 224 x 3 -> convolution -> inverted residual blocks, 16 in Lite0 -> 7 x 7 x 1280 -> mean -> linear -> classes
 
 Source: Tan & Le 2019, "EfficientNet", table 1; the "lite" variants of the TensorFlow TPU repository (2020).
 """
@@ -15,15 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.nn.backbones.efficientnet import EfficientNetLite0
+from showtell.nn.backbones.efficientnet import EfficientNetLite
 from showtell.nn.pixels import PixelNorm
 from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
 class EfficientNetConfig:
-    """Pixels are normalised by `mean` and `std`, in 0..1."""
+    """Lite0. Pixels are normalised by `mean` and `std`, in 0..1."""
 
+    width: float = 1.0
+    """A multiple of Lite0's; 1.1 in Lite2."""
+    depth: float = 1.0
+    """A multiple of Lite0's; 1.2 in Lite2."""
     mean: tuple[float, ...] = (127 / 255,) * 3
     std: tuple[float, ...] = (128 / 255,) * 3
 
@@ -45,7 +49,7 @@ class EfficientNet(nn.Module):
         super().__init__()
         self.config = config
         self.normalise = PixelNorm(config.mean, config.std)
-        self.net = EfficientNetLite0()
+        self.net = EfficientNetLite(config.width, config.depth)
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `tokens [B H/32*W/32 1280]` row by row, and its mean."""

@@ -1,6 +1,8 @@
-"""EfficientNet-Lite0, a convolutional backbone."""
+"""EfficientNet-Lite, a family of convolutional backbones: Lite0, and wider and deeper ones."""
 
 from __future__ import annotations
+
+import math
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -71,28 +73,30 @@ class InvertedResidual(nn.Module):
         return grid + out if self.adds_input else out
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-B0 without squeeze-and-excitation, with ReLU6 for Swish.
+class EfficientNetLite(nn.Module):
+    """EfficientNet-B0 without squeeze-and-excitation, with ReLU6 for Swish, `width` times as wide and `depth`
+    times as deep: (1.0, 1.0) is Lite0, (1.1, 1.2) Lite2.
 
+    The stem, the head, and the depth of the first and the last stage are never scaled.
     Source: Tan & Le 2019, and the "lite" variants of the TensorFlow TPU repository (2020).
     """
 
     width = 1280
     num_classes = 1000
 
-    def __init__(self, stem_stride: int = 2) -> None:
+    def __init__(self, width: float = 1.0, depth: float = 1.0, stem_stride: int = 2) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             SameConv2d(3, 32, 3, stem_stride, bias=False), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU6()
         )
         blocks: list[nn.Module] = []
         width_in = 32
-        for repeats, kernel, stride, expansion, width in B0_STAGES:
+        for repeats, kernel, stride, expansion, width_out in scaled(width, depth):
             for index in range(repeats):
                 blocks.append(
-                    InvertedResidual(width_in, width, kernel, stride if index == 0 else 1, expansion)
+                    InvertedResidual(width_in, width_out, kernel, stride if index == 0 else 1, expansion)
                 )
-                width_in = width
+                width_in = width_out
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Sequential(
             nn.Conv2d(width_in, self.width, 1, bias=False),
@@ -110,13 +114,29 @@ class EfficientNetLite0(nn.Module):
         return self.classifier(self(pixels).mean(1))
 
 
-SHAPES = {"efficientnet_lite0": B0_STAGES}
+def scaled(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+    """`B0_STAGES`, scaled: widths are multiples of 8, and none falls by more than a tenth.
+
+    >>> [stage[-1] for stage in scaled(1.1, 1.2)], [stage[0] for stage in scaled(1.1, 1.2)]
+    ([16, 24, 48, 88, 120, 208, 352], [1, 3, 3, 4, 4, 5, 1])
+    """
+    stages = []
+    for place, (repeats, kernel, stride, expansion, channels) in enumerate(B0_STAGES):
+        eights = max(8, int(channels * width + 4) // 8 * 8)
+        eights += 8 * (eights < 0.9 * channels * width)
+        outer = place in (0, len(B0_STAGES) - 1)
+        stages.append((repeats if outer else math.ceil(repeats * depth), kernel, stride, expansion, eights))
+    return stages
 
 
-def build(name: str, stem: Stem) -> EfficientNetLite0:
+SHAPES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}
+"""Width and depth."""
+
+
+def build(name: str, stem: Stem) -> EfficientNetLite:
     """The untrained network without its classifier."""
     if name not in SHAPES:
         raise KeyError(name)
-    net = EfficientNetLite0(stem_stride=2 if stem == "imagenet" else 1)
+    net = EfficientNetLite(*SHAPES[name], 2 if stem == "imagenet" else 1)
     del net.classifier
     return net
