@@ -90,3 +90,25 @@ def test_a_package_in_this_layout_is_the_same_backbone_without_an_import(pair) -
     direct = backbone_of(given.system, given.preprocessing, name="package", hash="", about="")
     images = np.random.default_rng(1).integers(0, 256, (2, imported.size, imported.size, 3), np.uint8)
     assert torch.equal(direct(images), imported(images))
+
+
+def test_backbones_joined_by_a_plus_read_an_image_side_by_side(pair) -> None:
+    """Each sees its own square of the same image; the finer grid is averaged over the coarser one."""
+    name = str(pair[-1])
+    alone = [load_backbone(one) for one in ("efficientnet_lite0", name)]
+    both = load_backbone(f"efficientnet_lite0+{name}")
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    tokens = both(np.stack([both.prepare(pixels)]))
+    parts = [one(one.prepare(pixels)[None]) for one in alone]
+    assert (both.num_tokens, both.width) == (min(p.shape[1] for p in parts), 1280 + parts[1].shape[2])
+    assert tokens.shape == (1, both.num_tokens, both.width)
+    torch.testing.assert_close(
+        tokens.mean(1), torch.cat([p.mean(1) for p in parts], -1), atol=1e-4, rtol=1e-4
+    )
+    assert load_backbone(both.name).hash == both.hash not in {one.hash for one in alone}
+    assert both(np.empty((0, *both.prepare(pixels).shape), np.uint8)).shape[1:] == tokens.shape[1:]
+
+
+def test_a_backbone_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="efficientnet_lite0 is named twice"):
+        load_backbone("efficientnet_lite0+efficientnet_lite0")

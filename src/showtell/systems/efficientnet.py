@@ -1,6 +1,6 @@
 """EfficientNet-Lite: a convolutional network, trained to classify the images of ImageNet, and its features.
 
-    224 x 224 x 3 -> convolution -> inverted residual blocks, 16 in Lite0 -> 7 x 7 x 1280 -> mean -> linear -> classes
+    224 x 224 x 3 -> convolution -> inverted residual blocks -> 7 x 7 x 1280 -> mean -> linear -> classes
 
 Source: Tan & Le 2019, "EfficientNet", table 1; the "lite" variants of the TensorFlow TPU repository (2020).
 """
@@ -24,9 +24,9 @@ from showtell.protocols import Encoded, Step
 class EfficientNetConfig:
     """Lite0. Pixels are normalised by `mean` and `std`, in 0..1."""
 
-    width: float = 1.0
+    width_scale: float = 1.0
     """A multiple of Lite0's; 1.1 in Lite2."""
-    depth: float = 1.0
+    depth_scale: float = 1.0
     """A multiple of Lite0's; 1.2 in Lite2."""
     mean: tuple[float, ...] = (127 / 255,) * 3
     std: tuple[float, ...] = (128 / 255,) * 3
@@ -49,7 +49,7 @@ class EfficientNet(nn.Module):
         super().__init__()
         self.config = config
         self.normalise = PixelNorm(config.mean, config.std)
-        self.net = EfficientNetLite(config.width, config.depth)
+        self.net = EfficientNetLite(config.width_scale, config.depth_scale)
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `tokens [B H/32*W/32 1280]` row by row, and its mean."""

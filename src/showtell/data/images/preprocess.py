@@ -63,6 +63,11 @@ class Preprocessing:
         filter = "" if self.filter == USUAL[self.way] else f"-{self.filter}"
         return f"{self.way}{self.size}{first}{filter}-v1"
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what a call returns."""
+        return self.size, self.size, 3
+
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """`uint8 [H W 3]` to `uint8 [size size 3]`."""
         if self.way == "squash":

