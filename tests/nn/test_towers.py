@@ -12,6 +12,7 @@ GRIDS = {  # tokens of a 64 px image after the ImageNet stem, of a 32 px one aft
     "resnet18": (4, 16, 512),
     "vit_mini": (16, 64, 192),
     "efficientnet_lite0": (4, 4, 1280),
+    "efficientnet_lite2": (4, 4, 1280),
 }
 
 
