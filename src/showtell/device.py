@@ -1,6 +1,11 @@
-"""The choice of a device."""
+"""The choice of a device, and what its processor is."""
 
 from __future__ import annotations
+
+import platform
+import re
+from functools import lru_cache
+from pathlib import Path
 
 from showtell.errors import UsageError
 
@@ -19,3 +24,22 @@ def choose_device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device} cannot be used here; give cpu, cuda or auto") from error
     return device
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether a device has units for bfloat16 products; many processors only emulate them, slowly."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """The processor's model name, where the system tells."""
+    try:
+        names = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()

@@ -30,6 +30,7 @@ def prepare_process() -> None:
     # Threads that spin while they wait make a search by inversion ten times slower on a busy machine. OpenMP
     # reads this once, when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("SHOWTELL_LINEAR", "auto")  # read by `nn/fastest.py`
     keep_freed_memory()
     if torch := sys.modules.get("torch"):
         flush_denormals(torch)

@@ -16,6 +16,11 @@ from safetensors import SafetensorError
 from showtell.errors import UsageError, UserError
 
 
+def cache_folder() -> Path:
+    """What can be computed again: `$XDG_CACHE_HOME/showtell`, by default `~/.cache/showtell`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell"
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """A full disk or a missing permission becomes a `UserError` that names the path."""

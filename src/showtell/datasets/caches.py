@@ -18,13 +18,9 @@ from showtell.data.features import FeatureCache
 from showtell.data.images.preprocess import Preprocessing
 from showtell.hub.backbones import Backbone
 from showtell.wording import counted
+from showtell.writing import cache_folder
 
 logger = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/showtell`, by default `~/.cache/showtell`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "showtell"
 
 
 def feature_cache(backbone: Backbone) -> FeatureCache:

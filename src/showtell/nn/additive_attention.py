@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from showtell.nn.linear import Linear
 from showtell.nn.watch import attention_watcher
 
 
@@ -16,9 +17,9 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, token_width: int, query_width: int, width: int) -> None:
         super().__init__()
-        self.key = nn.Linear(token_width, width)
-        self.query = nn.Linear(query_width, width, bias=False)
-        self.score = nn.Linear(width, 1, bias=False)
+        self.key = Linear(token_width, width)
+        self.query = Linear(query_width, width, bias=False)
+        self.score = Linear(width, 1, bias=False)
 
     def keys(self, tokens: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B N A"]:
         """Keys of the tokens, computed once for all queries."""

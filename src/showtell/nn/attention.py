@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showtell.nn.linear import Linear, linear
 from showtell.nn.rotary import Rotation, rotate
 from showtell.nn.watch import attention_watcher
 
@@ -64,11 +65,11 @@ class Attention(nn.Module):
         kv_width = width // num_heads * self.num_kv_heads
         self.crosses = context_width is not None
         if context_width is None:
-            self.qkv = nn.Linear(width, width + 2 * kv_width, bias)
+            self.qkv = Linear(width, width + 2 * kv_width, bias)
         else:
-            self.query = nn.Linear(width, width, bias)
-            self.key_value = nn.Linear(context_width, 2 * kv_width, bias)
-        self.output = nn.Linear(width, width, bias)
+            self.query = Linear(width, width, bias)
+            self.key_value = Linear(context_width, 2 * kv_width, bias)
+        self.output = Linear(width, width, bias)
 
     def forward(
         self,
@@ -117,7 +118,7 @@ class Attention(nn.Module):
     def _rows_of_qkv(self, x: Tensor, rows: slice) -> Tensor:
         """The part of the fused product that some of its rows compute."""
         bias = self.qkv.bias
-        return F.linear(x, self.qkv.weight[rows], None if bias is None else bias[rows])
+        return linear(x, self.qkv.weight[rows], None if bias is None else bias[rows])
 
     def _from_context(self, context: Tensor | None, cache: KVCache | None) -> tuple[Tensor, ...]:
         """Keys and values of the context, or those that the cache holds."""

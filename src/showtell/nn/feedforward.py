@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showtell.nn.linear import Linear
+
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu"]
 
 
@@ -41,8 +43,8 @@ class MLP(nn.Module):
 
     def __init__(self, width: int, mlp_dim: int, activation: Activation, *, bias: bool = True) -> None:
         super().__init__()
-        self.up = nn.Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim, bias)
-        self.down = nn.Linear(mlp_dim, width, bias)
+        self.up = Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim, bias)
+        self.down = Linear(mlp_dim, width, bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:

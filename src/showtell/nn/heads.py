@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from showtell.nn.feedforward import ACTIVATIONS, Activation
+from showtell.nn.linear import Linear, linear
 
 
 class Pooler(nn.Module):
@@ -17,7 +17,7 @@ class Pooler(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(width, width)
+        self.project = Linear(width, width)
 
     def forward(self, first: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """`[B D]` to `[B D]`."""
@@ -32,14 +32,14 @@ class MaskedLMHead(nn.Module):
 
     def __init__(self, width: int, vocab_size: int, eps: float, activation: Activation = "gelu") -> None:
         super().__init__()
-        self.project = nn.Linear(width, width)
+        self.project = Linear(width, width)
         self.activation = ACTIVATIONS[activation]
         self.norm = nn.LayerNorm(width, eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
     def forward(self, tokens: Float[Tensor, "T D"], embeddings: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
         """Tokens `[T D]` and the token embedding `[V D]` to logits `[T V]`."""
-        return F.linear(self.norm(self.activation(self.project(tokens))), embeddings, self.bias)
+        return linear(self.norm(self.activation(self.project(tokens))), embeddings, self.bias)
 
 
 def batch_norm_mlp(*widths: int, bias: bool = False) -> nn.Sequential:
@@ -52,5 +52,5 @@ def batch_norm_mlp(*widths: int, bias: bool = False) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for width_in, width in pairwise(widths[:-1]):
-        layers += [nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias))
+        layers += [Linear(width_in, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, Linear(widths[-2], widths[-1], bias=bias))

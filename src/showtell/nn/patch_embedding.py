@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from showtell.nn.linear import Linear
 from showtell.nn.positions import GridPositions, Positions
 
 
@@ -18,7 +19,7 @@ class PatchEmbedding(nn.Module):
     def __init__(self, patch_size: int, width: int, *, bias: bool = True) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.project = nn.Linear(3 * patch_size**2, width, bias=bias)
+        self.project = Linear(3 * patch_size**2, width, bias=bias)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
         """Normalised `[B 3 H W]` to `[B H/P*W/P D]`, row by row; incomplete patches are dropped."""

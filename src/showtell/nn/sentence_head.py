@@ -9,6 +9,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showtell.nn.linear import Linear
+
 HeadActivation = Literal["identity", "tanh", "relu", "gelu", "sigmoid", "silu"]
 ACTIVATIONS: dict[HeadActivation, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -48,7 +50,7 @@ def sentence_head(layers: Sequence[HeadLayer], width: int) -> nn.Sequential:
     for layer in layers:
         match layer.kind:
             case "dense":
-                dense = nn.Linear(width, layer.width, layer.bias)
+                dense = Linear(width, layer.width, layer.bias)
                 built.append(nn.Sequential(dense, ACTIVATIONS[layer.activation]()))
                 width = layer.width
             case "norm":

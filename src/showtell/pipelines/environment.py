@@ -7,9 +7,9 @@ import platform
 import re
 from importlib import metadata
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from showtell.device import processor
 from showtell.errors import UserError
 from showtell.version import __version__
 
@@ -23,10 +23,11 @@ def env() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "linear": _linear(torch.get_num_threads()),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "model": _model(),
         "packages": _packages(),
@@ -35,13 +36,18 @@ def env() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    """The processor's model name, where the system tells."""
-    try:
-        names = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor()
+def _linear(threads: int) -> dict[str, str]:
+    """Which library computes each product of a linear layer in float32, and how fast both do."""
+    from showtell.nn.fastest import PRODUCTS, by_onednn, has_onednn, rates
+
+    if not has_onednn():
+        return dict.fromkeys(PRODUCTS, "torch")
+    chosen, measured = by_onednn(), rates(threads)
+    said = {}
+    for name, rate in measured.items():
+        first, second = ("onednn", "torch") if name in chosen else ("torch", "onednn")
+        said[name] = f"{first}, {rate[first]:.0f} GFLOP/s per core ({second} {rate[second]:.0f})"
+    return said
 
 
 def _packages() -> dict[str, str | None]:

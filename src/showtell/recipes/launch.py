@@ -24,6 +24,7 @@ from showtell.runs.job import Run
 from showtell.runs.settings import Setting, apply, settings_of
 from showtell.train.distributed import first_first, from_first, joined
 from showtell.train.loop import require_output
+from showtell.train.precision import settle
 
 FEW, MANY = 1, 10**6
 """Numbers of training items between which a default varies, where it follows from the data."""
@@ -66,6 +67,8 @@ def train_model(
         from_first(lambda: require_output(output, resume))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
         chosen = apply(build(dataset.num_training), [f"train.seed={seed}", *settings])
+        precision = settle(chosen.train.precision, own, output, resume)
+        chosen = apply(chosen, [f"train.precision={precision}"])
         job = chosen.prepare(dataset, own)
         if strict and (cut := next((cuts for cuts in job.cuts if cuts.first), None)):
             cut.refuse()

@@ -25,6 +25,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead, Pooler
+from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import Pooling, first_token, pool
 from showtell.nn.sentence_head import HeadLayer, sentence_head
@@ -156,7 +157,7 @@ class BERT(BERTEncoder):
         self.loss_weights = {"mlm": 1.0} | ({"next_sentence": 1.0} if config.pooler else {})
         heads: list[nn.Module] = [self.mlm_head]
         if config.pooler:
-            self.next_sentence = nn.Linear(config.width, 2)
+            self.next_sentence = Linear(config.width, 2)
             heads.append(self.next_sentence)
         for head in heads:
             head.apply(initialise)

@@ -24,6 +24,7 @@ from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention import pick
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.pixels import PixelNorm
@@ -100,8 +101,8 @@ class CLIP(TwoTowers):
         self.image = CLIPImageTower(c)
         self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
         self.text = Transformer.of(c.text, norm="pre")
-        self.project_image = nn.Linear(c.image.width, c.width, bias=False)
-        self.project_text = nn.Linear(c.text.width, c.width, bias=False)
+        self.project_image = Linear(c.image.width, c.width, bias=False)
+        self.project_text = Linear(c.text.width, c.width, bias=False)
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.apply(initialise)
 

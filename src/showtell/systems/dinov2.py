@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.feedforward import Activation
+from showtell.nn.linear import Linear
 from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
@@ -120,7 +121,7 @@ class DINOv2Classifier(DINOv2):
     def __init__(self, config: DINOv2ClassifierConfig) -> None:
         super().__init__(config)
         self.class_names = config.class_names
-        self.classifier = nn.Linear(2 * config.width, config.num_classes)
+        self.classifier = Linear(2 * config.width, config.num_classes)
         initialise(self.classifier)
 
     def classify(self, encoded: Encoded) -> Tensor:

@@ -22,6 +22,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.decoder import CachedDecoder, appended
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.linear import linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
 from showtell.nn.transformer import Transformer, initialise
@@ -94,7 +95,7 @@ class GPT(CachedDecoder):
 
     def next_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[... V]` of the token after each of `tokens [... D]`."""
-        return F.linear(tokens, self.embed.tokens.weight)
+        return linear(tokens, self.embed.tokens.weight)
 
     def empty_cache(self, batch: int) -> State:
         """The empty KV cache of `batch` texts, `[B ...]`."""

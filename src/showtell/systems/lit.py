@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
+from showtell.nn.linear import Linear
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Rate, Step
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -78,8 +79,8 @@ class LiT(TwoTowers):
         super().__init__()
         self.config = c = config
         self.text = BERTEncoder(c.text)
-        self.project_image = nn.Linear(c.feature_width, c.width)
-        self.project_text = nn.Linear(c.text.width, c.width)
+        self.project_image = Linear(c.feature_width, c.width)
+        self.project_text = Linear(c.text.width, c.width)
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.rates = {"text.": Rate(c.text_rate)} if c.text_rate else {}
         self.text.requires_grad_(c.text_rate > 0)

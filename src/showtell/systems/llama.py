@@ -16,7 +16,6 @@ from typing import ClassVar, cast
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.data.texts.contiguous import Blocks
@@ -25,6 +24,7 @@ from showtell.errors import UserError
 from showtell.nn.attention import Attention, KVCache
 from showtell.nn.decoder import CachedDecoder, appended
 from showtell.nn.feedforward import MLP
+from showtell.nn.linear import Linear, linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
 from showtell.nn.rotary import Rotation, rotation
@@ -102,7 +102,7 @@ class Llama(CachedDecoder):
         self.embed = nn.Embedding(c.vocab_size, c.width)
         self.blocks = nn.ModuleList(LlamaBlock(c) for _ in range(c.depth))
         self.norm = nn.RMSNorm(c.width, c.eps)
-        self.head = None if c.tied else nn.Linear(c.width, c.vocab_size, bias=False)
+        self.head = None if c.tied else Linear(c.width, c.vocab_size, bias=False)
         self.apply(initialise)
         # Each block adds to the residual stream twice; this keeps its variance from growing with depth.
         for name, weight in self.named_parameters():
@@ -134,7 +134,7 @@ class Llama(CachedDecoder):
 
     def next_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[... V]` of the token after each of `tokens [... D]`."""
-        return F.linear(tokens, self.embed.weight) if self.head is None else self.head(tokens)
+        return linear(tokens, self.embed.weight) if self.head is None else self.head(tokens)
 
     def empty_cache(self, batch: int) -> State:
         """The empty KV cache of `batch` texts, `[B ...]`."""

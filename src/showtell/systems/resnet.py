@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.backbones.resnet import ResNet, ResNetShape, Stem
+from showtell.nn.linear import Linear
 from showtell.nn.pixels import PixelNorm
 from showtell.protocols import Encoded, Step
 
@@ -92,7 +93,7 @@ class ResNetClassifier(ResNetEncoder):
     def __init__(self, config: ResNetClassifierConfig) -> None:
         super().__init__(config)
         self.class_names = config.class_names
-        self.classifier = nn.Linear(self.net.width, config.num_classes)
+        self.classifier = Linear(self.net.width, config.num_classes)
 
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B num_classes]`."""

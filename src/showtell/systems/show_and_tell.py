@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.linear import Linear
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
@@ -59,10 +60,10 @@ class ShowAndTell(nn.Module):
     def __init__(self, config: ShowAndTellConfig) -> None:
         super().__init__()
         self.config = config
-        self.image = nn.Linear(config.feature_width, config.width)
+        self.image = Linear(config.feature_width, config.width)
         self.word_embedding = nn.Embedding(config.vocab_size, config.width)
         self.recurrent = Recurrent(config.cell, config.width, config.width, config.depth, config.dropout)
-        self.output = nn.Linear(config.width, config.vocab_size)
+        self.output = Linear(config.width, config.vocab_size)
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The one token that the decoder reads, `[B 1 width]`: the projected mean of the grid."""

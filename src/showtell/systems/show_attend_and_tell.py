@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.additive_attention import AdditiveAttention
+from showtell.nn.linear import Linear, linear
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
 from showtell.protocols import Encoded, State, Step
@@ -65,14 +66,14 @@ class ShowAttendAndTell(nn.Module):
         super().__init__()
         self.config = config
         self.loss_weights = {"lm": 1.0, "coverage": config.coverage_weight}
-        self.image = nn.Linear(config.feature_width, config.token_width)
+        self.image = Linear(config.feature_width, config.token_width)
         self.word_embedding = nn.Embedding(config.vocab_size, config.word_width)
-        self.first = nn.Linear(config.token_width, 2 * config.width)
+        self.first = Linear(config.token_width, 2 * config.width)
         self.attention = AdditiveAttention(config.token_width, config.width, config.attention_width)
-        self.gate = nn.Linear(config.width, 1)
+        self.gate = Linear(config.width, 1)
         self.cell = nn.LSTMCell(config.word_width + config.token_width, config.width)
-        self.from_state = nn.Linear(config.width, config.word_width)
-        self.from_image = nn.Linear(config.token_width, config.word_width, bias=False)
+        self.from_state = Linear(config.width, config.word_width)
+        self.from_image = Linear(config.token_width, config.word_width, bias=False)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         nn.init.normal_(self.word_embedding.weight, std=config.word_width**-0.5)
 
@@ -111,7 +112,7 @@ class ShowAttendAndTell(nn.Module):
     def _logits(self, words: Tensor, h: Tensor, context: Tensor) -> Tensor:
         mixed = words + self.from_state(h) + self.from_image(context)
         mixed = F.dropout(mixed, self.config.dropout, self.training)
-        return F.linear(mixed, self.word_embedding.weight, self.bias)
+        return linear(mixed, self.word_embedding.weight, self.bias)
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""

@@ -23,6 +23,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention_pooling import AttentionPooling
 from showtell.nn.embed import TextEmbedding
+from showtell.nn.linear import Linear
 from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
@@ -81,7 +82,7 @@ class SigLIP(TwoTowers):
         )
         self.embed = TextEmbedding(c.vocab_size, c.text.width, c.max_length)
         self.text = Transformer.of(c.text, norm="pre")
-        self.project_text = nn.Linear(c.text.width, c.image.width)
+        self.project_text = Linear(c.text.width, c.image.width)
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.bias = nn.Parameter(torch.tensor(c.bias))
         self.apply(initialise)

@@ -23,6 +23,7 @@ from showtell.data.images import augment
 from showtell.errors import UsageError
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.backbones.vit import PATCH_SIZE, SHAPES, VisionTransformer
+from showtell.nn.linear import Linear
 from showtell.nn.pool import mean_token
 from showtell.nn.towers import ImageTower
 from showtell.objectives.masked_pixels import mask_patches, masked_pixels, normalise_patches
@@ -75,7 +76,7 @@ class SimMIM(nn.Module):
         self.config = config
         self.tower = ImageTower(config.backbone, config.stem)
         self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(self.tower.width), std=0.02))
-        self.predictor = nn.Linear(self.tower.width, 3 * self._net.patches.patch_size**2)
+        self.predictor = Linear(self.tower.width, 3 * self._net.patches.patch_size**2)
         self.standardise = nn.BatchNorm1d(self.tower.width, affine=False)
 
     @property

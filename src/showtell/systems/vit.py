@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
+from showtell.nn.linear import Linear
 from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.pixels import PixelNorm
 from showtell.nn.positions import Positions
@@ -112,7 +113,7 @@ class ViT(ViTEncoder):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__(config)
         self.class_names = config.class_names
-        self.classifier = nn.Linear(config.width, config.num_classes)
+        self.classifier = Linear(config.width, config.num_classes)
         initialise(self.classifier)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
+from showtell.nn.linear import Linear
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.hinge import hardest_hinge, sum_hinge
@@ -66,7 +67,7 @@ class VSE(TwoTowers):
     def __init__(self, config: VSEConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.image = nn.Linear(c.feature_width, c.width)
+        self.image = Linear(c.feature_width, c.width)
         self.word_embedding = nn.Embedding(c.vocab_size, c.word_width)
         self.recurrent = Recurrent("gru", c.word_width, c.width, c.depth)
         # As in the authors' code: the paper does not say.

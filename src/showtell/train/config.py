@@ -8,6 +8,8 @@ from typing import Literal
 
 from showtell.errors import UsageError
 
+Precision = Literal["float32", "bf16", "fp16", "auto"]
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -39,8 +41,9 @@ class TrainConfig:
     """Largest norm of the gradient; 0: no clipping."""
     ema: float = 0.0
     """Decay of a moving average of the parameters, which is validated and saved in their place; 0: none."""
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """bf16 and fp16 compute under autocast, fp16 with a scaled loss; parameters and moments stay float32."""
+    precision: Precision = "float32"
+    """bf16 and fp16 compute under autocast, fp16 with a scaled loss; parameters and moments stay float32.
+    `auto` is bf16 where the device has units for it, else float32."""
     shard: bool = False
     """Shard parameters, gradients and moments over the processes, for systems too large for one device."""
     seed: int = 0

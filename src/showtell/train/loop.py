@@ -81,6 +81,8 @@ def train(
     `UserError` when the disk is full or a loss is not finite.
     """
     device = torch.device(device)
+    if config.precision == "auto":
+        raise ValueError("train.precision=auto must be settled first: showtell.train.precision.settle")
     if config.batch_size < count():
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
     if config.shard and config.chunk_size and count() > 1:  # processes may have unequal numbers of chunks

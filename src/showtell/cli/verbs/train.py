@@ -37,6 +37,14 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue where the run stopped.")] = False,
     seed: Seed = 0,
     strict: Strict = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="The setting train.precision: float32, bf16, fp16, or auto, which is bf16 where the device "
+            "has units for it.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     listed: Annotated[
         bool, typer.Option("--list", help="List the recipes: what they train on, paper and time.")
@@ -60,6 +68,8 @@ def train(
         raise UsageError(f"showtell train {recipe} needs --data and --output")
     from showtell.recipes.launch import train_model
 
+    if precision:
+        settings = [f"train.precision={precision}", *(settings or [])]
     reached = train_model(recipe, data, output, settings or [], resume, seed, device, format, strict=strict)
     if environ.get("RANK", "0") == "0":  # under torchrun, one process prints
         print_json(reached) if json else print_text(reached["model"])

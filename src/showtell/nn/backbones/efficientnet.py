@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.nn.backbones.resnet import Stem
+from showtell.nn.linear import Linear
 
 # (depth, kernel, stride, expansion, width) of each stage.
 # Source: Tan & Le 2019, "EfficientNet", table 1, with the stem and head of the B0 width.
@@ -103,7 +104,7 @@ class EfficientNetLite(nn.Module):
             nn.BatchNorm2d(self.width, eps=1e-3),
             nn.ReLU6(),
         )
-        self.classifier = nn.Linear(self.width, self.num_classes)
+        self.classifier = Linear(self.width, self.num_classes)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N 1280"]:
         """Normalised `[B 3 H W]` to the grid before pooling, `[B N 1280]`; `N` is `H/32 * W/32`."""

@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from showtell.nn.fastest import has_onednn
 from showtell.nn.feedforward import ACTIVATIONS, MLP
+from showtell.nn.linear import Linear
 
 ROWS = 64
 """Rows that the layout is chosen for: the tokens of an image or of a few texts."""
@@ -34,18 +36,18 @@ def pack(module: nn.Module) -> None:
     Nothing changes where gradients are recorded or this build of torch cannot pack. Weights that change are
     packed again.
     """
-    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+    if not has_onednn():
         return
     for name, child in module.named_children():
         if isinstance(child, MLP) and child.activation in FUSED:
             setattr(module, name, PackedMLP(child))
-        elif type(child) is nn.Linear:
+        elif type(child) is nn.Linear or type(child) is Linear:
             setattr(module, name, PackedLinear(child))
         else:
             pack(child)
 
 
-class PackedLinear(nn.Linear):
+class PackedLinear(Linear):
     """A linear layer that shares the weights of another, with a fused `activation` when packed."""
 
     def __init__(
@@ -67,7 +69,7 @@ class PackedLinear(nn.Linear):
         return self.__dict__ | {"_versions": (), "_packed": (None, None)}
 
     def forward(self, tokens: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
-        """The plain linear layer where gradients are recorded; else the packed one."""
+        """The layer that can be trained where gradients are recorded; else the packed one."""
         if plain(tokens):
             return super().forward(tokens)
         parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)

@@ -1,0 +1,29 @@
+"""`train.precision=auto`, settled before a run begins: its record names the precision that it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from showtell.data.json import read_object
+from showtell.device import has_bfloat16
+from showtell.train.config import Precision
+from showtell.train.distributed import from_first
+from showtell.writing import standing
+
+
+def settle(precision: Precision, device: str, output: Path, resume: bool) -> Precision:
+    """What `auto` is: bf16 where the device has units for it, else float32; resumed, a run keeps its own.
+
+    On a processor without units bf16 is emulated, several times slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    saved = standing(output / "state") / "progress.json"
+
+    def first() -> Precision:
+        if resume and saved.exists():
+            kept: Precision = read_object(saved)["record"]["train"]["precision"]
+            return kept
+        return "bf16" if has_bfloat16(device) else "float32"
+
+    return from_first(first)
