@@ -93,6 +93,11 @@ def documents(file: Path, layout: Layout) -> Iterator[str]:
         logger.warning("%s: %s cut there, the first at line %d", file, many, cut[0])
 
 
+def read_whole(file: Path) -> str:
+    """All text of a file, compressed or not. Raises `UserError` as `lines`."""
+    return "\n".join(line for _, line in lines(file))
+
+
 def plain(text: str) -> str:
     """The text stripped, with HTML's `<br />` as a newline."""
     return _HTML_BREAKS.sub("\n", text).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,12 +13,13 @@ from PIL import Image
 
 from showtell.data.images.render.layout import Placed, lay_out
 from showtell.data.images.render.style import Style
-from showtell.data.images.render.words import MASK, Face, face, needs_shaping
+from showtell.data.images.render.words import MASK, Face, face_of, overlaid
 
 MARGIN = 10
 """Pixels of background around the text, before the drawing is scaled."""
 Span = tuple[int, int]
 """The first and the past-the-last character of a token."""
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,34 @@ def draw(
     Raises `ValueError` for a text without letters.
     """
     drawn, spans = masked_text(text, tokens, masked)
-    using = face(style.font, style.size)
-    placed = lay_out(drawn, style, using)
-    inked = [one for one in placed if one.word.bitmap.size]
-    if not inked:
-        raise ValueError(f"{text!r} has nothing to draw")
-    page, left, top = _page(inked)
-    pixels, scale, x, y = _fitted(page, style, (side, side) if isinstance(side, int) else side)
-    boxes = _boxes(drawn, spans, placed, using)
-    boxes = (boxes - np.array([left, top] * 2, np.float32)) * np.float32(scale)
+    page = draw_page(drawn, style)
+    pixels, scale, x, y = _fitted(page.ink, style, (side, side) if isinstance(side, int) else side)
+    boxes = _boxes(spans, page.words, face_of(style.font, style.size))
+    boxes = (boxes - np.array([page.left, page.top] * 2, np.float32)) * np.float32(scale)
     boxes += np.array([x, y] * 2, np.float32)
     limits = np.array(pixels.shape[::-1] * 2, np.float32)
     return Drawing(pixels, np.clip(boxes, 0, limits), drawn, scale)
+
+
+class Page(NamedTuple):
+    """A text at the size of its style, before it is scaled."""
+
+    ink: np.ndarray
+    """`uint8 [h w]`: 255 where there is ink, 0 on the background."""
+    left: int
+    top: int
+    """Where the page begins, in pixels from the left of the lines and from the first baseline."""
+    words: list[Placed]
+
+
+def draw_page(text: str, style: Style) -> Page:
+    """A text with its margin. Raises `ValueError` for one without letters."""
+    words = lay_out(text, style, face_of(style.font, style.size))
+    parts = [(one.word.bitmap, int(one.x + 0.5) + one.word.left, one.y + one.word.top) for one in words]
+    ink, left, top = overlaid(parts, MARGIN)
+    if not ink.size:
+        raise ValueError(f"{text!r} has nothing to draw")
+    return Page(ink, left, top, words)
 
 
 def masked_text(text: str, tokens: Sequence[Span], masked: Collection[int]) -> tuple[str, list[Span]]:
@@ -112,19 +130,6 @@ def _apart(text: str, tokens: Sequence[Span]) -> Iterator[tuple[int, int, list[i
         yield start, stop, members
 
 
-def _page(inked: Sequence[Placed]) -> tuple[np.ndarray, int, int]:
-    """The ink of all words `uint8 [h w]` with its margin, and where that page begins on the left and top."""
-    places = [(round(one.x) + one.word.left, one.y + one.word.top, one.word.bitmap) for one in inked]
-    left, top = min(x for x, _, _ in places) - MARGIN, min(y for _, y, _ in places) - MARGIN
-    right = max(x + bitmap.shape[1] for x, _, bitmap in places) + MARGIN
-    bottom = max(y + bitmap.shape[0] for _, y, bitmap in places) + MARGIN
-    page = np.zeros((bottom - top, right - left), np.uint8)
-    for x, y, bitmap in places:
-        here = page[y - top : y - top + bitmap.shape[0], x - left : x - left + bitmap.shape[1]]
-        np.maximum(here, bitmap, out=here)
-    return page, left, top
-
-
 def _fitted(page: np.ndarray, style: Style, canvas: tuple[int, int]) -> tuple[np.ndarray, float, int, int]:
     """The page in its colours on the canvas, the scale, and where it begins on the left and top."""
     scale = min(canvas[0] / page.shape[0], canvas[1] / page.shape[1])
@@ -139,29 +144,31 @@ def _fitted(page: np.ndarray, style: Style, canvas: tuple[int, int]) -> tuple[np
     return pixels if style.inverted else ~pixels, scale, x, y
 
 
-def _boxes(text: str, spans: Sequence[Span], placed: Sequence[Placed], using: Face) -> np.ndarray:
+def _boxes(spans: Sequence[Span], placed: Sequence[Placed], using: Face) -> np.ndarray:
     """`float32 [T 4]`: left, top, right and bottom of what is drawn of each span; NaN without letters."""
     words = sorted(placed, key=lambda one: one.begin)
     ends = [one.end for one in words]
-    boxes = np.full((len(spans), 4), np.nan, np.float32)
-    for row, (begin, end) in enumerate(spans):
+    boxes = []
+    for begin, end in spans:
         parts = []
         for one in words[bisect_right(ends, begin) :]:
             if one.begin >= end:
                 break
-            if begin < end:
-                parts.append(_part(text, one, max(begin, one.begin), min(end, one.end), using))
-        if parts:
-            lefts, tops, rights, bottoms = zip(*parts, strict=True)
-            boxes[row] = min(lefts), min(tops), max(rights), max(bottoms)
-    return boxes
+            parts.append(_part(one, max(begin, one.begin), min(end, one.end), using))
+        first = parts[0] if begin < end and parts else (np.nan,) * 4
+        boxes.append(first if len(parts) < 2 else _around(parts))
+    return np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def _part(text: str, one: Placed, begin: int, end: int, using: Face) -> tuple[float, float, float, float]:
+def _part(one: Placed, begin: int, end: int, using: Face) -> Box:
     """The box of some characters of a word, as tall as its line."""
-    whole = one.word.advance
-    before = using.length(text[one.begin : begin]) if begin > one.begin else 0.0
-    after = using.length(text[one.begin : end]) if end < one.end else whole
-    if one.direction == "rtl" and needs_shaping(text[one.begin : one.end]):
-        before, after = whole - after, whole - before
+    before, after = one.word.edges[begin - one.begin], one.word.edges[end - one.begin]
+    if one.word.direction == "rtl":
+        before, after = one.word.advance - after, one.word.advance - before
     return one.x + before, one.y - using.ascent, one.x + after, one.y + using.descent
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """The smallest box around others."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)

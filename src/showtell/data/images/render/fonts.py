@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFont
 
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 from showtell.wording import counted, listed
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,14 @@ def fonts(folder: Path | None = None) -> tuple[Font, ...]:
     return found
 
 
+def open_font(file: Path) -> tuple[Font, ...]:
+    """The faces of one font file. Raises `UserError` for a file that is no font."""
+    try:
+        return tuple(_faces(file))
+    except OSError as error:
+        raise UserError(f"{file} is not a font that can be opened ({error}); {WHERE_FROM}") from error
+
+
 def choose(text: str, among: Sequence[Font], generator: np.random.Generator) -> Font:
     """One of the fonts that draw every character of a text, each as likely.
 
@@ -101,6 +110,21 @@ def choose(text: str, among: Sequence[Font], generator: np.random.Generator) -> 
     if not able:
         raise UserError(undrawable(text, among))
     return able[int(generator.integers(len(able)))]
+
+
+def find_font(name: str, among: Sequence[Font]) -> Font:
+    """The font of a name, such as `DejaVu Sans Bold`, whatever the case.
+
+    Raises `UsageError` for an unknown name, with the nearest ones.
+    """
+    named = {font.name.lower(): font for font in among}
+    if found := named.get(name.lower()):
+        return found
+    near = [named[key].name for key in get_close_matches(name.lower(), named, n=3, cutoff=0.5)]
+    meant = (
+        f"; did you mean {', '.join(near)}?" if near else f"; there are {listed([f.name for f in among], 5)}"
+    )
+    raise UsageError(f"there is no font {name!r} here{meant}")
 
 
 def undrawable(text: str, among: Sequence[Font]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from showtell.data.images.render.style import Style
-from showtell.data.images.render.words import MASK, Direction, Face, Word, direction_of
+from showtell.data.images.render.words import MASK, Direction, Face, Word, direction_of, draw_word
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0eff\u0f00-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -18,11 +19,10 @@ _MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
 )
 _CLOSING, _OPENING = r"、。，．！？：；）】》」』〉”’…,.!?:;)\]", "（【《「『〈“‘"
-_SPACES = r"(?P<breaks>\s*\n\s*)|\s+"
-_CHARACTER = rf"[{_OPENING}]*[{_UNSPACED}][{_MARKS}]*[{_CLOSING}]*"
+_CHARACTER = rf"[{_OPENING}]*[{UNSPACED}][{_MARKS}]*[{_CLOSING}]*"
 _MASK = re.escape(MASK)
-_WORD = re.compile(rf"{_SPACES}|(?P<word>{_CHARACTER}|[^\s{_UNSPACED}]+)")
-_WORD_OR_MASK = re.compile(rf"{_SPACES}|(?P<word>{_MASK}|{_CHARACTER}|(?:(?!{_MASK})[^\s{_UNSPACED}])+)")
+_WORD = re.compile(rf"(\s*)({_CHARACTER}|[^\s{UNSPACED}]+)")
+_WORD_OR_MASK = re.compile(rf"(\s*)({_MASK}|{_CHARACTER}|(?:(?!{_MASK})[^\s{UNSPACED}])+)")
 """The same with `[MASK]` apart, for a font that cannot draw it."""
 
 
@@ -37,18 +37,10 @@ class Placed(NamedTuple):
     """Where the word begins on the left, in pixels from the left of the block of lines."""
     y: int
     """Its baseline, in pixels from the first line's."""
-    direction: Direction
 
 
-class _Unit(NamedTuple):
-    begin: int
-    end: int
-    word: Word
-    gap: float
-    """Before it, unless it begins a line."""
-    breaks: int
-    """Line breaks before it."""
-    direction: Direction | None
+_Word = tuple[int, int, Word, float]
+"""First and past-the-last character, the word, and the space before it."""
 
 
 def lay_out(text: str, style: Style, face: Face) -> list[Placed]:
@@ -58,74 +50,66 @@ def lay_out(text: str, style: Style, face: Face) -> list[Placed]:
     breaks the line, and an empty line separates blocks. Words of a right-to-left script run from the right,
     also among others, after Unicode's bidirectional algorithm applied to whole words.
     """
-    limit = style.wrap * face.letter
+    limit, row, width = style.wrap * face.letter, 0, 0.0
+    lines: list[tuple[int, float, list[_Word]]] = []
+    line: list[_Word] = []
+    for found in (_WORD if face.has_mask else _WORD_OR_MASK).finditer(text):
+        spaces, letters = found.groups()
+        begin, gap = found.start(2), face.space if spaces else 0.0
+        breaks = min(spaces.count("\n"), 2)
+        whole = draw_word(face, letters)
+        for word in (whole,) if whole.advance <= limit else _broken(letters, limit, face):
+            if line and (breaks or width + gap + word.advance > limit):
+                lines.append((row, width, line))
+                row, width, line = row + max(breaks, 1), 0.0, []
+            if not line:
+                gap = 0.0
+            end = begin + len(word.edges) - 1
+            line.append((begin, end, word, gap))
+            width += gap + word.advance
+            begin, gap, breaks = end, 0.0, 0
+    lines.append((row, width, line))
     base = direction_of(text) or "ltr"
     pitch = round((face.ascent + face.descent) * style.spacing)
-    lines: list[tuple[int, list[_Unit]]] = []
-    width, row = 0.0, 0
-    for unit in _units(text, face, limit):
-        advance = unit.word.advance
-        if not lines or unit.breaks or width + unit.gap + advance > limit:
-            row += max(unit.breaks, 1) if lines else 0
-            lines.append((row, []))
-            width = -unit.gap
-        lines[-1][1].append(unit)
-        width += unit.gap + advance
-    placed = [(row * pitch, *_ordered(units, base, face.space)) for row, units in lines]
-    widest = max((width for _, width, _ in placed), default=0)
+    widest = max([width for _, width, _ in lines])
     share = {"left": 0.0, "right": 1.0}.get(style.align, 0.5)
-    return [
-        Placed(
-            unit.begin, unit.end, unit.word, round(share * (widest - width)) + x, y, unit.direction or base
-        )
-        for y, width, units in placed
-        for unit, x in units
-    ]
+    turns = base == "rtl" or (
+        not text.isascii() and any(w[2].direction == "rtl" for _, _, s in lines for w in s)
+    )
+    placed: list[Placed] = []
+    for row, width, line in lines:
+        x, y = float(round(share * (widest - width))), row * pitch
+        if turns:
+            placed += _ordered(line, base, x, y, face.space)
+            continue
+        for begin, end, word, gap in line:
+            x += gap
+            placed.append(Placed(begin, end, word, x, y))
+            x += word.advance
+    return placed
 
 
-def _units(text: str, face: Face, limit: float) -> Iterator[_Unit]:
-    """The words of a text, and its characters where words have no spaces; too long ones in parts."""
-    breaks, gap = 0, 0.0
-    for found in (_WORD if face.has_mask else _WORD_OR_MASK).finditer(text):
-        if found["breaks"]:
-            breaks = min(found["breaks"].count("\n"), 2)
-        elif found["word"] is None:
-            gap = face.space
-        else:
-            begin, end = found.span()
-            while begin < end:
-                direction = direction_of(text[begin:end])
-                stop = end
-                word = face.word(text[begin:end], direction or "ltr")
-                if word.advance > limit and end - begin > 1:
-                    stop = begin + _fitting(text[begin:end], face, limit)
-                    word = face.word(text[begin:stop], direction or "ltr")
-                yield _Unit(begin, stop, word, gap, breaks, direction)
-                begin, breaks, gap = stop, 0, 0.0
+def _broken(letters: str, limit: float, face: Face) -> Iterator[Word]:
+    """A word in parts that fit into a line; at least a letter each."""
+    while letters:
+        word = draw_word(face, letters)
+        if word.advance > limit and len(letters) > 1:
+            word = draw_word(face, letters[: max(1, bisect_right(word.edges, limit) - 1)])
+        yield word
+        letters = letters[len(word.edges) - 1 :]
 
 
-def _fitting(word: str, face: Face, limit: float) -> int:
-    """How many first characters of a word fit into a line, at least one."""
-    low, high = 1, len(word)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if face.length(word[:middle]) <= limit else (low, middle - 1)
-    return low
-
-
-def _ordered(
-    units: Sequence[_Unit], base: Direction, space: float
-) -> tuple[float, list[tuple[_Unit, float]]]:
-    """The width of a line, and its words with where each begins, from the left."""
-    order = _visual([unit.direction for unit in units], base)
-    placed, x, last = [], 0.0, None
-    for index in order:
-        if last is not None:
-            x += units[max(index, last)].gap if abs(index - last) == 1 else space
-        placed.append((units[index], x))
-        x += units[index].word.advance
+def _ordered(line: Sequence[_Word], base: Direction, x: float, y: int, space: float) -> Iterator[Placed]:
+    """The words of a line from left to right."""
+    last = -1
+    for index in _visual([word.direction for _, _, word, _ in line], base):
+        begin, end, word, gap = line[index]
+        if index != last + 1:  # against the reading direction, or at its turn
+            gap = 0.0 if last < 0 else line[last][3] if last == index + 1 else space
+        x += gap
+        yield Placed(begin, end, word, x, y)
+        x += word.advance
         last = index
-    return x, placed
 
 
 def _visual(directions: Sequence[Direction | None], base: Direction) -> list[int]:
@@ -134,8 +118,6 @@ def _visual(directions: Sequence[Direction | None], base: Direction) -> list[int
     >>> _visual(["ltr", "rtl", None, "rtl", "ltr"], "ltr"), _visual(["rtl", "ltr", "ltr"], "rtl")
     ([0, 3, 2, 1, 4], [1, 2, 0])
     """
-    if base == "ltr" and "rtl" not in directions:
-        return list(range(len(directions)))
     runs: list[list[int]] = []
     other: Direction = "ltr" if base == "rtl" else "rtl"
     neutral: list[int] = []
