@@ -99,6 +99,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
             pixels=torch.randint(256, (4, 3, 16, 16), generator=generator, dtype=torch.uint8),
             features=torch.randn(4, 5, WIDTH, generator=generator).to(dtype),
             views=torch.rand(2, 4, 3, 16, 16, generator=generator),
+            originals=torch.randint(256, (4, 3, 16, 16), generator=generator, dtype=torch.uint8),
         ),
         TextBatch(
             ids,
@@ -106,7 +107,11 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
             owner=torch.tensor([0, 1, 2, 3, 3]),
             segments=(torch.arange(ids.shape[1]) > 2).long().expand_as(ids).contiguous(),
         ),
-        Targets(labels=torch.tensor([0, 3, 1, 4]), follows=torch.tensor([True, False, True, True, False])),
+        Targets(
+            labels=torch.tensor([0, 3, 1, 4]),
+            follows=torch.tensor([True, False, True, True, False]),
+            tags=torch.where(keep, ids % 5, -1),
+        ),
     )
 
 

@@ -29,9 +29,14 @@ class ImageBatch(Tensors):
     """`B` images, in one or more of the forms that systems read (`system.reads`)."""
 
     def __init__(
-        self, *, pixels: Tensor | None = None, features: Tensor | None = None, views: Tensor | None = None
+        self,
+        *,
+        pixels: Tensor | None = None,
+        features: Tensor | None = None,
+        views: Tensor | None = None,
+        originals: Tensor | None = None,
     ) -> None:
-        super().__init__(pixels=pixels, features=features, views=views)
+        super().__init__(pixels=pixels, features=features, views=views, originals=originals)
 
     @property
     def pixels(self) -> Tensor:
@@ -47,6 +52,11 @@ class ImageBatch(Tensors):
     def views(self) -> Tensor:
         """`float32 [V B 3 S S]` in 0..1, `V` augmented views of each image, not normalised."""
         return self["views"]
+
+    @property
+    def originals(self) -> Tensor:
+        """`uint8 [B 3 H W]`, as `pixels` would be if nothing in them were masked."""
+        return self["originals"]
 
     def __len__(self) -> int:
         return next((len(t[0]) if n == "views" else len(t) for n, t in self.tensors.items()), 0)
@@ -104,8 +114,9 @@ class Targets(Tensors):
         follows: Tensor | None = None,
         masked: Tensor | None = None,
         boxes: Tensor | None = None,
+        tags: Tensor | None = None,
     ) -> None:
-        super().__init__(labels=labels, follows=follows, masked=masked, boxes=boxes)
+        super().__init__(labels=labels, follows=follows, masked=masked, boxes=boxes, tags=tags)
 
     @property
     def labels(self) -> Tensor:
@@ -127,10 +138,14 @@ class Targets(Tensors):
         """`float32 [R L 4]`: left, top, right, bottom of each token in its image, in pixels, or NaN."""
         return self["boxes"]
 
+    @property
+    def tags(self) -> Tensor:
+        """`int64 [R L]`, the tag of each token; -1 for one that has none."""
+        return self["tags"]
+
     def part(self, images: slice, texts: Rows) -> Targets:
         """The targets of some of the images and of some of the texts."""
-        rows = {"labels": images, "follows": texts, "masked": texts, "boxes": texts}
-        return Targets(**{n: t[rows[n]] for n, t in self.tensors.items()})
+        return Targets(**{n: t[images if n == "labels" else texts] for n, t in self.tensors.items()})
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on another device."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch, pad
+from showtell.data.images.page import MARGIN, Page
 from showtell.data.images.render.draw import Drawing, draw
 from showtell.data.images.render.fonts import Font, fonts, undrawable
+from showtell.data.images.render.paint import paint
 from showtell.data.images.render.style import SizeClass
 from showtell.data.texts.chunks import chunks
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.division import position
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -35,6 +40,14 @@ class Rendering:
     """Mask all tokens of a word together, or none."""
     inverted: float = 0.5
     """The probability of white on black."""
+    page: Page | None = None
+    """Where a text is drawn at its own size and then put, as an image that is read is; not on the canvas."""
+    originals: bool = False
+    """Whether a batch also has its images with the masked tokens painted back."""
+
+
+FONTS_HELD_OUT = 0.1
+"""The share of the font families that training does not see."""
 
 
 class RenderedTexts:
@@ -91,28 +104,42 @@ class RenderedTexts:
         """
         generator = np.random.default_rng(seed)
         rows = [self._row(self.texts[item], generator) for item in items]
-        pixels = torch.from_numpy(np.stack([drawing.pixels for _, _, drawing in rows]))
+        images = {"pixels": [drawing.pixels for _, _, drawing, _ in rows]}
+        if self.rendering.originals:
+            images["originals"] = [original for _, _, _, original in rows]
         before, after = self._around()
-        ids, keep = pad([[*before, *pieces.ids, *after] for pieces, _, _ in rows], self.tokenizer.pad)
+        ids, keep = pad([[*before, *pieces.ids, *after] for pieces, _, _, _ in rows], self.tokenizer.pad)
         masked = torch.zeros(ids.shape, dtype=torch.bool)
         boxes = torch.full((*ids.shape, 4), torch.nan)
-        for row, (pieces, hidden, drawing) in enumerate(rows):
+        for row, (pieces, hidden, drawing, _) in enumerate(rows):
             inside = slice(len(before), len(before) + len(pieces.ids))
             masked[row, inside] = torch.from_numpy(hidden)
             boxes[row, inside] = torch.from_numpy(drawing.boxes)
         return Batch(
-            ImageBatch(pixels=pixels[:, None].expand(-1, 3, -1, -1)),
+            ImageBatch(**{name: _three_channels(pixels) for name, pixels in images.items()}),
             TextBatch(ids, keep, owner=torch.arange(len(ids))),
             Targets(masked=masked, boxes=boxes),
         )
 
-    def _row(self, text: str, generator: np.random.Generator) -> tuple[Pieces, np.ndarray, Drawing]:
+    def _row(
+        self, text: str, generator: np.random.Generator
+    ) -> tuple[Pieces, np.ndarray, Drawing, np.ndarray]:
         how = self.rendering
         pieces = self.tokenizer.pieces(text)
         hidden = choose_masked(pieces, how.mask_rate, how.whole_words, generator)
         style = how.size.sample(text, self.fonts, generator, how.inverted)
-        drawing = draw(text, style, how.canvas, pieces.offsets, {*hidden.nonzero()[0].tolist()})
-        return pieces, hidden, drawing
+        canvas = None if how.page else how.canvas
+        drawing = draw(text, style, canvas, pieces.offsets, {*hidden.nonzero()[0].tolist()})
+        if how.page:
+            drawing = _on_page(drawing, how.page)
+        original = drawing.pixels
+        if how.originals and hidden.any():
+            original = original.copy()
+            for token in hidden.nonzero()[0]:
+                if not np.isnan(drawing.boxes[token]).any():
+                    word = text[slice(*pieces.offsets[token])].strip()
+                    paint(original, drawing.boxes[token].tolist(), word, style.font)
+        return pieces, hidden, drawing, original
 
     def _around(self) -> tuple[list[int], list[int]]:
         """The special tokens before and after a text."""
@@ -121,6 +148,56 @@ class RenderedTexts:
 
     def _drawable(self, text: str) -> bool:
         return any(font.covers(text) for font in self.fonts)
+
+
+def divide_fonts(among: Sequence[Font]) -> tuple[tuple[Font, ...], tuple[Font, ...]]:
+    """Fonts to train on and held-out ones, by family: all styles of one are on the same side.
+
+    >>> from showtell.data.images.render.fonts import BUILT_IN
+    >>> [len(side) for side in divide_fonts((BUILT_IN,))]
+    [1, 0]
+    """
+    held = [position(_family(font).encode()) < FONTS_HELD_OUT for font in among]
+    seen = tuple(font for font, out in zip(among, held, strict=True) if not out)
+    unseen = tuple(font for font, out in zip(among, held, strict=True) if out)
+    return (seen, unseen) if seen else (unseen, seen)
+
+
+def _family(font: Font) -> str:
+    """The file's name up to its style: `DejaVuSans` of `DejaVuSans-Bold.ttf`."""
+    return Path(font.path).stem.partition("-")[0] or font.name
+
+
+def trimmed(batch: Batch, stride: tuple[int, int]) -> Batch:
+    """A batch of pages without the white rows and columns after the last ink, to a multiple of the stride."""
+    inked = (batch.images.pixels[:, 0] < 255).any(0)
+    sides = []
+    for dim, step in ((1, stride[0]), (0, stride[1])):
+        last = _last(inked.any(dim))
+        sides.append(min(-(-(last + MARGIN) // step) * step, inked.shape[1 - dim]))
+    height, width = sides
+    images = {name: pixels[:, :, :height, :width] for name, pixels in batch.images.tensors.items()}
+    return replace(batch, images=ImageBatch(**images))
+
+
+def _last(inked: Tensor) -> int:
+    """How many of `bool [N]` there are up to the last True."""
+    places = inked.nonzero()
+    return int(places[-1]) + 1 if len(places) else 1
+
+
+def _on_page(drawing: Drawing, page: Page) -> Drawing:
+    """A drawing on a page, with its boxes."""
+    fitted = page.fit(drawing.pixels)
+    boxes = drawing.boxes * fitted.scale + np.array([fitted.left, fitted.top] * 2)
+    return replace(
+        drawing, pixels=fitted.pixels, boxes=boxes.astype(np.float32), scale=drawing.scale * fitted.scale
+    )
+
+
+def _three_channels(pixels: list[np.ndarray]) -> Tensor:
+    """Grey images as `uint8 [B 3 H W]`, one channel of them in memory."""
+    return torch.from_numpy(np.stack(pixels))[:, None].expand(-1, 3, -1, -1)
 
 
 def choose_masked(

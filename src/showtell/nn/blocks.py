@@ -122,3 +122,50 @@ class CrossBlock(nn.Module):
         crossed = self.cross_attention(x, context, context_mask, context_cache)
         x = self.cross_attention_norm(x + self.dropout(crossed))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
+
+
+class PreNormCrossBlock(nn.Module):
+    """`u = x + attention(norm(x))`, `v = u + attention(norm(u), context)`, `z = v + mlp(norm(v))`.
+
+    Source: Vaswani et al. 2017, figure 1 (decoder), with the norms inside the branches as in Xiong et al.
+    2020, "On layer normalization in the transformer architecture", figure 1b.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_dim: int,
+        context_width: int,
+        activation: Activation = "gelu",
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.cross_attention = Attention(width, num_heads, context_width)
+        self.cross_attention_norm = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width, mlp_dim, activation)
+        self.mlp_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def attend(
+        self,
+        x: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #K"] | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """`u`: the tokens among themselves."""
+        return x + self.dropout(self.attention(self.attention_norm(x), mask=mask, cache=cache))
+
+    def look(
+        self,
+        u: Float[Tensor, "B N D"],
+        context: KVCache,
+        context_mask: Bool[Tensor, "#B #H #N #M"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """`z`: the tokens to the context, whose keys and values are computed already."""
+        crossed = self.cross_attention(self.cross_attention_norm(u), None, context_mask, context)
+        v = u + self.dropout(crossed)
+        return v + self.dropout(self.mlp(self.mlp_norm(v)))

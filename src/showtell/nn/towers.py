@@ -22,7 +22,8 @@ def build(backbone: str, stem: Stem) -> nn.Module:
     """An untrained backbone by name, whose stem is for photographs or for images of 32 pixels.
 
     Every module of `nn/backbones/` offers `SHAPES`, its networks by name, and `build(name, stem)`. A
-    network has a `width` D and maps normalised pixels `[B 3 H W]` to tokens `[B N D]`.
+    network has a `width` D, a `stride`, the pixels per row and per column of its grid, and maps normalised
+    pixels `[B 3 H W]` to tokens `[B N D]`, row by row.
 
     Raises `UsageError` for an unknown name.
     """
@@ -45,6 +46,7 @@ class ImageTower(nn.Module):
         super().__init__()
         self.net = build(backbone, stem)
         self.width = cast(int, self.net.width)
+        self.stride = cast(tuple[int, int], self.net.stride)
         self.pixel_norm = PixelNorm(IMAGENET_MEAN, IMAGENET_STD)
 
     def normalise(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:

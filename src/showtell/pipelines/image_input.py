@@ -14,6 +14,7 @@ from PIL import Image
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
 from showtell.data.images.mosaic import Mosaic, preprocessing_of
+from showtell.data.images.page import Page
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UserError
 from showtell.hub.backbones import Backbone, load_backbone
@@ -26,14 +27,14 @@ ImageLike = Path | str | Image.Image | np.ndarray
 class ImageInput:
     """What stands between an image and a system, as the system's training images were prepared."""
 
-    prepare: Preprocessing | Mosaic
-    """`uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
+    prepare: Preprocessing | Mosaic | Page
+    """`uint8 [H W 3]` to `uint8 [S S 3]`, to several squares side by side, or to a page."""
     backbone: Backbone | None = None
     """Frozen, in front of the system."""
 
     @property
     def size(self) -> int:
-        """`S`, the side of a prepared image in pixels."""
+        """`S`, the longer side of a prepared image in pixels."""
         return self.prepare.size
 
     @property
@@ -87,11 +88,12 @@ def load_image_input(
         return None
     version = str(preprocess.get("version"))
     try:
-        prepare = preprocessing_of(version)
+        prepare = Page.of(version) if version.startswith("page") else preprocessing_of(version)
     except ValueError:
         raise UserError(
-            f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1 and "
-            "crop<size>-v1; train it again, or use the showtell that made it"
+            f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1, "
+            "crop<size>-v1 and page<height>x<width>of<letter>-v1; train it again, or use the showtell that "
+            "made it"
         ) from None
     if not (name := preprocess.get("backbone")):
         return ImageInput(prepare)

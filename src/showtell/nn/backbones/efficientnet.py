@@ -87,6 +87,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, width: float = 1.0, depth: float = 1.0, stem_stride: int = 2) -> None:
         super().__init__()
+        self.stride = (16 * stem_stride,) * 2
         self.stem = nn.Sequential(
             SameConv2d(3, 32, 3, stem_stride, bias=False), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU6()
         )

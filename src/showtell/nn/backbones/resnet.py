@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Stem = Literal["imagenet", "cifar"]
+Stride = int | tuple[int, int]
+"""Of rows and columns alike, or of each."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ SHAPES = {
 class ConvNorm(nn.Sequential):
     """Convolution, batch norm and, if `relu`, ReLU."""
 
-    def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1, relu: bool = True) -> None:
+    def __init__(self, width_in: int, width: int, kernel: int, stride: Stride = 1, relu: bool = True) -> None:
         layers = [
             nn.Conv2d(width_in, width, kernel, stride, kernel // 2, bias=False),
             nn.BatchNorm2d(width),
@@ -51,7 +53,7 @@ class ResidualBlock(nn.Module):
     Source: He et al. 2016, figures 2 and 5.
     """
 
-    def __init__(self, width_in: int, width: int, stride: int, bottleneck: bool) -> None:
+    def __init__(self, width_in: int, width: int, stride: Stride, bottleneck: bool) -> None:
         super().__init__()
         if bottleneck:
             down = width // 4
@@ -84,6 +86,7 @@ class ResNet(nn.Module):
     def __init__(self, shape: ResNetShape, stem: Stem = "imagenet") -> None:
         super().__init__()
         self.width = shape.widths[-1]
+        self.stride = (2 ** (len(shape.widths) + (1 if stem == "imagenet" else -1)),) * 2
         if stem == "imagenet":
             self.stem = nn.Sequential(ConvNorm(3, shape.stem_width, 7, 2), nn.MaxPool2d(3, 2, 1))
         else:

@@ -42,6 +42,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, shape: TransformerShape, patch_size: int) -> None:
         super().__init__()
         self.width = shape.width
+        self.stride = (patch_size, patch_size)
         self.patches = PatchEmbedding(patch_size, shape.width)
         self.transformer = Transformer(
             shape.width, shape.depth, shape.num_heads, 4 * shape.width, norm="pre", eps=1e-6

@@ -39,11 +39,11 @@ class Drawing:
 def draw(
     text: str,
     style: Style,
-    side: int | tuple[int, int],
+    side: int | tuple[int, int] | None,
     tokens: Sequence[Span] = (),
     masked: Collection[int] = (),
 ) -> Drawing:
-    """A text on a square canvas of `side` pixels, or on one of `(height, width)`.
+    """A text on a square canvas of `side` pixels, on one of `(height, width)`, or None: as large as it is.
 
     The text is cropped with a margin of 10 pixels and scaled (Lanczos) as large as fits; `style.align` says
     where it lies in what is left of the canvas. The published renderer stretches the crop to a square
@@ -59,7 +59,8 @@ def draw(
     """
     drawn, spans = masked_text(text, tokens, masked)
     page = draw_page(drawn, style)
-    pixels, scale, x, y = _fitted(page.ink, style, (side, side) if isinstance(side, int) else side)
+    canvas = (side, side) if isinstance(side, int) else side or (page.ink.shape[0], page.ink.shape[1])
+    pixels, scale, x, y = _fitted(page.ink, style, canvas)
     boxes = _boxes(spans, page.words, face_of(style.font, style.size))
     boxes = (boxes - np.array([page.left, page.top] * 2, np.float32)) * np.float32(scale)
     boxes += np.array([x, y] * 2, np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -66,3 +66,13 @@ SMALL = SizeClass("small", 50, int(30 / 1.5), (30, 54))
 MEDIUM = SizeClass("medium", 100, int(23 / 1.5), (30, 64))
 LARGE = SizeClass("large", 144, int(20 / 1.5), (30, 74))
 SIZES = (SMALL, MEDIUM, LARGE)
+
+
+def size_class(tokens: int) -> SizeClass:
+    """The class of texts of at most so many tokens, and with that limit.
+
+    >>> size_class(20).name, size_class(20).tokens, size_class(100).name, size_class(1000).name
+    ('small', 20, 'medium', 'large')
+    """
+    found = next((size for size in SIZES if tokens <= size.tokens), LARGE)
+    return replace(found, tokens=tokens)

@@ -1,0 +1,48 @@
+"""Supervised attention: a decoder points at the place of the token that it predicts next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def cell_shares(
+    boxes: Float[Tensor, "T 4"], sides: Sequence[int], grid: tuple[int, int]
+) -> Float[Tensor, "T N"]:
+    """The share of each box that lies in each cell of a grid over the image, row by row.
+
+    `boxes` are left, top, right, bottom in pixels, of an image of height and width `sides` under a grid of
+    rows and columns. Shares add up to 1; to 0 for a box that is NaN or has no area.
+
+    >>> cell_shares(torch.tensor([[1.0, 0.0, 4.0, 1.0]]), (2, 4), (2, 2)).round(decimals=2).tolist()
+    [[0.33000001311302185, 0.6700000166893005, 0.0, 0.0]]
+    """
+    left, top, right, bottom = boxes.nan_to_num().unbind(1)
+    across = _overlap(left, right, sides[1], grid[1])
+    down = _overlap(top, bottom, sides[0], grid[0])
+    area = (down[:, :, None] * across[:, None]).flatten(1)
+    return area / area.sum(1, keepdim=True).clamp(min=torch.finfo(area.dtype).tiny)
+
+
+def _overlap(first: Tensor, last: Tensor, side: int, cells: int) -> Tensor:
+    """How much of the interval of each item lies in each of `cells` equal parts of `side`, `[T cells]`."""
+    edges = torch.linspace(0, side, cells + 1, dtype=first.dtype, device=first.device)
+    inner = torch.minimum(last[:, None], edges[1:]) - torch.maximum(first[:, None], edges[:-1])
+    return inner.clamp(min=0)
+
+
+def pointing(scores: Float[Tensor, "T N"], shares: Float[Tensor, "T N"]) -> Float[Tensor, ""]:
+    """Cross-entropy of attention, `-sum_n share_n log softmax(scores)_n`, a mean over the tokens with a
+    place.
+
+    `scores [T N]` are those before the softmax, `shares [T N]` from `cell_shares`; 0 if no token has a place.
+    Source: Liu et al. 2016, "Neural machine translation with supervised attention", equation 9 (cross
+    entropy); for images Liu et al. 2017, "Attention correctness in neural image captioning", section 3.2.
+    """
+    placed = shares.sum(1) > 0
+    losses = -(shares * F.log_softmax(scores, -1)).sum(1)
+    return losses[placed].sum() / placed.sum().clamp(min=1)

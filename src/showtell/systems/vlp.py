@@ -1,0 +1,213 @@
+"""VLP: language from raw pixels. An image of a text goes in, the whole text comes out, masked words too.
+
+    H x W x 3 -> CNN H/32 x W/32 x 2048 -> 1 x 1 conv -> flatten + sine positions -> encoder (pre-norm)
+    [start] y_1 .. y_t -> token embedding * sqrt(D) + sine positions -> decoder, attends to the encoder
+    -> linear -> y_t+1, also where the image shows [MASK]
+
+`dec_div` divides the decoder's layers, heads and MLP, so that the encoder must know the language. The sizes
+are those of `encoder_decoder_lg` with the vocabulary of BERT, cased: 129.0 M parameters up to the encoder,
+220.9 M with the decoder.
+
+Ours, each with a weight of 0 in the paper: the decoder's first head learns to point at the token it predicts;
+a bit per token says whether the image shows a mask; the encoder draws the pixels that a mask removed.
+
+Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing. A departure:
+the loss ignores padding, which the original predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.data.tokenizers.training import Vocabulary
+from showtell.errors import UserError
+from showtell.nn.backbones.patches import cut
+from showtell.nn.cross_decoder import CrossDecoder
+from showtell.nn.mask import attention_mask
+from showtell.nn.positions import sine_1d
+from showtell.nn.transformer import initialise
+from showtell.objectives.causal_tokens import causal_tokens, next_tokens
+from showtell.objectives.pointing import cell_shares, pointing
+from showtell.objectives.removed_pixels import removed, removed_pixels
+from showtell.protocols import Encoded, State, Step
+from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
+
+
+@dataclass(frozen=True)
+class VLPConfig(VLPEncoderConfig):
+    """`encoder_decoder_lg`, 220.9 M parameters."""
+
+    vocab_size: int = 28998
+    """BERT's cased vocabulary, and a start and an end."""
+    max_length: int = 146
+    """Tokens of a text, with start and end."""
+    dec_div: int = 2
+    """What divides the decoder's depth, heads and MLP."""
+    structure: Literal["encoder_decoder", "decoder"] = "encoder_decoder"
+    """Without the encoder, the decoder attends to the CNN; without the decoder, it is `VLPEncoder`."""
+    smoothing: float = 0.0
+    pointing_weight: float = 0.0
+    """Weight of the loss that teaches the decoder's first head where the next token stands."""
+    masked_weight: float = 0.0
+    """Weight of the loss that says which tokens the image shows as a mask."""
+    pixel_weight: float = 0.0
+    """Weight of the reconstruction of what masks removed, pixels in 0..1."""
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "num_heads", "mlp_dim"):
+            if self.dec_div < 1 or getattr(self, name) % self.dec_div:
+                raise ValueError(f"dec_div={self.dec_div} does not divide {name}={getattr(self, name)}")
+
+    def build(self) -> VLP:
+        """The untrained system of this config."""
+        return VLP(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> VLPConfig:
+        """With the vocabulary size of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+
+class Inspected(NamedTuple):
+    """What a reader says of the tokens after each of `L` tokens; None where it did not learn that."""
+
+    logits: Tensor
+    """`[R L V]`."""
+    masked: Tensor | None
+    """`[R L]`, the probability that the image shows a mask there."""
+    where: Tensor | None
+    """`[R L N]`, the share of the token that lies in each cell of the image's grid."""
+
+
+class Decoded(NamedTuple):
+    """What the decoder says of the tokens after each of `L` tokens."""
+
+    hidden: Tensor
+    """`[R L D]`."""
+    scores: Tensor
+    """`[R L N]`, of the head that points, before the softmax over the image's tokens."""
+
+
+class VLP(VLPEncoder):
+    """Reads an image of text, and fills what is masked in it."""
+
+    Config: ClassVar = VLPConfig
+    config: VLPConfig
+    vocabulary: ClassVar = Vocabulary("bpe", "roberta")
+
+    def __init__(self, config: VLPConfig) -> None:
+        super().__init__(config)
+        c = config
+        if c.structure == "decoder":
+            self.encoder = nn.Identity()
+        weights = {"pointing": c.pointing_weight, "masked": c.masked_weight, "pixels": c.pixel_weight}
+        self.loss_weights = {"text": 1.0} | {name: weight for name, weight in weights.items() if weight}
+        self.embedding = nn.Embedding(c.vocab_size, c.width)
+        self.decoder = CrossDecoder(
+            c.width,
+            c.depth // c.dec_div,
+            c.num_heads // c.dec_div,
+            c.mlp_dim // c.dec_div,
+            c.width,
+            activation=c.activation,
+            eps=c.eps,
+            dropout=c.dropout,
+        )
+        self.output = nn.Linear(c.width, c.vocab_size)
+        self.is_masked = nn.Linear(c.width, 1) if c.masked_weight else None
+        rows, columns = self.tower.stride
+        self.draw = nn.Linear(c.width, rows * columns * 3) if c.pixel_weight else None
+        self.token_positions: Tensor
+        self.register_buffer("token_positions", sine_1d(c.max_length, c.width), persistent=False)
+        for module in (self.decoder, self.output, self.is_masked, self.draw):
+            if module is not None:
+                module.apply(initialise)
+        nn.init.normal_(self.embedding.weight, std=c.width**-0.5)
+
+    def token_embeddings(self) -> Tensor:
+        """The decoder's token embedding `[V D]`."""
+        return self.embedding.weight.detach()
+
+    def prefill(self, encoded: Encoded) -> State:
+        """The keys and values of each image for every block of the decoder, `[B H N D/H]`."""
+        return self.decoder.prefill(encoded.tokens)
+
+    def initial_state(self, memory: State) -> State:
+        """No tokens yet, one hypothesis per image: keys and values `[B 1 H 0 D/H]`."""
+        batch = len(next(iter(memory.values())))
+        return {name: value[:, None] for name, value in self.decoder.empty_cache(batch).items()}
+
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+        """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
+        before = next(iter(state.values())).shape[3]
+        hidden, state = self.decoder.step(self._embed(ids[..., None], before)[:, :, 0], memory, state)
+        return self.output(hidden), state
+
+    def decode(self, memory: State, owner: Tensor, ids: Tensor) -> Decoded:
+        """The decoder over whole texts `ids [R L]`, row `r` with the image `owner[r]`."""
+        if not torch.equal(owner, torch.arange(len(next(iter(memory.values()))), device=owner.device)):
+            memory = {name: value[owner] for name, value in memory.items()}
+        mask = attention_mask(None, queries=ids.shape[1], causal=True, device=ids.device)
+        return Decoded(*self.decoder(self._embed(ids, 0), memory, mask))
+
+    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
+        """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
+        hidden, scores = self.decode(memory, owner, ids)
+        masked = None if self.is_masked is None else self.is_masked(hidden)[..., 0].sigmoid()
+        where = scores.softmax(-1) if self.config.pointing_weight else None
+        return Inspected(self.output(hidden), masked, where)
+
+    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+        """Logits `[T V]` of the real tokens after the first, row by row."""
+        return self.output(self.decode(memory, owner, ids[:, :-1]).hidden[keep[:, 1:]])
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of each next token that is no padding, and the losses that have a weight."""
+        return self.reading(batch, self.encode_images(batch))
+
+    def reading(self, batch: Batch, encoded: Encoded) -> Step:
+        """The losses of reading encoded images."""
+        texts, real = batch.texts, batch.texts.keep[:, 1:]
+        owner = torch.arange(len(texts), device=real.device) if texts.owner is None else texts.owner
+        hidden, scores = self.decode(self.prefill(encoded), owner, texts.ids[:, :-1])
+        hidden, scores = hidden[real], scores[real]
+        losses = {
+            "text": causal_tokens(
+                self.output(hidden), next_tokens(texts.ids, texts.keep), self.config.smoothing
+            )
+        }
+        counts: dict[str, Tensor | int] = {"text": len(hidden)}
+        if self.config.pointing_weight:
+            sides = batch.images.pixels.shape[2:]
+            shares = cell_shares(batch.targets.boxes[:, 1:][real], sides, self.grid(*sides))
+            losses["pointing"] = pointing(scores, shares)
+            counts["pointing"] = (shares.sum(1) > 0).sum()
+        if self.is_masked is not None:
+            masked = batch.targets.masked[:, 1:][real].to(hidden)
+            losses["masked"] = F.binary_cross_entropy_with_logits(self.is_masked(hidden)[:, 0], masked)
+            counts["masked"] = len(masked)
+        if self.draw is not None:
+            seen, original = (
+                cut(pixels.float() / 255, self.tower.stride)
+                for pixels in (batch.images.pixels, batch.images.originals)
+            )
+            chosen = removed(seen, original)
+            losses["pixels"] = removed_pixels(self.draw(encoded.tokens), original, chosen)
+            counts["pixels"] = chosen.sum()
+        return Step(losses, counts=counts)
+
+    def after_step(self, step: Step) -> None:
+        """Nothing to do: gradients train all of it."""
+
+    def _embed(self, ids: Tensor, before: int) -> Tensor:
+        """`ids [... L]` after `before` tokens to `[... L D]`. Raises `UserError` for a text too long."""
+        if before + ids.shape[-1] > self.config.max_length:
+            raise UserError(f"the text grew longer than the model's {self.config.max_length} tokens")
+        positions = self.token_positions[before : before + ids.shape[-1]]
+        return self.embedding(ids) * self.config.width**0.5 + positions

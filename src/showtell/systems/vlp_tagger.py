@@ -1,0 +1,72 @@
+"""VLP's tagger: a part of speech, or a kind of name, for each token of a text that an image shows.
+
+    encoder -> decoder over the text's tokens -> linear -> a tag for each
+
+Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing. A departure:
+a token's tag is read where the token goes into the decoder, not where it is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.nn.transformer import initialise
+from showtell.protocols import Encoded, Step
+from showtell.systems.vlp import VLP, VLPConfig
+
+
+@dataclass(frozen=True)
+class VLPTaggerConfig(VLPConfig):
+    """`encoder_decoder_lg` with the 17 universal parts of speech."""
+
+    num_classes: int = 17
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty if the tags have no names."""
+
+    def build(self) -> VLPTagger:
+        """The untrained system of this config."""
+        return VLPTagger(self)
+
+    def with_tokenizer(self, tokenizer: Sized) -> VLPTaggerConfig:
+        """With the vocabulary size of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_classes(self, names: tuple[str, ...]) -> VLPTaggerConfig:
+        """For tags of these names, in the order of the targets."""
+        return replace(self, num_classes=len(names), class_names=names)
+
+
+class VLPTagger(VLP):
+    """Tags the tokens of a text that an image shows: parts of speech, or names."""
+
+    Config: ClassVar = VLPTaggerConfig
+    config: VLPTaggerConfig
+
+    def __init__(self, config: VLPTaggerConfig) -> None:
+        super().__init__(config)
+        self.class_names = config.class_names
+        self.loss_weights["tags"] = 1.0
+        self.tagger = nn.Linear(config.width, config.num_classes)
+        self.tagger.apply(initialise)
+
+    def tag_logits(self, encoded: Encoded, owner: Tensor, ids: Tensor) -> Tensor:
+        """Logits `[R L num_classes]` of the tag of each token of `ids [R L]`, in the image `owner[r]`."""
+        return self.tagger(self.decode(self.prefill(encoded), owner, ids).hidden)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """The losses of reading, and cross-entropy of the tags, which -1 leaves out."""
+        encoded = self.encode_images(batch)
+        read = self.reading(batch, encoded)
+        texts, tags = batch.texts, batch.targets.tags
+        owner = torch.arange(len(texts), device=tags.device) if texts.owner is None else texts.owner
+        tagged = tags >= 0
+        logits = self.tag_logits(encoded, owner, texts.ids)[tagged]
+        loss = F.cross_entropy(logits, tags[tagged], reduction="sum") / max(len(logits), 1)
+        return Step({**read.losses, "tags": loss}, counts={**read.counts, "tags": len(logits)})

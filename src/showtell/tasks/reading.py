@@ -1,0 +1,140 @@
+"""Texts read from images, token by token: how sure, whether masked, and where each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from showtell.data.batch import pad
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.protocols import Captioner, Encoded, State
+from showtell.tasks.decoding import beam_search
+
+
+@runtime_checkable
+class TextReader(Captioner, Protocol):
+    """Reads the text of an image."""
+
+    config: Any
+    """Its `max_length` is the most tokens of a text, with start and end."""
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the tokens of an image of that many pixels."""
+        ...
+
+    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Any:
+        """Of the tokens after each of `ids [R L]`: `logits [R L V]`, `masked [R L]` and `where [R L N]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadToken:
+    """One token of a text that was read."""
+
+    text: str
+    """With the space before it, if it begins a word."""
+    probability: float
+    masked: bool | None
+    """Whether the image shows a mask in its place; None if the model did not learn to say so."""
+    box: tuple[float, float, float, float] | None
+    """Left, top, right and bottom as fractions of the image; None if the model does not point."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The text of an image."""
+
+    text: str
+    tokens: list[ReadToken]
+    logprob_per_token: float
+    """The mean over the tokens and the end; near 0 is sure."""
+
+
+@torch.inference_mode()
+def read_encoded(
+    system: TextReader,
+    tokenizer: SubwordTokenizer,
+    encoded: Encoded,
+    sides: tuple[int, int],
+    *,
+    beam: int = 1,
+) -> list[Reading]:
+    """The text of each of the `B` encoded images of height and width `sides`; `beam=1` is greedy."""
+    memory = system.prefill(encoded)
+    never = [i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)]
+    found = beam_search(
+        system,
+        memory,
+        start=tokenizer.start,
+        end=tokenizer.end,
+        beam=beam,
+        max_tokens=system.config.max_length - 2,
+        banned=[*never, *tokenizer.unused(system.config.vocab_size)],
+    )
+    best = [hypotheses[0] for hypotheses in found]
+    ids, _ = pad([[tokenizer.start, *one.ids] for one in best], tokenizer.pad)
+    ids = ids.to(encoded.tokens.device)
+    seen = system.inspect(memory, torch.arange(len(ids), device=ids.device), ids)
+    chosen = seen.logits[:, :-1].softmax(-1).gather(2, ids[:, 1:, None])[..., 0].tolist()
+    masked = None if seen.masked is None else (seen.masked > 0.5).tolist()
+    boxes = None if seen.where is None else boxes_of(seen.where, system.grid(*sides)).tolist()
+    return [
+        Reading(
+            tokenizer.decode(one.ids),
+            [
+                ReadToken(
+                    text,
+                    chosen[row][place],
+                    None if masked is None else masked[row][place],
+                    None if boxes is None else tuple(boxes[row][place]),
+                )
+                for place, text in enumerate(token_texts(tokenizer, one.ids))
+            ],
+            one.logprob_per_token,
+        )
+        for row, one in enumerate(best)
+    ]
+
+
+def token_texts(tokenizer: SubwordTokenizer, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text; a letter that several tokens share comes with the last of them.
+
+    >>> tokenizer = SubwordTokenizer.train(["low lower lowest"] * 2, "bpe", 270)
+    >>> token_texts(tokenizer, tokenizer.pieces("low lowest").ids)
+    ['low', ' lowest']
+    """
+    texts, said = [], ""
+    for count in range(1, len(ids) + 1):
+        now = tokenizer.decode(ids[:count]).rstrip("\ufffd")
+        texts.append(now[len(said) :])
+        said = now
+    return texts
+
+
+def boxes_of(where: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The boxes `[... 4]` over which shares `[... N]` of a grid's cells are spread, as fractions of the
+    image.
+
+    The box of an even spread from a to b has the mean (a + b) / 2 and the variance (b - a)^2 / 12.
+
+    >>> boxes_of(torch.tensor([0.0, 0.5, 0.5, 0.0]), (1, 4)).round(decimals=2).tolist()
+    [0.25, 0.0, 0.75, 1.0]
+    """
+    shares = where.unflatten(-1, grid)
+    (top, bottom), (left, right) = (_spread(shares.sum(dim)) for dim in (-1, -2))
+    return torch.stack([left, top, right, bottom], -1)
+
+
+def _spread(shares: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and last place, in 0..1, of shares `[... n]` of `n` equal intervals."""
+    count = shares.shape[-1]
+    middle = (torch.arange(count, device=shares.device) + 0.5) / count
+    mean = (shares * middle).sum(-1)
+    # A share is spread over its interval too.
+    variance = (shares * (middle - mean[..., None]).square()).sum(-1) + 1 / (12 * count**2)
+    half = (3 * variance).sqrt()
+    return (mean - half).clamp(0, 1), (mean + half).clamp(0, 1)
