@@ -25,7 +25,8 @@ class Pretrained:
     about: str = ""
     """What those who trained it say of it: Markdown."""
     texts: dict[str, Any] = field(default_factory=dict)
-    """What happens to a text before it is tokenized: `prompts`, `do_lower_case`; empty for nothing."""
+    """What happens to a text before it is tokenized: `prompts`, `do_lower_case`, `chat_template`; empty for
+    nothing."""
 
 
 def load_pretrained(source: str, *, download: bool = False) -> Pretrained:

@@ -101,6 +101,34 @@ def beam_search(
 
 
 @torch.inference_mode()
+def greedy(
+    system: Decoder, memory: State, *, start: int, end: int, max_tokens: int = 20, banned: Sequence[int] = ()
+) -> list[Hypothesis]:
+    """The most probable token each time, one sequence per prompt; `start` is the prompt's last token.
+
+    Unlike `beam_search` with a beam of 1, `start` may be generated again, and the first end ends a sequence.
+    """
+    state = system.initial_state(memory)
+    batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
+    last = torch.full((batch, 1), start, device=device)
+    logprob, ended, drawn = torch.zeros(batch, 1, device=device), torch.zeros_like(last) > 0, []
+    for length in range(max_tokens + 1):
+        logits, state = _next_logits(system, memory, state, last, [*banned])
+        last = logits.argmax(-1).masked_fill(ended | (length == max_tokens), end)
+        step = (logits.gather(-1, last[..., None]) - logits.logsumexp(-1, keepdim=True)).squeeze(-1)
+        logprob += step.masked_fill(ended, 0.0)
+        drawn.append(last)
+        ended |= last == end
+        if ended.all():
+            break
+    rows = torch.cat(drawn, 1).tolist()
+    return [
+        Hypothesis(tuple(ids[: ids.index(end)]), value)
+        for ids, (value,) in zip(rows, logprob.tolist(), strict=True)
+    ]
+
+
+@torch.inference_mode()
 def nucleus(
     system: Decoder,
     memory: State,

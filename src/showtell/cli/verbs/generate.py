@@ -16,6 +16,9 @@ PANEL = "Texts"
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="TEXT", help="The text to continue.")],
     model: Model = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Answer TEXT, as a message; needs a model with a chat template.")
+    ] = False,
     max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to add at most.")] = 40,
     sample: Annotated[
         Literal["nucleus"] | None, typer.Option(help="Sample each token instead of taking the most probable.")
@@ -25,17 +28,18 @@ def generate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Continue a text."""
+    """Continue a text, or answer it."""
     from showtell.pipelines.generate import generate
     from showtell.pipelines.model import load_model
 
     if model is None:
         raise UsageError(
-            "no language model is shipped: name one with --model, or train one with "
-            "`showtell train gpt_mini --data TEXTS --output RUN`"
+            "no language model is shipped: name one with --model (SmolLM2-135M-Instruct: `showtell models`), "
+            "or train one with `showtell train gpt_mini --data TEXTS --output RUN`"
         )
     loaded = load_model(model, device)
-    continued = generate(prompt, loaded, max_tokens, sample=sample, seed=seed, strict=strict)
+    text = [{"role": "user", "content": prompt}] if chat else prompt
+    continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict)
     if continued.cut:
         print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
-    print_json(continued) if json else print_text(continued.text + continued.completion)
+    print_json(continued) if json else print_text(("" if chat else continued.text) + continued.completion)

@@ -10,6 +10,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer, models
 
 from showtell.data.tokenizers import training
+from showtell.data.tokenizers.chat import Message, render_chat
 from showtell.data.tokenizers.families import FAMILIES, Name, family_of
 from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
@@ -33,6 +34,8 @@ class SubwordTokenizer:
     """Put before each text."""
     lowercase: bool = False
     """Whether texts are lowercased, whatever the vocabulary."""
+    chat_template: str = ""
+    """How messages become one text, in Jinja; empty for a model that was not taught to answer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Raises `ValueError` if the special tokens are of no known family, or some text has no ids."""
@@ -84,11 +87,13 @@ class SubwordTokenizer:
     def reading(self, texts: Mapping[str, Any]) -> SubwordTokenizer:
         """The same, with the prompt of `default_prompt_name` before texts, lowercased by `do_lower_case`.
 
-        Both as `sentence-transformers` has them; `pieces` are those of a text without its prompt.
+        Both as `sentence-transformers` has them; `pieces` are those of a text without its prompt. And with
+        the `chat_template`.
         """
         copied = copy(self)
         copied.prompt = texts.get("prompts", {}).get(texts.get("default_prompt_name"), "")
         copied.lowercase = bool(texts.get("do_lower_case", False))
+        copied.chat_template = texts.get("chat_template", "")
         return copied
 
     def to_json(self) -> str:
@@ -120,6 +125,21 @@ class SubwordTokenizer:
     def encode_batch(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
         return [self._cut(encoding.ids, max_length) for encoding in self._encodings(texts)]
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of messages, by the `chat_template`, up to where the answer begins.
+
+        Raises `UserError` for messages that the template does not take.
+        """
+        roles = {"bos_token": self.start, "eos_token": self.end, "pad_token": self.pad}
+        names = {name: self.tokens[i] for name, i in roles.items()}
+        text = render_chat(self.chat_template, messages, names, [self.tokens[i] for i in self.special])
+        return self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+
+    @property
+    def opening(self) -> list[int]:
+        """The special tokens before a text; none in a family that begins with the text itself."""
+        return list(self._before)
 
     def pieces(self, text: str) -> Pieces:
         """The tokens of a whole text, without special tokens."""

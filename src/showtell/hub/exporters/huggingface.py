@@ -11,6 +11,7 @@ from showtell.checkpoint.load import Checkpoint
 from showtell.data.json import read_object
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.hub.huggingface.chat import FILE as CHAT_TEMPLATE
 from showtell.hub.huggingface.family import ImageFamily, family_of
 from showtell.hub.huggingface.folder import export_folder
 from showtell.hub.huggingface.preprocessor import FILE as PREPROCESSOR
@@ -48,6 +49,8 @@ def _sidecars(checkpoint: Checkpoint, described: dict[str, Any]) -> Iterator[tup
         yield PREPROCESSOR, preprocessor_config(ours, family.PROCESSOR)
     if texts := checkpoint.preprocess.get("texts"):  # the rest of them is written with the weights
         yield from sentence_files(config, described, texts).items()
+        if template := texts.get("chat_template"):
+            yield CHAT_TEMPLATE, template
     card = checkpoint.folder / "README.md"
     if card.is_file():
         yield "README.md", card.read_text("utf-8", "replace")

@@ -11,6 +11,7 @@ from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.load import fits
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
+from showtell.hub.huggingface.chat import read_chat_template
 from showtell.hub.huggingface.family import all_families
 from showtell.hub.huggingface.folder import import_folder
 from showtell.hub.huggingface.preprocessor import Preprocessor, read_preprocessor
@@ -29,17 +30,20 @@ def read_pretrained(folder: Path) -> Pretrained:
     system = import_folder(folder, lambda config: _with_pixel_norm(config, folder))
     sentence = read_sentence(folder)
     say_texts(sentence)
+    texts = dict(sentence.texts)
     tokenizer_json, preprocessing = "", ""
     if isinstance(system, HasTokenEmbeddings):
         tokenizer = _tokenizer(system, sentence.transformer)
         tokenizer_json = tokenizer.to_json()
+        if template := read_chat_template(sentence.transformer):
+            texts["chat_template"] = template
         config: Any = system.config
         cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
     if isinstance(system, ImageEncoder):
         preprocessing = _preprocessor(system.config, folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."
-    return Pretrained(system, tokenizer_json, preprocessing, about, dict(sentence.texts))
+    return Pretrained(system, tokenizer_json, preprocessing, about, texts)
 
 
 def _with_pixel_norm(config: Any, folder: Path) -> Any:

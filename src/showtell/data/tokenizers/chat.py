@@ -1,0 +1,56 @@
+"""Messages as the one text that a language model was taught to answer: its chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import NoReturn
+
+from jinja2 import Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from showtell.errors import UserError
+
+Message = Mapping[str, str]
+"""`role`, such as system, user or assistant, and `content`."""
+
+
+def render_chat(
+    template: str, messages: Sequence[Message], names: Mapping[str, str], special: Collection[str]
+) -> str:
+    """The text of messages up to where the model's answer begins, as `transformers` makes it.
+
+    `names` are the special tokens that a template may name: `bos_token`. Templates come with weights of
+    others, so they run in a sandbox.
+
+    Raises `UserError` for messages without role or content, for content that spells one of the `special`
+    tokens, and for what the template refuses.
+    """
+    if not messages:
+        raise UserError("a conversation needs a message: {'role': 'user', 'content': '...'}")
+    for message in messages:
+        if not all(isinstance(message.get(name), str) for name in ("role", "content")):
+            raise UserError(f"a message has a role and a content, both texts; {dict(message)!r} has not")
+        if spelled := [token for token in special if token in message["content"]]:
+            raise UserError(
+                f"a message spells the special token {spelled[0]}, which would end it; write it otherwise"
+            )
+    try:
+        return _compiled(template).render(
+            messages=messages, add_generation_prompt=True, raise_exception=_refuse, **names
+        )
+    except Exception as error:  # a template is a program of others: it may raise anything
+        raise UserError(f"the model's chat template does not take these messages: {error}") from error
+
+
+@lru_cache
+def _compiled(template: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    return environment.from_string(template)
+
+
+def _refuse(message: str) -> NoReturn:
+    """What templates call to refuse messages."""
+    raise TemplateError(message)
