@@ -6,13 +6,14 @@ Both sides have fused attention and fused AdamW, no dropout, and run alternately
 without padding. `packed`: texts of many lengths that fill 57 % of such rows; the reference pads them, ours
 packs the same texts into fewer rows. The operations counted are those of real tokens: the multiply-adds of
 every weight matrix that they pass and of attention within their text, twice for forward, four times for
-backward; those of the vocabulary for masked tokens alone. The peak is a float32 product of 2048 x 2048,
-measured in the same run.
+backward; those of the vocabulary for masked tokens alone. The peak is a float32 product of 2048 x 2048 by the
+faster of torch's two libraries, measured in the same run. Ours chooses between them, as the command does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from peak import peak
 from showtell.data.batch import Batch
 from showtell.data.texts.corpus import Example
 from showtell.data.texts.pack import pack, stack
@@ -109,15 +111,14 @@ def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None
 def measure(
     ours: BERT, theirs: nn.Module, batch: Batch, inputs: dict[str, Tensor], rounds: int
 ) -> list[float]:
-    """Medians: their seconds, our seconds, the ratio, and the product's operations per second."""
+    """Medians: their seconds, our seconds, the ratio, and the best product's operations per second."""
     generator = torch.Generator().manual_seed(3)
     mine = updating(ours, lambda: torch.stack([*ours(batch, generator).losses.values()]).sum())
     other = updating(theirs, lambda: theirs(**inputs).loss)
-    a, b = torch.rand(2, 2048, 2048)
-    taken = [(seconds(other), seconds(mine), seconds(lambda: a @ b)) for _ in range(rounds + 1)][1:]
-    their_seconds, my_seconds, product = (statistics.median(column) for column in zip(*taken, strict=True))
+    taken = [(seconds(other), seconds(mine), peak()) for _ in range(rounds + 1)][1:]
+    their_seconds, my_seconds, best = (statistics.median(column) for column in zip(*taken, strict=True))
     ratio = statistics.median(other / mine for other, mine, _ in taken)
-    return [their_seconds, my_seconds, ratio, 2 * 2048**3 / product]
+    return [their_seconds, my_seconds, ratio, best]
 
 
 def main() -> None:
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--vocab-size", type=int, default=30522)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
+    os.environ.setdefault("SHOWTELL_LINEAR", "auto")
     torch.manual_seed(0)
     config = BERTConfig(
         vocab_size=options.vocab_size,
@@ -163,7 +165,7 @@ def main() -> None:
         padded = stack(texts, 0)
         batch = padded if name == "full" else pack(texts, options.length, 0)
         inputs = reference_inputs(padded, options.length, config)
-        their_seconds, my_seconds, ratio, peak = measure(ours, theirs, batch, inputs, options.rounds)
+        their_seconds, my_seconds, ratio, best = measure(ours, theirs, batch, inputs, options.rounds)
         rate = operations(config, own) / my_seconds
         rows.append(
             [
@@ -175,8 +177,8 @@ def main() -> None:
                 f"{1000 * my_seconds:.0f}",
                 f"{ratio:.2f}",
                 f"{rate / 1e9:.0f}",
-                f"{peak / 1e9:.0f}",
-                f"{rate / peak:.0%}",
+                f"{best / 1e9:.0f}",
+                f"{rate / best:.0%}",
             ]
         )
     command()
@@ -187,7 +189,7 @@ def main() -> None:
         f"{options.length}; tokens of the packed texts: {spread} (least, quartiles, most)\n"
     )
     names = ["case", "texts", "fill", "rows theirs / ours", "their ms", "our ms", "ratio"]
-    table([*names, "our GFLOP/s", "product's GFLOP/s", "share"], rows)
+    table([*names, "our GFLOP/s", "best product's GFLOP/s", "share"], rows)
 
 
 if __name__ == "__main__":

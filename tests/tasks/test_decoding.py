@@ -69,6 +69,31 @@ def test_a_batch_gives_what_each_image_gives_alone(seed, beam):
         assert [h.ids for h in alone] == [h.ids for h in together[image]]
 
 
+class Timed:
+    """A decoder that is sure when each image's text ends; it counts the images of every step."""
+
+    def __init__(self) -> None:
+        self.images: list[int] = []
+
+    def initial_state(self, memory):
+        return {"time": torch.zeros_like(memory["ends"])[:, None]}
+
+    def step(self, memory, state, ids):
+        assert len(memory["ends"]) == len(state["time"]) == len(ids)
+        self.images.append(len(ids))
+        token = torch.where(state["time"] == memory["ends"][:, None], END, 4)
+        logits = 20 * torch.nn.functional.one_hot(token.expand_as(ids), VOCAB).float()
+        return logits, {"time": state["time"] + 1}
+
+
+def test_images_that_are_done_are_decoded_no_further():
+    ends = [4, 0, 2, 0]
+    system = Timed()
+    found = beam_search(system, {"ends": torch.tensor(ends)}, start=START, end=END, beam=2)
+    assert [best.ids for (best,) in found] == [(4,) * number for number in ends]
+    assert system.images == [4, 2, 2, 1, 1]
+
+
 def test_beam_of_one_is_greedy():
     system = make("lstm")
     encoded = encode(system, 1)

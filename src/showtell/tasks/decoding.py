@@ -14,6 +14,9 @@ from torch import Tensor
 
 from showtell.protocols import Decoder, State
 
+MOST_ACTIVE = 0.75
+"""Share of the images at which those that are done are dropped: dropping copies what the decoder reads."""
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -60,8 +63,8 @@ def beam_search(
     """The `num` best sequences per image, of at most `max_tokens` tokens, best first.
 
     Sequences rank by `logprob / (tokens + 1) ** length_penalty`: 0 ranks by probability, which prefers short
-    ones; 1 by the mean, which prefers long ones. The search stops when no open hypothesis can still enter
-    any image's best. `beam=1` is greedy decoding. `banned` ids are never generated.
+    ones; 1 by the mean, which prefers long ones. An image is done when no open hypothesis can still enter its
+    best. `beam=1` is greedy decoding. `banned` ids are never generated.
 
     Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
     section 7, for the length normalisation.
@@ -74,12 +77,14 @@ def beam_search(
     scores = torch.zeros(batch, 1, device=device)
     history = torch.empty(batch, 1, 0, dtype=torch.int64, device=device)
     best: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(batch)]
+    active = list(range(batch))  # the images still decoded: row i of every tensor is that of active[i]
 
     for length in range(max_tokens + 1):
         logits, state = _next_logits(system, memory, state, last, [start, *banned])
         total = scores[..., None] + logits.log_softmax(-1)
         ended = total[..., end].tolist()
-        for found, rows, values in zip(best, history.tolist(), ended, strict=True):
+        for image, rows, values in zip(active, history.tolist(), ended, strict=True):
+            found = best[image]
             found += [
                 (value / (length + 1) ** length_penalty, Hypothesis(tuple(ids), value))
                 for ids, value in zip(rows, values, strict=True)
@@ -92,11 +97,21 @@ def beam_search(
         # More tokens only lower a log-probability: the best score that an open hypothesis can reach is its
         # present log-probability over the greatest length.
         reachable = (scores[:, 0] / (max_tokens + 1) ** length_penalty).tolist()
-        if all(len(found) == num and found[-1][0] >= r for found, r in zip(best, reachable, strict=True)):
+        unsure = [
+            row
+            for row, (image, reach) in enumerate(zip(active, reachable, strict=True))
+            if not (len(best[image]) == num and best[image][-1][0] >= reach)
+        ]
+        if not unsure:
             break
         parent, last = flat // total.shape[2], flat % total.shape[2]
         state = _pick(state, parent)
         history = torch.cat([history.gather(1, parent[..., None].expand(-1, -1, length)), last[..., None]], 2)
+        if len(unsure) <= MOST_ACTIVE * len(active):
+            kept = torch.tensor(unsure, device=device)
+            memory, state = ({name: rows[kept] for name, rows in part.items()} for part in (memory, state))
+            last, scores, history = last[kept], scores[kept], history[kept]
+            active = [active[row] for row in unsure]
     return [[hypothesis for _, hypothesis in found] for found in best]
 
 

@@ -1,0 +1,25 @@
+"""The best float32 product that was measured: of torch's own (MKL) and oneDNN, the faster one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from showtell.nn.fastest import has_onednn, multiply_onednn
+
+SIDE = 2048
+
+
+@torch.inference_mode()
+def peak(clock: Callable[[], float] = time.perf_counter) -> float:
+    """Floating-point operations per second of a product of 2048 x 2048, each library once."""
+    a, b = torch.rand(2, SIDE, SIDE)
+    products = [lambda: a @ b.t(), *([lambda: multiply_onednn(a, b)] if has_onednn() else [])]
+    taken = []
+    for product in products:
+        started = clock()
+        product()
+        taken.append(clock() - started)
+    return 2 * SIDE**3 / min(taken)
