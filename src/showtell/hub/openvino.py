@@ -36,16 +36,10 @@ class OpenVINORunner:
     """
 
     def __init__(self, system: Convolutional, size: int) -> None:
-        # Importing OpenVINO reports to its makers over the network, from a forked process, unless it finds no
-        # module to report with.
-        with module_hidden("openvino_telemetry"):
-            import openvino
-
-        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-        with signal_stack_kept():
-            compiled = openvino.compile_model(_model(system, size), "CPU", settings)
-        self.num_tokens, self.width = compiled.output(0).shape[1:]
-        self._queue = openvino.AsyncInferQueue(compiled)
+        openvino = imported()
+        network = compiled(_model(system, size))
+        self.num_tokens, self.width = network.output(0).shape[1:]
+        self._queue = openvino.AsyncInferQueue(network)
         self._queue.set_callback(_keep)
         self._lock = Lock()  # the queue waits for all its requests, so two callers must not share it
 
@@ -61,11 +55,27 @@ class OpenVINORunner:
 
 def read_graph(path: Path) -> Any:
     """The graph of an ONNX file, as OpenVINO reads it."""
-    with module_hidden("openvino_telemetry"):
-        import openvino
-
+    openvino = imported()
     with signal_stack_kept():
         return openvino.Core().read_model(path)
+
+
+def compiled(graph: Any) -> Any:
+    """A graph compiled for this CPU, in float32: many requests at once, each on one core."""
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    with signal_stack_kept():
+        return imported().compile_model(graph, "CPU", settings)
+
+
+def imported() -> Any:
+    """OpenVINO's module.
+
+    Its import reports to its makers over the network, from a forked process, unless it finds no module to
+    report with.
+    """
+    with module_hidden("openvino_telemetry"):
+        import openvino
+    return openvino
 
 
 def _keep(request: Any, row: np.ndarray) -> None:

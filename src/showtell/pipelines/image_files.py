@@ -26,27 +26,44 @@ def read_batches(
 
     The others are passed to `skip`; without `skip` they raise `ImageError`.
     """
+    images = _read_ahead(files, lambda path: model.read(path, max_pixels))
+    while batch := list(islice(images, BATCH)):
+        yield list(_readable(batch, skip))
+
+
+def read_files(
+    files: ImageFiles, read: Callable[[Path], np.ndarray], skip: Skip | None
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Images one by one, in the order given, those that cannot be read passed to `skip`, or raised."""
+    return _readable(_read_ahead(files, read), skip)
+
+
+def _read_ahead(
+    files: ImageFiles, read: Callable[[Path], np.ndarray]
+) -> Iterator[tuple[Path, np.ndarray | ImageError]]:
     names = [files] if isinstance(files, (Path, str)) else files
 
-    def read(path: Path | ImageError) -> tuple[Path, np.ndarray | ImageError]:
+    def one(path: Path | ImageError) -> tuple[Path, np.ndarray | ImageError]:
         if isinstance(path, ImageError):
             return path.path, path
         try:
-            return path, model.read(path, max_pixels)
+            return path, read(path)
         except ImageError as error:
             return path, error
 
-    images = prefetch(read, all_files(names), ahead=2 * BATCH)
-    while batch := list(islice(images, BATCH)):
-        readable = []
-        for path, pixels in batch:
-            if not isinstance(pixels, ImageError):
-                readable.append((path, pixels))
-            elif skip is None:
-                raise pixels
-            else:
-                skip(pixels)
-        yield readable
+    return prefetch(one, all_files(names), ahead=2 * BATCH)
+
+
+def _readable(
+    images: Iterable[tuple[Path, np.ndarray | ImageError]], skip: Skip | None
+) -> Iterator[tuple[Path, np.ndarray]]:
+    for path, pixels in images:
+        if not isinstance(pixels, ImageError):
+            yield path, pixels
+        elif skip is None:
+            raise pixels
+        else:
+            skip(pixels)
 
 
 def all_files(names: Iterable[Path | str]) -> Iterator[Path | ImageError]:
