@@ -37,3 +37,10 @@ def test_a_box_outside_of_the_image_changes_nothing() -> None:
     image = np.full((20, 20, 3), 255, np.uint8)
     paint(image, (30, 30, 50, 50), "dog", BUILT_IN)
     assert (image == 255).all()
+
+
+def test_no_word_leaves_the_paper() -> None:
+    image = np.full((20, 20), 255, np.uint8)
+    image[8:12, 8:12] = 0
+    paint(image, (2, 2, 18, 18), "", BUILT_IN)
+    assert (image == 255).all()

@@ -47,8 +47,10 @@ def _size(font: Font, height: int) -> int:
 
 def _fitted(word: str, using: Face, width: int, height: int) -> np.ndarray:
     """How much ink of a word each pixel of a box has, `[height width]` in 0..255, on the line's baseline."""
-    drawn = draw_word(using, word)
     page = np.zeros((height, width))
+    if not word:
+        return page
+    drawn = draw_word(using, word)
     ink, left = drawn.bitmap, max(drawn.left, 0)
     if not ink.size:
         return page

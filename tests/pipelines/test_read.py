@@ -1,0 +1,198 @@
+"""`showtell read`: texts of images with their tokens, what is unsure, and masks painted back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from showtell.checkpoint.save import save_checkpoint
+from showtell.data.batch import Batch
+from showtell.data.images.page import Page
+from showtell.data.images.render.draw import draw
+from showtell.data.images.render.fonts import BUILT_IN
+from showtell.data.images.render.style import Style
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.rendered_texts import RenderedTexts
+from showtell.errors import UsageError
+from showtell.pipelines.model import load_model
+from showtell.pipelines.read import read, reconstruct
+from showtell.recipes.vlp import vlp_mini
+
+TEXTS = ["the cat sat on the mat", "a dog ran in the park", "two birds sang", "the fish swam all day"]
+WEIGHTS = {"pointing_weight": 1.0, "masked_weight": 0.2}
+
+
+def tokenizer() -> SubwordTokenizer:
+    return SubwordTokenizer.train(TEXTS * 2, "bpe", 300)
+
+
+def untrained(**changes):
+    torch.manual_seed(0)
+    config = replace(vlp_mini(1).system, width=32, depth=1, num_heads=2, mlp_dim=64, max_length=12, **changes)
+    system = config.with_tokenizer(tokenizer()).build()
+    torch.nn.init.constant_(system.output.bias[tokenizer().end], -30.0)  # as many tokens as there may be
+    return system
+
+
+def save(folder: Path, system, page: Page) -> Path:
+    save_checkpoint(
+        folder,
+        system,
+        record={"recipe": "vlp_mini"},
+        tokenizer_json=tokenizer().to_json(),
+        preprocess={"version": page.version},
+        card="",
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """Untrained, with every token taken for a mask."""
+    system = untrained(**WEIGHTS)
+    torch.nn.init.constant_(system.is_masked.bias, 20.0)
+    return save(tmp_path_factory.mktemp("model") / "vlp", system, Page(64, 128, 8))
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "cat.png"
+    Image.fromarray(draw(TEXTS[0], Style(BUILT_IN), None).pixels).save(path)
+    return path
+
+
+def test_each_token_comes_with_its_probability_and_place(ask, model, image) -> None:
+    status, (found,), said = ask("read", image, "--model", model)
+    assert status == 0
+    assert found.keys() == {"path", "text", "tokens", "logprob_per_token", "sure", "model"}
+    assert found["path"] == str(image)
+    assert "".join(token["text"] for token in found["tokens"]) == found["text"]
+    width, height = Image.open(image).size
+    scale = Page(64, 128, 8).fit(np.asarray(Image.open(image).convert("L"))).scale
+    for token in found["tokens"]:
+        assert token.keys() == {"text", "probability", "masked", "box"}
+        assert 0 < token["probability"] <= 1
+        assert token["masked"] is True
+        left, top, right, bottom = token["box"]
+        assert left < right <= width + 128 / scale
+        assert top < bottom <= height + 64 / scale
+    assert not found["sure"]
+    assert "unsure" in said
+    assert str(image) in said
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(ask, model, image, tmp_path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nno")
+    status, found, said = ask("read", broken, image, "--model", model)
+    assert (status, len(found)) == (1, 1)
+    assert "broken.png" in said
+
+
+def test_a_blank_image_and_a_photograph_are_said_to_be_what_they_are(ask, model, tmp_path) -> None:
+    Image.new("RGB", (80, 40), "white").save(tmp_path / "blank.png")
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photo.png")
+    status, found, said = ask("read", tmp_path, "--model", model)
+    assert status == 0
+    assert [one["sure"] for one in found] == [False, False]
+    assert "blank.png: the image is blank" in said
+    assert "photo.png: unsure" in said
+
+
+def test_a_model_is_asked_for_and_must_read(ask, image, clip) -> None:
+    status, _, said = ask("read", image)
+    assert status == 2
+    assert "vlp_mini" in said
+    status, _, said = ask("read", image, "--model", clip)
+    assert status == 2
+    assert "text reader" in said
+
+
+def test_masks_are_painted_over_in_place(ask, model, image, tmp_path) -> None:
+    output = tmp_path / "again.png"
+    status, (found,), said = ask("read", image, "--model", model, "--reconstruct", output)
+    assert status == 0
+    assert f"{output}: masked tokens painted back: {len(found['tokens'])}" in said
+    before, after = (np.asarray(Image.open(path).convert("L")).astype(int) for path in (image, output))
+    assert before.shape == after.shape
+    assert (before != after).any()
+    assert [path.name for path in tmp_path.iterdir()] == ["again.png"]
+
+
+def test_several_images_go_to_a_folder(ask, model, image, tmp_path) -> None:
+    other = tmp_path / "dog.png"
+    Image.fromarray(draw(TEXTS[1], Style(BUILT_IN), None).pixels).save(other)
+    status, _, said = ask("read", image, other, "--model", model, "--reconstruct", tmp_path / "one.png")
+    assert status == 2
+    assert "folder" in said
+    status, _, _ = ask("read", image, other, "--model", model, "--reconstruct", tmp_path / "all")
+    assert status == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["cat.png", "dog.png"]
+
+
+def test_a_model_that_does_not_point_cannot_reconstruct(image, tmp_path) -> None:
+    folder = save(tmp_path / "plain", untrained(pointing_weight=0.0, masked_weight=0.0), Page(64, 128, 8))
+    (found,) = read([image], load_model(folder, "cpu"))
+    assert all(token.masked is None and token.box is None for token in found.tokens)
+    with pytest.raises(UsageError, match="pointing_weight"):
+        reconstruct(found, tmp_path / "again.png")
+
+
+def test_an_output_that_is_no_image_is_refused(model, image, tmp_path) -> None:
+    (found,) = read([image], load_model(model, "cpu"))
+    with pytest.raises(UsageError, match=r"\.png"):
+        reconstruct(found, tmp_path / "again.txt")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory) -> Path:
+    """Overfitted to four texts, some tokens masked."""
+    torch.manual_seed(0)
+    run = replace(vlp_mini(1), canvas=(48, 256), mask_rate=0.1)
+    config = replace(run.system, width=64, depth=1, num_heads=2, mlp_dim=128, max_length=16)
+    known = tokenizer()
+    system = config.with_tokenizer(known).build()
+    drawn = RenderedTexts(TEXTS, known, run.rendering(12), (BUILT_IN,))
+    optimiser = torch.optim.AdamW(system.parameters(), 2e-3)
+    for step in range(250):
+        batch: Batch = drawn.batch([*range(4)] * 2, (step,))
+        losses = system(batch).losses
+        total = sum(system.loss_weights[name] * loss for name, loss in losses.items())
+        optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(system.parameters(), 1.0)
+        optimiser.step()
+    return save(tmp_path_factory.mktemp("reader") / "vlp", system, run.page)
+
+
+@pytest.mark.slow
+def test_what_was_trained_is_read_at_any_size_and_in_any_colours(reader, tmp_path) -> None:
+    model = load_model(reader, "cpu")
+    for number, (text, size) in enumerate(zip(TEXTS, (16, 20, 26, 40), strict=True)):
+        pixels = draw(text, Style(BUILT_IN, size, inverted=number % 2 == 1), None).pixels
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.pad(pixels, 9, "edge")).save(path)
+        (found,) = read(path, model)
+        assert found.text.strip() == text
+        assert found.sure
+        assert not any(token.masked for token in found.tokens)
+
+
+@pytest.mark.slow
+def test_a_masked_word_is_filled_and_found_where_it_stands(reader, tmp_path) -> None:
+    known = tokenizer()
+    spans = known.pieces(TEXTS[0]).offsets
+    hidden = max(range(1, len(spans)), key=lambda n: spans[n][1] - spans[n][0])
+    drawing = draw(TEXTS[0], Style(BUILT_IN, 22), None, spans, {hidden})
+    Image.fromarray(drawing.pixels).save(tmp_path / "masked.png")
+    (found,) = read(tmp_path / "masked.png", load_model(reader, "cpu"))
+    assert found.text.strip() == TEXTS[0]
+    assert [token.masked for token in found.tokens] == [n == hidden for n in range(len(spans))]
+    left, _, right, _ = drawing.boxes[hidden]
+    x = (found.tokens[hidden].box[0] + found.tokens[hidden].box[2]) / 2
+    assert left < x < right
+    assert reconstruct(found, tmp_path / "whole.png") == 1
