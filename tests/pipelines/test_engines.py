@@ -44,7 +44,7 @@ def test_a_query_is_tokenized_once(photos, checkpoint, clip, tmp_path, engine) -
     index(photos, tmp_path / "library", model, captions=False)
     searcher = Searcher(tmp_path / "library", model)
     counted = model.tokenizer._tokenizer = Counted(model.tokenizer._tokenizer)
-    assert searcher.search("a dog", engine).hits
+    assert searcher.search("a dog on the grass", engine).hits
     assert counted.texts == 1
 
 

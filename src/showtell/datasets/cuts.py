@@ -84,9 +84,7 @@ class Cuts:
 def encode_within(tokenizer: CaptionTokenizer, text: str, limit: int | None) -> tuple[list[int], int]:
     """The ids of a text, cut to a limit, and how many tokens that lost."""
     whole = tokenizer.encode(text, None)
-    if limit is None or len(whole) <= limit:
-        return whole, 0
-    ids = tokenizer.encode(text, limit)
+    ids = tokenizer.truncate(whole, limit)
     return ids, len(whole) - len(ids)
 
 

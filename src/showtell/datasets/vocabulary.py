@@ -29,6 +29,10 @@ class CaptionTokenizer(Protocol):
         """Ids with start and end."""
         ...
 
+    def truncate(self, ids: list[int], max_length: int | None, /) -> list[int]:
+        """The ids of a whole text, cut to a limit; start and end stay."""
+        ...
+
     def pieces(self, text: str) -> Pieces:
         """The tokens of a text, without special tokens."""
         ...

@@ -120,11 +120,26 @@ class SubwordTokenizer:
         With `special`, a special token spelled out in the text, such as [MASK], becomes that token.
         """
         tokenizer = self._reading_special if special else self._tokenizer
-        return self._cut(tokenizer.encode(self._prepared(text), add_special_tokens=False).ids, max_length)
+        ids = tokenizer.encode(self._prepared(text), add_special_tokens=False).ids
+        return self.truncate([*self._before, *ids, *self._after], max_length)
 
     def encode_batch(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
-        return [self._cut(encoding.ids, max_length) for encoding in self._encodings(texts)]
+        return [
+            self.truncate([*self._before, *encoding.ids, *self._after], max_length)
+            for encoding in self._encodings(texts)
+        ]
+
+    def truncate(self, ids: list[int], max_length: int | None) -> list[int]:
+        """The ids of a whole text, truncated to `max_length` in all; special tokens stay.
+
+        Raises `ValueError` for a `max_length` without room for the special tokens.
+        """
+        if max_length is None or len(ids) <= max_length:
+            return ids
+        if max_length < len(self._before) + len(self._after):
+            raise ValueError(f"max_length {max_length} leaves no room for the special tokens")
+        return [*ids[: max_length - len(self._after)], *self._after]
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Ids of messages, by the `chat_template`, up to where the answer begins.
@@ -163,14 +178,6 @@ class SubwordTokenizer:
     def _prepared(self, text: str) -> str:
         text = wellformed(self.prompt + text)
         return text.lower() if self.lowercase else text
-
-    def _cut(self, ids: list[int], max_length: int | None) -> list[int]:
-        if max_length is None:
-            return [*self._before, *ids, *self._after]
-        room = max_length - len(self._before) - len(self._after)
-        if room < 0:
-            raise ValueError(f"max_length {max_length} leaves no room for the special tokens")
-        return [*self._before, *ids[:room], *self._after]
 
     def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
         prepared = [self._prepared(text) for text in texts]

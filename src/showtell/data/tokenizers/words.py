@@ -95,7 +95,14 @@ class WordTokenizer:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Ids of at most `max_words` words between start and end."""
-        return [self.start, *self._tokenizer.encode(wellformed(text)).ids[:max_words], self.end]
+        ids = [self.start, *self._tokenizer.encode(wellformed(text)).ids, self.end]
+        return self.truncate(ids, max_words)
+
+    def truncate(self, ids: list[int], max_words: int | None) -> list[int]:
+        """The ids of a whole text, truncated to `max_words` between start and end."""
+        if max_words is None or len(ids) <= max_words + 2:
+            return ids
+        return [*ids[: max_words + 1], self.end]
 
     def pieces(self, text: str) -> Pieces:
         """The words of a text and their positions in it."""
