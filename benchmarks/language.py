@@ -14,7 +14,7 @@ from pathlib import Path
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.texts import read_documents
+from showtell.datasets.texts import training_documents
 from showtell.pipelines.model import load_model
 from showtell.runs.language_model import LanguageModelRun
 from showtell.train.config import TrainConfig
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--documents", type=int, help="only the first so many; default: all")
     options = parser.parse_args()
-    documents = list(read_documents(options.data))[: options.documents]
+    documents = list(training_documents(options.data))[: options.documents]
     rows = []
     for run in options.runs:
         model = load_model(run, "cpu")

@@ -88,7 +88,7 @@ def test_no_document_is_on_both_sides(texts, share) -> None:
     except UserError:
         assert share == 0.5  # all may fall on one side
         return
-    assert sorted(found.training + found.validation) == sorted(texts)
+    assert sorted([*found.training, *found.validation]) == sorted(texts)
     assert not {*found.training} & {*found.validation}
     assert found.training
     assert found.validation

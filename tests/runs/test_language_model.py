@@ -201,6 +201,20 @@ def test_bert_learns_which_animal_sits_where(texts, tmp_path):
     assert accuracy > 0.5, "frequencies alone reach a third"
 
 
+def test_sentence_pairs_that_are_cut_are_said_counted_and_refused(texts, tmp_path, caplog):
+    long = tmp_path / "long.txt"
+    cats = [f"A first cat. The {'cat ' * (50 + n)}sat." for n in range(30)]
+    long.write_text("\n".join([texts.read_text(), *cats]))
+    settings = [*SMALL, *vocabulary("bert_mini")]
+    reached = training.train_model("bert_mini", long, tmp_path / "run", settings, device="cpu")
+    assert 20 <= reached["cut"] <= 30
+    said = [message for message in caplog.messages if "sentence pairs cut" in message]
+    assert len(said) == 1
+    assert f"tokens that an example holds ({reached['cut']} of" in said[0]
+    with pytest.raises(UserError, match="sentence pair that begins with 'a first cat"):
+        training.train_model("bert_mini", long, tmp_path / "two", settings, device="cpu", strict=True)
+
+
 def test_mistakes_are_named(tmp_path):
     one = tmp_path / "one.txt"
     one.write_text("A single document. Of two sentences.")

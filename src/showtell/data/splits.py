@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
+COLUMNS = ("split", "set", "subset", "partition")
+"""Headings of the column that names a row's split."""
 _SPLITS = {
     "train": ("train", "training", "restval"),  # restval: the rest of COCO's val images in Karpathy's splits
     "val": ("val", "valid", "validation", "dev"),
@@ -35,6 +37,16 @@ def split_name(name: str) -> str | None:
     ('val', 'train', None)
     """
     return _SPLIT_OF.get(name.strip().lower())
+
+
+def split_of_row(values: Mapping[str, object]) -> str | None:
+    """The split that a row of a table or a JSON record names, in the first column that could.
+
+    >>> split_of_row({"text": "a dog", "Split": "dev"}), split_of_row({"split": "holiday"})
+    ('val', None)
+    """
+    named = {key.strip().lower(): value for key, value in values.items()}
+    return split_name(str(next((named[key] for key in COLUMNS if key in named), "")))
 
 
 def split_in(name: str) -> tuple[str, str] | None:

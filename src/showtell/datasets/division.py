@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+
 
 def position(key: bytes) -> float:
     """A number in 0..1 that depends on the key alone, spread evenly."""
@@ -27,7 +29,12 @@ def held_out(keys: Sequence[bytes], share: float = 1.0, *, most: int | None = No
     >>> sum(held_out([b"%d" % n for n in range(1000)], most=30))
     30
     """
-    positions = [position(key) for key in keys]
-    lowest = sorted(positions)[:most]
-    limit = max((p for p in lowest if p <= share), default=lowest[0] if lowest else 0.0)
-    return [p <= limit for p in positions]
+    return lowest(np.array([position(key) for key in keys], np.float64), share, most).tolist()
+
+
+def lowest(positions: np.ndarray, share: float, most: int | None = None) -> np.ndarray:
+    """Which of `positions [N]` are held out: `bool [N]`; see `held_out`."""
+    ascending = np.sort(positions)[:most]
+    chosen = ascending[ascending <= share]
+    limit = chosen[-1] if len(chosen) else ascending[0] if len(ascending) else 0.0
+    return positions <= limit

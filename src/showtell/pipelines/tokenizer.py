@@ -12,7 +12,7 @@ from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.datasets.texts import read_documents
+from showtell.datasets.texts import training_documents
 from showtell.errors import UsageError, UserError
 from showtell.writing import write_file
 
@@ -47,6 +47,8 @@ def train_tokenizer(
 ) -> TrainedTokenizer:
     """Train a tokenizer on files and folders of texts and write it to `output`, a `tokenizer.json`.
 
+    Of a folder whose files, or of a file whose records, name splits only `train` is read, which is said.
+
     Raises `UserError` with file and line for texts that cannot be read, and for texts without words.
 
     Example::
@@ -57,7 +59,7 @@ def train_tokenizer(
         raise UsageError(f"{output} is a folder; name a file in it, such as {output / 'tokenizer.json'}")
     if not texts:
         raise UsageError("name the texts to train on: files, or folders of them")
-    tokenizer = SubwordTokenizer.train(read_documents(*texts), kind, vocab_size, family)
+    tokenizer = SubwordTokenizer.train(training_documents(*texts), kind, vocab_size, family)
     write_file(output, tokenizer.to_json().encode())
     return TrainedTokenizer(output, kind, tokenizer.family, len(tokenizer))
 

@@ -18,9 +18,10 @@ from torch import nn
 from showtell.checkpoint.card import CardFacts
 from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
-from showtell.data.texts.corpus import Corpus, tokenise
+from showtell.data.texts.corpus import Corpus, Documents, tokenise
 from showtell.data.texts.pack import pack, stack
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.cuts import Cuts
 from showtell.datasets.texts import Texts, count_words, read_texts
 from showtell.datasets.unknown import log_unknown
 from showtell.errors import UserError
@@ -84,6 +85,8 @@ class LanguageModelRun:
         with _after_division(dataset):
             examples = run.examples(corpus, tokenizer)
             measured = run.measure(dataset.validation, tokenizer, device)
+        cuts = _cuts(examples, tokenizer, config.max_length)
+        cuts.log()
         sampler = Sampler(len(examples), run.train.batch_size, run.train.seed)
         return Job(
             run,
@@ -110,6 +113,7 @@ class LanguageModelRun:
             ),
             validate=measured,
             tokenizer_json=tokenizer.to_json(),
+            cuts=[cuts],
         )
 
     def _shape(self) -> Any:
@@ -144,7 +148,7 @@ class LanguageModelRun:
         batch = pack(drawn, config.max_length, tokenizer.pad)
         return batch if self.whole_words else replace(batch, texts=replace(batch.texts, groups=None))
 
-    def measure(self, texts: list[str], tokenizer: SubwordTokenizer, device: str = "cpu") -> Validate:
+    def measure(self, texts: Documents, tokenizer: SubwordTokenizer, device: str = "cpu") -> Validate:
         """The figures of a system on held-out texts, the same tokens masked each time.
 
         Of a masked language model: `loss`, the negative log-likelihood per masked token, `accuracy` on masked
@@ -185,6 +189,16 @@ class LanguageModelRun:
             return found
 
         return figures
+
+
+def _cuts(examples: Any, tokenizer: SubwordTokenizer, max_length: int) -> Cuts:
+    """The training examples whose own sentences are longer than they can hold."""
+    cuts = Cuts(max_length, "an example holds", "sentence pair")
+    cuts.seen, cuts.count = len(examples), int((examples.lost > 0).sum())
+    if cuts.count:
+        item = int((examples.lost > 0).argmax())
+        cuts.first = tokenizer.decode(examples.whole(item)).strip(), int(examples.lost[item])
+    return cuts
 
 
 @contextmanager

@@ -127,6 +127,16 @@ def test_a_pair_is_whole_sentences_of_one_document_or_two(seed, max_length) -> N
                 assert b[0] == a[-1] + 1
 
 
+def test_pairs_that_are_longer_than_an_example_are_counted() -> None:
+    pairs = SentencePairs(corpus_of([[4, 9, 3], [3, 3], [8, 8]]), start=START, end=END, max_length=10)
+    assert [(len(pairs.whole(item)), int(pairs.lost[item])) for item in range(len(pairs))] == [
+        (13, 6),
+        (6, 0),
+        (16, 9),
+    ]
+    assert all(len(pairs(item, drawn()).ids) <= 10 for item in range(len(pairs)))
+
+
 def test_half_of_the_pairs_follow_and_the_rest_come_from_any_document() -> None:
     pairs = SentencePairs(LONG, start=START, end=END, max_length=64)
     generator = drawn(1)

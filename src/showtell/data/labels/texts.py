@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.splits import split_name
+from showtell.data.splits import split_name, split_of_row
 from showtell.data.texts.files import lines, plain, record_of
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -16,7 +16,7 @@ from showtell.wording import counted
 logger = logging.getLogger(__name__)
 
 ENDINGS = (".jsonl", ".tsv")
-TEXT, LABEL, SPLIT = ("text", "sentence"), "label", ("split", "set", "subset", "partition")
+TEXT, LABEL = ("text", "sentence"), "label"
 ONE_IN = 5
 """Of a single file, one text in so many is held out."""
 
@@ -112,7 +112,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, str | None]]:
         label = values.get(LABEL)
         if not isinstance(text, str) or not isinstance(label, str | int) or label == "":
             raise UserError(f"{file}, line {number}: has no {' or '.join(TEXT)}, or no {LABEL}")
-        yield plain(text), str(label), split_name(str(next((values[n] for n in SPLIT if n in values), "")))
+        yield plain(text), str(label), split_of_row(values)
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, object]]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +20,9 @@ class FullSentences:
 
     Source: Liu et al. 2019, section 4.2 (FULL-SENTENCES).
     """
+
+    lost: ClassVar = np.zeros(0, np.int64)
+    """No token is lost."""
 
     def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
         """Raises `UserError` for a corpus without text, or a `max_length` too small for any."""
@@ -50,22 +55,30 @@ class Blocks:
     Source: Radford et al. 2018, section 4.1 (contiguous sequences); 2019, section 2.
     """
 
+    lost: ClassVar = np.zeros(0, np.int64)
+    """No token is lost."""
+
     def __init__(self, corpus: Corpus, *, start: int, end: int, max_length: int) -> None:
         """Raises `UserError` for a corpus without text, or a `max_length` too small for any."""
         _check(corpus, max_length, 2)
-        places = corpus.edges
-        self._ids = np.insert(corpus.ids, places, [start, *[end] * (len(places) - 1)])
-        self._begins = np.insert(corpus.begins, places, True)
-        self.max_length = max_length
+        self.corpus, self.start, self.end, self.max_length = corpus, start, end, max_length
+        self._edges = corpus.edges
+        # The positions of the special tokens among all.
+        self._between = self._edges + np.arange(len(self._edges))
 
     def __len__(self) -> int:
-        return -(-(len(self._ids) - 1) // (self.max_length - 1))
+        return -(-(len(self.corpus.ids) + len(self._edges) - 1) // (self.max_length - 1))
 
     def __call__(self, item: int, generator: np.random.Generator) -> Example:
         """Row `item`; nothing in it is random."""
         begin = item * (self.max_length - 1)
-        row = slice(begin, begin + self.max_length)
-        return Example(self._ids[row].astype(np.int64), np.cumsum(opened(self._begins[row])) - 1)
+        first, last = np.searchsorted(self._between, [begin, begin + self.max_length])
+        row = slice(begin - first, begin + self.max_length - last)
+        places = self._edges[first:last] - row.start
+        special = [self.start if n == 0 else self.end for n in range(first, last)]
+        ids = np.insert(self.corpus.ids[row].astype(np.int64), places, special)
+        begins = np.insert(self.corpus.begins[row], places, True)
+        return Example(ids, np.cumsum(opened(begins)) - 1)
 
 
 def _check(corpus: Corpus, max_length: int, at_least: int) -> None:
@@ -77,18 +90,19 @@ def _check(corpus: Corpus, max_length: int, at_least: int) -> None:
 
 def _rows(corpus: Corpus, room: int) -> np.ndarray:
     """`int64 [N 2]`, the first and past-the-last token of each row of full sentences."""
-    ends, edges = corpus.sentences.tolist(), set(corpus.edges.tolist())
-    rows, begin, separators = [], 0, 0
-    for first, last in pairwise(ends):
-        parts = first in edges and first > begin
-        if last - begin + separators + parts > room:
-            if first > begin:
-                rows.append((begin, first))
-            begin, separators, parts = first, 0, False
-            while last - begin > room:
-                rows.append((begin, begin + room))
-                begin += room
-        separators += parts
-    if begin < ends[-1]:
-        rows.append((begin, ends[-1]))
-    return np.array(rows, np.int64).reshape(-1, 2)
+    rows, begin, separators, first = array("q"), 0, 0, 0
+    for before, after in pairwise(corpus.documents):
+        for place, last in enumerate(corpus.sentences[before + 1 : after + 1].tolist()):
+            parts = place == 0 and first > begin
+            if last - begin + separators + parts > room:
+                if first > begin:
+                    rows.extend([begin, first])
+                begin, separators, parts = first, 0, False
+                while last - begin > room:
+                    rows.extend([begin, begin + room])
+                    begin += room
+            separators += parts
+            first = last
+    if begin < first:
+        rows.extend([begin, first])
+    return np.frombuffer(rows, np.int64).reshape(-1, 2)

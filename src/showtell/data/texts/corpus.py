@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from showtell.data.texts.sentences import split_sentences
+from showtell.data.texts.spool import Spool
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.progress import report
 
 DOCUMENTS = 256
 """How many are tokenized at a time: enough for all cores, few enough for memory."""
+
+
+class Documents(Protocol):
+    """Documents that can be read more than once; memory need not hold them."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[str]: ...
 
 
 class Example(NamedTuple):
@@ -54,25 +63,30 @@ class Corpus:
         return self.sentences[self.documents]
 
 
-def tokenise(documents: Sequence[str], tokenizer: SubwordTokenizer) -> Corpus:
-    """Tokenize documents. Text without tokens (spaces; letters that the vocabulary drops) is dropped."""
-    ids, begins = [], []
-    lengths: list[int] = []
-    counts: list[int] = []
-    dtype = np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32
-    for first in range(0, len(documents), DOCUMENTS):
-        split = [split_sentences(document) for document in documents[first : first + DOCUMENTS]]
-        pieces = tokenizer.pieces_batch([sentence for sentences in split for sentence in sentences])
-        for sentences in split:
-            found = [piece for piece in islice(pieces, len(sentences)) if piece.ids]
-            lengths += [len(sentence.ids) for sentence in found]
-            counts += [len(found)] if found else []
-            ids += [np.array(sentence.ids, dtype) for sentence in found]
-            begins += [np.diff(sentence.groups, prepend=-1) > 0 for sentence in found]
-        report("tokenising documents", min(first + DOCUMENTS, len(documents)), len(documents))
-    return Corpus(
-        np.concatenate(ids) if ids else np.zeros(0, dtype),
-        np.concatenate(begins) if begins else np.zeros(0, bool),
-        np.cumsum([0, *lengths], dtype=np.int64),
-        np.cumsum([0, *counts], dtype=np.int64),
-    )
+def tokenise(documents: Documents, tokenizer: SubwordTokenizer) -> Corpus:
+    """Tokenize documents. Text without tokens (spaces; letters that the vocabulary drops) is dropped.
+
+    The corpus lies in temporary files. Raises `UserError` where the disk is full.
+    """
+    ids, begins = Spool(np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32), Spool(bool)
+    sentences, bounds = Spool(np.int64), Spool(np.int64)
+    sentences.extend([0])
+    bounds.extend([0])
+    num_tokens = num_sentences = done = 0
+    stream = iter(documents)
+    while some := list(islice(stream, DOCUMENTS)):
+        split = [split_sentences(document) for document in some]
+        pieces = tokenizer.pieces_batch([sentence for parts in split for sentence in parts])
+        for parts in split:
+            found = [piece for piece in islice(pieces, len(parts)) if piece.ids]
+            if not found:
+                continue
+            lengths = np.array([len(piece.ids) for piece in found])
+            sentences.extend(num_tokens + lengths.cumsum())
+            num_tokens, num_sentences = num_tokens + int(lengths.sum()), num_sentences + len(found)
+            bounds.extend([num_sentences])
+            ids.extend([i for piece in found for i in piece.ids])
+            begins.extend(np.concatenate([np.diff(piece.groups, prepend=-1) > 0 for piece in found]))
+        done += len(some)
+        report("tokenising documents", done, len(documents))
+    return Corpus(ids.array(), begins.array(), sentences.array(), bounds.array())

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, cast
 
+from showtell.data.splits import split_of_row
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -78,17 +79,25 @@ def documents(file: Path, layout: Layout) -> Iterator[str]:
     The file is read as a stream. A document of more than `LONGEST` bytes is cut, and logged, counted.
     Raises `UserError` with file and line for bytes that are not UTF-8, not text or not JSON.
     """
+    return (document for document, _ in documents_with_splits(file, layout))
+
+
+def documents_with_splits(
+    file: Path, layout: Layout, *, logs: bool = True
+) -> Iterator[tuple[str, str | None]]:
+    """As `documents`, each with the split that its record names in a field `split`, or None."""
     cut: list[int] = []
+    texts: Iterator[tuple[str, str | None]]
     if layout is Layout.BLANK:
-        texts = _paragraphs(file, cut)
+        texts = ((paragraph, None) for paragraph in _paragraphs(file, cut))
     elif layout is Layout.RECORDS:
         texts = (_text_of(line, file, n, n in cut[-1:]) for n, line in lines(file, cut))
     else:
-        texts = (line for _, line in lines(file, cut))
-    for text in texts:
+        texts = ((line, None) for _, line in lines(file, cut))
+    for text, split in texts:
         if document := plain(text):
-            yield document
-    if cut:
+            yield document, split
+    if cut and logs:
         many = f"{counted(len(cut), 'document')} longer than {LONGEST:,} bytes"
         logger.warning("%s: %s cut there, the first at line %d", file, many, cut[0])
 
@@ -120,9 +129,9 @@ def _paragraphs(file: Path, cut: list[int]) -> Iterator[str]:
     yield "\n".join(held)
 
 
-def _text_of(line: str, file: Path, number: int, cut: bool) -> str:
+def _text_of(line: str, file: Path, number: int, cut: bool) -> tuple[str, str | None]:
     if not line.strip():
-        return ""
+        return "", None
     if cut:  # the object is not whole
         begun = _BEGUN_TEXT.match(line)
         if begun is None:
@@ -130,10 +139,11 @@ def _text_of(line: str, file: Path, number: int, cut: bool) -> str:
                 f'{file}, line {number}: is longer than {LONGEST:,} bytes, and "text" is not first'
             )
         line = f'{{"text": "{begun[1]}"}}'
-    text = record_of(line, file, number).get("text")
+    record = record_of(line, file, number)
+    text = record.get("text")
     if not isinstance(text, str):
         raise UserError(f'{file}, line {number}: has no text; write {{"text": "..."}}')
-    return text
+    return text, split_of_row(record)
 
 
 def record_of(line: str, file: Path, number: int) -> dict[str, Any]:

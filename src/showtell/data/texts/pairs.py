@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,17 @@ class SentencePairs:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """`int64 [N]`, the tokens of each item's own sentences that no pair of it can hold."""
+        _, first, last = self._runs.T
+        return np.maximum(self.corpus.sentences[last] - self.corpus.sentences[first] - self.room, 0)
+
+    def whole(self, item: int) -> np.ndarray:
+        """`int64 [L]`, the tokens of an item's own sentences."""
+        _, first, last = self._runs[item].tolist()
+        return self._tokens(first, last)[0].astype(np.int64)
 
     def __call__(self, item: int, generator: np.random.Generator) -> Example:
         """A pair from one item; the generator decides the split and the second part."""
@@ -101,13 +113,12 @@ def _runs(corpus: Corpus, room: int) -> np.ndarray:
 
     The sentences fit into `room` together, or are just two. A last sentence left alone is no item.
     """
-    ends, documents = corpus.sentences.tolist(), corpus.documents.tolist()
-    runs = []
-    for document, (first, last) in enumerate(pairwise(documents)):
-        begin = first
-        for sentence in range(first + 1, last + 1):
-            full = sentence < last and ends[sentence + 1] - ends[begin] > room
-            if sentence - begin >= 2 and (full or sentence == last):
-                runs.append((document, begin, sentence))
+    runs = array("q")
+    for document, (first, last) in enumerate(pairwise(corpus.documents)):
+        ends, begin = corpus.sentences[first : last + 1].tolist(), 0
+        for sentence in range(1, len(ends)):
+            full = sentence + 1 < len(ends) and ends[sentence + 1] - ends[begin] > room
+            if sentence - begin >= 2 and (full or sentence + 1 == len(ends)):
+                runs.extend([document, int(first) + begin, int(first) + sentence])
                 begin = sentence
-    return np.array(runs, np.int64).reshape(-1, 3)
+    return np.frombuffer(runs, np.int64).reshape(-1, 3)
