@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.splits import split_name, split_of_row
+from showtell.data.splits import sibling_splits, split_name, split_of_row
 from showtell.data.texts.files import lines, plain, record_of
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -45,20 +45,36 @@ class LabelledTexts:
 def labelled_files(path: Path) -> dict[str, Path]:
     """The files of labelled texts by split: `train` and others, or `""` for a single file, or nothing.
 
-    In a folder `train`, and `test`, `dev` or the like, each `.jsonl` or `.tsv`, `.xz` and `.gz` too.
+    In a folder `train`, and `test`, `dev` or the like, each `.jsonl` or `.tsv`, `.xz` and `.gz` too. A name
+    may say more (`imdb_train`, `imdb_test`), and a single file may have any, if its first row is a labelled
+    text.
 
     Raises `UserError` for two files of one split.
     """
     if path.is_file():
         return {"": path} if _stem(path) is not None else {}
+    listed = sorted(path.iterdir()) if path.is_dir() else []
+    stems = {file: stem for file in listed if (stem := _stem(file)) is not None and file.is_file()}
+    named = sibling_splits(stems.values())
+    splits = {file: split_name(stem) or named.get(stem, (None,))[0] for file, stem in stems.items()}
     found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()) if path.is_dir() else []:
-        split = split_name(_stem(file) or "")
+    for file, split in splits.items():
+        if split is None or (split_name(stems[file]) is None and not _begins_labelled(file)):
+            continue
         if split in found:
             raise UserError(f"{found[split]} and {file} are both the split {split}; remove one")
-        if split and file.is_file():
-            found[split] = file
-    return found if "train" in found else {}
+        found[split] = file
+    if len(stems) == 1 and not found:
+        found = {"": file for file in stems if _begins_labelled(file)}
+    return found if "train" in found or "" in found else {}
+
+
+def _begins_labelled(file: Path) -> bool:
+    """Whether the first row of a file is a labelled text."""
+    try:
+        return next(_rows(file), None) is not None
+    except UserError:
+        return False
 
 
 def read_labelled(path: Path) -> LabelledTexts:
