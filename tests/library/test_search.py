@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from showtell.errors import UserError
+from showtell.library import rows
 from showtell.library.index import index
 from showtell.library.search import Library, largest
 from showtell.library.text import CaptionIndex
-from support.library import SIZE, FakeEncoder, draw
+from showtell.library.verify import verify
+from support.library import SIZE, FakeEncoder, check, draw
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +239,23 @@ def test_a_script_without_spaces_is_found_by_its_words(tmp_path, query, first) -
     found = Library.open(tmp_path / "library")
     assert found.full_text(query)[0].path.name == f"{first}.png"
     assert found.rows()[first].captions == (captions[first],)
+
+
+def test_captions_stored_before_words_were_set_apart_are_found_after_the_next_index(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    caplog.set_level("INFO")
+    photos, library = tmp_path / "photos", tmp_path / "library"
+    own = {draw(photos / f"{n}.png", (n, 0, 0)): [text] for n, text in enumerate(("一只黑猫", "ein Hüne"))}
+    with monkeypatch.context() as older:
+        older.setattr(rows, "spaced", lambda text: text)
+        index(photos, library, FakeEncoder(), own_captions=own)
+    assert Library.open(library).full_text("黑猫") == []
+    check(index(photos, library, FakeEncoder(), own_captions=own), unchanged=2)
+    assert [hit.path.name for hit in Library.open(library).full_text("黑猫")] == ["0.png"]
+    assert [hit.path.name for hit in Library.open(library).full_text("hüne")] == ["1.png"]
+    assert verify(library) == []
+    said = [message for message in caplog.messages if "can now be searched" in message]
+    check(index(photos, library, FakeEncoder(), own_captions=own), unchanged=2)
+    assert len(said) == sum("can now be searched" in message for message in caplog.messages) == 1
+    assert ": captions of 1 image in scripts" in said[0]

@@ -17,6 +17,7 @@ from showtell.library.failures import DamagedError, changing
 from showtell.library.manifest import EMPTY, Manifest, VectorSet
 from showtell.library.recovery import recovered
 from showtell.library.removal import check_removal, is_gone
+from showtell.library.respaced import respace
 from showtell.library.rows import File
 from showtell.library.run import Row, Run, read_rows
 from showtell.library.scan import absolute, file_at, find_files, printable
@@ -112,6 +113,8 @@ def index(
                     raise
                 lost = f"{LOST} ({error.reason})"
         run = Run(store, target, encoder, captions, max_pixels)
+        if run.table is not None:
+            respace(store, run.table)
         run.add(files)
         if not prune:
             _check_replacement(old, run, folder)

@@ -120,6 +120,11 @@ def vectors_of(rows: pa.Table) -> np.ndarray:
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), column.type.list_size)
 
 
+def search_text(captions: Sequence[str], caption: str | None) -> str:
+    """What full-text search reads of an image: the person's captions and the model's."""
+    return spaced("\n".join([*captions, *filter(None, [caption])]))
+
+
 def where_id(ids: Iterable[int]) -> str:
     """The SQL condition that selects rows by id."""
     return f"id IN ({', '.join(map(str, ids))})"
@@ -133,8 +138,5 @@ def _file_columns(files: Sequence[File], captions: Sequence[str | None]) -> dict
         "mtime_ns": [f.mtime_ns for f in files],
         "captions": [list(f.captions) for f in files],
         "caption": list(captions),
-        "text": [
-            spaced("\n".join([*f.captions, *([c] if c else [])]))
-            for f, c in zip(files, captions, strict=True)
-        ],
+        "text": [search_text(f.captions, c) for f, c in zip(files, captions, strict=True)],
     }
