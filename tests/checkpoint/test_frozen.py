@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from showtell.checkpoint.frozen import Frozen, frozen_part, hash_tensors
+from showtell.checkpoint.frozen import Frozen, frozen_part, hash_tensors, moved_along
 from showtell.checkpoint.load import Checkpoint, load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
 from showtell.checkpoint.tensors import copy_tensors, named_tensors
@@ -196,3 +196,16 @@ def test_a_byol_checkpoint_is_halved_and_its_state_is_whole(tmp_path: Path) -> N
     images = Batch(ImageBatch(pixels=(views[0] * 255).to(torch.uint8)))
     encoded, expected = (s.eval().encode_images(images).tokens for s in (loaded, system))
     assert torch.equal(encoded, expected)
+
+
+def test_a_source_that_moved_together_with_its_owner_is_found(tmp_path) -> None:
+    here = tmp_path / "new" / "runs" / "backbone"
+    (here / "model").mkdir(parents=True)
+    (here / "model" / "config.json").write_text("{}")
+    owner = tmp_path / "new" / "runs" / "captioner" / "model"
+    gone = tmp_path / "old" / "runs" / "backbone"
+    assert moved_along(str(gone), owner) == str(here)
+    assert moved_along(str(gone / "model"), owner) == str(here / "model")
+    assert moved_along(str(here), tmp_path) == str(here)
+    for source in ("all-MiniLM-L6-v2", str(tmp_path / "old" / "other"), "runs/backbone"):
+        assert moved_along(source, owner) == source

@@ -172,3 +172,26 @@ def test_rows_of_other_vectors_never_stand_beside_the_file(
     count = len(np.load(tmp_path / "v.npy"))
     assert count == (4 if fails == 1 else 2)
     assert len(rows.read_text().splitlines()) == 4 if fails == 1 else not rows.exists()
+
+
+def test_a_file_of_texts_that_cannot_be_read_does_not_stop_the_others(ask, clip, tmp_path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a red square\n\xff\xfe\n")
+    (tmp_path / "b.txt").write_text("a blue square\n")
+    files = [tmp_path / "a.txt", tmp_path / "none.jsonl", tmp_path / "b.txt", "--model", clip]
+    status, lines, err = ask("embed", *files)
+    assert (status, [line["text"] for line in lines]) == (1, ["a blue square"]), err
+    assert "a.txt, line 2: is not UTF-8" in err
+    assert "none.jsonl cannot be read" in err
+    status, lines, err = ask("embed", *files, "--strict")
+    assert (status, lines) == (1, [])
+    assert "none.jsonl" not in err
+
+
+def test_folders_and_files_that_are_not_what_a_person_thinks_are_said(ask, clip, tmp_path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "words.txt").write_text("a red square\n")
+    status, _, err = ask("embed", tmp_path / "texts", "--model", clip)
+    assert (status, "texts holds texts, no images: name its files" in err) == (2, True), err
+    status, lines, err = ask("embed", "--texts", tmp_path / "texts", "--model", clip)
+    assert (status, lines[0]["text"]) == (0, str(tmp_path / "texts"))
+    assert "texts is embedded as a text" in err

@@ -8,7 +8,7 @@ from PIL import Image
 from showtell.checkpoint.save import save_checkpoint
 from showtell.errors import MissingError, UsageError
 from showtell.hub.backbones import TorchRunner, backbone_of, load_backbone
-from showtell.hub.pretrained import load_pretrained
+from showtell.hub.sources import load_pretrained
 from showtell.pipelines.import_model import import_model
 from showtell.systems.bert import BERTEncoderConfig
 from showtell.systems.resnet import ResNetEncoderConfig

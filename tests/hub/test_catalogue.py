@@ -7,7 +7,7 @@ import pytest
 from showtell.errors import MissingError, UsageError
 from showtell.hub import packages
 from showtell.hub.catalogue import all_packages, catalogue, find, installed, package_path
-from showtell.hub.pretrained import load_pretrained
+from showtell.hub.sources import load_pretrained
 
 DECLARED = """
 from showtell.hub.catalogue import Package

@@ -6,8 +6,7 @@ import torch
 from showtell.checkpoint.save import save_checkpoint
 from showtell.errors import MissingError
 from showtell.hub.catalogue import find
-from showtell.hub.pretrained import load_pretrained
-from showtell.hub.sources import frozen_tensors
+from showtell.hub.sources import frozen_tensors, load_pretrained
 from showtell.systems.resnet import ResNetEncoderConfig
 
 

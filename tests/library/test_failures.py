@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from showtell.errors import UserError
+from showtell.library import store
 from showtell.library.failures import DamagedError, changing, number_of, reading
 from showtell.library.index import index
 from showtell.library.info import library_info
@@ -310,3 +311,11 @@ def test_a_full_disk_keeps_what_was_written(photos, library, monkeypatch) -> Non
     check(index(photos, library, encoder), unchanged=4)
     assert encoder.encoded == 0
     assert [known.model for known in Store.open(library).manifest().sets] == ["model-a"]
+
+
+def test_too_little_memory_is_said_before_lancedb_starts(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(store, "MEMORY", 2**60)
+    with pytest.raises(
+        UserError, match=r"Cannot allocate memory; close other programs, or raise `ulimit -v`"
+    ):
+        store.Store(tmp_path)

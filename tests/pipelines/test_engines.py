@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from showtell.cli.options import engine_names, engines_help
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.library.search import Hit
 from showtell.pipelines import engines
 from showtell.pipelines.engine import engine_named, engines_of
@@ -157,3 +157,18 @@ def test_captions_of_anything(checkpoint, photos) -> None:
     assert model.caption([photos / "red.png", pixels]) == 2 * model.best_captions(model.encode([pixels]))
     assert len(model.caption(photos / "red.png")) == 1
     assert model.caption([]) == []
+
+
+def test_queries_that_a_cut_makes_equal_are_said(photos, clip, tmp_path, caplog) -> None:
+    model = load_model(clip, "cpu")
+    index(photos, tmp_path / "library", model)
+    searcher, long = Searcher(tmp_path / "library", model), "a red square " * 20
+    for query in (long + "in snow", "a blue square", long + "on grass"):
+        assert searcher.search(query).hits
+    told = [message for message in caplog.messages if "cannot be told from" in message]
+    assert len(told) == 1
+    assert "on grass" in told[0]
+    assert sum("1 of 1" in message for message in caplog.messages) == 2
+    with pytest.raises(UserError, match="longer than the 12 tokens"):
+        model.encode_texts(long, strict=True)
+    assert model.encode_texts(long).shape == (1, 8)

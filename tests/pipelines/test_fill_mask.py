@@ -175,6 +175,12 @@ def test_of_a_long_prompt_the_end_is_read(models):
         generate("The", models["bert"])
 
 
+def test_an_empty_text_is_refused_on_the_command_line(ask):
+    for empty in ("", " \n"):
+        status, _, err = ask("generate", empty, "--model", "any")
+        assert (status, "the text to continue is empty" in err) == (2, True)
+
+
 def test_results_are_json(models):
     for result in (
         fill_mask("The [MASK]", models["bert"], top=1).predictions[0],

@@ -90,6 +90,10 @@ def test_a_backbone_that_moved_or_changed_is_named_with_status_4(trained, tmp_pa
     try:
         assert run(["caption", photograph, "--model", str(folder)]) == 4
         assert str(path) in capsys.readouterr().err
+        beside = folder.parent / "beside"
+        shutil.copytree(folder, beside / "captioner" / folder.name)
+        shutil.copytree(moved, beside / path.name)
+        assert run(["caption", photograph, "--model", str(beside / "captioner" / folder.name)]) == 0
         shutil.copytree(moved, path)
         card = json.loads((path / "config.json").read_text())
         card["config"]["mean"] = [0.1, 0.2, 0.3]

@@ -27,7 +27,7 @@ class Outcome:
     """How a child ended."""
 
     status: int
-    """0 done, 1 a `UserError`, 3 anything else; minus the number of the signal that ended it."""
+    """0 done, 1 an error of one line, 3 anything else; minus the number of the signal that ended it."""
     said: str
     """The report as JSON, or the error."""
     seconds: float
@@ -129,6 +129,8 @@ def _child(order: Mapping[str, Any], said: int) -> int:
         text = json.dumps(JOBS[order["job"]](*order["paths"]))
     except UserError as error:
         status, text = 1, str(error)
+    except OSError as error:  # the command line says it in a line
+        status, text = 1, str(error)
     except BaseException:
         status, text = 3, traceback.format_exc()
     os.write(said, text.encode()[-60_000:])  # what a pipe holds
@@ -137,6 +139,7 @@ def _child(order: Mapping[str, Any], said: int) -> int:
 
 def main() -> None:
     """Fork a child per line of standard input."""
+    import numpy.ma  # noqa: F401  (pyarrow imports it late, when there may be no descriptor for its files)
     import torch
 
     import support.library

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from showtell.checkpoint.config import CONFIG
 from showtell.checkpoint.tensors import copy_tensors, named_tensors
 from showtell.errors import MissingError, UserError
 
@@ -58,6 +60,22 @@ def require_unchanged(system: nn.Module, frozen: Sequence[Frozen]) -> None:
             raise ValueError(f"{part.prefix!r} is recorded as {part.source}, but its tensors have changed")
 
 
+def moved_along(source: str, owner: Path) -> str:
+    """A source; for a checkpoint folder that is gone, one of its name near `owner`, moved together with it.
+
+    Its hash tells whether it is the one.
+    """
+    path = Path(source)
+    if not path.is_absolute() or path.exists():
+        return source
+    owner = owner.resolve()
+    tails = [Path(*path.parts[-length:]) for length in (3, 2, 1)]
+    for found in (above / tail for above in owner.parents for tail in tails):
+        if found != owner and any((found / name).is_file() for name in (CONFIG, f"model/{CONFIG}")):
+            return str(found)
+    return source
+
+
 def fill_frozen(system: nn.Module, frozen: Sequence[Frozen], find_source: FindSource, owner: Any) -> None:
     """Copy each part of a system from its source.
 
@@ -66,7 +84,7 @@ def fill_frozen(system: nn.Module, frozen: Sequence[Frozen], find_source: FindSo
     """
     for part in frozen:
         try:
-            tensors = find_source(part.source)
+            tensors = find_source(moved_along(part.source, Path(owner)))
         except MissingError as error:
             raise MissingError(f"{owner} needs the frozen parameters of {part.source}: {error}") from error
         own = frozen_part(system, part.prefix)

@@ -52,7 +52,10 @@ def load_checkpoint(
     if not (folder / CONFIG).exists() and (inner := standing(folder / "model")).is_dir():
         folder = inner
     if not folder.is_dir():
-        raise UserError(f"there is no checkpoint at {folder}; give the folder that holds {CONFIG}")
+        raise UserError(
+            f"there is no checkpoint at {folder}; give the folder that holds {CONFIG}, or a "
+            "name that `showtell models` lists"
+        )
     missing = [n for n in (CONFIG, TENSORS, TOKENIZER, PREPROCESS) if not (folder / n).is_file()]
     if missing:
         raise UserError(

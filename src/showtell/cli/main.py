@@ -6,6 +6,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from errno import EMFILE, ENFILE
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any
@@ -81,7 +82,8 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError as error:
         return _fail(error, "there is not enough memory; close other programs and run it again", 1)
     except OSError as error:
-        return _fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
+        more = "; allow more with `ulimit -n 4096`" if error.errno in (EMFILE, ENFILE) else ""
+        return _fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}{more}", 1)
     except Exception as error:
         # The parser's own errors, whichever version's classes they are.
         if hasattr(error, "format_message"):

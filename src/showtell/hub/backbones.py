@@ -79,12 +79,24 @@ def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Back
         UsageError: No network has this name, or it does not read pixels.
         UserError: The checkpoint is damaged.
     """
-    if package := find(name):
-        return _of_package(package, device)
+    loaded = [
+        _of_checkpoint(found, device) if isinstance(found, Path) else _of_package(found, device)
+        for found in find_backbones(name)
+    ]
+    return loaded[0] if len(loaded) == 1 else side_by_side(loaded)
+
+
+def find_backbones(name: str) -> list[Package | Path]:
+    """The packages, or the absolute paths of the checkpoints, that `load_backbone` reads.
+
+    Raises `MissingError` and `UsageError` as `load_backbone`, before anything is read.
+    """
+    if (package := find(name)) and package.path:
+        return [package]
     if (folder := Path(name)).is_dir():
-        return _of_checkpoint(folder.resolve(), device)
+        return [folder.resolve()]
     if "+" in name:
-        return side_by_side([load_backbone(part, device) for part in name.split("+")])
+        return [found for part in name.split("+") for found in find_backbones(part)]
     if re.search(r"[/\\]", name):
         raise MissingError(f"there is no folder {name}, whose checkpoint was to be the backbone")
     architectures = [family.MODEL_TYPES[0] for family in all_families() if hasattr(family, "PROCESSOR")]

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from showtell.hub.pretrained import Pretrained
 
 
-def read_huggingface(path: Path) -> Pretrained:
-    """Read a folder in the Hugging Face layout."""
-    from showtell.hub.huggingface.pretrained import read_pretrained
-
-    return read_pretrained(path)
-
-
 @dataclass(frozen=True)
 class Package:
     """A package that carries weights: where they lie in it, how to install it, how to read them."""
@@ -49,7 +42,7 @@ class Package:
     licence: str
     about: str
     """Where the weights come from and what that allows: Markdown, for model cards."""
-    read: Callable[[Path], Pretrained] | None = read_huggingface
+    read: Callable[[Path], Pretrained] | None
     """None for what one pipeline reads, and is no system."""
 
     @property

@@ -1,4 +1,4 @@
-"""Where the frozen parts of a checkpoint come from: packages and other checkpoints."""
+"""Where pretrained parameters come from, by name: packages, folders, the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.tensors import named_tensors
 from showtell.errors import MissingError
 from showtell.hub.catalogue import find
+from showtell.hub.huggingface.fetch import find_folder
+from showtell.hub.huggingface.pretrained import read_pretrained
+from showtell.hub.pretrained import Pretrained
+
+
+def load_pretrained(source: str, *, download: bool = False) -> Pretrained:
+    """Read a folder in the Hugging Face layout, a package's model by name, or an id on the Hugging Face hub.
+
+    A folder comes before a package of the same name.
+
+    Raises `UserError` naming the file, setting or tensor that is missing, unknown or unfit, `MissingError`
+    for a model that is not on this machine, `UsageError` for what is none of the three.
+    """
+    if not Path(source).is_dir() and (package := find(source)):
+        return package.load()
+    return read_pretrained(find_folder(source, download=download))
 
 
 def frozen_tensors(source: str) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ def failure(folder: Path, error: BaseException, action: str) -> UserError:
     if number in DESCRIPTORS:
         return UserError(f"{where}: {reason}; allow more with `ulimit -n 4096` and run it again")
     if number == ENOMEM:
-        return UserError(f"{where}: {reason}; close other programs and run it again")
+        return UserError(f"{where}: {reason}; close other programs, or raise `ulimit -v`")
     if number in DRIVE:
         return UserError(f"{where}: {reason}; see whether its drive is connected, and run it again")
     first_line = str(error).partition("\n")[0] or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import secrets
 import shutil
 import warnings
@@ -23,6 +24,8 @@ from showtell.library.rows import schema
 from showtell.library.text import CAPTION_INDEX, index_error
 from showtell.writing import replacing
 
+MEMORY = 2**28
+"""Bytes of memory that must be free before LanceDB starts; of 2**27 it started, of 2**25 it did not."""
 MANIFEST = "library.json"
 LOCK = "lock"
 SKIPPED = "skipped.jsonl"
@@ -47,6 +50,7 @@ class Store:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         with reading(self.folder):
+            mmap.mmap(-1, MEMORY).close()  # short of memory, LanceDB ends the process or waits for ever
             self._tables = lancedb.connect(str(self.folder))
 
     @classmethod
@@ -54,6 +58,8 @@ class Store:
         """An existing library. Raises `UserError` for another folder, and for one that cannot be read."""
         folder = Path(folder)
         with reading(folder):
+            if folder.is_file():
+                raise UserError(f"{folder} is a file, not a library; name the folder of a library")
             holds = _names(folder) if folder.is_dir() else set()
         if MANIFEST in holds or any(map(_is_table, holds)):
             return cls(folder)

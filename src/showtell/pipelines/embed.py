@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.data.images.files import is_image_name
 from showtell.data.texts.files import ENDINGS, documents, layout_of
 from showtell.datasets.cuts import Cuts, encode_within
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.pipelines.image_files import Skip, read_batches
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import ImageEncoder, TextEncoder
@@ -45,11 +46,13 @@ def embed(
     """One vector per image or text, in the order given; the model defaults to the shipped one.
 
     The inputs are image files and folders of them, or `.txt` and `.jsonl` files of texts, or with `texts` the
-    texts themselves. An image that cannot be read is passed to `skip`; without `skip` it raises
-    `ImageError`. Texts longer than the model reads are cut, with one warning, or with `strict` refused by a
-    `UserError`. `Model.encode_images` and `Model.encode_texts` return one array instead.
+    texts themselves. The error of an image or a file of texts that cannot be read is passed to `skip`;
+    without `skip` it is raised. Texts longer than the model reads are cut, with one warning; with `strict`
+    they, and files of texts that cannot be read, are refused by a `UserError`. `Model.encode_images` and
+    `Model.encode_texts` return one array instead.
 
-    Raises `UsageError` for images and texts in one call, and for a model that is no image or text encoder.
+    Raises `UsageError` for images and texts in one call, for a folder of texts alone, and for a model that is
+    no image or text encoder.
 
     Example::
 
@@ -66,15 +69,31 @@ def embed(
         return
     named = _one_kind(first, given)
     if _holds_texts(first):
-        files = map(Path, named)
-        found = (text for file in files for text in documents(file, layout_of(file)))
+        found = (text for file in map(Path, named) for text in _read(file, None if strict else skip))
         yield from _texts(found, model, strict)
     else:
+        if Path(first).is_dir() and _holds_texts_alone(Path(first)):
+            raise UsageError(f"{first} holds texts, no images: name its files, such as {first}/*.txt")
         yield from _images(named, model, max_pixels, skip)
 
 
 def _holds_texts(name: str | Path) -> bool:
     return str(name).lower().endswith(ENDINGS)
+
+
+def _holds_texts_alone(folder: Path) -> bool:
+    names = [file.name for file in folder.rglob("*")]
+    return any(map(_holds_texts, names)) and not any(map(is_image_name, names))
+
+
+def _read(file: Path, skip: Skip | None) -> Iterator[str]:
+    """The texts of a file, up to what cannot be read."""
+    try:
+        yield from documents(file, layout_of(file))
+    except UserError as error:
+        if skip is None:
+            raise
+        skip(error)
 
 
 def _one_kind(first: str | Path, rest: Iterable[str | Path]) -> Iterator[str | Path]:

@@ -16,7 +16,7 @@ from showtell.pipelines.model import BATCH, Model
 
 ImageFiles = Path | str | Iterable[Path | str]
 """Files and folders, one or many."""
-Skip = Callable[[ImageError], None]
+Skip = Callable[[UserError], None]
 
 
 def read_batches(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from showtell.checkpoint.frozen import moved_along
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
 from showtell.data.images.mosaic import Mosaic, preprocessing_of
@@ -98,9 +99,11 @@ def load_image_input(
     if not (name := preprocess.get("backbone")):
         return ImageInput(prepare)
     try:
-        backbone = load(str(name), device)
+        backbone = load(moved_along(str(name), folder), device)
     except UserError as error:
-        raise MissingError(f"{folder} needs the frozen backbone {name} as it was: {error}") from error
+        raise MissingError(
+            f"{folder} needs the frozen backbone {name} as it was: {error}. Put it back, or beside {folder}"
+        ) from error
     if (wanted := preprocess.get("hash")) and wanted != backbone.hash:
         raise MissingError(
             f"{folder} was trained over the backbone {name} of hash {wanted[:16]}; "

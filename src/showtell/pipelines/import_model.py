@@ -7,7 +7,7 @@ from typing import Any
 
 from showtell.checkpoint.card import CardFacts, model_card
 from showtell.checkpoint.save import save_checkpoint
-from showtell.hub.pretrained import load_pretrained
+from showtell.hub.sources import load_pretrained
 
 
 def import_model(source: str, output: Path | str, *, download: bool = False) -> dict[str, Any]:

@@ -66,12 +66,12 @@ class Model:
         parts = [encoded.pooled.cpu().numpy() for encoded in self._encoded(images)]
         return np.concatenate(parts or [self.encode([]).pooled.cpu().numpy()])
 
-    def encode_texts(self, texts: str | Sequence[str]) -> np.ndarray:
+    def encode_texts(self, texts: str | Sequence[str], *, strict: bool = False) -> np.ndarray:
         """One vector per text, `float32 [R D]`, one or many; texts that are too long are cut, with a warning.
 
-        Raises `UsageError` for a model that is no text encoder.
+        Raises `UsageError` for a model that is no text encoder, `UserError` with `strict` for a text to cut.
         """
-        return self.text_vectors([texts] if isinstance(texts, str) else texts).cpu().numpy()
+        return self.text_vectors([texts] if isinstance(texts, str) else texts, strict).cpu().numpy()
 
     def caption(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
         """The best caption of each image, for files, PIL images or arrays, one or many.
@@ -157,10 +157,10 @@ class Model:
         """A text tokenized, words that the model does not know set apart."""
         return read_text(text, self.tokenizer, self.max_length)
 
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+    def text_vectors(self, texts: Sequence[str], strict: bool = False) -> Tensor:
         """One vector per text, `float32 [R D]`."""
         self.require(TextEncoder)
-        return self.vectors_of(encode_all(texts, self.tokenizer, self.max_length, self.name))
+        return self.vectors_of(encode_all(texts, self.tokenizer, self.max_length, self.name, strict))
 
     @torch.no_grad()
     def vectors_of(self, rows: Sequence[Sequence[int]]) -> Tensor:

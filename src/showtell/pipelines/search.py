@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.cuts import Cuts
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.library.search import Hit
 from showtell.pipelines.engine import Answer, Engine, engine_named, engines_of
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.text_input import Text
+
+logger = logging.getLogger(__name__)
 
 
 def search(
@@ -73,6 +76,7 @@ class Searcher:
         self.library = open_library(library, model)
         self._model = model
         self._engines: dict[str, Engine] = {}
+        self._asked = self.cuts()
 
     def cuts(self, strict: bool = False) -> Cuts:
         """The count of queries longer than the model reads, for `search`; with `strict` they are refused."""
@@ -91,9 +95,8 @@ class Searcher:
         """As the function `search`.
 
         Queries that share `cuts` are counted in it, to be logged by the caller, and one that a cut makes
-        equal to another is refused by a `UserError`.
+        equal to another is refused by a `UserError`; without `cuts` both are logged.
         """
-        counts = cuts or self.cuts()
         if not query.strip():
             raise UsageError("the query is empty; describe an image in a few words")
         name = engine or engines_of(self.model)[0]
@@ -103,10 +106,7 @@ class Searcher:
             text = self.model.read_text(query)
             if not text.known:
                 raise UsageError(f"the model knows no word of {query!r}; use other words")
-            counts.add(query, text.cut)
-            counts.tell_apart(query, text.ids, text.cut)
-            if cuts is None:
-                counts.log()
+            self._count(text, cuts)
         else:
             text = Text(query)
         if not len(self.library):
@@ -114,6 +114,18 @@ class Searcher:
         if name not in self._engines:
             self._engines[name] = chosen(self.library, self._model)
         return next(self._engines[name].find([text], top, seed))
+
+    def _count(self, text: Text, cuts: Cuts | None) -> None:
+        counts = self.cuts() if cuts is None else cuts
+        counts.add(text.text, text.cut)
+        try:
+            (cuts or self._asked).tell_apart(text.text, text.ids, text.cut)
+        except UserError as error:
+            if cuts is not None:
+                raise
+            logger.warning("%s", error)
+        if cuts is None:
+            counts.log()
 
     @property
     def model(self) -> Model:

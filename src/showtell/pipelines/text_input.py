@@ -44,10 +44,14 @@ def read_text(text: str, tokenizer: WordTokenizer | SubwordTokenizer, max_length
 
 
 def encode_all(
-    texts: Sequence[str], tokenizer: WordTokenizer | SubwordTokenizer, max_length: int | None, reader: str
+    texts: Sequence[str],
+    tokenizer: WordTokenizer | SubwordTokenizer,
+    max_length: int | None,
+    reader: str,
+    strict: bool = False,
 ) -> list[list[int]]:
-    """The ids of texts, those that are too long cut, with one warning."""
-    cuts = Cuts(max_length, f"{reader} reads")
+    """The ids of texts, those that are too long cut, with one warning, or refused if it is `strict`."""
+    cuts = Cuts(max_length, f"{reader} reads", strict=strict)
     rows = [cuts.encode(tokenizer, text) for text in texts]
     cuts.log()
     return rows

@@ -16,7 +16,7 @@ from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.vocabulary import WordVocabulary
 from showtell.protocols import Captioner, ImageEncoder, Trainable
-from showtell.runs.image_input import image_input
+from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.likelihood import negative_log_likelihood
 from showtell.train.config import TrainConfig
@@ -44,14 +44,17 @@ class CaptioningRun:
     """The type in which the checkpoint stores the parameters."""
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
-        """The images and captions of a folder or file."""
+        """The images and captions of a folder or file. A backbone that is not here is refused before."""
+        require_backbone(self._shape(), self.backbone)
         return read_captioned(data, format)
+
+    def _shape(self) -> nn.Module:
+        """The system without parameters."""
+        return sketch(self.system, "captioning", Trainable, ImageEncoder, Captioner)
 
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, features and the system; the best parameters by the validation loss are kept."""
-        kind = "captioning"
-        shape = sketch(self.system, kind, Trainable, ImageEncoder, Captioner)
-        images = image_input(kind, shape, self.backbone, device)
+        images = image_source("captioning", self._shape(), self.backbone, device)
         tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
         run = replace(self, system=images.system.with_tokenizer(tokenizer))
         training, validation = splits["train"], splits["val"]

@@ -23,7 +23,7 @@ from showtell.datasets.vocabulary import (
 )
 from showtell.errors import UsageError
 from showtell.protocols import Contrastive, SharedSpace
-from showtell.runs.image_input import image_input
+from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
@@ -56,14 +56,17 @@ class ContrastiveRun:
     """The frozen image encoder in front of the system, where that reads features."""
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
-        """The images and captions of a folder or file."""
+        """The images and captions of a folder or file. A backbone that is not here is refused before."""
+        require_backbone(self._shape(), self.backbone)
         return read_captioned(data, format)
+
+    def _shape(self) -> nn.Module:
+        """The system without parameters."""
+        return sketch(self.system, "contrastive", Contrastive, SharedSpace)
 
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
-        kind = "contrastive"
-        shape = sketch(self.system, kind, Contrastive, SharedSpace)
-        images = image_input(kind, shape, self.backbone, device)
+        images = image_source("contrastive", self._shape(), self.backbone, device)
         tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
         torch.manual_seed(self.train.seed)
         system = replace(self, system=images.system).build(tokenizer)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -96,7 +97,7 @@ class BERTEncoder(nn.Module):
         self.head = sentence_head(c.head, c.width * len(c.poolings))
         self.apply(initialise)
 
-    def encode(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch) -> Float[Tensor, "R L D"]:
         """Tokens `[R L D]`; texts packed into one row do not attend to each other."""
         tokens = self.embed(batch.texts.ids, batch.texts.positions, batch.texts.segments)
         tokens = F.dropout(tokens, self.config.dropout, self.training)
@@ -113,7 +114,7 @@ class BERTEncoder(nn.Module):
             pooled = self.pooler(pooled)
         return Encoded(tokens, self.head(pooled), batch.texts.keep)
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
@@ -162,11 +163,11 @@ class BERT(BERTEncoder):
         for head in heads:
             head.apply(initialise)
 
-    def masked_token_logits(self, tokens: Tensor) -> Tensor:
+    def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the token at each of `tokens [T D]`."""
         return self.mlm_head(tokens, self.embed.tokens.weight)
 
-    def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
+    def next_sentence_logits(self, tokens: Float[Tensor, "R L D"], batch: Batch) -> Float[Tensor, "T 2"]:
         """Logits `[T 2]`: the second sentence of a text follows the first, or does not."""
         return self.next_sentence(self.pooler(first_token(tokens, batch.texts.keep, batch.texts.positions)))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
@@ -83,7 +84,7 @@ class BYOL(nn.Module):
         """The student's grid `[B N D]`, pooled as its mean."""
         return self.tower.encode(batch.images.pixels)
 
-    def project(self, pixels: Tensor) -> Tensor:
+    def project(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """`[B 3 H W]` to the student's projections `[B projection_width]`."""
         return self.projector(self.tower(pixels))
 

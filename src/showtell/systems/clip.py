@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,7 +83,9 @@ class CLIPImageTower(nn.Module):
         self.norm = nn.LayerNorm(width, config.image.eps)
         self.transformer = Transformer.of(config.image, norm="pre")
 
-    def forward(self, pixels: Tensor, at: Tensor | None = None) -> Tensor:
+    def forward(
+        self, pixels: Float[Tensor, "B 3 H W"], at: Int[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B M D"]:
         """Pixels `[B 3 H W]` of any size to `[B 1+N D]`, or to the tokens `at [B]` alone, `[B 1 D]`."""
         return self.transformer(self.norm(self.embed(self.normalise(pixels))), at=at)
 
@@ -107,7 +110,7 @@ class CLIP(TwoTowers):
         self.apply(initialise)
 
     @property
-    def logit_scale(self) -> Tensor:
+    def logit_scale(self) -> Float[Tensor, ""]:
         """`1 / temperature`, a scalar."""
         return self.log_logit_scale.exp()
 
@@ -116,7 +119,7 @@ class CLIP(TwoTowers):
         tokens = self.image(batch.images.pixels)
         return Encoded(tokens, self._image_vector(tokens[:, 0]))
 
-    def image_vectors(self, batch: Batch) -> Tensor:
+    def image_vectors(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The pooled vectors alone, `[B width]`; the last block computes only the [class] token."""
         first = torch.zeros(len(batch.images.pixels), dtype=torch.long, device=batch.images.pixels.device)
         return self._image_vector(self.image(batch.images.pixels, first)[:, 0])
@@ -127,7 +130,7 @@ class CLIP(TwoTowers):
         tokens = self.text(self.embed(ids), mask)
         return Encoded(tokens, self._text_vector(pick(tokens, last, 1)[:, 0]), keep)
 
-    def text_vectors(self, batch: Batch) -> Tensor:
+    def text_vectors(self, batch: Batch) -> Float[Tensor, "R D"]:
         """The pooled vectors alone, `[R width]`; the last block computes only the last real token."""
         ids, _, mask, last = self._trimmed(batch)
         return self._text_vector(self.text(self.embed(ids), mask, last)[:, 0])
@@ -145,11 +148,13 @@ class CLIP(TwoTowers):
         ids, keep = batch.texts.ids[:, :longest], batch.texts.keep[:, :longest]
         return ids, keep, attention_mask(keep, queries=longest, causal=True), lengths - 1
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
-    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
+    ) -> dict[str, Float[Tensor, ""]]:
         """InfoNCE from image to text and from text to image."""
         return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,7 +90,7 @@ class DINOv2(nn.Module):
         tokens = torch.cat([tokens[:, :1], tokens[:, self.embed.num_before :]], 1)
         return Encoded(tokens, tokens[:, 0])
 
-    def read(self, batch: Batch, masked: Tensor | None = None) -> Tensor:
+    def read(self, batch: Batch, masked: Bool[Tensor, "B N"] | None = None) -> Float[Tensor, "B M D"]:
         """All tokens `[B 1+R+N D]`, registers included; patches `masked [B N]` become the mask token."""
         return self.transformer(self.embed(self.normalise(batch.images.pixels), masked))
 
@@ -124,7 +125,7 @@ class DINOv2Classifier(DINOv2):
         self.classifier = Linear(2 * config.width, config.num_classes)
         initialise(self.classifier)
 
-    def classify(self, encoded: Encoded) -> Tensor:
+    def classify(self, encoded: Encoded) -> Float[Tensor, "B K"]:
         """Logits `[B num_classes]`."""
         return self.classifier(torch.cat([encoded.pooled, encoded.tokens[:, 1:].mean(1)], -1))
 

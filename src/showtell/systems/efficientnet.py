@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,7 +61,7 @@ class EfficientNet(nn.Module):
         """From normalised pixels `[B 3 H W]` to the grid `[B 1280 H/32 W/32]`."""
         return nn.Sequential(self.net.stem, self.net.blocks, self.net.head)
 
-    def classify(self, encoded: Encoded) -> Tensor:
+    def classify(self, encoded: Encoded) -> Float[Tensor, "B K"]:
         """Logits `[B 1000]`."""
         return self.net.classifier(encoded.pooled)
 

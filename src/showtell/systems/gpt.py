@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,11 +90,11 @@ class GPT(CachedDecoder):
         tokens = self.transformer(tokens, mask)
         return Encoded(tokens, last_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
-    def next_token_logits(self, tokens: Tensor) -> Tensor:
+    def next_token_logits(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
         """Logits `[... V]` of the token after each of `tokens [... D]`."""
         return linear(tokens, self.embed.tokens.weight)
 
@@ -102,7 +103,9 @@ class GPT(CachedDecoder):
         keep = self.embed.tokens.weight.new_zeros(batch, 0, dtype=torch.bool)
         return self.transformer.empty_cache(batch) | {"keep": keep}
 
-    def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
+    def extend(
+        self, state: State, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B L D"], State]:
         """Append `ids [B L]`, of which `keep [B L]` are real; return tokens `[B L D]` and the longer cache.
 
         Raises `UserError` when the text grows longer than `max_length`.

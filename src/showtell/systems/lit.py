@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -86,7 +87,7 @@ class LiT(TwoTowers):
         self.text.requires_grad_(c.text_rate > 0)
 
     @property
-    def logit_scale(self) -> Tensor:
+    def logit_scale(self) -> Float[Tensor, ""]:
         """`1 / temperature`, a scalar."""
         return self.log_logit_scale.exp()
 
@@ -94,7 +95,7 @@ class LiT(TwoTowers):
         """The projected grid `[B N width]`; pooled `[B width]`, its mean projected, of length 1."""
         return Encoded(self.project_image(batch.images.features), self.image_vectors(batch))
 
-    def image_vectors(self, batch: Batch) -> Tensor:
+    def image_vectors(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The pooled vectors alone, `[B width]`: only the mean is projected."""
         features = F.dropout(batch.images.features.mean(1), self.config.image_dropout, self.training)
         return F.normalize(self.project_image(features), dim=-1)
@@ -106,11 +107,13 @@ class LiT(TwoTowers):
         pooled = F.normalize(self.project_text(features), dim=-1)
         return Encoded(encoded.tokens, pooled, encoded.keep)
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.text.token_embeddings()
 
-    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
+    ) -> dict[str, Float[Tensor, ""]]:
         """InfoNCE from image to text and from text to image."""
         return {"contrast": symmetric_info_nce(images, texts, self.logit_scale, owner)}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -95,7 +96,7 @@ class ResNetClassifier(ResNetEncoder):
         self.class_names = config.class_names
         self.classifier = Linear(self.net.width, config.num_classes)
 
-    def classify(self, encoded: Encoded) -> Tensor:
+    def classify(self, encoded: Encoded) -> Float[Tensor, "B K"]:
         """Logits `[B num_classes]`."""
         return self.classifier(encoded.pooled)
 

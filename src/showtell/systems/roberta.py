@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,7 +100,7 @@ class RoBERTa(nn.Module):
         self.mlm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)
         self.apply(initialise)
 
-    def encode(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch) -> Float[Tensor, "R L D"]:
         """Tokens `[R L D]`; texts packed into one row do not attend to each other."""
         tokens = F.dropout(
             self.embed(batch.texts.ids, batch.texts.positions), self.config.dropout, self.training
@@ -114,11 +115,11 @@ class RoBERTa(nn.Module):
         tokens = self.encode(batch)
         return Encoded(tokens, first_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
-    def masked_token_logits(self, tokens: Tensor) -> Tensor:
+    def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the token at each of `tokens [T D]`."""
         return self.mlm_head(tokens, self.embed.tokens.weight)
 

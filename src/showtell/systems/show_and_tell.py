@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -70,7 +71,7 @@ class ShowAndTell(nn.Module):
         pooled = self.image(batch.images.features.mean(1))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V width]`."""
         return self.word_embedding.weight.detach()
 
@@ -82,14 +83,18 @@ class ShowAndTell(nn.Module):
         """That state as one hypothesis per image, `[B 1 depth width]`."""
         return {k: t[:, None] for k, t in memory.items()}
 
-    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(
+        self, memory: State, state: State, ids: Int[Tensor, "B K"]
+    ) -> tuple[Float[Tensor, "B K V"], State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
         out, flat = self.recurrent(self.word_embedding(ids.reshape(-1, 1)), flat)
         return self.output(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
-    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+    def teacher_forced_logits(
+        self, memory: State, owner: Int[Tensor, " R"], ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]
+    ) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the real tokens after the first, row by row."""
         words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
         out, _ = self.recurrent(words, {k: t[owner] for k, t in memory.items()})

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,7 +83,7 @@ class ShowAttendAndTell(nn.Module):
         tokens = self.image(batch.images.features)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V word_width]`."""
         return self.word_embedding.weight.detach()
 
@@ -114,13 +115,17 @@ class ShowAttendAndTell(nn.Module):
         mixed = F.dropout(mixed, self.config.dropout, self.training)
         return linear(mixed, self.word_embedding.weight, self.bias)
 
-    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+    def step(
+        self, memory: State, state: State, ids: Int[Tensor, "B K"]
+    ) -> tuple[Float[Tensor, "B K V"], State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         words = self.word_embedding(ids)
         h, c, context, _ = self._decode_one(words, memory, state["h"], state["c"])
         return self._logits(words, h, context), {"h": h, "c": c}
 
-    def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+    def teacher_forced_logits(
+        self, memory: State, owner: Int[Tensor, " R"], ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]
+    ) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the real tokens after the first, row by row."""
         return self._decode_all(memory, owner, ids, keep)[0]
 

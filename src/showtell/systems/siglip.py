@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -105,19 +106,23 @@ class SigLIP(TwoTowers):
         return Encoded(tokens, F.normalize(self.project_text(tokens[:, -1]), dim=-1), F.pad(keep, (0, room)))
 
     @property
-    def logit_scale(self) -> Tensor:
+    def logit_scale(self) -> Float[Tensor, ""]:
         """`1 / temperature`, a scalar."""
         return self.log_logit_scale.exp()
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
 
-    def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def encode_pairs(
+        self, batch: Batch, generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "_ D"], ...]:
         """Image vectors `[B D]` and text vectors `[R D]`; all texts have one length, so none are grouped."""
         return self.image_vectors(batch), self.text_vectors(batch)
 
-    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
+    ) -> dict[str, Float[Tensor, ""]]:
         """The sigmoid loss over all pairs."""
         return {"pairs": pairwise_sigmoid(images, texts, self.logit_scale, self.bias, owner)}
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
@@ -89,7 +90,9 @@ class SimMIM(nn.Module):
         tokens = self.tower.grid(batch.images.pixels)
         return Encoded(tokens=tokens, pooled=self.standardise(tokens.mean(1)))
 
-    def encode_masked(self, pixels: Tensor, masked: Tensor) -> Tensor:
+    def encode_masked(
+        self, pixels: Float[Tensor, "B 3 H W"], masked: Bool[Tensor, "B N"]
+    ) -> Float[Tensor, "B N D"]:
         """Normalised pixels `[B 3 H W]`, with patches `masked [B N]`, to tokens `[B N D]`."""
         patches = torch.where(masked[..., None], self.mask_token, self._net.patches(pixels))
         size = self._net.patches.patch_size

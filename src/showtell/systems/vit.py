@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -122,7 +123,7 @@ class ViT(ViTEncoder):
             {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
         )
 
-    def classify(self, encoded: Encoded) -> Tensor:
+    def classify(self, encoded: Encoded) -> Float[Tensor, "B K"]:
         """Logits `[B num_classes]`."""
         return self.classifier(encoded.pooled)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -81,7 +82,7 @@ class VSE(TwoTowers):
         """The projected grid `[B N width]`; pooled `[B width]`, its mean projected, of length 1."""
         return Encoded(self.image(batch.images.features), self.image_vectors(batch))
 
-    def image_vectors(self, batch: Batch) -> Tensor:
+    def image_vectors(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The pooled vectors alone, `[B width]`: only the mean is projected."""
         return F.normalize(self.image(batch.images.features.mean(1)), dim=-1)
 
@@ -92,11 +93,13 @@ class VSE(TwoTowers):
             tokens, F.normalize(last_token(tokens, batch.texts.keep, None), dim=-1), batch.texts.keep
         )
 
-    def token_embeddings(self) -> Tensor:
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V word_width]`."""
         return self.word_embedding.weight.detach()
 
-    def losses(self, images: Tensor, texts: Tensor, owner: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
+    ) -> dict[str, Float[Tensor, ""]]:
         """The hinge loss: over all negatives at first, then of the hardest."""
         hinge = sum_hinge if self.updates < self.config.warmup_updates else hardest_hinge
         return {"hinge": hinge(images @ texts.T, self.config.margin, owner)}

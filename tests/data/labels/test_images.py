@@ -188,9 +188,16 @@ def test_a_train_among_vehicles_is_a_class_and_said(tmp_path, around, caplog) ->
     assert "'train' taken as a class" in caplog.text
 
 
-def test_classes_that_hold_such_a_word_are_classes(tmp_path) -> None:
+def test_classes_that_hold_such_a_word_are_classes_and_said(tmp_path, caplog) -> None:
     labels = ("bullet_train", "train_station", "test_tube", "valley")
     assert read_classes(write(tmp_path, grid(*labels, count=30))).names == tuple(sorted(labels))
+    assert "'bullet_train', 'test_tube', 'train_station' taken as a class" in caplog.text
+
+
+def test_folders_that_hold_the_same_classes_as_train_are_no_classes(tmp_path, caplog) -> None:
+    found = read_classes(write(tmp_path, grid(*(f"{s}/{c}" for s in ("train", "holdout") for c in "ab"))))
+    assert found.names == ("a", "b")
+    assert "16 images beside the splits not used: 16 in holdout" in caplog.text
 
 
 def test_what_is_used_and_what_is_not_is_said(tmp_path, caplog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,9 @@ def embed(
 
     if output is None and not json:
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
+    for name in files:
+        if texts and name != "-" and _is_there(name):
+            print_note(f"{name} is embedded as a text; what is in it is embedded without --texts")
     failures = Failures()
     inputs = lines(files) if texts else paths(files)
     loaded = load_model(model, device)
@@ -63,3 +67,9 @@ def embed(
         print_json(saved) if json else print_text(saved.output)
         print_note(f"{counted(saved.count, 'vector')} of width {saved.width}")
     failures.exit()
+
+
+def _is_there(name: str) -> bool:
+    with suppress(OSError, ValueError):  # a text may be too long for a name, or hold a zero byte
+        return Path(name).exists()
+    return False

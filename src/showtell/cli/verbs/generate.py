@@ -32,6 +32,8 @@ def generate(
     from showtell.pipelines.generate import generate
     from showtell.pipelines.model import load_model
 
+    if not prompt.strip():
+        raise UsageError("the text to continue is empty; give its first words")
     if model is None:
         raise UsageError(
             "no language model is shipped: name one with --model (SmolLM2-135M-Instruct: `showtell models`), "

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from showtell.data.splits import sibling_splits
+from showtell.data.splits import sibling_splits, split_in
 from showtell.errors import UserError
 
 Folders = tuple[str, ...]
@@ -37,7 +37,7 @@ class Places:
     beside: Counter[str]
     """Images in folders beside those of splits, counted by folder: nothing says what they are for."""
     classes_like_splits: tuple[str, ...]
-    """Classes that are called like a split."""
+    """Classes whose names hold that of a split."""
 
 
 def places(names: Iterable[str]) -> Places:
@@ -67,7 +67,7 @@ def places(names: Iterable[str]) -> Places:
         else:
             found[name] = Place(rest[0], split)
     labels = sorted({place.label for place in found.values()})
-    return Places(found, unlabelled, beside, tuple(sibling_splits(labels)))
+    return Places(found, unlabelled, beside, tuple(filter(split_in, labels)))
 
 
 class _Tree:
@@ -122,10 +122,13 @@ class _Tree:
             return found
         if {split for split, _ in found.values()} != {"train"}:
             return found
-        # `train/` alone beside others is a class (of vehicles), unless it holds classes and they do not.
-        holds = all(len(self._children.get((*parent, name), ())) > 1 for name in found)
-        flat = not any(self._children.get((*parent, name)) for name in names if name not in found)
-        return found if holds and flat else {}
+        # `train/` alone beside others is a class (of vehicles), unless it holds classes and they hold none, or
+        # the same (`holdout/`).
+        inside = {name: self._children.get((*parent, name), set()) for name in names}
+        holds = all(len(inside[name]) > 1 for name in found)
+        flat = not any(inside[name] for name in names if name not in found)
+        alike = len(set.intersection(*inside.values())) > 1
+        return found if holds and (flat or alike) else {}
 
 
 def _without_wrapper(parts: dict[str, Folders]) -> dict[str, Folders]:

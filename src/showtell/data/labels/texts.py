@@ -64,9 +64,9 @@ def labelled_files(path: Path) -> dict[str, Path]:
         if split in found:
             raise UserError(f"{found[split]} and {file} are both the split {split}; remove one")
         found[split] = file
-    if len(stems) == 1 and not found:
-        found = {"": file for file in stems if _begins_labelled(file)}
-    return found if "train" in found or "" in found else {}
+    if len(stems) == 1 and not found and _begins_labelled(only := next(iter(stems))):
+        return {"": only}
+    return found if "train" in found else {}
 
 
 def _begins_labelled(file: Path) -> bool:

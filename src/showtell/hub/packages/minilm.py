@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from showtell.hub.catalogue import Package, read_huggingface
+from showtell.hub.catalogue import Package
 from showtell.hub.pretrained import Pretrained
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,9 @@ def read(path: Path) -> Pretrained:
     """
     from torch import nn
 
-    given = read_huggingface(path)
+    from showtell.hub.huggingface.pretrained import read_pretrained
+
+    given = read_pretrained(path)
     system: Any = given.system
     if system.config.head:
         logger.warning("all-MiniLM-L6-v2: Normalize is not applied, vectors keep their length")

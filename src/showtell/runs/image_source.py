@@ -10,12 +10,12 @@ from torch import nn
 
 from showtell.data.features import FeatureCache
 from showtell.datasets.caches import feature_cache, pixel_cache, pixel_preprocess
-from showtell.hub.backbones import load_backbone
+from showtell.hub.backbones import find_backbones, load_backbone
 from showtell.runs.job import require
 
 
 @dataclass(frozen=True)
-class ImageInput:
+class ImageSource:
     """Where images come from on their way into a system."""
 
     cache: FeatureCache
@@ -27,7 +27,7 @@ class ImageInput:
     """Whose parameters read the images before the system does, for the model card."""
 
 
-def image_input(kind: str, system: nn.Module, backbone: str, device: str) -> ImageInput:
+def image_source(kind: str, system: nn.Module, backbone: str, device: str) -> ImageSource:
     """The input that suits a system: `reads` says whether it reads pixels or the features of the `backbone`.
 
     Raises `UsageError` for a system that reads neither.
@@ -37,11 +37,17 @@ def image_input(kind: str, system: nn.Module, backbone: str, device: str) -> Ima
     require(reads in ("pixels", "features"), kind, system, "it reads neither pixels nor features of images")
     if reads == "pixels":
         size = config.image_size
-        return ImageInput(pixel_cache(size), pixel_preprocess(size), config)
+        return ImageSource(pixel_cache(size), pixel_preprocess(size), config)
     frozen = load_backbone(backbone, device)
-    return ImageInput(
+    return ImageSource(
         feature_cache(frozen),
         {"backbone": frozen.name, "version": frozen.preprocessing, "hash": frozen.hash},
         config.with_feature_width(frozen.width),
         (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),
     )
+
+
+def require_backbone(system: nn.Module, backbone: str) -> None:
+    """Raises `MissingError` or `UsageError` for a backbone that a system needs and that is not here."""
+    if getattr(system, "reads", "") == "features":
+        find_backbones(backbone)
