@@ -122,8 +122,8 @@ class _Tree:
             return found
         if {split for split, _ in found.values()} != {"train"}:
             return found
-        # `train/` alone beside others is a class (of vehicles), unless it holds classes and they hold none, or
-        # the same (`holdout/`).
+        # `train/` alone beside others is a class (of vehicles), unless it holds classes and they none or the
+        # same (`holdout/`).
         inside = {name: self._children.get((*parent, name), set()) for name in names}
         holds = all(len(inside[name]) > 1 for name in found)
         flat = not any(inside[name] for name in names if name not in found)

@@ -52,6 +52,6 @@ def _reason(path: Path, message: str) -> str:
             f"{path} is refused: it holds a {refused[1]}, and reading that may run any code. Only tensors "
             "are read; save its state_dict alone, or ask its author for model.safetensors"
         )
-    if "Unsupported operand" in message or not message:
+    if "Unsupported operand" in message or not message.strip("0123456789"):  # a number is a memo of pickle
         message = "torch.save did not write it with its usual protocol"
     return f"cannot read {path}: {message.splitlines()[0]}. Download it again."
