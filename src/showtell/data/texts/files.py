@@ -11,6 +11,7 @@ import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -173,8 +174,9 @@ def lines(file: Path, cut: list[int] | None = None) -> Iterator[tuple[int, str]]
                     raise UserError(f"{file}, line {number}: is longer than {LONGEST:,} bytes; divide it")
                 if not whole and cut is not None:
                     cut.append(number)
-                decoder = getincrementaldecoder("utf-8-sig" if number == 1 else "utf-8")()
-                yield number, decoder.decode(line, final=whole).rstrip("\r\n")
+                encoding = "utf-8-sig" if number == 1 else "utf-8"
+                text = line.decode(encoding) if whole else getincrementaldecoder(encoding)().decode(line)
+                yield number, text.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, line {number}: is not UTF-8; save the file as UTF-8") from error
     except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
@@ -196,5 +198,5 @@ def _bounded(opened: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
 def _open(file: Path) -> IO[bytes]:
     name = file.name.lower()
     if name.endswith(".xz"):
-        return lzma.open(file, "rb")
+        return BufferedReader(lzma.open(file, "rb"))
     return cast(IO[bytes], gzip.open(file, "rb")) if name.endswith(".gz") else file.open("rb")
