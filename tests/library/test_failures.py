@@ -319,3 +319,12 @@ def test_too_little_memory_is_said_before_lancedb_starts(tmp_path, monkeypatch) 
         UserError, match=r"Cannot allocate memory; close other programs, or raise `ulimit -v`"
     ):
         store.Store(tmp_path)
+
+
+def test_a_manifest_that_is_a_folder_is_damage_of_the_library(tmp_path) -> None:
+    (tmp_path / "library.json").mkdir()
+    with pytest.raises(DamagedError, match=rf"library\.json is a folder.*--library {tmp_path} --rebuild"):
+        store.Store(tmp_path).manifest()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file, not a library"):
+        store.Store.open(tmp_path / "file")

@@ -106,6 +106,8 @@ class Store:
             if self.names():
                 raise DamagedError(self.folder, f"{path} is missing") from None
             return Manifest()
+        except IsADirectoryError:
+            raise DamagedError(self.folder, f"{path} is a folder") from None
         except OSError as error:
             raise failure(path, error, "read") from None
         except (ValueError, TypeError, KeyError, RecursionError) as error:
