@@ -25,7 +25,7 @@ from showtell.data.images.render.draw import MARGIN, draw_page
 from showtell.data.images.render.fonts import fonts
 from showtell.data.images.render.style import LARGE, SMALL, SizeClass, Style
 from showtell.data.images.render.words import face_of
-from showtell.datasets.texts import read_documents
+from showtell.datasets.texts import training_documents
 from table import command, table
 
 try:
@@ -100,7 +100,7 @@ def scaled(page: np.ndarray) -> np.ndarray:
 
 def texts_of(path: Path | None, count: int, length: int) -> list[str]:
     """Texts of so many words: from a file, or from this script."""
-    source = [Path(__file__).read_text()] if path is None else read_documents(path)
+    source = [Path(__file__).read_text()] if path is None else training_documents(path)
     words = [word for document in source for word in document.split() if word.isascii()]
     starts = np.random.default_rng(0).integers(0, len(words) - length, count)
     return [" ".join(words[start : start + length]) for start in starts]
