@@ -21,6 +21,7 @@ from showtell.data.images.page import Page
 from showtell.data.images.render.fonts import Font, fonts
 from showtell.data.images.render.style import size_class
 from showtell.data.sampler import Sampler
+from showtell.data.texts.corpus import Documents
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.rendered_texts import RenderedTexts, Rendering, divide_fonts, trimmed
 from showtell.datasets.texts import Texts, read_texts
@@ -151,7 +152,7 @@ class PixelTextRun:
                 },
                 MEANING,
             ),
-            validate=run.measure(dataset.validation, tokenizer, seen, device),
+            validate=run.measure([*dataset.validation], tokenizer, seen, device),
             tokenizer_json=tokenizer.to_json(),
             preprocess={"version": run.page.version},
         )
@@ -200,12 +201,15 @@ class PixelTextRun:
             drawn.batch(chosen[first : first + CHUNK], (first,)) for first in range(0, len(chosen), CHUNK)
         ]
 
-    def _enough(self, documents: list[str], share: float, tokens: int) -> list[str]:
+    def _enough(self, documents: Documents, share: float, tokens: int) -> list[str]:
         """As many documents, evenly chosen, as a share of the training reads in texts of so many tokens."""
         items = self.train.steps * self.train.accumulate * self.train.batch_size * share / sum(self.shares)
         order = np.random.default_rng(self.train.seed).permutation(len(documents))
-        counts = np.cumsum([len(documents[place].split()) for place in order])  # a word is a token at least
-        return [documents[place] for place in order[: int(np.searchsorted(counts, items * tokens)) + 1]]
+        words = np.array([len(document.split()) for document in documents])[order]  # at least a token each
+        order = order[: int(np.searchsorted(words.cumsum(), items * tokens)) + 1]
+        wanted = set(order.tolist())
+        chosen = {place: document for place, document in enumerate(documents) if place in wanted}
+        return [chosen[place] for place in order.tolist()]
 
 
 def token_figures(system: nn.Module, batches: Sequence[Batch]) -> dict[str, float]:
