@@ -7,6 +7,7 @@ from .pipelines.classify import classify as classify
 from .pipelines.embed import embed as embed
 from .pipelines.embedding_files import save_embeddings as save_embeddings
 from .pipelines.environment import env as env
+from .pipelines.explanation import explain_image as explain_image
 from .pipelines.export_model import export_model as export_model
 from .pipelines.fill_mask import fill_mask as fill_mask
 from .pipelines.generate import generate as generate

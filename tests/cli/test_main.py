@@ -61,7 +61,7 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
     [
         *("demo", "caption", "classify", "embed", "index", "search", "similar", "train", "evaluate", "probe"),
         *("fill-mask", "generate", "import", "export", "models", "env"),
-        *("words", "map", "data", "library", "tokenizer"),
+        *("explain", "words", "map", "data", "library", "tokenizer"),
         *("words.similar", "words.analogy", "map.words", "map.images", "data.check"),
         *("library.verify", "library.info", "library.forget", "tokenizer.train", "tokenizer.encode"),
     ],

@@ -33,7 +33,7 @@ def draw_words(words: Sequence[str], points: np.ndarray) -> bytes:
     taken: list[Box] = []
     labels = []
     for place, (word, (x, y)) in enumerate(zip(words, _pixels(points), strict=True)):
-        font = _font_for(word, round(38 - 20 * (place / max(len(words) - 1, 1)) ** 0.5))
+        font = font_for(word, round(38 - 20 * (place / max(len(words) - 1, 1)) ** 0.5))
         box = draw.textbbox((x, y), word, font=font, anchor="mm") if font else None
         if box and _claim(box, taken):
             labels.append((x, y, word, font))
@@ -41,7 +41,7 @@ def draw_words(words: Sequence[str], points: np.ndarray) -> bytes:
             draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=DOT)
     for x, y, word, font in labels:
         draw.text((x, y), word, INK, font, anchor="mm")
-    return _png(canvas)
+    return png(canvas)
 
 
 def draw_images(thumbnails: Sequence[bytes], points: np.ndarray) -> bytes:
@@ -61,7 +61,7 @@ def draw_images(thumbnails: Sequence[bytes], points: np.ndarray) -> bytes:
     for image, x, y in large + small:
         framed = ImageOps.expand(image, 2, PAPER)
         canvas.paste(framed, (round(x - framed.width / 2), round(y - framed.height / 2)))
-    return _png(canvas)
+    return png(canvas)
 
 
 def _pixels(points: np.ndarray) -> list[list[float]]:
@@ -77,7 +77,7 @@ def _claim(box: Box, taken: list[Box]) -> bool:
     return True
 
 
-def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
     """The first font that has every character of the text, or None."""
     for name in (None, *WIDE_FONTS):
         font = _font(name, size)
@@ -101,7 +101,8 @@ def _has(name: str | None, sign: str) -> bool:
     return font is not None and bytes(font.getmask(sign)) != bytes(font.getmask("\U0010ffff"))
 
 
-def _png(canvas: Image.Image) -> bytes:
+def png(canvas: Image.Image) -> bytes:
+    """An image as PNG."""
     out = io.BytesIO()
     canvas.save(out, "PNG")
     return out.getvalue()

@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,8 @@ class Backbone:
     about: str
     """Where its weights come from: Markdown, for model cards."""
     run: Run = field(repr=False)
+    features: Callable[[Tensor], Tensor] = field(repr=False)
+    """`float [B 3 S S]` in 0..1 to `float32 [B N D]` on its own device, with gradients of the pixels."""
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
@@ -158,7 +161,14 @@ def backbone_of(
     else:
         run = TorchRunner(system, device)
     _, num_tokens, width = run(np.zeros((1, size, size, 3), np.uint8)).shape
-    return Backbone(name, size, width, num_tokens, hash, preprocessing, about, run)
+    features = partial(patch_tokens, system.eval().requires_grad_(False))
+    return Backbone(name, size, width, num_tokens, hash, preprocessing, about, run, features)
+
+
+def patch_tokens(system: ImageEncoder, pixels: Tensor) -> Tensor:
+    """Pixels `[B 3 H W]`, uint8 or float in 0..1, to the tokens of the patches, `float32 [B N D]`."""
+    first = system.num_class_tokens if isinstance(system, HasClassTokens) else 0
+    return system.encode_images(Batch(ImageBatch(pixels=pixels))).tokens[:, first:].float()
 
 
 def side_by_side(parts: Sequence[Backbone]) -> Backbone:
@@ -196,7 +206,6 @@ class TorchRunner:
         module = system
         assert isinstance(module, nn.Module)
         self._system: ImageEncoder = module.eval().requires_grad_(False).to(device)
-        self._first = system.num_class_tokens if isinstance(system, HasClassTokens) else 0
         self._device = torch.device(device)
 
     @torch.no_grad()
@@ -206,5 +215,4 @@ class TorchRunner:
         return torch.cat([self._tokens(part) for part in torch.from_numpy(pixels).split(chunk)])
 
     def _tokens(self, pixels: Tensor) -> Tensor:
-        batch = Batch(ImageBatch(pixels=pixels.to(self._device).permute(0, 3, 1, 2)))
-        return self._system.encode_images(batch).tokens[:, self._first :].float().cpu()
+        return patch_tokens(self._system, pixels.to(self._device).permute(0, 3, 1, 2)).cpu()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from showtell.checkpoint.frozen import moved_along
 from showtell.data.batch import Batch, ImageBatch
@@ -45,11 +46,15 @@ class ImageInput:
 
     def read(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """One image, prepared. Raises `ImageError` for an unreadable file, `ValueError` for another array."""
+        return self.prepare(self.decode(image, max_pixels))
+
+    def decode(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """One image, `uint8 [H W 3]`, large enough to be prepared. Raises as `read`."""
         if isinstance(image, Image.Image):
-            return self.prepare(pixels_of(image))
+            return pixels_of(image)
         if isinstance(image, Path | str):
             # A JPEG decoded at no less than twice the final size looks the same, and is read faster.
-            return self.prepare(load_image(image, max_pixels, at_least=2 * self.size))
+            return load_image(image, max_pixels, at_least=2 * self.size)
         if not isinstance(image, np.ndarray):
             raise TypeError(f"an image is a file, a PIL image or an array, not {type(image).__name__}")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -57,13 +62,22 @@ class ImageInput:
                 f"an image is an array uint8 [H W 3], not {image.dtype} {list(image.shape)}; "
                 "PIL.Image.fromarray reads other kinds"
             )
-        return self.prepare(image)
+        return image
 
     def batch(self, images: np.ndarray) -> Batch:
         """Prepared images `uint8 [B S S 3]` as the system reads them."""
         if self.backbone is not None:
             return Batch(ImageBatch(features=self.backbone(images)))
         return Batch(ImageBatch(pixels=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()))
+
+    def differentiable(self, pixels: Tensor) -> Batch:
+        """Prepared images `float32 [B 3 S S]` in 0..1 as the system reads them, with gradients of the pixels.
+
+        A frozen backbone is run by torch, whatever runs it otherwise.
+        """
+        if self.backbone is not None:
+            return Batch(ImageBatch(features=self.backbone.features(pixels)))
+        return Batch(ImageBatch(pixels=pixels))
 
 
 def many(images: ImageLike | Iterable[ImageLike]) -> Iterable[ImageLike]:

@@ -73,3 +73,15 @@ class Preprocessing:
         if self.way == "squash":
             return squash(pixels, self.size, FILTERS[self.filter])
         return crop(pixels, self.size, self.shortest, FILTERS[self.filter])
+
+    def seen(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """The part of an image of this size that is kept: left, top, right and bottom, 0 to 1.
+
+        >>> Preprocessing.of("squash8-v1").seen(20, 40), Preprocessing.of("crop8-v1").seen(20, 40)
+        ((0.0, 0.0, 1.0, 1.0), (0.25, 0.0, 0.75, 1.0))
+        """
+        if self.way == "squash":
+            return 0.0, 0.0, 1.0, 1.0
+        side = min(height, width) * self.size / self.shortest
+        left, top = (0.5 - side / length / 2 for length in (width, height))
+        return left, top, 1 - left, 1 - top

@@ -1,0 +1,70 @@
+"""Attention as a heat map: of a caption's tokens over an image, and of an image encoder by rollout.
+
+    rollout:  R_0 = I,  R_l = (A_l / 2 + I / 2) R_{l-1},  A_l the mean over the heads of layer l
+
+The row of R that the pooled vector comes from says how much of each patch reaches it. Attention says where a
+model looks, not what its answer depends on: compare the deletion curves of both methods.
+
+Source: Xu et al. 2015, "Show, Attend and Tell", section 5.4; Abnar & Zuidema 2020, "Quantifying Attention
+Flow in Transformers", section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rollout(
+    maps: Sequence[Float[Tensor, "1 H Q N"]], patches: int, *, pooled_first: bool
+) -> Float[Tensor, " P"] | None:
+    """The share of each of the `P` patches in the vector of one image; None without attention.
+
+    `maps` are those of all layers, watched in order; other tokens stand before the patches. A last map with a
+    single query is the pooling; without it the first token is the vector, or the mean of the patches.
+    """
+    flow = None
+    for attention in maps:
+        mean = attention[0].mean(0)
+        same = torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)
+        if len(mean) == len(same):
+            mean = (mean + same) / 2
+        flow = mean @ (same if flow is None else flow)
+    if flow is None:
+        return None
+    first = flow.shape[1] - patches
+    row = flow[0] if len(flow) == 1 or pooled_first else flow[first:].mean(0)
+    return row[first:]
+
+
+def over_image(maps: Sequence[Tensor], tokens: int, patches: int) -> Float[Tensor, "T N"] | None:
+    """The attention of each of a caption's `tokens` over the `patches` of its image, `[T N]`, or None.
+
+    `maps` are watched during teacher forcing of one caption: `[1 K N]` per token of a recurrent decoder, or
+    `[1 H T N]` per layer of a transformer, of which the mean over heads and layers is taken. Its causal
+    attention among the tokens themselves is left out.
+    """
+    found = [weights[0] for weights in maps if weights.shape[-1] == patches]
+    by_layer = [w.mean(0) for w in found if w.ndim == 3 and w.shape[1] == tokens and not _causal(w)]
+    if by_layer:
+        return torch.stack(by_layer).mean(0)
+    by_token = [w for w in found if w.ndim == 2]
+    return torch.cat(by_token) if len(by_token) == tokens else None
+
+
+def square(heat: Float[Tensor, "*T N"]) -> Float[Tensor, "*T S S"] | None:
+    """Patches row by row as a square grid; None if there are not a square number of them.
+
+    >>> square(torch.arange(4.0)).tolist(), square(torch.zeros(3))
+    ([[0.0, 1.0], [2.0, 3.0]], None)
+    """
+    side = math.isqrt(heat.shape[-1])
+    return heat.unflatten(-1, (side, side)) if side**2 == heat.shape[-1] else None
+
+
+def _causal(weights: Float[Tensor, "H T N"]) -> bool:
+    return weights.shape[1] == weights.shape[2] and not weights.triu(1).any()

@@ -1,0 +1,63 @@
+"""Tiny checkpoints with an image input, one of each kind, for explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from showtell.checkpoint.save import save_checkpoint
+from showtell.data.tokenizers.words import WordTokenizer
+from showtell.systems.resnet import ResNetEncoderConfig
+from showtell.systems.show_and_tell import ShowAndTellConfig
+from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
+from showtell.systems.vit import ViTConfig, ViTEncoderConfig
+from support.checkpoints import CAPTIONS
+from support.dual import colour_clip
+
+SIZE = 16
+VIT: dict[str, Any] = {
+    "image_size": SIZE,
+    "patch_size": 4,
+    "width": 12,
+    "depth": 2,
+    "num_heads": 3,
+    "mlp_dim": 20,
+}
+CLASSES = ("cat", "dog", "red panda")
+
+
+def _saved(folder: Path, config: Any, backbone: Path | None = None) -> Path:
+    torch.manual_seed(0)
+    system: nn.Module = config.build()
+    for parameter in system.parameters():
+        if parameter.ndim > 1:
+            parameter.data.normal_(std=0.4)
+    preprocess = {"version": f"squash{SIZE}-v1"} | ({"backbone": str(backbone)} if backbone else {})
+    reads_words = hasattr(config, "vocab_size")
+    tokenizer = WordTokenizer.train(CAPTIONS).to_json() if reads_words else ""
+    save_checkpoint(
+        folder, system, record={}, tokenizer_json=tokenizer, preprocess=preprocess, card="# random weights\n"
+    )
+    return folder
+
+
+def _captioner(folder: Path, config: Any, backbone: Any) -> Path:
+    behind = _saved(folder.with_name(f"{folder.name}_backbone"), backbone)
+    width = backbone.width if hasattr(backbone, "width") else backbone.widths[-1]
+    words = len(WordTokenizer.train(CAPTIONS))
+    return _saved(folder, config(vocab_size=words, feature_width=width, width=16), behind)
+
+
+RESNET = ResNetEncoderConfig((1, 1), (8, 12), False, stem_width=8)
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "classifier": lambda f: _saved(f, ViTConfig(**VIT, num_classes=3, class_names=CLASSES)),
+    "dual encoder": colour_clip,
+    "image encoder": lambda f: _saved(f, ViTEncoderConfig(**VIT)),
+    "captioner with attention": lambda f: _captioner(f, ShowAttendAndTellConfig, ViTEncoderConfig(**VIT)),
+    "captioner over a CNN": lambda f: _captioner(f, ShowAndTellConfig, RESNET),
+    "CNN": lambda f: _saved(f, RESNET),
+}
