@@ -166,7 +166,7 @@ def test_wrong_targets_are_refused(model, photo) -> None:
 @pytest.mark.slow
 def test_the_shipped_captioner_explains_a_photograph(shared_data: Path, tmp_path: Path) -> None:
     photograph = shared_data / "photos" / "1000268201_693b08cb0e.jpg"
-    found = explain_image(photograph, tmp_path / "heat.png", target="girl")
+    found = explain_image(photograph, tmp_path / "heat.png")
     assert "girl" in found.explains
     assert found.completeness_error <= 0.01
     assert found.deletion.area < found.deletion.random_area - found.deletion.random_deviation
