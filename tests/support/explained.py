@@ -11,6 +11,7 @@ from torch import nn
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.tokenizers.words import WordTokenizer
+from showtell.hub.backbones import load_backbone
 from showtell.systems.resnet import ResNetEncoderConfig
 from showtell.systems.show_and_tell import ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
@@ -30,13 +31,15 @@ VIT: dict[str, Any] = {
 CLASSES = ("cat", "dog", "red panda")
 
 
-def _saved(folder: Path, config: Any, backbone: Path | None = None) -> Path:
+def _saved(
+    folder: Path, config: Any, backbone: Path | str | None = None, version: str = f"squash{SIZE}-v1"
+) -> Path:
     torch.manual_seed(0)
     system: nn.Module = config.build()
     for parameter in system.parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(std=0.4)
-    preprocess = {"version": f"squash{SIZE}-v1"} | ({"backbone": str(backbone)} if backbone else {})
+    preprocess = {"version": version} | ({"backbone": str(backbone)} if backbone else {})
     reads_words = hasattr(config, "vocab_size")
     tokenizer = WordTokenizer.train(CAPTIONS).to_json() if reads_words else ""
     save_checkpoint(
@@ -52,6 +55,16 @@ def _captioner(folder: Path, config: Any, backbone: Any) -> Path:
     return _saved(folder, config(vocab_size=words, feature_width=width, width=16), behind)
 
 
+def _over_two(folder: Path) -> Path:
+    """A CNN and a transformer side by side, which read squares of different size."""
+    parts = folder.with_name("cnn"), folder.with_name("transformer")
+    _saved(parts[0], ResNetEncoderConfig((1, 1), (8, 12), False, stem_width=8), version="crop32-v1")
+    _saved(parts[1], ViTEncoderConfig(**VIT))
+    backbone = load_backbone("+".join(str(part.resolve()) for part in parts))
+    config = ShowAttendAndTellConfig(len(WordTokenizer.train(CAPTIONS)), backbone.width, width=16)
+    return _saved(folder, config, backbone.name, backbone.preprocessing)
+
+
 RESNET = ResNetEncoderConfig((1, 1), (8, 12), False, stem_width=8)
 MODELS: dict[str, Callable[[Path], Path]] = {
     "classifier": lambda f: _saved(f, ViTConfig(**VIT, num_classes=3, class_names=CLASSES)),
@@ -59,5 +72,6 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "image encoder": lambda f: _saved(f, ViTEncoderConfig(**VIT)),
     "captioner with attention": lambda f: _captioner(f, ShowAttendAndTellConfig, ViTEncoderConfig(**VIT)),
     "captioner over a CNN": lambda f: _captioner(f, ShowAndTellConfig, RESNET),
+    "captioner over two backbones": _over_two,
     "CNN": lambda f: _saved(f, RESNET),
 }

@@ -19,8 +19,6 @@ from torch import Tensor
 
 Score = Callable[[Tensor], Tensor]
 """Images `float32 [B 3 H W]` in 0..1 to one number each, `[B]`, with gradients of the pixels."""
-GRID = 14
-"""Patches per side."""
 STEPS = 14
 """Points of a curve after the first."""
 ORDERS = 5
@@ -46,15 +44,20 @@ class Deletion:
     """The standard deviation of a random order's area."""
 
 
-def deletion(score: Score, image: Tensor, baseline: Tensor, heat: np.ndarray, seed: int = 0) -> Deletion:
-    """The curves of a heat map `[H W]` of an `image [3 H W]`, patches replaced by those of `baseline`."""
-    grid = min(GRID, *heat.shape)
-    by_heat = np.argsort(-patch_sums(heat, grid).ravel(), kind="stable")
+def deletion(
+    score: Score, image: Tensor, baseline: Tensor, heat: np.ndarray, patches: np.ndarray, seed: int = 0
+) -> Deletion:
+    """The curves of a heat map `[H W]` of an `image [3 H W]`, patches replaced by those of `baseline`.
+
+    `patches`, `int64 [H W]`, is the patch of each pixel, from 0.
+    """
+    sums = patch_sums(heat, patches)
     rng = np.random.default_rng(seed)
-    orders = np.stack([by_heat, *(rng.permutation(grid**2) for _ in range(ORDERS))])
-    counts = np.linspace(0, grid**2, STEPS + 1).round().astype(int)
-    curves = np.stack([_curve(score, image, baseline, order, counts, grid) for order in orders])
-    removed = counts / grid**2
+    by_heat = np.argsort(-sums, kind="stable")
+    orders = np.stack([by_heat, *(rng.permutation(len(sums)) for _ in range(ORDERS))])
+    counts = np.linspace(0, len(sums), STEPS + 1).round().astype(int)
+    curves = np.stack([_curve(score, image, baseline, order, counts, patches) for order in orders])
+    removed = counts / len(sums)
     areas = np.trapezoid(curves, removed, axis=1)
     return Deletion(
         removed=removed.tolist(),
@@ -66,27 +69,23 @@ def deletion(score: Score, image: Tensor, baseline: Tensor, heat: np.ndarray, se
     )
 
 
-def patch_sums(heat: np.ndarray, grid: int) -> np.ndarray:
-    """A heat map `[H W]` summed over `grid` x `grid` patches of about equal size, `[grid grid]`.
+def patch_sums(heat: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """A heat map `[H W]` summed over each of its patches, `float64 [P]`.
 
-    >>> patch_sums(np.ones((4, 6)), 2).tolist()
-    [[6.0, 6.0], [6.0, 6.0]]
+    >>> patch_sums(np.ones((2, 3)), np.array([[0, 1, 1], [0, 2, 2]])).tolist()
+    [2.0, 2.0, 2.0]
     """
-    rows, columns = (np.arange(side) * grid // side for side in heat.shape)
-    sums = np.zeros((grid, grid), heat.dtype)
-    np.add.at(sums, (rows[:, None], columns[None, :]), heat)
-    return sums
+    return np.bincount(patches.ravel(), heat.ravel())
 
 
 @torch.no_grad()
 def _curve(
-    score: Score, image: Tensor, baseline: Tensor, order: np.ndarray, counts: np.ndarray, grid: int
+    score: Score, image: Tensor, baseline: Tensor, order: np.ndarray, counts: np.ndarray, patches: np.ndarray
 ) -> np.ndarray:
     """The score without the first `counts` patches of `order`."""
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    rows, columns = (np.arange(side) * grid // side for side in image.shape[1:])
-    ranks = torch.from_numpy(rank.reshape(grid, grid)[rows[:, None], columns[None, :]]).to(image.device)
+    ranks = torch.from_numpy(rank[patches]).to(image.device)
     scores = []
     for some in torch.from_numpy(counts).to(image.device).split(BATCH):
         removed = ranks < some[:, None, None]

@@ -56,7 +56,7 @@ class Backbone:
     """Where its weights come from: Markdown, for model cards."""
     run: Run = field(repr=False)
     features: Callable[[Tensor], Tensor] = field(repr=False)
-    """`float [B 3 S S]` in 0..1 to `float32 [B N D]` on its own device, with gradients of the pixels."""
+    """Prepared images, `float [B 3 S S]` in 0..1, to `float32 [B N D]` where they are, with gradients."""
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
@@ -187,6 +187,11 @@ def side_by_side(parts: Sequence[Backbone]) -> Backbone:
         grids = (part(seen[part.preprocessing]) for part in parts)
         return torch.cat([coarser(grid, num_tokens) for grid in grids], -1)
 
+    def features(pixels: Tensor) -> Tensor:
+        seen = squares.squares(pixels.movedim(1, -1))
+        grids = (part.features(seen[part.preprocessing].movedim(-1, 1)) for part in parts)
+        return torch.cat([coarser(grid, num_tokens) for grid in grids], -1)
+
     return Backbone(
         "+".join(names),
         squares.size,
@@ -196,6 +201,7 @@ def side_by_side(parts: Sequence[Backbone]) -> Backbone:
         squares.version,
         " Beside it: ".join(part.about for part in parts),
         run,
+        features,
     )
 
 

@@ -16,12 +16,13 @@ from torch import Tensor
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UsageError
 from showtell.explain.attention_maps import over_image, rollout, square
-from showtell.explain.deletion import GRID, Deletion, deletion, patch_sums
+from showtell.explain.deletion import Deletion, deletion, patch_sums
 from showtell.explain.integrated_gradients import LIMIT, TOLERANCE, integrated_gradients
 from showtell.html.heat import HeatMap, draw_heat
 from showtell.nn.watch import watch_attention
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.score import Scored, encode, floats, score_of
+from showtell.pipelines.squares import Squares
 from showtell.protocols import HasClassTokens, ImageEncoder
 from showtell.writing import write_file
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 Method = Literal["gradients", "attention"]
 Baseline = Literal["black", "mean", "blur"]
+GRID = 14
+"""Patches per side."""
 BLUR = 1 / 16
 """Standard deviation of the blurred baseline, as a share of the side: no object is left, colours stay."""
 BASELINES: dict[Baseline, Callable[[np.ndarray], np.ndarray]] = {
@@ -84,7 +87,7 @@ def explain_image(
     *,
     target: str | None = None,
     method: Method = "gradients",
-    baseline: Baseline = "black",
+    baseline: Baseline = "blur",
     seed: int = 0,
     max_pixels: int = MAX_PIXELS,
 ) -> Explanation:
@@ -109,7 +112,13 @@ def explain_image(
     pixels = model.image_input.decode(Path(path), max_pixels)
     prepared = model.prepare(pixels)
     scored = score_of(model, prepared, target)
-    image, without = (floats(one, model.device)[0] for one in (prepared, BASELINES[baseline](prepared)))
+    squares = Squares(model.image_input.prepare, *pixels.shape[:2])
+    empty = prepared.copy()
+    for one in squares.squares:
+        empty[one.place] = BASELINES[baseline](prepared[one.place])
+    image, without = (floats(one, model.device)[0] for one in (prepared, empty))
+    grid = min(GRID, squares.size)
+    patches = squares.patches(grid)
     steps = error = None
     if method == "gradients":
         found = integrated_gradients(scored.score, image, without)
@@ -120,16 +129,16 @@ def explain_image(
                 "of %s, from %.4g to %.4g; try another baseline",
                 *(steps, LIMIT, 100 * error, scored.name, found.baseline_score, found.score),
             )
-        drawn = [HeatMap("", heat)]
-        grid = patch_sums(heat, min(GRID, len(heat)))
-        maps = [Attended(None, grid.tolist())]
+        drawn = [HeatMap("", squares.on_image(heat))]
+        maps = [Attended(None, patch_sums(heat, patches).reshape(grid, grid).tolist())]
     else:
         drawn = _attention(model, image, scored)
         maps = [Attended(one.label or None, one.heat.tolist()) for one in drawn]
-        heat = _enlarged(np.mean([one.heat for one in drawn], axis=0), len(prepared))
-    curves = deletion(scored.score, image, without, heat, seed)
+        looks = np.mean([one.heat for one in drawn], axis=0)
+        heat = looks.ravel()[squares.patches(len(looks))]
+    curves = deletion(scored.score, image, without, heat, patches, seed)
     if output is not None:
-        write_file(Path(output), draw_heat(pixels, model.image_input.prepare.seen(*pixels.shape[:2]), drawn))
+        write_file(Path(output), draw_heat(pixels, squares.seen, drawn))
     return Explanation(
         path=str(path),
         model=model.name,
@@ -153,9 +162,7 @@ def _attention(model: Model, image: Tensor, scored: Scored) -> list[HeatMap]:
     assert model.image_input is not None
     with watch_attention() as maps:
         encoded = encode(model, image[None])
-    backbone = model.image_input.backbone
     first = model.system.num_class_tokens if model.can(HasClassTokens) else 0
-    patches = encoded.tokens.shape[1] - first if backbone is None else backbone.num_tokens
     labels: list[str] = [""]
     found: Tensor | None
     if scored.caption is not None:
@@ -169,16 +176,12 @@ def _attention(model: Model, image: Tensor, scored: Scored) -> list[HeatMap]:
         found = None if found is None else found[read, first:]
     else:
         logger.info("attention is the same for every target; the deletion curve is of %s", scored.name)
-        found = rollout(maps, patches, pooled_first=first > 0)
+        # That of a frozen backbone is not followed: what is between its tokens and the score is no attention.
+        own = maps if model.image_input.backbone is None else []
+        found = rollout(own, encoded.tokens.shape[1] - first, pooled_first=first > 0)
         found = None if found is None else found[None]
     if found is None or (grids := square(found)) is None:
         raise UsageError(
             f"the model {model.name} computes no attention over a grid of patches; explain it by gradients"
         )
     return [HeatMap(*pair) for pair in zip(labels, grids.double().cpu().numpy(), strict=True)]
-
-
-def _enlarged(grid: np.ndarray, side: int) -> np.ndarray:
-    """A grid of patches as pixels `[side side]`."""
-    place = np.arange(side) * len(grid) // side
-    return grid[place[:, None], place[None, :]]

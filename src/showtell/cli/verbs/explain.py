@@ -34,10 +34,10 @@ def explain(
     baseline: Annotated[
         Literal["black", "mean", "blur"],
         typer.Option(
-            help="What an image without content is. black: dark pixels get no heat; mean: the image's mean "
-            "colour, whose pixels get none; blur: the image blurred, so only what is sharp gets heat."
+            help="What an image without content is. blur: the image blurred, so even areas get no heat; "
+            "mean: its mean colour, whose pixels get none; black: dark pixels get none."
         ),
-    ] = "black",
+    ] = "blur",
     seed: Seed = 0,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from showtell.data.images.preprocess import Preprocessing
+
+Canvas = TypeVar("Canvas", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Mosaic:
             square[:] = Preprocessing.of(version)(pixels)
         return canvas
 
-    def squares(self, canvas: np.ndarray) -> Mapping[str, np.ndarray]:
+    def squares(self, canvas: Canvas) -> Mapping[str, Canvas]:
         """Views of `[... size sum-of-sizes 3]` by version, each `[... S S 3]`."""
         found, left = {}, 0
         for part in self.parts:

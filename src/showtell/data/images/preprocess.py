@@ -74,6 +74,11 @@ class Preprocessing:
             return squash(pixels, self.size, FILTERS[self.filter])
         return crop(pixels, self.size, self.shortest, FILTERS[self.filter])
 
+    @property
+    def parts(self) -> tuple[Preprocessing, ...]:
+        """Itself alone: an image that several preprocessings prepare has several."""
+        return (self,)
+
     def seen(self, height: int, width: int) -> tuple[float, float, float, float]:
         """The part of an image of this size that is kept: left, top, right and bottom, 0 to 1.
 
