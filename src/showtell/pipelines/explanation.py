@@ -45,7 +45,7 @@ BASELINES: dict[Baseline, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Attended:
+class PatchHeat:
     """A heat map by patches, for programs."""
 
     token: str | None
@@ -75,7 +75,7 @@ class Explanation:
     """What the heat misses of the change of the score, as a share of it; None for attention, which has no
     such property."""
     deletion: Deletion
-    maps: list[Attended]
+    maps: list[PatchHeat]
     output: str | None
     """The PNG."""
 
@@ -130,10 +130,10 @@ def explain_image(
                 *(steps, LIMIT, 100 * error, scored.name, found.baseline_score, found.score),
             )
         drawn = [HeatMap("", squares.on_image(heat))]
-        maps = [Attended(None, patch_sums(heat, patches).reshape(grid, grid).tolist())]
+        maps = [PatchHeat(None, patch_sums(heat, patches).reshape(grid, grid).tolist())]
     else:
         drawn = _attention(model, image, scored)
-        maps = [Attended(one.label or None, one.heat.tolist()) for one in drawn]
+        maps = [PatchHeat(one.label or None, one.heat.tolist()) for one in drawn]
         looks = np.mean([one.heat for one in drawn], axis=0)
         heat = looks.ravel()[squares.patches(len(looks))]
     curves = deletion(scored.score, image, without, heat, patches, seed)

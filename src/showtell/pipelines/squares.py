@@ -65,18 +65,14 @@ class Squares:
         for square in self.squares:
             left, top, right, bottom = (round(edge * self.size) for edge in self._within(square))
             part = Image.fromarray(heat[square.place].astype(np.float32))
-            part = part.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
-            frame[top:bottom, left:right] += np.asarray(part) * (square.size**2 / (part.width * part.height))
+            part = part.resize((max(right - left, 1), max(bottom - top, 1)), Image.Resampling.BILINEAR)
+            density = square.size**2 / (part.width * part.height)
+            frame[top : top + part.height, left : left + part.width] += np.asarray(part) * density
         return frame
 
     def _within(self, square: Square) -> Box:
         """Where a square lies within `seen`, 0 to 1."""
         left, top, right, bottom = self.seen
         width, height = right - left, bottom - top
-        own = square.seen
-        return (
-            (own[0] - left) / width,
-            (own[1] - top) / height,
-            (own[2] - left) / width,
-            (own[3] - top) / height,
-        )
+        first, high, last, low = square.seen
+        return (first - left) / width, (high - top) / height, (last - left) / width, (low - top) / height
