@@ -16,7 +16,9 @@ from support.explained import MODELS
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    Image.fromarray(np.full((20, 30, 3), (220, 30, 30), np.uint8)).save(tmp_path / "red.png")
+    pixels = np.full((20, 30, 3), (220, 30, 30), np.uint8)
+    pixels[:, 15:] = (30, 60, 220)
+    Image.fromarray(pixels).save(tmp_path / "red.png")
     return tmp_path / "red.png"
 
 

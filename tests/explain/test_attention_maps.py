@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from showtell.explain.attention_maps import over_image, rollout, square
+from showtell.explain.attention_maps import grid_of, over_image, rollout
 
 PATCHES, TOKENS = 4, 5
 
@@ -72,6 +72,7 @@ def test_a_transformer_decoder_attends_in_each_layer_beside_its_causal_attention
     assert over_image(own, TOKENS, patches) is None
 
 
-def test_a_grid_is_square_or_none() -> None:
-    assert square(torch.zeros(2, 9)).shape == (2, 3, 3)
-    assert square(torch.zeros(2, 8)) is None
+def test_a_grid_has_the_shape_of_the_image_or_is_none() -> None:
+    assert grid_of(torch.zeros(2, 9), 224, 224).shape == (2, 3, 3)
+    assert grid_of(torch.zeros(2, 8), 224, 224) is None
+    assert grid_of(torch.zeros(32), 32, 256).shape == (2, 16)

@@ -89,5 +89,6 @@ def test_what_cannot_be_complete_ends_at_the_limit_and_says_so() -> None:
 def test_an_image_equal_to_its_baseline_has_no_heat() -> None:
     image, _ = pair()
     found = integrated_gradients(class_score("ViT"), image, image)
-    assert found.error == 0
+    assert found.error == found.steps == 0
+    assert found.score == found.baseline_score < 0
     assert not found.heat.any()

@@ -56,14 +56,15 @@ def over_image(maps: Sequence[Tensor], tokens: int, patches: int) -> Float[Tenso
     return torch.cat(by_token) if len(by_token) == tokens else None
 
 
-def square(heat: Float[Tensor, "*T N"]) -> Float[Tensor, "*T S S"] | None:
-    """Patches row by row as a square grid; None if there are not a square number of them.
+def grid_of(heat: Float[Tensor, "*T N"], height: int, width: int) -> Float[Tensor, "*T rows columns"] | None:
+    """Patches row by row as the grid of an image of this shape; None where they do not fill one.
 
-    >>> square(torch.arange(4.0)).tolist(), square(torch.zeros(3))
-    ([[0.0, 1.0], [2.0, 3.0]], None)
+    >>> grid_of(torch.arange(4.0), 9, 9).tolist(), grid_of(torch.zeros(8), 2, 4).shape
+    ([[0.0, 1.0], [2.0, 3.0]], torch.Size([2, 4]))
     """
-    side = math.isqrt(heat.shape[-1])
-    return heat.unflatten(-1, (side, side)) if side**2 == heat.shape[-1] else None
+    count = heat.shape[-1]
+    rows = round(math.sqrt(count * height / width))
+    return heat.unflatten(-1, (rows, -1)) if rows and count * height == rows**2 * width else None
 
 
 def _causal(weights: Float[Tensor, "H T N"]) -> bool:

@@ -61,6 +61,10 @@ def integrated_gradients(
     limit: int = LIMIT,
 ) -> Attribution:
     """The attribution of a score to the pixels of an `image [3 H W]` in 0..1, against a like `baseline`."""
+    if torch.equal(image, baseline):
+        with torch.no_grad():
+            same = float(score(image[None]))
+        return Attribution(np.zeros(image.shape[1:]), same, same, 0, 0.0)
     path = _Path(score, image, baseline)
     path.add(np.linspace(0, 1, steps + 1))
     while len(path.times) <= limit:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UsageError
-from showtell.explain.attention_maps import over_image, rollout, square
+from showtell.explain.attention_maps import grid_of, over_image, rollout
 from showtell.explain.deletion import Deletion, deletion, patch_sums
 from showtell.explain.integrated_gradients import LIMIT, TOLERANCE, integrated_gradients
 from showtell.html.heat import HeatMap, draw_heat
@@ -112,13 +112,15 @@ def explain_image(
     pixels = model.image_input.decode(Path(path), max_pixels)
     prepared = model.prepare(pixels)
     scored = score_of(model, prepared, target)
-    squares = Squares(model.image_input.prepare, *pixels.shape[:2])
+    squares = Squares(model.image_input.prepare, pixels)
     empty = prepared.copy()
     for one in squares.squares:
         empty[one.place] = BASELINES[baseline](prepared[one.place])
     image, without = (floats(one, model.device)[0] for one in (prepared, empty))
-    grid = min(GRID, squares.size)
-    patches = squares.patches(grid)
+    grid = min(GRID, squares.shape[0]), min(GRID, squares.shape[1])
+    patches = squares.patches(*grid)
+    if torch.equal(image, without):
+        logger.warning("%s equals its %s baseline: no pixel can have heat; try another", path, baseline)
     steps = error = None
     if method == "gradients":
         found = integrated_gradients(scored.score, image, without)
@@ -130,15 +132,15 @@ def explain_image(
                 *(steps, LIMIT, 100 * error, scored.name, found.baseline_score, found.score),
             )
         drawn = [HeatMap("", squares.on_image(heat))]
-        maps = [PatchHeat(None, patch_sums(heat, patches).reshape(grid, grid).tolist())]
+        maps = [PatchHeat(None, patch_sums(heat, patches).reshape(grid).tolist())]
     else:
         drawn = _attention(model, image, scored)
         maps = [PatchHeat(one.label or None, one.heat.tolist()) for one in drawn]
         looks = np.mean([one.heat for one in drawn], axis=0)
-        heat = looks.ravel()[squares.patches(len(looks))]
+        heat = looks.ravel()[squares.patches(*looks.shape)]
     curves = deletion(scored.score, image, without, heat, patches, seed)
     if output is not None:
-        write_file(Path(output), draw_heat(pixels, squares.seen, drawn))
+        write_file(Path(output), draw_heat(squares.image, squares.seen, drawn))
     return Explanation(
         path=str(path),
         model=model.name,
@@ -180,8 +182,15 @@ def _attention(model: Model, image: Tensor, scored: Scored) -> list[HeatMap]:
         own = maps if model.image_input.backbone is None else []
         found = rollout(own, encoded.tokens.shape[1] - first, pooled_first=first > 0)
         found = None if found is None else found[None]
-    if found is None or (grids := square(found)) is None:
+    if found is None or (grids := grid_of(found, *_shape(model))) is None:
         raise UsageError(
             f"the model {model.name} computes no attention over a grid of patches; explain it by gradients"
         )
     return [HeatMap(*pair) for pair in zip(labels, grids.double().cpu().numpy(), strict=True)]
+
+
+def _shape(model: Model) -> tuple[int, int]:
+    """Height and width of what a grid of patches covers: a square, or a page."""
+    assert model.image_input is not None
+    prepare = model.image_input.prepare
+    return (1, 1) if prepare.parts else prepare.shape[:2]

@@ -79,6 +79,11 @@ class Page:
         return max(self.height, self.width)
 
     @property
+    def parts(self) -> tuple[()]:
+        """No squares of the image: its content says where its pixels come to lie."""
+        return ()
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Of a page."""
         return self.height, self.width, 3
