@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--plain", type=Path)
     options = parser.parse_args()
-    model, documents = load_model(options.run), read_texts(options.data).validation
+    model, documents = load_model(options.run), [*read_texts(options.data).validation]
     every = fonts()
     seen, unseen = divide_fonts(every)
     page = model.image_input.prepare
