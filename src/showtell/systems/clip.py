@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -84,7 +84,7 @@ class CLIPImageTower(nn.Module):
         self.transformer = Transformer.of(config.image, norm="pre")
 
     def forward(
-        self, pixels: Float[Tensor, "B 3 H W"], at: Int[Tensor, " B"] | None = None
+        self, pixels: Shaped[Tensor, "B 3 H W"], at: Int[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B M D"]:
         """Pixels `[B 3 H W]` of any size to `[B 1+N D]`, or to the tokens `at [B]` alone, `[B 1 D]`."""
         return self.transformer(self.norm(self.embed(self.normalise(pixels))), at=at)
