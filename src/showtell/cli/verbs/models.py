@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from showtell.cli.options import Json
-from showtell.cli.output import print_json, print_table
+from showtell.cli.output import print_json, print_note, print_table
 
 PANEL = "Models"
 
 
 def models(json: Json = False) -> None:
     """List the shipped model and those that packages carry: what uses them, size, licence, how to install."""
-    from showtell.pipelines.models import models
+    from showtell.pipelines.models import install_missing, models
 
     found = models()
     if json:
@@ -22,3 +22,5 @@ def models(json: Json = False) -> None:
         for m in found
     ]
     print_table(["name", "what", "used by", "size", "licence", "install"], rows)
+    if command := install_missing(found):
+        print_note(f"all that is missing: {command}")
