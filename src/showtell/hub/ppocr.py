@@ -47,7 +47,8 @@ class PPOCR:
     def text_probability(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W"]:
         """The probability of text at each pixel, of an image of any size, padded to multiples of 32."""
         height, width = pixels.shape[:2]
-        values = (pixels[..., ::-1] / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+        mean, std = np.asarray(MEAN, np.float32), np.asarray(STD, np.float32)
+        values = (pixels[..., ::-1] / np.float32(255) - mean) / std
         values = np.pad(values, ((0, -height % 32), (0, -width % 32), (0, 0)))
         (found,) = self._detector([values.transpose(2, 0, 1)[None]])
         return found[0, 0, :height, :width]
