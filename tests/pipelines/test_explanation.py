@@ -137,6 +137,15 @@ def test_attention_is_shown_by_patches(model, photo, kind, tmp_path) -> None:
         assert 0 < grids.sum() < 1
 
 
+def test_a_reader_is_explained_on_its_page(model, photo, tmp_path) -> None:
+    one = model("reader")
+    found = explain_image(photo, tmp_path / "heat.png", one, method="attention")
+    grids = np.array([each.grid for each in found.maps])
+    assert grids.shape[1:] == (2, 4)
+    assert len(grids) >= 1
+    assert grids.sum((1, 2)) == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["CNN", "captioner over a CNN"])
 def test_attention_where_there_is_none_is_refused(model, photo, kind) -> None:
     attempt = lambda: explain_image(photo, model=model(kind), method="attention")  # noqa: E731

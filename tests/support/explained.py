@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from showtell.checkpoint.save import save_checkpoint
+from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.hub.backbones import load_backbone
 from showtell.systems.resnet import ResNetEncoderConfig
 from showtell.systems.show_and_tell import ShowAndTellConfig
 from showtell.systems.show_attend_and_tell import ShowAttendAndTellConfig
 from showtell.systems.vit import ViTConfig, ViTEncoderConfig
+from showtell.systems.vlp import VLPConfig
 from support.checkpoints import CAPTIONS
 from support.dual import colour_clip
 
@@ -65,6 +67,29 @@ def _over_two(folder: Path) -> Path:
     return _saved(folder, config, backbone.name, backbone.preprocessing)
 
 
+def _reader(folder: Path) -> Path:
+    """Of pages, patch by patch, with tokens that are parts of words."""
+    tokenizer = SubwordTokenizer.train(CAPTIONS, "bpe", 300)
+    torch.manual_seed(0)
+    sizes = {"width": 12, "depth": 2, "num_heads": 2, "mlp_dim": 20, "dec_div": 1}
+    config = VLPConfig("patches_16", **sizes, vocab_size=len(tokenizer), max_length=9)
+    system = config.build()
+    for name, parameter in system.named_parameters():
+        if parameter.ndim > 1:
+            parameter.data.normal_(std=0.4)
+        elif name == "output.bias":
+            parameter.data[tokenizer.end] = -30  # as many tokens as there may be
+    save_checkpoint(
+        folder,
+        system,
+        record={},
+        tokenizer_json=tokenizer.to_json(),
+        preprocess={"version": "page32x64of7-v1"},
+        card="",
+    )
+    return folder
+
+
 RESNET = ResNetEncoderConfig((1, 1), (8, 12), False, stem_width=8)
 MODELS: dict[str, Callable[[Path], Path]] = {
     "classifier": lambda f: _saved(f, ViTConfig(**VIT, num_classes=3, class_names=CLASSES)),
@@ -73,5 +98,6 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "captioner with attention": lambda f: _captioner(f, ShowAttendAndTellConfig, ViTEncoderConfig(**VIT)),
     "captioner over a CNN": lambda f: _captioner(f, ShowAndTellConfig, RESNET),
     "captioner over two backbones": _over_two,
+    "reader": _reader,
     "CNN": lambda f: _saved(f, RESNET),
 }

@@ -17,12 +17,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, ImageEncoder, SharedSpace
+from showtell.tasks.decoding import beam_search
 from showtell.wording import counted, lacks
+
+SAID = 64
+"""Tokens of what a model says that sets no limit, with start and end."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def _class(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
 
 
 def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
-    said = model.best_captions(model.encode([prepared]))[0]
+    said = _said(model, prepared)
     text = model.read_text(said)
     every = tuple(range(len(text.ids) - 1))
     name, read = f"log p({said})", every
@@ -114,6 +119,25 @@ def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
         return logprobs.view(len(pixels), -1)[:, chosen].sum(1)
 
     return Scored(name, target if target is not None else said, score, text, read)
+
+
+def _said(model: Model, prepared: np.ndarray) -> str:
+    """What a captioner says of an image, or a reader reads there, token by token."""
+    encoded = model.encode([prepared])
+    tokenizer = model.tokenizer
+    if isinstance(tokenizer, WordTokenizer):
+        return model.best_captions(encoded)[0]
+    with torch.inference_mode():
+        ((best,),) = beam_search(
+            model.system,
+            model.system.prefill(encoded),
+            start=tokenizer.start,
+            end=tokenizer.end,
+            beam=1,
+            max_tokens=(model.max_length or SAID) - 2,
+            banned=[i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)],
+        )
+    return tokenizer.decode(best.ids)
 
 
 def _places(model: Model, caption: str, target: str) -> range:
