@@ -17,14 +17,24 @@ SHOWN = 3
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Images with captions: a folder or a caption file.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Images with captions (a folder or a caption file), or pairs, questions or tags of texts "
+            "(a folder, a file, or how the names of files begin)."
+        ),
+    ],
     format: Format = None,
     json: Json = False,
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
     from showtell.data.check import alike, check_data
+    from showtell.data.qa.read import found_format, known_formats
     from showtell.datasets.unknown import unknown_words
 
+    if format in known_formats() or (format is None and found_format(folder)):
+        _check_examples(folder, format, json)
+        return
     report = check_data(folder, format)
     unknown = unknown_words(report.entries)
     splits = {name or "unnamed": count for name, count in report.splits.items()}
@@ -53,6 +63,29 @@ def check(
         print_note(f"{unknown.share:.1%} of the validation tokens are unknown: {unknown.advice}")
     if report.problems:
         print_note(counted(len(report.problems), "problem"))
+        raise typer.Exit(1)
+
+
+def _check_examples(path: Path, format: str | None, json: bool) -> None:
+    """Check pairs, questions or tags of texts."""
+    from showtell.data.check import alike
+    from showtell.data.qa.read import read_examples
+
+    source = read_examples(path, format)
+    splits = {name or "unnamed": len(examples) for name, examples in source.splits.items()}
+    if json:
+        facts = {"files": source.files, "unlabelled": source.unlabelled, "problems": source.problems}
+        print_json({"path": path, "format": source.format, "splits": splits, **facts})
+    else:
+        print_text(f"{path}: {source.format}, {counted(sum(splits.values()), 'example')}")
+        for name, examples in splits.items():
+            print_text(f"  {counted(examples, 'example')} in the split {name}")
+        if source.unlabelled:
+            print_text(f"  {counted(source.unlabelled, 'example')} without a label, skipped")
+        for group in alike(source.problems):
+            _print_group(group, "")
+    if source.problems:
+        print_note(counted(len(source.problems), "problem"))
         raise typer.Exit(1)
 
 
