@@ -217,6 +217,14 @@ def test_right_to_left_runs_from_the_right() -> None:
     assert inside[0] < inside[2] < inside[1]
 
 
+def test_a_mask_takes_the_place_of_its_word_whatever_runs_which_way() -> None:
+    text = "אחת שתיים שלוש"
+    spans = [(0, 3), (4, 9), (10, 14)]
+    for masked in range(3):
+        lefts = draw(text, Style(font_for(text), wrap=60), (40, 500), spans, {masked}).boxes[:, 0]
+        assert lefts[0] > lefts[1] > lefts[2]
+
+
 def test_a_mask_in_a_font_without_latin_letters_is_drawn_in_another() -> None:
     lacking = next((f for f in fonts() if not f.covers("[MASK]") and f.covers("क")), None)
     if lacking is None:

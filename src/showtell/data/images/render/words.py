@@ -172,11 +172,12 @@ def shaping() -> bool:
 
 
 def direction_of(text: str) -> Direction | None:
-    """The direction of the first letter that has one.
+    """The direction of the first letter that has one; `[MASK]` has none.
 
-    >>> direction_of("(שלום)"), direction_of("a"), direction_of("12")
+    >>> direction_of("[MASK] (שלום)"), direction_of("a"), direction_of("12 [MASK]")
     ('rtl', 'ltr', None)
     """
+    text = text.replace(MASK, "")
     if text.isascii():
         return "ltr" if any(map(str.isalpha, text)) else None
     for character in text:
