@@ -14,7 +14,7 @@ from showtell.runs.settings import apply
 NAMES = {
     *("show_and_tell", "show_attend_and_tell", "clip_b32", "clip_mini", "siglip_b16", "siglip_mini", "vse"),
     *("simclr", "byol", "simsiam", "simmim", "vit_base", "vit_mini", "bert_base", "bert_mini"),
-    *("roberta_base", "roberta_mini", "gpt", "gpt_mini"),
+    *("roberta_base", "roberta_mini", "gpt", "gpt_mini", "llama_mini"),
 }
 
 
