@@ -46,6 +46,8 @@ class Rendering:
     """Whether a batch also has its images with the masked tokens painted back."""
 
 
+PAGE_SIZES = (14, 17, 20, 25, 32)
+"""Pixels per em of texts on pages: letters end up equally high, but as sharp as an image of that size is."""
 FONTS_HELD_OUT = 0.1
 """The share of the font families that training does not see."""
 
@@ -129,6 +131,8 @@ class RenderedTexts:
         hidden = choose_masked(pieces, how.mask_rate, how.whole_words, generator)
         style = how.size.sample(text, self.fonts, generator, how.inverted)
         canvas = None if how.page else how.canvas
+        if how.page:
+            style = replace(style, size=float(generator.choice(PAGE_SIZES)))
         drawing = draw(text, style, canvas, pieces.offsets, {*hidden.nonzero()[0].tolist()})
         if how.page:
             drawing = _on_page(drawing, how.page)
