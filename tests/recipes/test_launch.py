@@ -15,6 +15,12 @@ NAMES = {
     *("show_and_tell", "show_attend_and_tell", "clip_b32", "clip_mini", "siglip_b16", "siglip_mini", "vse"),
     *("simclr", "byol", "simsiam", "simmim", "vit_base", "vit_mini", "bert_base", "bert_mini"),
     *("roberta_base", "roberta_mini", "gpt", "gpt_mini", "llama_mini"),
+    *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
+}
+
+KINDS_OF_DATA = {
+    *("images with captions", "labelled images", "images", "texts"),
+    *("labelled texts", "premises and hypotheses", "tagged words"),
 }
 
 
@@ -24,7 +30,7 @@ def test_every_recipe_is_found_and_says_what_it_is() -> None:
     for recipe in found:
         assert find_recipe(recipe.name).__name__ == recipe.name
         assert recipe.what
-        assert recipe.trains_on in {"images with captions", "labelled images", "images", "texts"}
+        assert recipe.trains_on in KINDS_OF_DATA
         assert any(character.isdigit() for character in recipe.paper), recipe
         doc = inspect.getdoc(find_recipe(recipe.name)) or ""
         assert sum(line.startswith("Paper: ") for line in doc.splitlines()) == 1, recipe

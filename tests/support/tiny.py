@@ -109,6 +109,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
         ),
         Targets(
             labels=torch.tensor([0, 3, 1, 4]),
+            classes=torch.tensor([2, 0, 3, 1, 4]),
             follows=torch.tensor([True, False, True, True, False]),
             tags=torch.where(keep, ids % 5, -1),
         ),

@@ -111,17 +111,25 @@ class Targets(Tensors):
         self,
         *,
         labels: Tensor | None = None,
+        classes: Tensor | None = None,
         follows: Tensor | None = None,
         masked: Tensor | None = None,
         boxes: Tensor | None = None,
         tags: Tensor | None = None,
     ) -> None:
-        super().__init__(labels=labels, follows=follows, masked=masked, boxes=boxes, tags=tags)
+        super().__init__(
+            labels=labels, classes=classes, follows=follows, masked=masked, boxes=boxes, tags=tags
+        )
 
     @property
     def labels(self) -> Tensor:
         """`int64 [B]`, the class of each image."""
         return self["labels"]
+
+    @property
+    def classes(self) -> Tensor:
+        """`int64 [R]`, the class of each text."""
+        return self["classes"]
 
     @property
     def follows(self) -> Tensor:

@@ -118,7 +118,7 @@ class RenderedTexts:
             masked[row, inside] = torch.from_numpy(hidden)
             boxes[row, inside] = torch.from_numpy(drawing.boxes)
         return Batch(
-            ImageBatch(**{name: _three_channels(pixels) for name, pixels in images.items()}),
+            ImageBatch(**{name: three_channels(pixels) for name, pixels in images.items()}),
             TextBatch(ids, keep, owner=torch.arange(len(ids))),
             Targets(masked=masked, boxes=boxes),
         )
@@ -135,7 +135,7 @@ class RenderedTexts:
             style = replace(style, size=float(generator.choice(PAGE_SIZES)))
         drawing = draw(text, style, canvas, pieces.offsets, {*hidden.nonzero()[0].tolist()})
         if how.page:
-            drawing = _on_page(drawing, how.page)
+            drawing = on_page(drawing, how.page)
         original = drawing.pixels
         if how.originals and hidden.any():
             original = original.copy()
@@ -190,7 +190,7 @@ def _last(inked: Tensor) -> int:
     return int(places[-1]) + 1 if len(places) else 1
 
 
-def _on_page(drawing: Drawing, page: Page) -> Drawing:
+def on_page(drawing: Drawing, page: Page) -> Drawing:
     """A drawing on a page, with its boxes."""
     fitted = page.fit(drawing.pixels)
     boxes = drawing.boxes * fitted.scale + np.array([fitted.left, fitted.top] * 2)
@@ -199,7 +199,7 @@ def _on_page(drawing: Drawing, page: Page) -> Drawing:
     )
 
 
-def _three_channels(pixels: list[np.ndarray]) -> Tensor:
+def three_channels(pixels: list[np.ndarray]) -> Tensor:
     """Grey images as `uint8 [B 3 H W]`, one channel of them in memory."""
     return torch.from_numpy(np.stack(pixels))[:, None].expand(-1, 3, -1, -1)
 

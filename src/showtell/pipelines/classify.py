@@ -56,6 +56,11 @@ class Classified:
     model: str
     """Name of the model."""
 
+    @property
+    def name(self) -> str:
+        """What was classified."""
+        return self.path
+
 
 def classify(
     images: ImageFiles,

@@ -52,16 +52,22 @@ def train_model(
     device: str = "auto",
     format: str | None = None,
     *,
+    model: str | None = None,
     strict: bool = False,
 ) -> dict[str, Any]:
     """Train `recipe` on `data`; the checkpoint is in `output/model`. Returns what was reached.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
-    and return the same. Texts longer than the run reads are cut, counted and said, or with `strict` refused.
+    and return the same. `model` is the checkpoint that fine-tuning starts from.
+    Texts longer than the run reads are cut, counted and said, or with `strict` refused.
 
     Raises `UsageError` for an unknown recipe, field or value, `UserError` with `strict` for a text to cut.
     """
     build, data, output = find_recipe(recipe), Path(data), Path(output)
+    if model is not None:
+        if not any(setting.name == "model" for setting in settings_of(build(FEW))):
+            raise UsageError(f"{recipe} fine-tunes no other model; leave out --model {model}")
+        settings = [f"model={model}", *settings]
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
     with joined(choose_device(device)) as own:
         from_first(lambda: require_output(output, resume))  # before minutes of reading

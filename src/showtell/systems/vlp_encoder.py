@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.feedforward import Activation
 from showtell.nn.positions import sine_1d, sine_2d
@@ -85,6 +86,8 @@ class VLPClassifierConfig(VLPEncoderConfig):
     num_classes: int = 3
     class_names: tuple[str, ...] = ()
     """In the order of the logits; empty if the classes have no names."""
+    drawn_tokens: int = 144
+    """The most tokens of a text that is drawn to be classified."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):
@@ -104,6 +107,8 @@ class VLPClassifier(VLPEncoder):
 
     Config: ClassVar = VLPClassifierConfig
     config: VLPClassifierConfig
+    vocabulary: ClassVar = Vocabulary("bpe", "roberta")
+    heads: ClassVar = ("classifier.",)
     loss_weights: ClassVar = {"classes": 1.0}
 
     def __init__(self, config: VLPClassifierConfig) -> None:

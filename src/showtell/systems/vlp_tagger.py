@@ -48,6 +48,7 @@ class VLPTagger(VLP):
 
     Config: ClassVar = VLPTaggerConfig
     config: VLPTaggerConfig
+    heads: ClassVar = ("tagger.",)
 
     def __init__(self, config: VLPTaggerConfig) -> None:
         super().__init__(config)
@@ -55,6 +56,10 @@ class VLPTagger(VLP):
         self.loss_weights["tags"] = 1.0
         self.tagger = nn.Linear(config.width, config.num_classes)
         self.tagger.apply(initialise)
+
+    def token_tags(self, batch: Batch) -> Tensor:
+        """Logits `[R L num_classes]` of the tag of each token of the texts that images show."""
+        return self.tag_logits(self.encode_images(batch), self._owner(batch), batch.texts.ids)
 
     def tag_logits(self, encoded: Encoded, owner: Tensor, ids: Tensor) -> Tensor:
         """Logits `[R L num_classes]` of the tag of each token of `ids [R L]`, in the image `owner[r]`."""
@@ -64,9 +69,13 @@ class VLPTagger(VLP):
         """The losses of reading, and cross-entropy of the tags, which -1 leaves out."""
         encoded = self.encode_images(batch)
         read = self.reading(batch, encoded)
-        texts, tags = batch.texts, batch.targets.tags
-        owner = torch.arange(len(texts), device=tags.device) if texts.owner is None else texts.owner
+        tags = batch.targets.tags
         tagged = tags >= 0
-        logits = self.tag_logits(encoded, owner, texts.ids)[tagged]
+        logits = self.tag_logits(encoded, self._owner(batch), batch.texts.ids)[tagged]
         loss = F.cross_entropy(logits, tags[tagged], reduction="sum") / max(len(logits), 1)
         return Step({**read.losses, "tags": loss}, counts={**read.counts, "tags": len(logits)})
+
+    def _owner(self, batch: Batch) -> Tensor:
+        """The image of each text, one text per image unless the batch says otherwise."""
+        owner = batch.texts.owner
+        return torch.arange(len(batch.texts), device=batch.texts.ids.device) if owner is None else owner

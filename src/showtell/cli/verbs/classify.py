@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.input import Failures, paths
+from showtell.cli.input import Failures, lines, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_text
+from showtell.errors import UsageError
 
 PANEL = "Images"
 
@@ -25,36 +26,51 @@ def classify(
     template: Annotated[
         str, typer.Option(help='Text around each label, which replaces {}: "a photo of {}".')
     ] = "{}",
+    texts: Annotated[
+        bool,
+        typer.Option(
+            "--texts", help="The arguments are texts, not files; a pair is two texts with a tab between them."
+        ),
+    ] = False,
     model: Model = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Classify images, zero-shot by labels or by the classes that the model was trained on.
+    """Classify images, zero-shot by labels, or images and texts by the classes of the model.
 
     Labels work with a dual encoder such as CLIP and with a captioner; trained classes with an image
-    classifier, such as one of `showtell train vit_mini`. A file that cannot be read is named on standard
-    error; the others are still classified, and the exit status is 1.
+    classifier, such as one of `showtell train vit_mini`, and, with --texts, with one of texts, such as of
+    `showtell train classify_bert`. A file that cannot be read is named on standard error; the others are
+    still classified, and the exit status is 1.
     """
     from showtell.pipelines.classify import classify
+    from showtell.pipelines.classify_texts import classify_texts
     from showtell.pipelines.model import load_model
 
     failures = Failures()
     chosen = None if labels is None else labels.split(",")
+    if texts and (chosen is not None or template != "{}"):
+        raise UsageError("--labels and --template are for images; with --texts the classes are the model's")
     loaded = load_model(model, device)
-    for image in classify(
-        paths(files),
-        chosen,
-        loaded,
-        template=template,
-        max_pixels=max_pixels,
-        skip=failures,
-        strict=strict,
-    ):
+    found = (
+        classify_texts(lines(files), loaded, strict=strict)
+        if texts
+        else classify(
+            paths(files),
+            chosen,
+            loaded,
+            template=template,
+            max_pixels=max_pixels,
+            skip=failures,
+            strict=strict,
+        )
+    )
+    for one in found:
         if json:
-            print_json(image)
+            print_json(one)
         else:
-            others = ", ".join(f"{one.label} {one.probability:.2f}" for one in image.labels[1:])
-            print_text(f"{image.path}: {image.label} {image.probability:.2f}  ({others})")
+            others = ", ".join(f"{other.label} {other.probability:.2f}" for other in one.labels[1:])
+            print_text(f"{one.name}: {one.label} {one.probability:.2f}  ({others})")
     failures.exit()

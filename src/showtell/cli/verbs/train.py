@@ -27,6 +27,15 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder of the run.", show_default=False)
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The checkpoint that fine-tuning starts from; default: from scratch.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +79,9 @@ def train(
 
     if precision:
         settings = [f"train.precision={precision}", *(settings or [])]
-    reached = train_model(recipe, data, output, settings or [], resume, seed, device, format, strict=strict)
+    reached = train_model(
+        recipe, data, output, settings or [], resume, seed, device, format, model=model, strict=strict
+    )
     if environ.get("RANK", "0") == "0":  # under torchrun, one process prints
         print_json(reached) if json else print_text(reached["model"])
     return None

@@ -1,0 +1,122 @@
+"""BERT fine-tuned: a class of a text or of a pair of texts, or a tag for each token.
+
+    [CLS] A [SEP] B [SEP] -> encoder -> BERTClassifier: pooled -> linear -> classes
+                                     -> BERTTagger: each token t_i -> linear -> tags
+
+Source: Devlin et al. 2019, "BERT", figure 4 (a, b, d), sections 4.1 and 5.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch
+from showtell.data.tokenizers.training import Vocabulary
+from showtell.nn.linear import Linear
+from showtell.nn.transformer import initialise
+from showtell.protocols import Encoded, Step
+from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
+
+
+@dataclass(frozen=True)
+class BERTClassifierConfig(BERTEncoderConfig):
+    """BERT-base, uncased, with the three classes of entailment."""
+
+    num_classes: int = 3
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty if the classes have no names."""
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
+
+    def build(self) -> BERTClassifier:
+        """The untrained system of this config."""
+        return BERTClassifier(self)
+
+    def with_classes(self, names: tuple[str, ...]) -> BERTClassifierConfig:
+        """For classes of these names, in the order of the targets."""
+        return replace(self, num_classes=len(names), class_names=names)
+
+
+class BERTClassifier(BERTEncoder):
+    """Classifies texts, and pairs of them as two segments."""
+
+    Config: ClassVar = BERTClassifierConfig
+    config: BERTClassifierConfig
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+    heads: ClassVar = ("classifier.",)
+    loss_weights: ClassVar = {"classes": 1.0}
+
+    def __init__(self, config: BERTClassifierConfig) -> None:
+        super().__init__(config)
+        if config.pooling != "first":
+            self.pooler = nn.Identity()  # of [CLS], which is not read
+        self.class_names = config.class_names
+        self.classifier = Linear(config.width * len(config.poolings), config.num_classes)
+        self.classifier.apply(initialise)
+
+    def classify(self, encoded: Encoded) -> Tensor:
+        """Logits `[R num_classes]`."""
+        return self.classifier(encoded.pooled)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the classes."""
+        logits = self.classify(self.encode_texts(batch))
+        return Step({"classes": F.cross_entropy(logits, batch.targets.classes)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing to do: gradients train all of it."""
+
+
+@dataclass(frozen=True)
+class BERTTaggerConfig(BERTEncoderConfig):
+    """BERT-base, uncased, with the 17 universal parts of speech."""
+
+    num_classes: int = 17
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty if the tags have no names."""
+
+    def build(self) -> BERTTagger:
+        """The untrained system of this config."""
+        return BERTTagger(self)
+
+    def with_classes(self, names: tuple[str, ...]) -> BERTTaggerConfig:
+        """For tags of these names, in the order of the targets."""
+        return replace(self, num_classes=len(names), class_names=names)
+
+
+class BERTTagger(BERTEncoder):
+    """Tags the tokens of a text: parts of speech, or names."""
+
+    Config: ClassVar = BERTTaggerConfig
+    config: BERTTaggerConfig
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+    heads: ClassVar = ("tagger.",)
+    loss_weights: ClassVar = {"tags": 1.0}
+
+    def __init__(self, config: BERTTaggerConfig) -> None:
+        super().__init__(config)
+        self.pooler = nn.Identity()  # of [CLS], which has no tag
+        self.class_names = config.class_names
+        self.tagger = Linear(config.width, config.num_classes)
+        self.tagger.apply(initialise)
+
+    def token_tags(self, batch: Batch) -> Tensor:
+        """Logits `[R L num_classes]` of the tag of each token."""
+        return self.tagger(self.encode(batch))
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the tags, which -1 leaves out."""
+        tags = batch.targets.tags
+        logits = self.token_tags(batch)[tags >= 0]
+        loss = F.cross_entropy(logits, tags[tags >= 0], reduction="sum") / max(len(logits), 1)
+        return Step({"tags": loss}, counts={"tags": len(logits)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing to do: gradients train all of it."""
