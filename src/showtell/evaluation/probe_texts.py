@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from showtell.data.images.page import Page
 from showtell.data.labels.texts import read_labelled
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
+from showtell.evaluation.probe_pages import embed_pages
 from showtell.evaluation.probe_report import ProbeReport, probe_report
 from showtell.nn.watch import watch_layers
 from showtell.pipelines.model import Model, load_model
@@ -39,14 +41,20 @@ def probe_texts(
     latter alone, `baseline` a bag of words trained on the same texts. Each penalty is chosen on a held-out
     fifth of the training texts. `labels_per_class` training texts per class are drawn by `seed`, None takes
     all; at most `max_length` tokens of each are read, None reads as many as the model can. Longer texts are
-    cut, with one warning.
+    cut, with one warning. For a model that reads pixels the texts are drawn, on one page each, or on as many
+    as `max_length` tokens need.
 
     Raises `UserError` for data without two classes and, with `strict`, for a text to cut, `UsageError` for a
-    class with too few labels, a `max_length` beyond the model's, and a model that is no text encoder.
+    class with too few labels, a `max_length` beyond the model's, and a model that reads neither texts nor
+    pages.
     """
     model = model or load_model()
-    model.require(TextEncoder)
-    if max_length is not None:
+    drawn = model.image_input is not None and isinstance(model.image_input.prepare, Page)
+    if drawn and max_length is not None and max_length < 1:
+        raise UsageError(f"--max-length {max_length}: give 1 token or more")
+    if not drawn:
+        model.require(TextEncoder)
+    if not drawn and max_length is not None:
         if not 2 < max_length <= (model.max_length or max_length):
             raise UsageError(f"--max-length {max_length}: {model.name} reads 3 to {model.max_length} tokens")
         model = replace(model, max_length=max_length)
@@ -62,11 +70,14 @@ def probe_texts(
         torch.tensor([found.names.index(item.label) for item in items]) for items in (known, held_out)
     )
     texts, queries = ([item.text for item in items] for items in (known, held_out))
-    cuts = Cuts(model.max_length, f"{model.name} reads", strict=strict)
-    for text in [*texts, *queries]:
-        cuts.encode(model.tokenizer, text)
+    if drawn:
+        layers, pooled, cuts = embed_pages(model, [*texts, *queries], max_length, strict=strict)
+    else:
+        cuts = Cuts(model.max_length, f"{model.name} reads", strict=strict)
+        for text in [*texts, *queries]:
+            cuts.encode(model.tokenizer, text)
+        layers, pooled = embed_layers(model, [*texts, *queries])
     cuts.log()
-    layers, pooled = embed_layers(model, [*texts, *queries])
     both = torch.cat([layers, pooled], 1)
 
     def answers(vectors: Tensor) -> Tensor:

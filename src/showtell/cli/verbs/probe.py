@@ -47,7 +47,13 @@ def probe(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of finetune.")] = 10,
     max_length: Annotated[
         int | None,
-        typer.Option(help="Tokens per text; default: as many as the model reads.", show_default=False),
+        typer.Option(
+            "--max-length",
+            "--max-tokens",
+            help="Tokens per text; default: as many as the model reads, for a model that reads pixels those "
+            "of one page; more take several pages.",
+            show_default=False,
+        ),
     ] = None,
     seed: Seed = 0,
     strict: Strict = False,
