@@ -1,7 +1,7 @@
 """What a system can do, and the values that travel between rooms.
 
-Runs, tasks, libraries and explanations know systems only through these protocols: a system that keeps one
-gets every verb that needs it, and what it cannot do is named by the protocol that it lacks.
+Rooms know systems only through these protocols: a system that keeps one gets every verb that needs it, and
+what it cannot do is named by the protocol that it lacks.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ class Encoded:
     pooled: Tensor
     """`[B D]`, one vector for the whole."""
     keep: Tensor | None = None
-    """`[B N]`, True for a real token, False for padding; None when there is no padding."""
+    """`[B N]`, True for a real token, False for padding; None without padding."""
+    features: Tensor | None = None
+    """`[B F]`, the mean of the frozen backbone's tokens, where an image was read through one."""
 
     def to(self, device: torch.device | str) -> Encoded:
         """The same on another device."""
-        keep = None if self.keep is None else self.keep.to(device)
-        return Encoded(self.tokens.to(device), self.pooled.to(device), keep)
+        return Encoded(*(None if t is None else t.to(device) for t in vars(self).values()))  # type: ignore
 
-    def __getitem__(self, rows: slice) -> Encoded:
+    def __getitem__(self, rows: slice | Tensor | list[int]) -> Encoded:
         """Some of the `B` rows."""
-        return Encoded(self.tokens[rows], self.pooled[rows], None if self.keep is None else self.keep[rows])
+        return Encoded(*(None if t is None else t[rows] for t in vars(self).values()))  # type: ignore
 
 
 @dataclass(frozen=True)
 class Rate:
-    """The learning rate of one part of a system, relative to the rest."""
+    """The learning rate of one part of a system."""
 
     scale: float = 1.0
     """A multiple of the run's learning rate."""
@@ -65,10 +66,7 @@ class Step:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A module that the training loop can train.
-
-    `forward` computes and mutates nothing; `after_step` alone changes what gradients do not.
-    """
+    """Can be trained: `forward` mutates nothing, `after_step` alone changes what gradients do not."""
 
     loss_weights: Mapping[str, float]
 
@@ -88,14 +86,13 @@ class HasLearningRates(Protocol):
     """Has parts that learn faster or slower than the rest, as its paper says."""
 
     rates: Mapping[str, Rate]
-    """By prefix of the parameters' names, such as `predictor.`; the longest matching prefix counts."""
+    """By prefix of the parameters' names, such as `predictor.`; the longest counts."""
 
 
 @runtime_checkable
 class Contrastive(Trainable, Protocol):
-    """Compares each image of a batch with each text: `forward` is `compare(encode_pairs(batch), batch)`.
-
-    So the loop can compute the vectors chunk by chunk and compare them across chunks and processes.
+    """Compares each image of a batch with each text: `forward` is `compare(encode_pairs(batch), batch)`, so
+    that the loop can compute vectors chunk by chunk and compare them across chunks and processes.
     """
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
@@ -104,7 +101,6 @@ class Contrastive(Trainable, Protocol):
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """The losses of all vectors; reads only `owner` of the batch."""
-        ...
 
 
 @runtime_checkable
@@ -130,7 +126,7 @@ class HasClassTokens(Protocol):
     """Puts tokens that are no patches, such as [class], in front of an image's patches."""
 
     num_class_tokens: int
-    """How many of the first tokens of `encode_images` are none of the patches."""
+    """How many."""
 
 
 @runtime_checkable
@@ -138,7 +134,7 @@ class ImageClassifier(ImageEncoder, Protocol):
     """Knows which of its trained classes an image shows."""
 
     class_names: Sequence[str]
-    """In the order of the logits; empty when the classes have no names."""
+    """In the order of the logits; empty when they have none."""
 
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B K]` of encoded images."""
@@ -158,8 +154,7 @@ class TextEncoder(Protocol):
 class SharedSpace(ImageEncoder, TextEncoder, Protocol):
     """Encodes images and texts into one space, where they are compared by cosine.
 
-    These two return what `encode_images` and `encode_texts` call `pooled`, without computing the tokens that
-    nobody reads.
+    These two return the `pooled` vectors alone, without computing the tokens that nobody reads.
     """
 
     def image_vectors(self, batch: Batch) -> Tensor:
@@ -172,11 +167,16 @@ class SharedSpace(ImageEncoder, TextEncoder, Protocol):
 
 
 @runtime_checkable
-class Decoder(Protocol):
-    """Generates tokens one at a time.
+class HasFrozenText(Protocol):
+    """Has a text encoder whose vectors are computed once for all epochs where it is not trained."""
 
-    `memory` is computed once per image or prompt (`[B ...]`); a state belongs to a hypothesis (`[B K ...]`).
-    """
+    def frozen_text_vectors(self, batch: Batch) -> Tensor:
+        """Of the texts, `[R D]`: those of the batch where it holds them."""
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """Generates tokens: `memory [B ...]` is of an image or prompt, a state `[B K ...]` of a hypothesis."""
 
     def initial_state(self, memory: State) -> State:
         """The state before the first token, one hypothesis per image, `[B 1 ...]`."""

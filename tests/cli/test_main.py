@@ -157,7 +157,7 @@ def test_caption_continues_after_an_unreadable_file(ask, album: Path, tmp_path: 
     assert [Path(line["path"]).name for line in lines] == ["astronaut.png", "猫 在 100% 屋顶.png"]
     assert err == f"showtell: {bad}: is empty\n"
     for line in lines:
-        assert set(line) == {"path", "captions", "model"}
+        assert set(line) == {"path", "captions", "model", "tags", "familiar", "familiarity"}
         assert line["model"].startswith("show_and_tell@")
         assert len(line["captions"]) == 2
         for caption in line["captions"]:

@@ -197,10 +197,14 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     folder = tmp_path / "run" / "model"
     names = load_file(folder / "model.safetensors")
     assert {name.split(".")[0] for name in names} == {"project_image", "project_text", "log_logit_scale"}
+    assert (folder / "tokenizer.json").read_text() == ""
+    recorded = json.loads((folder / "preprocess.json").read_text())["tokenizer"]
+    assert recorded["source"] == "all-MiniLM-L6-v2"
     (frozen,) = json.loads((folder / "config.json").read_text())["frozen"]
     assert (frozen["prefix"], frozen["source"]) == ("text.", "all-MiniLM-L6-v2")
     assert "frozen and no part of this checkpoint: all-MiniLM-L6-v2" in (folder / "README.md").read_text()
     model = load_model(tmp_path / "run", device="cpu")
+    assert model.tokenizer.encode("A dog runs.") == [101, 1037, 3899, 3216, 1012, 102]
     given = PretrainedText().encoder(0.0).eval()
     for name, tensor in given.state_dict().items():
         assert torch.equal(tensor, model.system.state_dict()[f"text.{name}"]), name

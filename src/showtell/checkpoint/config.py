@@ -18,6 +18,8 @@ from showtell.errors import UserError
 from showtell.version import __version__
 
 FORMAT = 1
+FAMILIARITY = "familiarity.safetensors"
+"""Statistics of the training images; optional, and no part of the hash, since no vector depends on them."""
 CONFIG, TENSORS, TOKENIZER, PREPROCESS, CARD = (
     "config.json",
     "model.safetensors",

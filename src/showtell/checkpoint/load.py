@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from showtell.checkpoint.config import CONFIG, PREPROCESS, TENSORS, TOKENIZER, build_system, parse
+from showtell.checkpoint.config import (
+    CONFIG,
+    FAMILIARITY,
+    PREPROCESS,
+    TENSORS,
+    TOKENIZER,
+    build_system,
+    parse,
+)
 from showtell.checkpoint.frozen import FindSource, Frozen, fill_frozen
-from showtell.checkpoint.tensors import named_tensors, read_tensors, refuse_nonfinite
+from showtell.checkpoint.tensors import load_tensors, named_tensors, read_tensors, refuse_nonfinite
 from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
 from showtell.writing import standing
@@ -36,6 +44,8 @@ class Checkpoint:
     folder: Path
     frozen: tuple[Frozen, ...] = ()
     """The parts that the folder does not hold."""
+    familiarity: dict[str, Tensor] = field(default_factory=dict)
+    """Statistics of the training images; empty where the folder holds none."""
 
 
 def load_checkpoint(
@@ -82,6 +92,7 @@ def load_checkpoint(
         hash=_hash(folder, config, preprocess, frozen),
         folder=folder,
         frozen=frozen,
+        familiarity=load_tensors(statistics) if (statistics := folder / FAMILIARITY).is_file() else {},
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from showtell.checkpoint.config import (
     CARD,
     CONFIG,
+    FAMILIARITY,
     FORMAT,
     PREPROCESS,
     TENSORS,
@@ -36,6 +37,7 @@ def save_checkpoint(
     card: str,
     frozen: Sequence[Frozen] = (),
     dtype: torch.dtype | None = None,
+    familiarity: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a system of `showtell.systems` to a folder, replacing the checkpoint that is there.
 
@@ -70,6 +72,8 @@ def save_checkpoint(
         write_json(temporary / PREPROCESS, preprocess)
         (temporary / TOKENIZER).write_text(tokenizer_json, "utf-8")
         (temporary / CARD).write_text(card, "utf-8")
+        if familiarity:
+            write_tensors(temporary / FAMILIARITY, familiarity)
 
     # Models of other libraries have a config.json too, and must not be replaced.
     replace_folder(Path(folder), write, marker=PREPROCESS)

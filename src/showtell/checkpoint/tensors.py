@@ -39,12 +39,16 @@ def read_tensors(path: Path, into: Mapping[str, Tensor]) -> None:
 
     Raises `UserError` that names missing, unknown and misshapen tensors; nothing is copied then.
     """
+    copy_tensors(load_tensors(path), into, path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises `UserError` with the name of one that cannot be read."""
     try:
         with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot read {path}: {error}. Copy or download it again.") from error
-    copy_tensors(found, into, path)
 
 
 @torch.no_grad()

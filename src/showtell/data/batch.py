@@ -88,6 +88,8 @@ class TextBatch:
     """`int64 [R L]`, a token's position in its own text, from 0; None where each row is one text."""
     groups: Tensor | None = None
     """`int64 [R L]`, the index of the word that a token is a piece of, from 0 in each row."""
+    features: Tensor | None = None
+    """`float32 [R D]`, each text's vector from a frozen encoder, computed once for all epochs."""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -16,21 +16,21 @@ from torch import Tensor
 
 from showtell.data.features import FeatureCache
 from showtell.data.images.preprocess import Preprocessing
-from showtell.hub.backbones import Backbone
+from showtell.hub.backbone import Backbone
 from showtell.wording import counted
 from showtell.writing import cache_folder
 
 logger = logging.getLogger(__name__)
 
 
-def feature_cache(backbone: Backbone) -> FeatureCache:
-    """The features of a frozen backbone."""
+def feature_cache(backbone: Backbone, pooled: bool = False) -> FeatureCache:
+    """The features of a frozen backbone, `[N D]` per image, or with `pooled` their mean alone, `[1 D]`."""
     return FeatureCache(
         cache_folder() / "features",
         backbone.hash,
         backbone.preprocessing,
-        backbone,
-        (backbone.num_tokens, backbone.width),
+        (lambda pixels: backbone(pixels).mean(1, keepdim=True)) if pooled else backbone,
+        (1 if pooled else backbone.num_tokens, backbone.width),
         backbone.size,
         prepare=backbone.prepare,
     )

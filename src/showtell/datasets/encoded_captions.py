@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.captions.entry import Entry
@@ -37,20 +38,29 @@ class Split:
     paths: list[Path]
     cuts: Cuts = field(default_factory=lambda: Cuts(None, ""))
     """Its captions that were longer than is kept."""
+    text_features: Sequence[Tensor] | None = None
+    """Each image's captions as a frozen encoder's vectors, `float32 [captions D]`."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, items: Sequence[int]) -> Batch:
         """Some images, each with all of its captions."""
-        ids, keep = pad([ids for i in items for ids in self.captions[i]])
+        chosen = [(i, j) for i in items for j in range(len(self.captions[i]))]
         owner = torch.tensor([place for place, i in enumerate(items) for _ in self.captions[i]])
-        return replace(self.images(items), texts=TextBatch(ids, keep, owner))
+        return replace(self.images(items), texts=replace(self.texts(chosen), owner=owner))
 
     def pairs(self, items: Sequence[int], turn: int) -> Batch:
         """Some images, each with one caption: another one each turn, until all have been read."""
-        ids, keep = pad([self.captions[i][(i + turn) % len(self.captions[i])] for i in items])
-        return replace(self.images(items), texts=TextBatch(ids, keep, torch.arange(len(items))))
+        texts = self.texts([(i, (i + turn) % len(self.captions[i])) for i in items])
+        return replace(self.images(items), texts=replace(texts, owner=torch.arange(len(items))))
+
+    def texts(self, chosen: Sequence[tuple[int, int]]) -> TextBatch:
+        """Some captions: of which image, and which of its captions."""
+        ids, keep = pad([self.captions[i][j] for i, j in chosen])
+        if self.text_features is None:
+            return TextBatch(ids, keep)
+        return TextBatch(ids, keep, features=torch.stack([self.text_features[i][j] for i, j in chosen]))
 
     def images(self, items: Sequence[int]) -> Batch:
         """Some images without captions: pixels where the cache holds bytes, else features."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol, cast
 
 from showtell.data.tokenizers.families import Name
-from showtell.data.tokenizers.folder import tokenizer_of
+from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.hub.catalogue import find, package_path
-from showtell.hub.huggingface.folder import import_folder
+from showtell.hub.catalogue import find
+from showtell.hub.pretrained import Pretrained
+from showtell.hub.sources import load_pretrained
 from showtell.systems.bert import BERTEncoder
 
 
@@ -108,16 +110,33 @@ class PretrainedText:
         package = find(self.package)
         return package.about if package else self.package
 
+    @property
+    def given(self) -> Pretrained:
+        """The package's encoder with its tokenizer and what it puts before each text; read once."""
+        return _read(self.package)
+
     def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
         """The package's tokenizer, whatever the captions."""
-        return tokenizer_of(package_path(self.package))
+        return tokenizer_in(self.given)
 
     def encoder(self, dropout: float) -> BERTEncoder:
         """The package's encoder that pools the mean of its tokens, without pooler and what follows it."""
-        given = cast(BERTEncoder, import_folder(package_path(self.package)))
+        given = cast(BERTEncoder, self.given.system)
         positions = given.config.num_positions or given.config.max_length
         alone = replace(given.config, pooler=False, pooling="mean", head=())
         encoder = BERTEncoder(replace(alone, max_length=positions, num_positions=None, dropout=dropout))
         left_out = ("pooler.", "head.")
         encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith(left_out)})
         return encoder
+
+
+def tokenizer_in(given: Pretrained) -> SubwordTokenizer:
+    """The tokenizer of a pretrained text encoder, with the prompt that it puts before each text."""
+    tokenizer = load_tokenizer(given.tokenizer_json, texts=given.texts)
+    assert isinstance(tokenizer, SubwordTokenizer)
+    return tokenizer
+
+
+@lru_cache(maxsize=1)
+def _read(package: str) -> Pretrained:
+    return load_pretrained(package)

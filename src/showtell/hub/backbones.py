@@ -10,12 +10,12 @@ network's last norm.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,52 +23,15 @@ from torch import Tensor, nn
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch
-from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UsageError
+from showtell.hub.backbone import Backbone, Run
 from showtell.hub.catalogue import Package, all_packages, find
 from showtell.hub.huggingface.family import all_families
 from showtell.hub.openvino import Convolutional, OpenVINORunner
+from showtell.hub.side_by_side import side_by_side
 from showtell.hub.sources import frozen_tensors
-from showtell.nn.grid import coarser
-from showtell.protocols import HasClassTokens, ImageEncoder
-
-Run = Callable[[np.ndarray], Tensor]
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A frozen network that reads images as they are decoded: `uint8 [B S S 3]` to `float32 [B N D]`."""
-
-    name: str
-    """A package's model, or the absolute path of a checkpoint: `load_backbone` finds it by this name."""
-    size: int
-    """`S`, the height of the prepared images in pixels: the side of their square, or of the largest."""
-    width: int
-    """`D`."""
-    num_tokens: int
-    """`N`, a square grid row by row."""
-    hash: str
-    """SHA-256 of what decides its features: of the package's file of weights, or of the checkpoint."""
-    preprocessing: str
-    """Version of how an image becomes `S` by `S`: `squash224-v1` gives up its aspect ratio."""
-    about: str
-    """Where its weights come from: Markdown, for model cards."""
-    run: Run = field(repr=False)
-    features: Callable[[Tensor], Tensor] = field(repr=False)
-    """Prepared images, `float [B 3 S S]` in 0..1, to `float32 [B N D]` where they are, with gradients."""
-
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""
-        return preprocessing_of(self.preprocessing)(pixels)
-
-    def __call__(self, pixels: np.ndarray) -> Tensor:
-        """Prepared images, `uint8 [B S S 3]`, any `B`, to `float32 [B N D]` on the CPU."""
-        shape = preprocessing_of(self.preprocessing).shape
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
-            wanted = " ".join(map(str, shape))
-            raise ValueError(f"{self.name} takes uint8 [B {wanted}], not {pixels.dtype} {pixels.shape}")
-        return self.run(pixels) if len(pixels) else torch.empty(0, self.num_tokens, self.width)
+from showtell.protocols import Encoded, HasClassTokens, ImageClassifier, ImageEncoder
 
 
 def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Backbone:
@@ -162,47 +125,26 @@ def backbone_of(
         run = TorchRunner(system, device)
     _, num_tokens, width = run(np.zeros((1, size, size, 3), np.uint8)).shape
     features = partial(patch_tokens, system.eval().requires_grad_(False))
-    return Backbone(name, size, width, num_tokens, hash, preprocessing, about, run, features)
+    found = Backbone(name, size, width, num_tokens, hash, preprocessing, about, run, features)
+    if not (isinstance(system, Convolutional) and isinstance(system, ImageClassifier) and system.class_names):
+        return found
+    classifier: Any = system
+    return replace(found, classes=tuple(classifier.class_names), logits=_of_mean(classifier))
+
+
+def _of_mean(classifier: ImageClassifier) -> Callable[[Tensor], Tensor]:
+    @torch.inference_mode()
+    def logits(features: Tensor) -> Tensor:
+        device = next(cast(nn.Module, classifier).parameters()).device
+        return classifier.classify(Encoded(features[:, None], features).to(device)).cpu()
+
+    return logits
 
 
 def patch_tokens(system: ImageEncoder, pixels: Tensor) -> Tensor:
     """Pixels `[B 3 H W]`, uint8 or float in 0..1, to the tokens of the patches, `float32 [B N D]`."""
     first = system.num_class_tokens if isinstance(system, HasClassTokens) else 0
     return system.encode_images(Batch(ImageBatch(pixels=pixels))).tokens[:, first:].float()
-
-
-def side_by_side(parts: Sequence[Backbone]) -> Backbone:
-    """Several backbones as one, whose tokens are those of the parts side by side on their coarsest grid.
-
-    Raises `UsageError` for one that is named twice.
-    """
-    names = [part.name for part in parts]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"the backbone {twice[0]} is named twice in {'+'.join(names)}")
-    squares = Mosaic.of([part.preprocessing for part in parts])
-    num_tokens = min(part.num_tokens for part in parts)
-
-    def run(pixels: np.ndarray) -> Tensor:
-        seen = squares.squares(pixels)
-        grids = (part(seen[part.preprocessing]) for part in parts)
-        return torch.cat([coarser(grid, num_tokens) for grid in grids], -1)
-
-    def features(pixels: Tensor) -> Tensor:
-        seen = squares.squares(pixels.movedim(1, -1))
-        grids = (part.features(seen[part.preprocessing].movedim(-1, 1)) for part in parts)
-        return torch.cat([coarser(grid, num_tokens) for grid in grids], -1)
-
-    return Backbone(
-        "+".join(names),
-        squares.size,
-        sum(part.width for part in parts),
-        num_tokens,
-        hashlib.sha256(" ".join(part.hash for part in parts).encode()).hexdigest(),
-        squares.version,
-        " Beside it: ".join(part.about for part in parts),
-        run,
-        features,
-    )
 
 
 class TorchRunner:

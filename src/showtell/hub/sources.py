@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -26,6 +30,47 @@ def load_pretrained(source: str, *, download: bool = False) -> Pretrained:
     if not Path(source).is_dir() and (package := find(source)):
         return package.load()
     return read_pretrained(find_folder(source, download=download))
+
+
+@dataclass
+class Sources:
+    """The sources of one checkpoint, each read once, while it is loaded."""
+
+    _read: dict[str, Pretrained] = field(default_factory=dict)
+
+    def tensors(self, source: str) -> dict[str, Tensor]:
+        """As `frozen_tensors`."""
+        return named_tensors(self._package(source).system) if find(source) else frozen_tensors(source)
+
+    def tokenizer_json(self, preprocess: Mapping[str, Any]) -> str:
+        """The tokenizer that a checkpoint's `preprocess.json` records by source and hash; empty for none.
+
+        Raises `MissingError` with the source's name when it is not here, or not what it was.
+        """
+        if not (recorded := preprocess.get("tokenizer")):
+            return ""
+        json = self._package(recorded["source"]).tokenizer_json
+        if hash_text(json) != recorded["hash"]:
+            raise MissingError(
+                f"the tokenizer of {recorded['source']} is not the one that the model was trained with: "
+                "install the version that its README.md names"
+            )
+        return json
+
+    def _package(self, source: str) -> Pretrained:
+        if source not in self._read:
+            self._read[source] = load_pretrained(source)
+        return self._read[source]
+
+
+def recorded_tokenizer(source: str, json: str) -> dict[str, Any]:
+    """What a `preprocess.json` says of the tokenizer of a frozen text encoder, instead of a copy of it."""
+    return {"source": source, "hash": hash_text(json)}
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def frozen_tensors(source: str) -> dict[str, Tensor]:

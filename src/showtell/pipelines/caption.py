@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import BATCH, Model, load_model
+from showtell.pipelines.tags import Tag, sights
 from showtell.tasks.caption import Caption
 
 
@@ -21,6 +22,12 @@ class Captioned:
     """Best first."""
     model: str
     """Name of the model."""
+    tags: list[Tag] = field(default_factory=list)
+    """The backbone's own classes that it finds, with their probabilities, the best first."""
+    familiar: bool | None = None
+    """Whether the image looks like the training images; None where the model knows nothing of them."""
+    familiarity: float | None = None
+    """Below 1 for an image that is unfamiliar."""
 
 
 def caption(
@@ -50,5 +57,5 @@ def caption(
             continue
         encoded = model.encode([pixels for _, pixels in batch])
         found = model.caption_encoded(encoded, beam=beam, num=num, sample=sample, seed=seed + number * BATCH)
-        for (path, _), captions in zip(batch, found, strict=True):
-            yield Captioned(str(path), captions, model.name)
+        for (path, _), captions, seen in zip(batch, found, sights(model, encoded), strict=True):
+            yield Captioned(str(path), captions, model.name, seen.tags, seen.familiar, seen.familiarity)

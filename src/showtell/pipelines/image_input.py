@@ -19,7 +19,8 @@ from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.page import Page
 from showtell.data.images.preprocess import Preprocessing
 from showtell.errors import MissingError, UserError
-from showtell.hub.backbones import Backbone, load_backbone
+from showtell.hub.backbone import Backbone
+from showtell.hub.backbones import load_backbone
 
 ImageLike = Path | str | Image.Image | np.ndarray
 """A file, a PIL image, or `uint8 [H W 3]` in sRGB: an array has no colour profile."""
@@ -99,7 +100,7 @@ def load_image_input(
     Raises `UserError` for a preprocessing that this version does not have, `MissingError` for a backbone that
     is not on this machine or has other parameters than the one trained with.
     """
-    if not preprocess.keys() - {"texts"}:
+    if not preprocess.keys() - {"texts", "tokenizer"}:
         return None
     version = str(preprocess.get("version"))
     try:

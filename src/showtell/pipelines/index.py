@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from showtell.data.captions.read import read_captions
@@ -14,6 +15,7 @@ from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.shipped import shipped_dual_encoder
 from showtell.protocols import Captioner, ImageEncoder
 
 logger = logging.getLogger(__name__)
@@ -28,8 +30,12 @@ def index(
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
     prune: bool = False,
+    device: str = "auto",
 ) -> IndexReport:
-    """Make a library of a folder's images and captions, or update it; the model defaults to the shipped one.
+    """Make a library of a folder's images and captions, or update it.
+
+    The model defaults to the shipped captioner, loaded on `device`, and beside it the shipped dual encoder,
+    which searches: the library then holds vectors of both, and the report is that of the captioner.
 
     Unchanged images are not read again. `captions=False` leaves out the model's captions, the slowest part; a
     model that is no captioner adds none. Vectors of other models stay. Skipped images are listed with
@@ -40,21 +46,25 @@ def index(
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
-    model = model or load_model()
-    require_model(model)
-    model.require(ImageEncoder)
+    models = [model] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
+    for each in models:
+        require_model(each)
+        each.require(ImageEncoder)
     own_captions, whole = _own_captions(Path(folder))
-    return index_images(
-        folder,
-        library,
-        model,
-        captions=captions and model.can(Captioner),
-        own_captions=own_captions,
-        keep_captions=not whole,
-        max_pixels=max_pixels,
-        rebuild=rebuild,
-        prune=prune,
-    )
+    for each in models:
+        report = index_images(
+            folder,
+            library,
+            each,
+            captions=captions and each.can(Captioner),
+            own_captions=own_captions,
+            keep_captions=not whole,
+            max_pixels=max_pixels,
+            rebuild=rebuild,
+            prune=prune,
+        )
+    own = {each.name for each in models}
+    return replace(report, beside=tuple(name for name in report.beside if name not in own))
 
 
 def open_library(folder: Path | str, model: Model | None = None) -> Library:

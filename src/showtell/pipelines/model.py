@@ -24,12 +24,13 @@ from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import choose_device
 from showtell.errors import UsageError, UserError
 from showtell.hub.catalogue import find
-from showtell.hub.sources import frozen_tensors
+from showtell.hub.sources import Sources
 from showtell.nn.cpu.packed import pack
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import Caption, caption
+from showtell.tasks.familiarity import Familiarity
 from showtell.wording import lacks
 
 SHIPPED = Path(__file__).parents[1] / "models" / "default"
@@ -39,10 +40,8 @@ BATCH = 16
 
 @dataclass(eq=False)
 class Model:
-    """Images and texts in, vectors and captions out.
-
-    `encode_images`, `encode_texts` and `caption` return NumPy arrays and strings. The other methods are their
-    steps, and leave tensors on the model's device.
+    """Images and texts in, vectors and captions out: as NumPy arrays and strings by `encode_images`,
+    `encode_texts` and `caption`, as tensors on the model's device by their steps, the other methods.
     """
 
     system: Any
@@ -57,6 +56,8 @@ class Model:
     max_length: int | None = None
     """Tokens per text, special tokens included; None for no limit."""
     device: str = "cpu"
+    familiarity: Familiarity | None = None
+    """The density of the training images, where the checkpoint holds it."""
 
     def encode_images(self, images: ImageLike | Iterable[ImageLike]) -> np.ndarray:
         """One vector per image, `float32 [B D]`, for files, PIL images or arrays, one or many.
@@ -76,9 +77,8 @@ class Model:
     def caption(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
         """The best caption of each image, for files, PIL images or arrays, one or many.
 
-        `showtell.caption` also gives log-probabilities and more captions per image.
-
-        Raises as `encode_images`, and `UsageError` for a model that is no captioner.
+        `showtell.caption` also gives log-probabilities and tags. Raises as `encode_images`, and `UsageError`
+        for a model that is no captioner.
         """
         return [text for encoded in self._encoded(images) for text in self.best_captions(encoded)]
 
@@ -129,11 +129,12 @@ class Model:
         shape = self._image_input.prepare.shape
         pixels = np.stack(images) if len(images) else np.empty((0, *shape), np.uint8)
         batch = self._image_input.batch(pixels).to(self.device)
+        features = batch.images.features.mean(1) if self._image_input.backbone else None
         if self.can(SharedSpace) and not self.can(Captioner):
             vectors = self.system.image_vectors(batch).float()
-            return Encoded(vectors[:, None], vectors)
+            return Encoded(vectors[:, None], vectors, features=features)
         encoded = self.system.encode_images(batch)
-        return Encoded(encoded.tokens.float(), encoded.pooled.float(), encoded.keep)
+        return Encoded(encoded.tokens.float(), encoded.pooled.float(), encoded.keep, features)
 
     def caption_encoded(
         self,
@@ -194,12 +195,10 @@ class Model:
 
 
 def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
-    """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped model.
+    """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped captioner.
 
-    A folder is preferred to a model of the same name.
-
-    Raises `UserError` when the folder is missing or damaged, `MissingError` for a package that is not
-    installed, `UsageError` for a device that this machine does not have.
+    A folder comes before a model of the same name. Raises `UserError` when it is missing or damaged,
+    `MissingError` for a package that is not installed, `UsageError` for a device that is not there.
 
     Example::
 
@@ -208,18 +207,20 @@ def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -
     """
     device = choose_device(device)
     name = str(name_or_folder or SHIPPED.name)
+    sources = Sources()
     there = bool(name_or_folder) and Path(name).exists()
     if there or not find(name):
-        folder = Path(name) if there or name != SHIPPED.name else SHIPPED
-        return _model(load_checkpoint(folder, device, frozen_tensors), device)
+        shipped = {folder.name: folder for folder in SHIPPED.parent.iterdir()}
+        folder = Path(name) if there else shipped.get(name, Path(name))
+        return _model(load_checkpoint(folder, device, sources.tensors), sources, device)
     from showtell.pipelines.import_model import import_model
 
     with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
         imported = import_model(name, Path(temporary) / "model")["model"]
-        return _model(load_checkpoint(Path(imported), device, frozen_tensors), device)
+        return _model(load_checkpoint(Path(imported), device, sources.tensors), sources, device)
 
 
-def _model(checkpoint: Checkpoint, device: str) -> Model:
+def _model(checkpoint: Checkpoint, sources: Sources, device: str) -> Model:
     system: Any = checkpoint.system.requires_grad_(False)
     if device == "cpu" and not isinstance(system, Captioner):
         pack(checkpoint.system)
@@ -228,13 +229,11 @@ def _model(checkpoint: Checkpoint, device: str) -> Model:
         raise UserError(
             f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which the model needs"
         )
-    json, said, file = checkpoint.tokenizer_json, checkpoint.preprocess, checkpoint.folder / "tokenizer.json"
+    file, said = checkpoint.folder / "tokenizer.json", checkpoint.preprocess
+    json = checkpoint.tokenizer_json or sources.tokenizer_json(said)
     vocabulary = load_tokenizer(json, str(file), said.get("texts")) if json else None
-    if (
-        vocabulary
-        and isinstance(system, HasTokenEmbeddings)
-        and not fits(len(vocabulary), len(system.token_embeddings()))
-    ):
+    rows = len(system.token_embeddings()) if isinstance(system, HasTokenEmbeddings) else None
+    if vocabulary and rows is not None and not fits(len(vocabulary), rows):
         raise UserError(f"{file} belongs to another model; copy the whole folder")
     digest = checkpoint.hash
     if images and images.backbone:
@@ -247,4 +246,5 @@ def _model(checkpoint: Checkpoint, device: str) -> Model:
         name=f"{checkpoint.record.get('recipe', type(system).__name__)}@{digest[:12]}",
         max_length=getattr(system.config, "max_length", None),
         device=device,
+        familiarity=Familiarity.of(known) if (known := checkpoint.familiarity) else None,
     )

@@ -12,6 +12,7 @@ from showtell.library.search import Hit
 from showtell.pipelines.engine import Answer, Engine, engine_named, engines_of
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.shipped import model_for
 from showtell.pipelines.text_input import Text
 
 logger = logging.getLogger(__name__)
@@ -27,18 +28,17 @@ def search(
     *,
     strict: bool = False,
 ) -> Answer:
-    """Images of a library that fit a description, best first; the model defaults to the shipped one.
+    """Images of a library that fit a description, best first.
 
-    An engine is a file of `pipelines/engines`; by default the first that the model supports. For many
-    queries make one `Searcher`. A query longer than the model reads is cut, with a warning, or with `strict`
-    refused by a `UserError`.
+    The model defaults to the shipped dual encoder, where its parts and its vectors are there, else to the
+    captioner. An engine is a file of `pipelines/engines`, by default the first that the model supports. For
+    many queries make one `Searcher`. A query longer than the model reads is cut, with a warning, or with
+    `strict` refused by a `UserError`.
 
     Raises `UsageError` for an unknown engine, one that the model does not support, and a query without a
     single known word.
     """
-    if model is None and (engine is None or engine_named(engine).needs_model):
-        model = load_model()
-    searcher = Searcher(library, model)
+    searcher = Searcher(library, model or model_for(library, engine))
     cuts = searcher.cuts(strict)
     answer = searcher.search(query, engine, top, seed, cuts)
     cuts.log()

@@ -16,6 +16,7 @@ from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.vocabulary import WordVocabulary
 from showtell.protocols import Captioner, ImageEncoder, Trainable
+from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.likelihood import negative_log_likelihood
@@ -77,6 +78,7 @@ class CaptioningRun:
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
             cuts=[split.cuts for split in splits.values()],
+            familiarity=familiarity_of(splits),
             preprocess=images.preprocess,
             dtype=getattr(torch, run.weights),
         )

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.card import CardFacts
-from showtell.checkpoint.frozen import Frozen
-from showtell.data.batch import Batch, TextBatch, pad
+from showtell.checkpoint.frozen import Frozen, frozen_part, hash_tensors
+from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
+from showtell.datasets.text_features import text_features
 from showtell.datasets.vocabulary import (
     CaptionTokenizer,
     PretrainedText,
@@ -22,12 +23,15 @@ from showtell.datasets.vocabulary import (
     WordVocabulary,
 )
 from showtell.errors import UsageError
-from showtell.protocols import Contrastive, SharedSpace
+from showtell.hub.sources import recorded_tokenizer
+from showtell.protocols import Contrastive, HasFrozenText, SharedSpace
+from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
 from showtell.train.config import TrainConfig
+from showtell.writing import cache_folder
 
 CHUNK = 256
 """Images or captions of one batch of a validation."""
@@ -72,6 +76,8 @@ class ContrastiveRun:
         system = replace(self, system=images.system).build(tokenizer)
         frozen = self._frozen(system)
         run = replace(self, system=system.config)
+        if frozen and isinstance(system, HasFrozenText):
+            splits = {name: self._with_text_features(system, split, device) for name, split in splits.items()}
         training, validation = splits["train"], splits["val"]
         # An image that came twice would be its own negative.
         sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
@@ -90,9 +96,10 @@ class ContrastiveRun:
                 "`showtell evaluate --model FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
-            tokenizer_json=tokenizer.to_json(),
+            tokenizer_json="" if frozen else tokenizer.to_json(),
             cuts=[split.cuts for split in splits.values()],
-            preprocess=images.preprocess,
+            familiarity=familiarity_of(splits),
+            preprocess={**images.preprocess, **self._reading(tokenizer, bool(frozen))},
             frozen=frozen,
         )
 
@@ -120,6 +127,23 @@ class ContrastiveRun:
             raise UsageError("the text tower is frozen, but not pretrained: it would know nothing")
         return (Frozen.of(system, "text.", self.vocabulary.package),)
 
+    def _with_text_features(self, system: Any, split: Split, device: str) -> Split:
+        frozen = hash_tensors(frozen_part(system, "text."))
+        system.to(device).eval()
+        vectors = text_features(
+            split.captions, system.frozen_text_vectors, frozen, cache_folder() / "texts", device
+        )
+        return replace(split, text_features=vectors)
+
+    def _reading(self, tokenizer: CaptionTokenizer, frozen: bool) -> dict[str, Any]:
+        """What the checkpoint says of texts: the prompt, and where a frozen encoder's tokenizer is from."""
+        if not isinstance(self.vocabulary, PretrainedText):
+            return {}
+        said = self.vocabulary.given.texts
+        texts = {"texts": said} if said.get("prompts") else {}
+        source = recorded_tokenizer(self.vocabulary.package, tokenizer.to_json())
+        return {**texts, "tokenizer": source} if frozen else texts
+
     def _text_sources(self, frozen: bool) -> tuple[str, ...]:
         if not isinstance(self.vocabulary, PretrainedText):
             return ()
@@ -146,11 +170,11 @@ def embed_split(system: Any, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         system.image_vectors(split.images(items[first : first + CHUNK]).to(device))
         for first in items[::CHUNK]
     ]
-    captions = [(owner, ids) for owner, some in enumerate(split.captions) for ids in some]
-    captions.sort(key=lambda caption: len(caption[1]))  # nothing is computed for padding
-    texts = []
-    for first in range(0, len(captions), CHUNK):
-        ids, keep = pad([ids for _, ids in captions[first : first + CHUNK]])
-        texts.append(system.text_vectors(Batch(texts=TextBatch(ids, keep)).to(device)))
+    captions = [(owner, place) for owner, some in enumerate(split.captions) for place in range(len(some))]
+    captions.sort(key=lambda one: len(split.captions[one[0]][one[1]]))  # nothing is computed for padding
+    texts = [
+        system.text_vectors(Batch(texts=split.texts(captions[first : first + CHUNK])).to(device))
+        for first in range(0, len(captions), CHUNK)
+    ]
     owner = torch.tensor([owner for owner, _ in captions])
     return torch.cat(images).float().cpu(), torch.cat(texts).float().cpu(), owner

@@ -57,6 +57,7 @@ def execute(
             ),
             frozen=job.frozen,
             dtype=job.dtype,
+            familiarity=job.familiarity,
         )
 
     millions = sum(p.numel() for p in job.system.parameters()) / 1e6

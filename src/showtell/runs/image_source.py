@@ -28,19 +28,21 @@ class ImageSource:
 
 
 def image_source(kind: str, system: nn.Module, backbone: str, device: str) -> ImageSource:
-    """The input that suits a system: `reads` says whether it reads pixels or the features of the `backbone`.
+    """The input that suits a system: `reads` says whether it reads pixels, the features of the `backbone`, or
+    their mean alone, which takes a fiftieth of the cache.
 
-    Raises `UsageError` for a system that reads neither.
+    Raises `UsageError` for a system that reads none of them.
     """
     config: Any = system.config
     reads = getattr(system, "reads", "")
-    require(reads in ("pixels", "features"), kind, system, "it reads neither pixels nor features of images")
+    known = ("pixels", "features", "pooled features")
+    require(reads in known, kind, system, "it reads neither pixels nor features of images")
     if reads == "pixels":
         size = config.image_size
         return ImageSource(pixel_cache(size), pixel_preprocess(size), config)
     frozen = load_backbone(backbone, device)
     return ImageSource(
-        feature_cache(frozen),
+        feature_cache(frozen, pooled=reads == "pooled features"),
         {"backbone": frozen.name, "version": frozen.preprocessing, "hash": frozen.hash},
         config.with_feature_width(frozen.width),
         (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),

@@ -90,6 +90,8 @@ class Job:
     """The texts of each split that were longer than the run reads."""
     frozen: Sequence[Frozen] = ()
     """The parts of the system that the checkpoint records by their source instead of copying them."""
+    familiarity: Mapping[str, Tensor] | None = None
+    """Statistics of the training images, which the checkpoint keeps."""
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ Source: Tan & Le 2019, "EfficientNet", table 1; the "lite" variants of the Tenso
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.data.labels.imagenet import imagenet_classes
 from showtell.nn.backbones.efficientnet import EfficientNetLite
 from showtell.nn.pixels import PixelNorm
 from showtell.protocols import Encoded, Step
@@ -43,14 +45,17 @@ class EfficientNet(nn.Module):
     Config: ClassVar = EfficientNetConfig
     reads: ClassVar = "pixels"
     loss_weights: ClassVar = {"classes": 1.0}
-    class_names: ClassVar = ()
-    """The released weights do not name them."""
 
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
         self.config = config
         self.normalise = PixelNorm(config.mean, config.std)
         self.net = EfficientNetLite(config.width_scale, config.depth_scale)
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """ImageNet's."""
+        return imagenet_classes()
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The grid before pooling, `tokens [B H/32*W/32 1280]` row by row, and its mean."""

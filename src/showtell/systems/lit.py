@@ -73,7 +73,7 @@ class LiT(TwoTowers):
     """Images and texts in one embedding space."""
 
     Config: ClassVar = LiTConfig
-    reads: ClassVar = "features"
+    reads: ClassVar = "pooled features"
     loss_weights: ClassVar = {"contrast": 1.0}
 
     def __init__(self, config: LiTConfig) -> None:
@@ -103,9 +103,20 @@ class LiT(TwoTowers):
     def encode_texts(self, batch: Batch) -> Encoded:
         """Tokens `[R L D]`; pooled `[R width]`, their mean projected, of length 1."""
         encoded = self.text.encode_texts(batch)
-        features = F.dropout(encoded.pooled, self.config.text_dropout, self.training)
-        pooled = F.normalize(self.project_text(features), dim=-1)
-        return Encoded(encoded.tokens, pooled, encoded.keep)
+        return Encoded(encoded.tokens, self._projected(encoded.pooled), encoded.keep)
+
+    def text_vectors(self, batch: Batch) -> Tensor:
+        """The pooled vectors alone, `[R width]`."""
+        return self._projected(self.frozen_text_vectors(batch))
+
+    def frozen_text_vectors(self, batch: Batch) -> Tensor:
+        """The text tower's vectors, not yet projected, `[R D]`: those of the batch where it holds them."""
+        features = batch.texts.features
+        return self.text.encode_texts(batch).pooled if features is None else features
+
+    def _projected(self, features: Tensor) -> Tensor:
+        features = F.dropout(features, self.config.text_dropout, self.training)
+        return F.normalize(self.project_text(features), dim=-1)
 
     def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""

@@ -26,10 +26,10 @@ def caption(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Caption images, with the log-probability of each caption.
+    """Caption images, with the log-probability of each caption, and tags: the backbone's own classes.
 
-    A file that cannot be read is named on standard error; the others are still captioned, and the exit status
-    is 1.
+    An image that is unlike the training images is said to be unfamiliar. A file that cannot be read is named
+    on standard error; the others are still captioned, and the exit status is 1.
     """
     from showtell.pipelines.caption import caption
     from showtell.pipelines.model import load_model
@@ -52,4 +52,8 @@ def caption(
         print_text(image.path)
         for one in image.captions:
             print_text(f"  {one.text}  ({one.logprob_per_token:.2f} per token)")
+        if image.tags:
+            print_text(f"  {', '.join(f'{tag.label} {tag.probability:.0%}' for tag in image.tags)}")
+        if image.familiar is False:
+            print_text("  unfamiliar: unlike the training images, so the captions may be wrong")
     failures.exit()

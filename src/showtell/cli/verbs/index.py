@@ -51,17 +51,26 @@ def index(
     from showtell.pipelines.index import index
     from showtell.pipelines.model import load_model
 
-    loaded = load_model(model, device)
+    loaded = load_model(model, device) if model else None
     report = index(
-        folder, library, loaded, captions=captions, max_pixels=max_pixels, rebuild=rebuild, prune=prune
+        folder,
+        library,
+        loaded,
+        captions=captions,
+        max_pixels=max_pixels,
+        rebuild=rebuild,
+        prune=prune,
+        device=device,
     )
     counts = asdict(report)
     if lost := counts.pop("lost"):
         print_error(lost)
     if beside := counts.pop("beside"):
+        own = loaded.name if loaded else "the shipped models"
+        forget = f"showtell library forget {beside[-1]} --library {shlex.quote(str(library))}"
         print_note(
-            f"{library} also holds vectors of {', '.join(beside)}, besides those of {loaded.name}; to drop "
-            f"them: showtell library forget {beside[-1]} --library {shlex.quote(str(library))}"
+            f"{library} also holds vectors of {', '.join(beside)}, besides those of {own}; "
+            f"to drop them: {forget}"
         )
     if json:
         print_json(counts)

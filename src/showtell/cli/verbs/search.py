@@ -53,9 +53,10 @@ def search(
     from showtell.pipelines.engine import engine_named
     from showtell.pipelines.model import load_model
     from showtell.pipelines.search import Searcher
+    from showtell.pipelines.shipped import model_for
 
-    needs_model = engine is None or engine_named(engine).needs_model
-    searcher = Searcher(library, load_model(model, device) if needs_model else None)
+    named = model and (engine is None or engine_named(engine).needs_model)
+    searcher = Searcher(library, load_model(model, device) if named else model_for(library, engine, device))
     failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):
         try:
