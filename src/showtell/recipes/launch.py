@@ -20,6 +20,7 @@ from showtell import recipes
 from showtell.device import choose_device
 from showtell.errors import UsageError
 from showtell.runs.execute import execute
+from showtell.runs.finetuning import OWN
 from showtell.runs.job import Run
 from showtell.runs.settings import Setting, apply, settings_of
 from showtell.train.distributed import first_first, from_first, joined
@@ -67,6 +68,9 @@ def train_model(
     if model is not None:
         if not any(setting.name == "model" for setting in settings_of(build(FEW))):
             raise UsageError(f"{recipe} fine-tunes no other model; leave out --model {model}")
+        for name in (setting.partition("=")[0].strip() for setting in settings):
+            if name.startswith("system.") and name.removeprefix("system.") not in OWN:
+                raise UsageError(f"{name} is that of --model {model}; leave out --set {name}")
         settings = [f"model={model}", *settings]
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
     with joined(choose_device(device)) as own:
