@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,34 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
     out, err = capsys.readouterr()
     assert f"showtell {verb.replace('.', ' ')}" in out
     assert err == ""
+
+
+def test_help_is_wrapped_at_the_width_of_the_terminal(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 60)
+    assert run(["explain", "--help"]) == 0
+    above = capsys.readouterr().out.partition("╭")[0]
+    (proof,) = [part for part in re.split(r"\n\s*\n", above) if "Integrated gradients" in part]
+    lines = [line.split() for line in proof.splitlines()]
+    assert len(lines) > 3
+    for line, following in pairwise(lines):
+        assert len(" ".join([*line, following[0]])) > 57  # the next word would not fit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "dog", "--num", "2"], "No such option: --num; see showtell search --help"),
+        (["search"], "Missing argument 'query'; see showtell search --help"),
+        (["serch", "dog"], "No such command 'serch'. Did you mean 'search'? See showtell --help"),
+    ],
+)
+def test_a_usage_error_says_what_is_wrong_and_where_to_look(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(arguments) == 2
+    assert capsys.readouterr().err == f"showtell: {message}\n"
 
 
 def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

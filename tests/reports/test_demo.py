@@ -45,8 +45,9 @@ def test_it_shows_everything_in_one_file_offline(
 
 
 def test_libraries_are_reused_and_folders_do_not_mix(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setattr("showtell.reports.demo.QUERIES", ())
     first, second = (tmp_path / name for name in ("first", "second"))
     for folder, photographs in ((first, sample_photographs()[:2]), (second, sample_photographs()[2:5])):
@@ -57,6 +58,7 @@ def test_libraries_are_reused_and_folders_do_not_mix(
     shown = [demo(folder, tmp_path / "out", model) for folder in (first, second, first)]
     assert [one.images for one in shown] == [2, 3, 2]
     assert [one.skipped for one in shown] == [1, 0, 1]
+    assert caplog.text.count(f"1 skipped; {Path(shown[0].library, 'skipped.jsonl')} says why") == 2
     assert shown[0].library == shown[2].library != shown[1].library
 
 

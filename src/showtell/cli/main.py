@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from errno import EMFILE, ENFILE
 from importlib import import_module
 from types import ModuleType
@@ -59,8 +60,15 @@ def _add_verbs(group: typer.Typer, package: ModuleType) -> str | None:
         else:
             panel = getattr(module, "PANEL", None)
             top = package is verbs
-            group.command(name, rich_help_panel=panel if top else None)(getattr(module, found.name))
+            verb = getattr(module, found.name)
+            group.command(name, help=_help(verb), rich_help_panel=panel if top else None)(verb)
     return panel
+
+
+def _help(verb: Callable[..., None]) -> str:
+    """The docstring with the lines of each paragraph joined: the terminal's width breaks them anew."""
+    paragraphs = inspect.cleandoc(verb.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 _add_verbs(app, verbs)
@@ -95,7 +103,8 @@ def _usage(error: Any) -> str:
     """What is wrong with the arguments, and where to look; nothing where the help was just shown."""
     message = error.format_message().strip()
     command = error.ctx.command_path if getattr(error, "ctx", None) else "showtell"
-    return message and f"{message} See: {command} --help"
+    stop = " See" if message.endswith("?") else "; see"
+    return message and f"{message.rstrip('.')}{stop} {command} --help"
 
 
 def _fail(error: Exception, message: str, status: int) -> int:

@@ -69,12 +69,9 @@ def demo(
     indexed = index(images, place, model)
     if not indexed.total - indexed.skipped:
         raise UserError(f"no image in {images} can be read; {place / 'skipped.jsonl'} says why")
-    logger.info(
-        "%d images in the library, %d skipped (%.1f s)",
-        indexed.total - indexed.skipped,
-        indexed.skipped,
-        indexed.seconds,
-    )
+    logger.info("%d images in the library (%.1f s)", indexed.total - indexed.skipped, indexed.seconds)
+    if indexed.skipped:
+        logger.info("%d skipped; %s says why", indexed.skipped, place / "skipped.jsonl")
     searcher = Searcher(place, model)
     library = searcher.library
     captioned = _captioned(library, model)

@@ -41,9 +41,8 @@ def index(
     """Add a folder of images to a library, or update the library after changes in the folder.
 
     New and changed images are encoded; images that are gone are dropped, but not most of them at once without
-    --prune. Vectors of other models stay in the
-    library and are updated when those models index. Images that cannot be read are listed, with the reason,
-    in the library's skipped.jsonl.
+    --prune. Vectors of other models stay in the library and are updated when those models index. Images that
+    cannot be read are listed, with the reason, in the library's skipped.jsonl.
     """
     from json import loads
 
