@@ -103,6 +103,12 @@ def test_a_usage_error_says_what_is_wrong_and_where_to_look(
     assert capsys.readouterr().err == f"showtell: {message}\n"
 
 
+def test_facts_of_a_library_are_words(library: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["library", "info", "--library", str(library)]) == 0
+    facts = capsys.readouterr().out.splitlines()[-1].split()
+    assert facts.count("yes") == 2  # captioned, up to date
+
+
 def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     import showtell
 

@@ -173,6 +173,12 @@ def test_images_of_a_split_without_classes_are_not_used(tmp_path, flat, caplog) 
     assert f"8 images without a class not used: 8 in {flat}" in caplog.text
 
 
+def test_images_beside_the_classes_are_named_by_the_folder_itself(tmp_path, caplog) -> None:
+    root = write(tmp_path, [*grid("cat", "dog"), "loose.png"])
+    assert read_classes(root).names == ("cat", "dog")
+    assert f"1 image without a class not used: 1 in {root}" in caplog.text
+
+
 def test_a_test_folder_beside_classes_is_for_testing(tmp_path) -> None:
     found = read_classes(write(tmp_path, grid("cat", "dog", "test/cat", "test/dog")))
     assert found.names == ("cat", "dog")

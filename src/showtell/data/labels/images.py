@@ -117,7 +117,8 @@ def _log(root: Path, found: Places, tested: str | None) -> None:
         logger.info("%s of the split val not used: test is for testing", counted(counts["val"], "image"))
     for what, folders in (("without a class", found.unlabelled), ("beside the splits", found.beside)):
         if folders:
-            where = ", ".join(f"{count} in {folder}" for folder, count in folders.most_common(3))
+            most = ((root if folder == "." else folder, count) for folder, count in folders.most_common(3))
+            where = ", ".join(f"{count} in {folder}" for folder, count in most)
             more = ", ..." if len(folders) > 3 else ""
             logger.warning("%s %s not used: %s%s", counted(folders.total(), "image"), what, where, more)
     if found.classes_like_splits:

@@ -32,8 +32,8 @@ def info(library: Library = DEFAULT_LIBRARY, json: Json = False) -> None:
     ]
     rows = [
         (
-            *(s.model, s.images, s.captioned, s.width, s.tokens, s.preprocessing),
-            *(s.bytes / 1e6, s.indexed, s.up_to_date),
+            *(s.model, s.images, "yes" if s.captioned else "no", s.width, s.tokens, s.preprocessing),
+            *(s.bytes / 1e6, s.indexed, "yes" if s.up_to_date else "no"),
         )
         for s in facts.sets
     ]
