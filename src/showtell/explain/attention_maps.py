@@ -67,5 +67,14 @@ def grid_of(heat: Float[Tensor, "*T N"], height: int, width: int) -> Float[Tenso
     return heat.unflatten(-1, (rows, -1)) if rows and count * height == rows**2 * width else None
 
 
+def above_even(heat: Float[Tensor, "*T rows columns"]) -> Float[Tensor, "*T rows columns"]:
+    """Attention above an even share for each patch, which is what a map is drawn of; 0 elsewhere.
+
+    >>> above_even(torch.tensor([[0.25, 0.25], [0.0, 0.5]])).tolist()
+    [[0.0, 0.0], [0.0, 0.25]]
+    """
+    return (heat - heat.mean((-2, -1), keepdim=True)).clamp(min=0)
+
+
 def _causal(weights: Float[Tensor, "H T N"]) -> bool:
     return weights.shape[1] == weights.shape[2] and not weights.triu(1).any()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UsageError
-from showtell.explain.attention_maps import grid_of, over_image, rollout
+from showtell.explain.attention_maps import above_even, grid_of, over_image, rollout
 from showtell.explain.deletion import Deletion, deletion, patch_sums
 from showtell.explain.integrated_gradients import LIMIT, TOLERANCE, integrated_gradients
 from showtell.html.heat import HeatMap, draw_heat
@@ -134,11 +134,18 @@ def explain_image(
         drawn = [HeatMap("", squares.on_image(heat))]
         maps = [PatchHeat(None, patch_sums(heat, patches).reshape(grid).tolist())]
     else:
-        drawn = _attention(model, image, scored)
-        maps = [PatchHeat(one.label or None, one.heat.tolist()) for one in drawn]
-        looks = np.mean([one.heat for one in drawn], axis=0)
+        labels, grids = _attention(model, image, scored)
+        maps = [PatchHeat(label or None, one.tolist()) for label, one in zip(labels, grids, strict=True)]
+        looks = grids.mean(0).numpy()
+        drawn = [HeatMap(*pair) for pair in zip(labels, above_even(grids).numpy(), strict=True)]
         heat = looks.ravel()[squares.patches(*looks.shape)]
     curves = deletion(scored.score, image, without, heat, patches, seed)
+    if curves.area >= curves.random_area:
+        logger.warning(
+            "removing the hottest patches lowers %s no faster than removing random ones: "
+            "do not trust the map",
+            scored.name,
+        )
     if output is not None:
         write_file(Path(output), draw_heat(squares.image, squares.seen, drawn))
     return Explanation(
@@ -159,8 +166,8 @@ def explain_image(
 
 
 @torch.no_grad()
-def _attention(model: Model, image: Tensor, scored: Scored) -> list[HeatMap]:
-    """A grid of patches for each scored token of a caption, or one of the image's pooled vector."""
+def _attention(model: Model, image: Tensor, scored: Scored) -> tuple[list[str], Tensor]:
+    """Labels and grids `[T rows columns]`: of a caption's scored tokens, or of the pooled vector."""
     assert model.image_input is not None
     with watch_attention() as maps:
         encoded = encode(model, image[None])
@@ -186,7 +193,7 @@ def _attention(model: Model, image: Tensor, scored: Scored) -> list[HeatMap]:
         raise UsageError(
             f"the model {model.name} computes no attention over a grid of patches; explain it by gradients"
         )
-    return [HeatMap(*pair) for pair in zip(labels, grids.double().cpu().numpy(), strict=True)]
+    return labels, grids.double().cpu()
 
 
 def _shape(model: Model) -> tuple[int, int]:

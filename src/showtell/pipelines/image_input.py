@@ -114,7 +114,7 @@ def load_image_input(
     if not (name := preprocess.get("backbone")):
         return ImageInput(prepare)
     try:
-        backbone = load(moved_along(str(name), folder), device)
+        backbone = load("+".join(moved_along(one, folder) for one in str(name).split("+")), device)
     except UserError as error:
         raise MissingError(
             f"{folder} needs the frozen backbone {name} as it was: {error}. Put it back, or beside {folder}"
