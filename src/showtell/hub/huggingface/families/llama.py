@@ -15,7 +15,7 @@ from showtell.systems.llama import Llama, LlamaConfig
 MODEL_TYPES = ("llama",)
 SYSTEMS = (Llama,)
 ANCHOR, BASE = "embed_tokens.weight", "model."
-MARK = "layers.0.self_attn.q_proj.weight"
+MARK = "layers.0.mlp.gate_proj.weight"
 # The reference's own, which its older files leave out.
 DEFAULTS: dict[str, Any] = {
     "vocab_size": 32000,
