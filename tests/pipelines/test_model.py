@@ -149,7 +149,7 @@ def test_a_folder_without_images_is_an_input_that_failed(model: Model, tmp_path:
     skipped: list[Exception] = []
     assert list(showtell.caption(tmp_path, model, skip=skipped.append)) == []
     assert f"there are no images in {tmp_path}" in str(skipped[0])
-    with pytest.raises(UserError, match="there are no images in"):
+    with pytest.raises(UserError, match="holds texts, no images: name its files"):
         list(showtell.embed(tmp_path, model))
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from showtell.data.images.render.fonts import BUILT_IN, Font, choose, find_font, fonts, open_font
 from showtell.errors import UsageError, UserError
@@ -18,6 +20,26 @@ def test_the_built_in_font_is_always_there_and_knows_what_it_draws() -> None:
     assert BUILT_IN in fonts()
     assert BUILT_IN.covers("The quick brown fox, 1234! [MASK]\n\t")
     assert BUILT_IN.missing("dog 猫") == {"猫"}
+
+
+def test_a_font_of_last_resort_draws_no_text(tmp_path) -> None:
+    """As the operating system's or matplotlib's, which show a box with the script's name for any letter."""
+    letters = range(ord("a"), ord("f"))
+    for name, glyph_of in (("last", dict.fromkeys(letters, "box")), ("plain", {c: chr(c) for c in letters})):
+        glyphs = sorted({*glyph_of.values()})
+        builder = FontBuilder(1000)
+        builder.setupGlyphOrder([".notdef", *glyphs])
+        builder.setupCharacterMap(glyph_of)
+        builder.setupGlyf({one: TTGlyphPen(None).glyph() for one in (".notdef", *glyphs)})
+        builder.setupHorizontalMetrics(dict.fromkeys((".notdef", *glyphs), (500, 0)))
+        builder.setupHorizontalHeader(ascent=800, descent=-200)
+        builder.setupNameTable({"familyName": name, "styleName": "Regular"})
+        builder.setupOS2()
+        builder.setupPost()
+        builder.save(tmp_path / f"{name}.ttf")
+    (last,), (plain,) = (open_font(tmp_path / f"{name}.ttf") for name in ("last", "plain"))
+    assert plain.covers("cab")
+    assert last.missing("cab") == {*"cab"}
 
 
 def test_fonts_are_found_in_a_fixed_order() -> None:

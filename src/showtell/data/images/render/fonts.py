@@ -59,15 +59,21 @@ class Font:
 
     @cached_property
     def characters(self) -> frozenset[int]:
-        """Code points of the characters that it draws; none for a font of symbols without Unicode names."""
+        """Code points of the characters that it draws.
+
+        None for a font of symbols without Unicode names, and for one of last resort, whose glyphs show the
+        script of a character: it gives different letters one glyph.
+        """
         from fontTools.ttLib import TTFont, TTLibError
 
         file = self.path or self.at(10, ImageFont.Layout.BASIC).path
         try:
             with TTFont(file, fontNumber=self.index, lazy=True) as font:
-                return _UNSEEN | {*(font.getBestCmap() or ())}
+                glyphs = font.getBestCmap() or {}
         except (TTLibError, OSError, AssertionError, ValueError):
             return _UNSEEN
+        last_resort = ord("a") in glyphs and glyphs[ord("a")] == glyphs.get(ord("b"))
+        return _UNSEEN if last_resort else _UNSEEN | {*glyphs}
 
 
 BUILT_IN = Font("Aileron Regular", "")
@@ -200,9 +206,13 @@ def _fontconfig() -> Iterator[Path]:
 
 
 def _packaged() -> Iterator[Path]:
-    """Fonts that Python packages carry: those that say so (`font-roboto`), and matplotlib's."""
+    """Fonts that Python packages carry: those that say so (`font-roboto`), and matplotlib's for text.
+
+    Its others are for formulas: an `a` of cmex10 is a coproduct.
+    """
     for group in ("fonts_ttf", "fonts_otf"):
         for entry in entry_points(group=group):
             yield from (Path(file) for file in entry.load().values())
     if (matplotlib := importlib.util.find_spec("matplotlib")) and matplotlib.origin:
-        yield from _files(Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf")
+        carried = _files(Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf")
+        yield from (file for file in carried if file.name.startswith(("DejaVu", "STIXGeneral")))
