@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from showtell.data.images.render.fonts import BUILT_IN
+from showtell.data.images.render.fonts import BUILT_IN, fonts
 from showtell.data.images.render.style import SMALL, SizeClass
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -33,6 +33,14 @@ def test_the_target_is_the_full_text_and_the_image_has_masks() -> None:
     plain = texts(mask_rate=0.0, inverted=0.0).batch([0, 1], seed=(0, 0))
     assert not plain.targets.masked.any()
     assert not torch.equal(plain.images.pixels, batch.images.pixels)
+
+
+def test_blank_texts_and_characters_that_are_not_for_print_are_left_out() -> None:
+    blank = ["\u200b", "\u2800 \u3164", "\x96"]  # an en dash of Windows-1252, read as Latin-1
+    data = RenderedTexts([*blank, "a dog"], TOKENIZER, Rendering(SMALL, (32, 96)), fonts())
+    assert data.texts == ["a dog"]
+    with pytest.raises(UserError, match="nothing to draw"):
+        RenderedTexts(blank[:2], TOKENIZER, Rendering(SMALL, (32, 96)), fonts())
 
 
 def test_a_batch_follows_from_its_seed_alone() -> None:

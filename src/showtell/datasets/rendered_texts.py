@@ -14,7 +14,7 @@ from torch import Tensor
 from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch, pad
 from showtell.data.images.page import MARGIN, Page
 from showtell.data.images.render.draw import Drawing, draw
-from showtell.data.images.render.fonts import Font, fonts, undrawable
+from showtell.data.images.render.fonts import Font, fonts, is_blank, undrawable
 from showtell.data.images.render.paint import paint
 from showtell.data.images.render.style import SizeClass
 from showtell.data.texts.chunks import chunks
@@ -78,11 +78,13 @@ class RenderedTexts:
         With `least`, of at most a number of tokens that is drawn for each, evenly from there on. `among` are
         the fonts, by default all of this machine.
 
-        Chunks that no font can draw are left out, and logged, counted. Raises `UserError` where none is left.
+        Chunks that no font can draw are left out, and logged, counted; blank ones without a word. Raises
+        `UserError` where none is left.
         """
         self.tokenizer, self.rendering = tokenizer, rendering
         self.fonts = tuple(fonts() if among is None else among)
-        found = [*chunks(documents, tokenizer, rendering.size.tokens, least)]
+        cut = chunks(documents, tokenizer, rendering.size.tokens, least)
+        found = [text for text in cut if not is_blank(text)]
         self.texts = [text for text in found if self._drawable(text)]
         if not self.texts:
             raise UserError(

@@ -25,8 +25,17 @@ logger = logging.getLogger(__name__)
 
 ENDINGS = (".ttf", ".otf", ".ttc", ".otc")
 WHERE_FROM = "apt install fonts-dejavu-core and pip install font-roboto bring some"
-_UNSEEN = frozenset([*range(9, 14), 0x20, 0x85, 0xA0, 0xAD, *range(0x2000, 0x2010), *range(0x2028, 0x2030)])
+_FILLERS = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
+"""Letters and symbols that are blank: of Hangul, and of Braille."""
+_UNSEEN = frozenset(
+    [
+        *(*range(9, 14), 0x20, 0x85, 0xA0, 0xAD, *_FILLERS, *range(0x2000, 0x2010), *range(0x2028, 0x2030)),
+        *(0x205F, 0x2060, 0x3000, *range(0xFE00, 0xFE10), 0xFEFF),
+    ]
+)
 """Spaces, and signs that steer layout: no font needs to draw them."""
+_CONTROL = frozenset([*range(0x20), *range(0x7F, 0xA0)])
+"""Not for print; fonts that list them have an empty glyph, or that of another encoding."""
 _TRIES = 16
 
 
@@ -73,7 +82,7 @@ class Font:
         except (TTLibError, OSError, AssertionError, ValueError):
             return _UNSEEN
         last_resort = ord("a") in glyphs and glyphs[ord("a")] == glyphs.get(ord("b"))
-        return _UNSEEN if last_resort else _UNSEEN | {*glyphs}
+        return _UNSEEN if last_resort else _UNSEEN | ({*glyphs} - _CONTROL)
 
 
 BUILT_IN = Font("Aileron Regular", "")
@@ -101,6 +110,15 @@ def open_font(file: Path) -> tuple[Font, ...]:
         return tuple(_faces(file))
     except OSError as error:
         raise UserError(f"{file} is not a font that can be opened ({error}); {WHERE_FROM}") from error
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text is of spaces and signs of layout alone.
+
+    >>> is_blank("a"), is_blank(" \\u200b\\u3000"), is_blank("")
+    (False, True, True)
+    """
+    return _UNSEEN.issuperset(map(ord, text))
 
 
 def choose(text: str, among: Sequence[Font], generator: np.random.Generator) -> Font:
