@@ -11,7 +11,7 @@ import showtell
 ROOT = Path(showtell.__file__).parent
 FLOORS = [
     {"errors"},
-    {"collective", "device", "progress", "protocols", "runtime", "version", "wording", "writing"},
+    {"collective", "device", "pairing", "progress", "protocols", "runtime", "version", "wording", "writing"},
     {"nn", "objectives", "data"},
     {"fusion"},
     {"systems"},

@@ -35,8 +35,19 @@ class ImageBatch(Tensors):
         features: Tensor | None = None,
         views: Tensor | None = None,
         originals: Tensor | None = None,
+        sizes: Tensor | None = None,
+        boxes: Tensor | None = None,
+        keep: Tensor | None = None,
     ) -> None:
-        super().__init__(pixels=pixels, features=features, views=views, originals=originals)
+        super().__init__(
+            pixels=pixels,
+            features=features,
+            views=views,
+            originals=originals,
+            sizes=sizes,
+            boxes=boxes,
+            keep=keep,
+        )
 
     @property
     def pixels(self) -> Tensor:
@@ -57,6 +68,21 @@ class ImageBatch(Tensors):
     def originals(self) -> Tensor:
         """`uint8 [B 3 H W]`, as `pixels` would be if nothing in them were masked."""
         return self["originals"]
+
+    @property
+    def sizes(self) -> Tensor | None:
+        """`int64 [B 2]`, height and width of each image in `pixels`; below and on the right is padding."""
+        return self.tensors.get("sizes")
+
+    @property
+    def boxes(self) -> Tensor:
+        """`float32 [B N 4]`, left, top, right and bottom of the region of each of `features`, in 0..1."""
+        return self["boxes"]
+
+    @property
+    def keep(self) -> Tensor | None:
+        """`bool [B N]`, True for one of `features` that is real, False for padding."""
+        return self.tensors.get("keep")
 
     def __len__(self) -> int:
         return next((len(t[0]) if n == "views" else len(t) for n, t in self.tensors.items()), 0)

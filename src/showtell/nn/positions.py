@@ -56,6 +56,20 @@ def resized(
     return grid[0].permute(1, 2, 0).flatten(0, 1)
 
 
+def stretched(table: Float[Tensor, "N D"], rows: int, columns: int) -> Float[Tensor, "{rows*columns} D"]:
+    """Learned positions of a square grid, on one of `rows` by `columns`: bilinear, corners stay corners.
+
+    Source: Kim et al. 2021, "ViLT", section 3.2, which interpolates them to each image's size.
+
+    >>> stretched(torch.tensor([[0.0], [1.0], [2.0], [3.0]]), 1, 3).flatten().tolist()
+    [0.0, 0.5, 1.0]
+    """
+    side = round(len(table) ** 0.5)
+    grid = table.unflatten(0, (side, side)).permute(2, 0, 1)[None]
+    grid = F.interpolate(grid, (rows, columns), mode="bilinear", align_corners=True)
+    return grid[0].permute(1, 2, 0).flatten(0, 1)
+
+
 class GridPositions(nn.Module):
     """Position embeddings of an image's patches and of the `prefix` tokens before them.
 

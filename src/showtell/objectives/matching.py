@@ -1,0 +1,58 @@
+"""Image-text matching (ITM): does this text belong to this image? Its pairs and its loss."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Pairs(NamedTuple):
+    """Texts with an image each, their own or another."""
+
+    images: Int[Tensor, " R"]
+    """The index of each text's image."""
+    matched: Bool[Tensor, " R"]
+    """True where it is the text's own."""
+
+
+def draw_others(
+    owner: Int[Tensor, " R"], num_images: int, count: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "R {count}"]:
+    """`count` images per text that are not its own, each drawn evenly from the rest of the batch.
+
+    Raises `ValueError` for a batch of one image, which has no other.
+
+    >>> draw_others(torch.tensor([0, 1]), 2, 3).tolist()
+    [[1, 1, 1], [0, 0, 0]]
+    """
+    if num_images < 2:
+        raise ValueError("a batch of one image has no negatives")
+    device = owner.device if generator is None else generator.device
+    steps = torch.randint(1, num_images, (len(owner), count), generator=generator, device=device)
+    return (owner[:, None] + steps.to(owner.device)) % num_images
+
+
+def hardest(others: Int[Tensor, "R C"], scores: Float[Tensor, "R C"]) -> Int[Tensor, " R"]:
+    """Of several other images per text, the one that the model takes for its own most of all."""
+    return others.gather(1, scores.argmax(1, keepdim=True))[:, 0]
+
+
+def half_replaced(
+    owner: Int[Tensor, " R"], others: Int[Tensor, " R"], generator: torch.Generator | None = None
+) -> Pairs:
+    """Each text with its own image, or with probability 1/2 with the other.
+
+    Source: Kim et al. 2021, "ViLT", section 3.2.
+    """
+    device = owner.device if generator is None else generator.device
+    matched = torch.rand(len(owner), generator=generator, device=device).to(owner.device) < 0.5
+    return Pairs(torch.where(matched, owner, others), matched)
+
+
+def matching(logits: Float[Tensor, " R"], matched: Bool[Tensor, " R"]) -> Float[Tensor, ""]:
+    """`-log p` where a pair matches and `-log (1 - p)` where not, `p = sigmoid(logit)`: mean, in nats."""
+    return F.binary_cross_entropy_with_logits(logits, matched.to(logits.dtype))

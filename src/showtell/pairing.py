@@ -1,0 +1,47 @@
+"""What a system can do that reads an image and a text together, beside `protocols`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from showtell.data.batch import Batch
+    from showtell.protocols import Encoded
+
+
+@runtime_checkable
+class PairEncoder(Protocol):
+    """Encodes an image and a text together."""
+
+    fused_width: int
+    """Width of the pooled vector of a pair."""
+
+    def embed_images(
+        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
+    ) -> Encoded:
+        """The `B` images before they meet a text: computed once per image, however many texts it meets.
+
+        In training, the generator says which tokens are left out, where the paper samples them. Of the
+        images of one text, `place` is the number of these, from 0.
+        """
+        ...
+
+    def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
+        """Each of the `R` texts together with its image, `owner[r]` or, without owners, image `r`.
+
+        The tokens begin with the `L` of the text; pooled is the pair's vector `[R fused_width]`. `images` are
+        those of `embed_images`, where they are there already; the batch needs no images then.
+        """
+        ...
+
+
+@runtime_checkable
+class PairScorer(PairEncoder, Protocol):
+    """Scores how well an image and a text match."""
+
+    def match(self, fused: Encoded) -> Tensor:
+        """`log p / (1 - p)` of each fused pair `[R]`, `p` the probability that its two belong together."""
+        ...

@@ -1,0 +1,164 @@
+"""ViLT: one transformer over words and patches, without an image encoder before it.
+
+    text  -> [CLS] w_1 .. w_L [SEP]: token + segment + position -> norm -> + modal type 0
+    image -> [class] v_1 .. v_N: linear projection of patches + position   -> + modal type 1
+    text | image -> transformer (pre-norm) -> norm -> z
+    tanh(W_p z_0) -> linear: do they match;  z_i at masked words -> softmax(E g(W z_i) + b)
+
+Modal types are added, so a text of `L` tokens, [CLS] and [SEP] among them, and an image of `N` patches make
+`L + N + 1` vectors of the one width.
+
+Source: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision",
+figure 3, equations 1 to 6, sections 3.2 and 4.1; ViLT-B/32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch, TextBatch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.pretraining import PairPretraining
+from showtell.fusion.single_stream import SingleStream
+from showtell.fusion.visual.patches import PatchEmbedder
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
+from showtell.nn.heads import MaskedLMHead, Pooler
+from showtell.nn.linear import Linear
+from showtell.nn.transformer import Transformer, initialise
+from showtell.protocols import Encoded
+
+
+@dataclass(frozen=True)
+class ViLTEncoderConfig:
+    """ViLT-B/32. `mean` and `std` are those of pixels in 0..1."""
+
+    vocab_size: int = 30522
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    max_length: int = 40
+    num_segments: int = 2
+    num_modal_types: int = 2
+    """Text, image, and one more for each further image of a text: 3 for NLVR2."""
+    image_size: int = 384
+    """The shorter side of an image in pixels: the longer is at most 5/3 of it."""
+    patch_size: int = 32
+    num_sampled: int = 200
+    """Patches of an image that are read in training, at most."""
+    activation: Activation = "gelu"
+    eps: float = 1e-12
+    dropout: float = 0.0
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+    def build(self) -> ViLTEncoder:
+        """The untrained system of this config."""
+        return ViLTEncoder(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels: images are cut into patches of this side."""
+        return self.patch_size
+
+
+class ViLTEncoder(SingleStream):
+    """The transformer over pairs, without heads."""
+
+    Config: ClassVar = ViLTEncoderConfig
+    reads: ClassVar = "pixels"
+    num_class_tokens: ClassVar = 1
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+
+    def __init__(self, config: ViLTEncoderConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.text = TextEmbedding(c.vocab_size, c.width, c.max_length, num_segments=c.num_segments, eps=c.eps)
+        self.image = PatchEmbedder(
+            c.image_size, c.patch_size, c.width, num_sampled=c.num_sampled, mean=c.mean, std=c.std
+        )
+        self.modal_types = torch.nn.Embedding(c.num_modal_types, c.width)
+        self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
+        self.pooler = Pooler(c.width)
+        self.fused_width = c.width
+        self.apply(initialise)
+
+    def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
+        """Tokens of the texts, of modal type 0."""
+        tokens = self._dropped(self.text(texts.ids, texts.positions, texts.segments))
+        return tokens + self.modal_types.weight[0]
+
+    def embed_images(
+        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
+    ) -> Encoded:
+        """[class] and patches `[B 1+N D]`, of modal type `1 + place`."""
+        image = self.image(batch.images, generator)
+        modal = self.modal_types.weight[1 + place]
+        return Encoded(self._dropped(image.tokens) + modal, image.pooled + modal, image.keep)
+
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
+        """The token embedding `[V D]`."""
+        return self.text.tokens.weight.detach()
+
+    def _dropped(self, tokens: Tensor) -> Tensor:
+        return F.dropout(tokens, self.config.dropout, self.training)
+
+
+@dataclass(frozen=True)
+class ViLTConfig(ViLTEncoderConfig):
+    """ViLT-B/32, pretrained. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+
+    mask_id: int = 103
+    special: tuple[int, ...] = (0, 100, 101, 102, 103)
+    mask_rate: float = 0.15
+    alignment: float = 0.1
+    """Weight of the word-patch alignment; 0 leaves it out."""
+    candidates: int = 1
+    """Other images drawn per text, of which the one that matches best by the model is the negative."""
+
+    def build(self) -> ViLT:
+        """The untrained system of this config."""
+        return ViLT(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size and special tokens of `tokenizer`."""
+        assert tokenizer.mask is not None
+        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
+
+
+class ViLT(ViLTEncoder, PairPretraining):
+    """The encoder, pretrained on matching, masked words and word-patch alignment."""
+
+    Config: ClassVar = ViLTConfig
+    config: ViLTConfig
+
+    def __init__(self, config: ViLTConfig) -> None:
+        super().__init__(config)
+        self.mlm_head = MaskedLMHead(config.width, config.vocab_size, config.eps, config.activation)
+        self.itm_head = Linear(config.width, 2)
+        self.loss_weights = {"itm": 1.0, "mlm": 1.0}
+        if config.alignment:
+            self.loss_weights["wpa"] = config.alignment
+        for head in (self.mlm_head, self.itm_head):
+            head.apply(initialise)
+
+    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+        """The log-odds that a pair belongs together."""
+        no, yes = self.itm_head(fused.pooled).unbind(1)
+        return yes - no
+
+    def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
+        """Logits of the token at each of `tokens [T D]` of a fused pair."""
+        return self.mlm_head(tokens, self.text.tokens.weight)
