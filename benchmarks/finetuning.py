@@ -2,9 +2,10 @@
 
     python benchmarks/finetuning.py --data DATA [--vlp MODEL] [--bert MODEL] [--only TASK] [--set NAME=VALUE]
 
-DATA holds `sst2/`, `nli/`, `tags/`. Without a model, that column is trained from scratch. Each figure is that
-of the held-out examples after the last step, with its standard error by bootstrap over them; `errors above
-chance` is how many of them the pixels are above always answering the most frequent class.
+DATA holds `sst2/`, `nli/`, `tags/`, `squad/`. Without a model, that column is trained from scratch. Each
+figure is that of the held-out examples after the last step, with its standard error by bootstrap over them;
+`errors above chance` is how many of them the pixels are above always answering the most frequent class, or,
+of questions on passages, above random spans.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from showtell.recipes.launch import train_model
 from table import command, table
 
 TASKS = {
-    "SST-2": ("classify", "sst2", "f1"),
-    "MNLI": ("entail", "nli/mnli", "f1"),
-    "EWT parts of speech": ("tag", "tags/ewt_pos", None),
-    "WNUT-17 entities": ("tag", "tags/wnut17", "f1"),
+    "SST-2": ("classify", "sst2", ("accuracy", "f1")),
+    "MNLI": ("entail", "nli/mnli", ("accuracy", "f1")),
+    "EWT parts of speech": ("tag", "tags/ewt_pos", ("accuracy",)),
+    "WNUT-17 entities": ("tag", "tags/wnut17", ("accuracy", "f1")),
+    "XQuAD, English": ("answer", "squad/xquad_en", ("exact", "f1")),
+    "XQuAD, Chinese": ("answer", "squad/xquad_zh", ("exact", "f1")),
 }
-"""The recipe's prefix, the data, and the figure beside accuracy."""
+"""The recipe's prefix, the data, and the figures."""
 
 
 def trained(recipe: str, data: Path, model: str | None, settings: Sequence[str]) -> dict[str, Any]:
@@ -37,7 +40,8 @@ def trained(recipe: str, data: Path, model: str | None, settings: Sequence[str])
         train_model(recipe, data, Path(folder) / "run", settings, model=model)
         record = load_checkpoint(Path(folder) / "run").record
     print(f"{recipe}, {data}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return {**record["validation"], **{name: record["data"][name] for name in ("train", "val", "chance")}}
+    names = ("train", "val", "chance", "chance_f1")
+    return {**record["validation"], **{n: record["data"][n] for n in names if n in record["data"]}}
 
 
 def main() -> None:
@@ -54,18 +58,19 @@ def main() -> None:
     command()
     rows = []
     for task in options.only or TASKS:
-        prefix, place, second = TASKS[task]
+        prefix, place, figures = TASKS[task]
         pixels, tokens = (
             trained(f"{prefix}_{kind}", options.data / place, model, options.settings)
             for kind, model in (("vlp", options.vlp), ("bert", options.bert))
         )
-        for figure in ("accuracy", second) if second else ("accuracy",):
+        for figure in figures:
             both = [f"{one[figure]:.4f} ± {one[f'{figure}_se']:.4f}" for one in (pixels, tokens)]
             chance = above = ""
-            if figure == "accuracy":
-                chance = f"{pixels['chance']:.4f}"
-                error = max(pixels["accuracy_se"], 1e-9)
-                above = f"{(pixels['accuracy'] - pixels['chance']) / error:.1f}"
+            if (
+                by_chance := pixels.get("chance" if figure == figures[0] else f"chance_{figure}")
+            ) is not None:
+                chance = f"{by_chance:.4f}"
+                above = f"{(pixels[figure] - by_chance) / max(pixels[f'{figure}_se'], 1e-9):.1f}"
             rows.append([task, figure, pixels["train"], pixels["val"], *both, chance, above])
     names = ["task", "figure", "train", "held out", "pixels", "tokens", "chance", "errors above chance"]
     table(names, rows)

@@ -16,11 +16,12 @@ NAMES = {
     *("simclr", "byol", "simsiam", "simmim", "vit_base", "vit_mini", "bert_base", "bert_mini"),
     *("roberta_base", "roberta_mini", "gpt", "gpt_mini", "llama_mini"),
     *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
+    *("answer_bert", "answer_vlp"),
 }
 
 KINDS_OF_DATA = {
     *("images with captions", "labelled images", "images", "texts"),
-    *("labelled texts", "premises and hypotheses", "tagged words"),
+    *("labelled texts", "premises and hypotheses", "tagged words", "questions on passages"),
 }
 
 

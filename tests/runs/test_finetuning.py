@@ -116,7 +116,7 @@ def test_pairs_are_classified(kind, data, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bert", "vlp"])
-def test_words_are_tagged(kind, data, reader, tmp_path) -> None:
+def test_words_are_tagged(kind, data, reader, tmp_path, ask) -> None:
     settings = [*SMALL, "train.steps=40"] if kind == "bert" else [*SMALL[4:], "train.steps=3"]
     model = str(reader) if kind == "vlp" else None
     train_model(f"tag_{kind}", data / "tags", tmp_path / "run", settings, model=model, device="cpu")
@@ -124,6 +124,20 @@ def test_words_are_tagged(kind, data, reader, tmp_path) -> None:
     assert record["validation"].keys() == FIGURES
     assert record["validation"]["f1"] == 1.0 or kind == "vlp"
     assert record["data"]["chance"] == 0.5
+    text = "Ann sees Bob, " + "Ann sees Bob " * 20
+    status, (found,), _ = ask("tag", text, "--model", tmp_path / "run")
+    assert status == 0
+    assert [token["text"] for token in found["tokens"]] == [
+        "Ann",
+        "sees",
+        "Bob",
+        ",",
+        *["Ann", "sees", "Bob"] * 20,
+    ]
+    tags = [token["tag"] for token in found["tokens"]]
+    assert set(tags) <= {"B-per", "O"}
+    assert kind == "vlp" or tags[:3] == ["B-per", "O", "B-per"]
+    assert all(0.5 <= token["probability"] <= 1 for token in found["tokens"])
 
 
 def test_a_model_that_does_not_fit_is_named(data, reader, tmp_path) -> None:

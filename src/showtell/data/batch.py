@@ -144,9 +144,16 @@ class Targets(Tensors):
         masked: Tensor | None = None,
         boxes: Tensor | None = None,
         tags: Tensor | None = None,
+        spans: Tensor | None = None,
     ) -> None:
         super().__init__(
-            labels=labels, classes=classes, follows=follows, masked=masked, boxes=boxes, tags=tags
+            labels=labels,
+            classes=classes,
+            follows=follows,
+            masked=masked,
+            boxes=boxes,
+            tags=tags,
+            spans=spans,
         )
 
     @property
@@ -178,6 +185,11 @@ class Targets(Tensors):
     def tags(self) -> Tensor:
         """`int64 [R L]`, the tag of each token; -1 for one that has none."""
         return self["tags"]
+
+    @property
+    def spans(self) -> Tensor:
+        """`int64 [R 2]`, the first and the last token of the answer in each row; 0 where it has none."""
+        return self["spans"]
 
     def part(self, images: slice, texts: Rows) -> Targets:
         """The targets of some of the images and of some of the texts."""

@@ -21,6 +21,7 @@ class TaggedRow:
     """A sentence, tokenized."""
 
     example: Tagged
+    """Without tags where it is to be tagged."""
     text: str
     """Its words, a space between two."""
     ids: list[int]
@@ -69,7 +70,7 @@ class TaggedRows:
         ids, keep = pad([[tokenizer.start, *row.ids, tokenizer.end] for row in rows], tokenizer.pad)
         tags = torch.full(ids.shape, -1)
         for number, row in enumerate(rows):
-            for place, tag in zip(row.first, row.example.tags, strict=True):
+            for place, tag in zip(row.first, row.example.tags, strict=bool(row.example.tags)):
                 if place >= 0:
                     tags[number, place + 1] = self._number[tag]
         if not isinstance(self.given, Drawn):

@@ -33,7 +33,7 @@ PAGE = Page(128, 384, 8)
 """Of a system that reads pixels from scratch."""
 VOCABULARY = 4096
 """Tokens of a vocabulary from scratch, where the system does not say."""
-OWN = ("dropout", "drawn_tokens", "pixel_weight", "num_classes", "class_names")
+OWN = ("dropout", "drawn_tokens", "pixel_weight", "num_classes", "class_names", "abstains")
 """Settings that do not follow from the model that fine-tuning starts from."""
 
 
@@ -86,14 +86,15 @@ def like(config: Any, other: Any) -> Any:
 def started(
     config: Any, model: str, names: Sequence[str], texts: Iterable[str], seed: int, *protocols: type
 ) -> Started:
-    """The system of a config with classes of these names, which starts from the checkpoint `model`.
+    """The system of a config with classes of these names, if any, which starts from the checkpoint `model`.
 
     Its encoder, vocabulary and page are those of the checkpoint; without one, parameters are random and the
     vocabulary is that of `texts`. Raises `UsageError` for a checkpoint of another kind of encoder.
     """
     kind = "fine-tuning"
     shape = sketch(config, kind, *protocols)
-    require(hasattr(shape, "heads") and hasattr(config, "with_classes"), kind, shape, "it has no new head")
+    fits = hasattr(shape, "heads") and (not names or hasattr(config, "with_classes"))
+    require(fits, kind, shape, "it has no new head")
     before = load_checkpoint(Path(model), "cpu", frozen_tensors) if model else None
     if before is None:
         made = shape.vocabulary
@@ -103,7 +104,8 @@ def started(
             config = config.with_tokenizer(tokenizer)
     else:
         config, tokenizer = _adopted(config, before, model)
-    config = config.with_classes(tuple(names))
+    if names:
+        config = config.with_classes(tuple(names))
     torch.manual_seed(seed)
     system = config.build()
     about = "from scratch"

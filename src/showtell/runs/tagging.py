@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from showtell.checkpoint.card import CardFacts
@@ -21,9 +21,9 @@ from showtell.datasets.qa import Examples, read_qa
 from showtell.datasets.tagged_tokens import TaggedRow, TaggedRows
 from showtell.datasets.text_inputs import Drawn
 from showtell.errors import UsageError
-from showtell.protocols import Trainable
 from showtell.runs.finetuning import prepared, started
 from showtell.runs.job import Job, SystemConfig
+from showtell.tasks.tagging import Tagger
 from showtell.tasks.text_figures import tag_figures
 from showtell.train.config import TrainConfig
 
@@ -36,15 +36,6 @@ MEANING = {
     "f1_se": "standard error of the F1",
     "loss": "negative log-likelihood per word",
 }
-
-
-@runtime_checkable
-class Tagger(Trainable, Protocol):
-    """Tags the tokens of texts."""
-
-    def token_tags(self, batch: Batch) -> Tensor:
-        """Logits `[R L K]` of the tag of each token."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +103,7 @@ class TaggingRun:
                     "accuracy of always the most frequent tag": f"{chance:.3f}",
                 },
                 MEANING,
-                more=f"Its tags: {', '.join(names)}.",
+                more=f"Its tags: {', '.join(names)} (`showtell tag`).",
             ),
             validate=lambda module: measure(module, reader, tested, names, device),
             tokenizer_json=start.given.tokenizer.to_json(),

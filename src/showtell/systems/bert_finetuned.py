@@ -1,9 +1,10 @@
-"""BERT fine-tuned: a class of a text or of a pair of texts, or a tag for each token.
+"""BERT fine-tuned: a class of a text or of a pair of texts, a tag for each token, or a span that answers.
 
     [CLS] A [SEP] B [SEP] -> encoder -> BERTClassifier: pooled -> linear -> classes
                                      -> BERTTagger: each token t_i -> linear -> tags
+                                     -> BERTAnswerer: each token t_i -> linear -> first, last of the answer
 
-Source: Devlin et al. 2019, "BERT", figure 4 (a, b, d), sections 4.1 and 5.3.
+Source: Devlin et al. 2019, "BERT", figure 4, sections 4.1 to 4.3 and 5.3.
 """
 
 from __future__ import annotations
@@ -117,6 +118,45 @@ class BERTTagger(BERTEncoder):
         logits = self.token_tags(batch)[tags >= 0]
         loss = F.cross_entropy(logits, tags[tags >= 0], reduction="sum") / max(len(logits), 1)
         return Step({"tags": loss}, counts={"tags": len(logits)})
+
+    def after_step(self, step: Step) -> None:
+        """Nothing to do: gradients train all of it."""
+
+
+@dataclass(frozen=True)
+class BERTAnswererConfig(BERTEncoderConfig):
+    """BERT-base, uncased."""
+
+    abstains: bool = False
+    """Whether no answer may be the best one: some questions of the training have none."""
+
+    def build(self) -> BERTAnswerer:
+        """The untrained system of this config."""
+        return BERTAnswerer(self)
+
+
+class BERTAnswerer(BERTEncoder):
+    """Points at the span of a passage that answers a question, or at [CLS] where none does."""
+
+    Config: ClassVar = BERTAnswererConfig
+    config: BERTAnswererConfig
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+    heads: ClassVar = ("answerer.",)
+    loss_weights: ClassVar = {"spans": 1.0}
+
+    def __init__(self, config: BERTAnswererConfig) -> None:
+        super().__init__(config)
+        self.pooler = nn.Identity()  # of [CLS], which is pointed at like any token
+        self.answerer = Linear(config.width, 2)
+        self.answerer.apply(initialise)
+
+    def span_logits(self, batch: Batch) -> Tensor:
+        """Logits `[R L 2]` of each token to be the answer's first and its last; padding is neither."""
+        return self.answerer(self.encode(batch)).masked_fill(~batch.texts.keep[..., None], -torch.inf)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
+        """Cross-entropy of the first and the last token, their mean. Source: section 4.2."""
+        return Step({"spans": F.cross_entropy(self.span_logits(batch), batch.targets.spans)})
 
     def after_step(self, step: Step) -> None:
         """Nothing to do: gradients train all of it."""
