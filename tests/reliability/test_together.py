@@ -77,9 +77,11 @@ def test_thousands_of_files(tmp_path, children) -> None:
     photos, library = tmp_path / "photos", tmp_path / "library"
     for i in range(count):
         draw(photos / f"{i % 97}" / f"{i}.png", (i % 256, i // 256 % 256, i // 65536), size=(4, 4))
-    first = children[0].run("index", photos, library)
+    first = children[0].run("index at once", photos, library)
+    assert first.status == 0, first
     assert json.loads(first.said)["added"] == count
-    again = children[0].run("index", photos, library)
+    again = children[0].run("index at once", photos, library)
+    assert again.status == 0, again
     assert json.loads(again.said)["unchanged"] == count
     assert len(Library.open(library)) == count
     print(f"\n{count} files: {first.seconds:.1f} s, then {again.seconds:.1f} s")

@@ -83,13 +83,19 @@ class Children:
 
 
 def index_colours(photos: str, library: str) -> Any:
-    """Index with small batches, so that a child can be killed between any two."""
-    from showtell.library import run
+    """Index."""
     from showtell.library.index import index
     from support.library import FakeEncoder
 
-    run.BATCH, run.COMMIT_ROWS = 4, 8
     return asdict(index(Path(photos), Path(library), FakeEncoder()))
+
+
+def index_in_steps(photos: str, library: str) -> Any:
+    """Index with small batches, so that a child can be killed between any two."""
+    from showtell.library import run
+
+    run.BATCH, run.COMMIT_ROWS = 4, 8
+    return index_colours(photos, library)
 
 
 def train_line(output: str) -> Any:
@@ -112,7 +118,7 @@ def train_line(output: str) -> Any:
     return {}
 
 
-JOBS = {"index": index_colours, "train": train_line}
+JOBS = {"index": index_in_steps, "index at once": index_colours, "train": train_line}
 
 
 def _child(order: Mapping[str, Any], said: int) -> int:

@@ -25,6 +25,7 @@ from showtell.checkpoint.frozen import FindSource, Frozen, fill_frozen
 from showtell.checkpoint.tensors import load_tensors, named_tensors, read_tensors, refuse_nonfinite
 from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
+from showtell.nn.unfilled import Unfilled
 from showtell.writing import standing
 
 
@@ -73,7 +74,8 @@ def load_checkpoint(
             "import one of another library with `showtell import` first."
         )
     config = read_object(folder / CONFIG)
-    system = build_system(config, folder / CONFIG)
+    with Unfilled():
+        system = build_system(config, folder / CONFIG)
     frozen = parse(tuple[Frozen, ...], config.get("frozen", []), folder / CONFIG, "frozen")
     _remove(system, getattr(system, "training_only", ()))
     read_tensors(folder / TENSORS, named_tensors(system, without=[part.prefix for part in frozen]))

@@ -75,7 +75,9 @@ def copy_tensors(found: Mapping[str, Tensor], into: Mapping[str, Tensor], source
 
 def has_nonfinite(tensor: Tensor) -> bool:
     """Whether a tensor holds NaN or infinity."""
-    return tensor.is_floating_point() and not bool(tensor.isfinite().all())
+    if not tensor.is_floating_point() or tensor.sum().isfinite():
+        return False
+    return not bool(tensor.isfinite().all())  # a sum of finite values may overflow
 
 
 def refuse_nonfinite(tensors: Mapping[str, Tensor], source: Path | str) -> None:

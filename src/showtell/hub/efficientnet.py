@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from showtell.nn.unfilled import Unfilled
 from showtell.systems.efficientnet import EfficientNet, EfficientNetConfig
 
 # The reference's names of the layers of a block, and their places in ours.
@@ -30,7 +31,8 @@ OUTER_LAYERS = {
 def read_efficientnet(path: Path, width: float = 1.0, depth: float = 1.0) -> EfficientNet:
     """The classifier of this width and depth, strictly: every tensor of the file, no other."""
     reference = torch.load(path, map_location="cpu", weights_only=True)
-    system = EfficientNet(EfficientNetConfig(width, depth))
+    with Unfilled():
+        system = EfficientNet(EfficientNetConfig(width, depth))
     system.net.load_state_dict({rename(name): tensor for name, tensor in reference.items()}, strict=True)
     return system.eval()
 

@@ -13,6 +13,7 @@ from showtell.errors import UserError
 from showtell.hub.gguf import GGUF
 from showtell.hub.huggingface.families.llama import table
 from showtell.hub.huggingface.rename import read_in
+from showtell.nn.unfilled import Unfilled
 from showtell.systems.llama import Llama, LlamaConfig
 
 NAMES = {
@@ -44,7 +45,8 @@ def llama_of(file: GGUF, path: Path) -> Llama:
         config = _config(file)
     except KeyError as error:
         raise UserError(f"{path} lacks the setting {error}, which a Llama has") from error
-    system = Llama(config)
+    with Unfilled():
+        system = Llama(config)
     heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads}
     found = {}
     for name, tensor in file.tensors.items():

@@ -18,6 +18,7 @@ from showtell.hub.huggingface.rename import read_in, write_out
 from showtell.hub.huggingface.sentence import head_table, read_sentence
 from showtell.hub.huggingface.sidecars import sentence_files
 from showtell.hub.huggingface.weights import WHOLE, read_weights
+from showtell.nn.unfilled import Unfilled
 from showtell.writing import sync, writing
 
 
@@ -41,7 +42,8 @@ def import_folder(folder: Path | str, adapt: Callable[[Any], Any] = lambda confi
         theirs |= sentence.settings
         found = family.tidy(found, theirs)
         config = adapt(sentence.fitted(family.config_from(theirs, set(found))))
-        system = next(cls for cls in family.SYSTEMS if cast(Any, cls).Config is type(config))(config)
+        with Unfilled():
+            system = next(cls for cls in family.SYSTEMS if cast(Any, cls).Config is type(config))(config)
     except KeyError as error:
         raise UserError(f"{described} lacks {error}; download it again") from error
     except (TypeError, ValueError, RuntimeError) as error:

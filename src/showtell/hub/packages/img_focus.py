@@ -21,10 +21,12 @@ def read(path: Path) -> Pretrained:
     """The encoder, from the constants of the ONNX graph; the decoder is left out."""
     from showtell.hub.huggingface.families.dinov2 import table
     from showtell.hub.huggingface.rename import read_in
+    from showtell.nn.unfilled import Unfilled
     from showtell.systems.dinov2 import DINOv2Config
 
     config = DINOv2Config(width=384, num_heads=6, mlp_dim=1536, layer_scale=1.0, mask_token=False)
-    system = config.build()
+    with Unfilled():
+        system = config.build()
     read_in(tensors(path), system.state_dict(), table(config), str(path))
     return Pretrained(system.eval(), preprocessing="squash224-v1", about=PACKAGE.about)
 
