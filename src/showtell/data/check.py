@@ -13,6 +13,7 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import is_image_name, read_content, survey
 from showtell.data.prefetch import prefetch
+from showtell.data.qa.examples import Source, images_of
 from showtell.progress import report
 from showtell.wording import counted
 
@@ -95,6 +96,18 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
         passed_over=dict(passed_over.most_common()),
         entries=entries,
     )
+
+
+def unreadable_images(source: Source) -> list[Problem]:
+    """The images of questions that cannot be decoded, each once."""
+    paths = {path: None for examples in source.splits.values() for one in examples for path in images_of(one)}
+    problems = []
+    for done, (entry, outcome) in enumerate(prefetch(_decode, [Entry(path) for path in paths]), 1):
+        if isinstance(outcome, ImageError):
+            fix = "replace the file, or delete it and its questions"
+            problems.append(Problem(entry.path, None, outcome.reason, fix))
+        report("checking images", done, len(paths))
+    return problems
 
 
 def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:

@@ -20,7 +20,7 @@ def asked(start: object = 2, text: object = "black dog", **more: object) -> dict
 
 
 def test_formats_are_found_by_their_folder() -> None:
-    assert set(known_formats()) == {"conll", "entailment", "squad"}
+    assert {"conll", "entailment", "squad"} <= set(known_formats())
 
 
 def test_pairs(tmp_path: Path) -> None:

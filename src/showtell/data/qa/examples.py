@@ -1,4 +1,4 @@
-"""What is asked about texts, with the answer: pairs of sentences, questions on a passage, tagged tokens."""
+"""What is asked about texts and images, with the answer: pairs, questions, tagged tokens, statements."""
 
 from __future__ import annotations
 
@@ -68,7 +68,42 @@ class Tagged:
         return self.tags
 
 
-Example = Pair | Question | Tagged
+@dataclass(frozen=True)
+class ImageQuestion:
+    """A question about images, a statement that may be true of them, or one that they may entail."""
+
+    images: tuple[Path, ...]
+    """One, or two where the text is about both."""
+    text: str
+    answers: tuple[tuple[str, float], ...]
+    """Each accepted answer, or the class of the statement, with its score in 0..1."""
+    split: str | None = None
+    """`train`, `val` or `test` where its row says; else the file's."""
+
+    @property
+    def key(self) -> str:
+        """What keeps examples on one side of a division: the images, by their folders and names."""
+        return "\n".join("/".join(path.parts[-2:]) for path in self.images)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Its answers."""
+        return [answer for answer, _ in self.answers]
+
+
+Example = Pair | Question | Tagged | ImageQuestion
+
+
+def images_of(example: Example) -> tuple[Path, ...]:
+    """The images that an example is about; none for one of texts."""
+    return example.images if isinstance(example, ImageQuestion) else ()
+
+
+def unknown_answers(source: Source) -> int:
+    """Questions outside `train` whose answers no question of it has: a model of these cannot give them."""
+    known = {label for one in source.splits.get("train", ()) for label in one.labels}
+    asked = (one for split, some in source.splits.items() if split in ("val", "test") for one in some)
+    return sum(not known.intersection(one.labels) for one in asked if images_of(one)) if known else 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Read examples of questions about texts, whatever format they are in.
+"""Read examples of questions about texts and images, whatever format they are in.
 
 A format is a module of `formats/`, found by being there. It offers
 
@@ -76,7 +76,7 @@ def read_examples(path: Path, format: str | None = None) -> Source:
     found = found_format(path, format)
     if found is None:
         looked = "\n".join(f"  {name}: {one.LOOKED_FOR}" for name, one in known_formats().items())
-        raise UserError(f"{path} holds no examples of questions about texts. Looked for:\n{looked}")
+        raise UserError(f"{path} holds no examples of questions about texts or images. Looked for:\n{looked}")
     name, files = found
     by_split: dict[str | None, Path] = {}
     for file in files:
@@ -93,8 +93,11 @@ def read_examples(path: Path, format: str | None = None) -> Source:
     unlabelled = 0
     for split, file in by_split.items():
         read = list(known_formats()[name].read(file, problems))
-        splits[split] = [example for example in read if example is not None]
-        unlabelled += len(read) - len(splits[split])
+        for example in read:
+            if example is None:
+                unlabelled += 1
+            else:
+                splits.setdefault(getattr(example, "split", None) or split, []).append(example)
     if not any(splits.values()):
         reasons = "".join(f"\n  {problem}" for problem in problems[:5])
         raise UserError(f"{path} holds no usable example in the format {name}{reasons}")

@@ -20,8 +20,8 @@ def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Images with captions (a folder or a caption file), or pairs, questions or tags of texts "
-            "(a folder, a file, or how the names of files begin)."
+            help="Images with captions (a folder or a caption file), questions about images, or pairs, "
+            "questions or tags of texts (a folder, a file, or how the names of files begin)."
         ),
     ],
     format: Format = None,
@@ -67,25 +67,32 @@ def check(
 
 
 def _check_examples(path: Path, format: str | None, json: bool) -> None:
-    """Check pairs, questions or tags of texts."""
-    from showtell.data.check import alike
+    """Check questions about images, or pairs, questions or tags of texts."""
+    from showtell.data.check import alike, unreadable_images
+    from showtell.data.qa.examples import images_of, unknown_answers
     from showtell.data.qa.read import read_examples
 
     source = read_examples(path, format)
+    images = {image for examples in source.splits.values() for one in examples for image in images_of(one)}
+    problems, unknown = [*source.problems, *unreadable_images(source)], unknown_answers(source)
     splits = {name or "unnamed": len(examples) for name, examples in source.splits.items()}
     if json:
-        facts = {"files": source.files, "unlabelled": source.unlabelled, "problems": source.problems}
-        print_json({"path": path, "format": source.format, "splits": splits, **facts})
+        facts = {"files": source.files, "unlabelled": source.unlabelled, "problems": problems}
+        about = {"images": len(images), "unknown_answers": unknown} if images else {}
+        print_json({"path": path, "format": source.format, "splits": splits, **about, **facts})
     else:
-        print_text(f"{path}: {source.format}, {counted(sum(splits.values()), 'example')}")
+        about_images = f" about {counted(len(images), 'image')}" if images else ""
+        print_text(f"{path}: {source.format}, {counted(sum(splits.values()), 'example')}{about_images}")
         for name, examples in splits.items():
             print_text(f"  {counted(examples, 'example')} in the split {name}")
         if source.unlabelled:
             print_text(f"  {counted(source.unlabelled, 'example')} without a label, skipped")
-        for group in alike(source.problems):
+        if unknown:
+            print_text(f"  {counted(unknown, 'example')} with an answer that no training example has")
+        for group in alike(problems):
             _print_group(group, "")
-    if source.problems:
-        print_note(counted(len(source.problems), "problem"))
+    if problems:
+        print_note(counted(len(problems), "problem"))
         raise typer.Exit(1)
 
 

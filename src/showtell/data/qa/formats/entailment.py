@@ -14,16 +14,18 @@ from showtell.data.qa.rows import json_lines, named_jsonl
 
 LOOKED_FOR = 'JSON Lines of {"premise", "hypothesis", "label"}, or "sentence1", "sentence2", "gold_label"'
 FIRST, SECOND, LABEL = ("premise", "sentence1"), ("hypothesis", "sentence2"), ("label", "gold_label")
+IMAGE = "Flickr30K_ID"
 NO_LABEL = "-"
 """What SNLI writes where its annotators disagreed."""
 
 
 def fits(file: Path) -> bool:
-    """Whether a line is a pair of sentences."""
+    """Whether a line is a pair of sentences, and of nothing else."""
     if not named_jsonl(file):
         return False
     row = next((row for _, row in json_lines(file, [])), {})
-    return any(name in row for name in FIRST) and any(name in row for name in SECOND)
+    pair = any(name in row for name in FIRST) and any(name in row for name in SECOND)
+    return pair and IMAGE not in row  # SNLI-VE's, whose premise is an image
 
 
 def read(file: Path, problems: list[Problem]) -> Iterator[Pair | None]:
