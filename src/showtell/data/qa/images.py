@@ -48,27 +48,27 @@ class ImageRows:
         image. Of several answers, each was given by one person.
         """
 
-        def wrong(said: str, fix: str) -> None:
-            self.problems.append(Problem(self.file, line, f"{where} {said}".strip(), fix))
-
-        if not isinstance(text, str) or not text.strip():
-            return wrong(f"has no {what}", "write it, or delete the row")
-        if not names or any(not isinstance(name, str | int) or name == "" for name in names):
-            return wrong("names no image", "write the name of its file, or delete the row")
-        if len(names) > MAX_IMAGES:
-            return wrong(f"names {len(names)} images", f"name one, or {MAX_IMAGES}")
         given = [str(answer).strip() for answer in answers if isinstance(answer, str | int | float)]
-        if len(given) < len(answers) or not all(given) or not given:
-            return wrong("has no answer", "write it, or delete the row")
-        found = list[Path]()
-        for place, name in enumerate(names):
-            tried = [str(name), *(spellings[place] if spellings else ())]
-            if (path := next(filter(None, map(self.find, tried)), None)) is None:
-                return wrong(
-                    f"names the image {tried[-1]!r}, which is missing", "put it there, or delete the row"
-                )
-            found.append(path)
-        return ImageQuestion(tuple(found), " ".join(text.split()), soft_scores(given), split)
+        if not isinstance(text, str) or not text.strip():
+            fault = f"has no {what}", "write it, or delete the row"
+        elif not names or any(not isinstance(name, str | int) or name == "" for name in names):
+            fault = "names no image", "write the name of its file, or delete the row"
+        elif len(names) > MAX_IMAGES:
+            fault = f"names {len(names)} images", f"name one, or {MAX_IMAGES}"
+        elif not given or len(given) < len(answers) or not all(given):
+            fault = "has no answer", "write it, or delete the row"
+        else:
+            tried = [
+                [str(name), *more] for name, more in zip(names, spellings or [()] * len(names), strict=True)
+            ]
+            found = [next(filter(None, map(self.find, some)), None) for some in tried]
+            if all(found):
+                paths = tuple(path for path in found if path)
+                return ImageQuestion(paths, " ".join(text.split()), soft_scores(given), split)
+            missing = tried[found.index(None)][-1]
+            fault = f"names the image {missing!r}, which is missing", "put it there, or delete the row"
+        self.problems.append(Problem(self.file, line, f"{where} {fault[0]}".strip(), fault[1]))
+        return None
 
 
 def coco_names(number: Any, subset: str = "") -> list[str]:
