@@ -118,7 +118,6 @@ class ImageEncoder(Protocol):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The `B` images of the batch."""
-        ...
 
 
 @runtime_checkable
@@ -159,11 +158,9 @@ class SharedSpace(ImageEncoder, TextEncoder, Protocol):
 
     def image_vectors(self, batch: Batch) -> Tensor:
         """One vector per image, `[B D]`."""
-        ...
 
     def text_vectors(self, batch: Batch) -> Tensor:
         """One vector per text, `[R D]`."""
-        ...
 
 
 @runtime_checkable
@@ -172,6 +169,9 @@ class HasFrozenText(Protocol):
 
     def frozen_text_vectors(self, batch: Batch) -> Tensor:
         """Of the texts, `[R D]`: those of the batch where it holds them."""
+
+    def fit_scales(self, images: Tensor, texts: Tensor) -> None:
+        """Before training, from the training images' features `[M F]` and the texts' vectors `[R D]`."""
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ NAMES = {
     *("show_and_tell", "show_attend_and_tell", "clip_b32", "clip_mini", "siglip_b16", "siglip_mini", "vse"),
     *("simclr", "byol", "simsiam", "simmim", "vit_base", "vit_mini", "bert_base", "bert_mini"),
     *("roberta_base", "roberta_mini", "gpt", "gpt_mini", "llama_mini"),
+    "default_search",
     *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
     *("answer_bert", "answer_vlp"),
 }

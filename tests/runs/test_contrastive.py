@@ -18,6 +18,7 @@ from showtell.datasets.encoded_captions import Split, load_splits
 from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import package_path
+from showtell.hub.sources import recorded_tokenizer
 from showtell.nn.cpu.packed import PackedLinear
 from showtell.pipelines.model import load_model
 from showtell.protocols import ImageEncoder, TextEncoder
@@ -193,13 +194,18 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     except MissingError as error:
         pytest.skip(str(error))
     settings = [*QUICK, "train.steps=4", "system.width=16", "system.text_rate=0"]
+    settings += ["system.standardise=true", "system.hidden_width=4", "weights=float16"]
     training.train_model("clip_mini", images, tmp_path / "run", settings, device="cpu")
     folder = tmp_path / "run" / "model"
     names = load_file(folder / "model.safetensors")
-    assert {name.split(".")[0] for name in names} == {"project_image", "project_text", "log_logit_scale"}
+    assert {tensor.dtype for tensor in names.values()} == {torch.float16}
+    scales, projections = {"image_scale", "text_scale"}, {"project_image", "project_text"}
+    assert {name.split(".")[0] for name in names} == {*scales, *projections, "log_logit_scale"}
+    assert names["text_scale.mean"].abs().sum() > 0, "they were taken of the training captions"
     assert (folder / "tokenizer.json").read_text() == ""
     recorded = json.loads((folder / "preprocess.json").read_text())["tokenizer"]
-    assert recorded["source"] == "all-MiniLM-L6-v2"
+    expected = recorded_tokenizer("all-MiniLM-L6-v2", PretrainedText().given.tokenizer_json)
+    assert recorded == expected, "of the package's own text, which is what a loaded model compares"
     (frozen,) = json.loads((folder / "config.json").read_text())["frozen"]
     assert (frozen["prefix"], frozen["source"]) == ("text.", "all-MiniLM-L6-v2")
     assert "frozen and no part of this checkpoint: all-MiniLM-L6-v2" in (folder / "README.md").read_text()

@@ -16,12 +16,15 @@ GROUPS, LEAST = 4, 64
 def by_length(batch: Batch, embed: Callable[[Batch], Tensor]) -> Tensor:
     """`embed` of each text of a batch, in groups of similar length, each padded to its own longest text.
 
-    A group holds `ids` and `keep`; the rows are returned in the order of the batch.
+    A group holds `ids` and `keep`; the rows are returned in the order of the batch. Texts whose features are
+    there are not grouped.
 
     >>> ids, keep = torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([[True] * 3, [True, False, False]])
     >>> by_length(Batch(texts=TextBatch(ids, keep)), lambda group: group.texts.ids.sum(1)).tolist()
     [18, 8]
     """
+    if batch.texts.features is not None:  # computed already
+        return embed(batch)
     lengths = batch.texts.keep.sum(1)
     order = lengths.argsort(stable=True)
     groups = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from showtell.datasets.vocabulary import (
 from showtell.errors import UsageError
 from showtell.hub.sources import recorded_tokenizer
 from showtell.protocols import Contrastive, HasFrozenText, SharedSpace
-from showtell.runs.familiarity import familiarity_of
+from showtell.runs.familiarity import familiarity_of, means
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.metrics import recall
@@ -58,6 +58,8 @@ class ContrastiveRun:
     vocabulary: WordVocabulary | SubwordVocabulary | PretrainedText
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
+    weights: Literal["float32", "float16"] = "float32"
+    """The type in which the checkpoint stores the parameters."""
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
         """The images and captions of a folder or file. A backbone that is not here is refused before."""
@@ -79,6 +81,8 @@ class ContrastiveRun:
         if frozen and isinstance(system, HasFrozenText):
             splits = {name: self._with_text_features(system, split, device) for name, split in splits.items()}
         training, validation = splits["train"], splits["val"]
+        if isinstance(system, HasFrozenText) and training.text_features is not None:
+            system.fit_scales(means(training), torch.cat([*training.text_features]))
         # An image that came twice would be its own negative.
         sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
         return Job(
@@ -99,8 +103,9 @@ class ContrastiveRun:
             tokenizer_json="" if frozen else tokenizer.to_json(),
             cuts=[split.cuts for split in splits.values()],
             familiarity=familiarity_of(splits),
-            preprocess={**images.preprocess, **self._reading(tokenizer, bool(frozen))},
+            preprocess={**images.preprocess, **self._reading(bool(frozen))},
             frozen=frozen,
+            dtype=getattr(torch, self.weights),
         )
 
     def build(self, tokenizer: CaptionTokenizer) -> Any:
@@ -135,13 +140,14 @@ class ContrastiveRun:
         )
         return replace(split, text_features=vectors)
 
-    def _reading(self, tokenizer: CaptionTokenizer, frozen: bool) -> dict[str, Any]:
+    def _reading(self, frozen: bool) -> dict[str, Any]:
         """What the checkpoint says of texts: the prompt, and where a frozen encoder's tokenizer is from."""
         if not isinstance(self.vocabulary, PretrainedText):
             return {}
-        said = self.vocabulary.given.texts
+        given = self.vocabulary.given
+        said = given.texts
         texts = {"texts": said} if said.get("prompts") else {}
-        source = recorded_tokenizer(self.vocabulary.package, tokenizer.to_json())
+        source = recorded_tokenizer(self.vocabulary.package, given.tokenizer_json)
         return {**texts, "tokenizer": source} if frozen else texts
 
     def _text_sources(self, frozen: bool) -> tuple[str, ...]:

@@ -23,10 +23,10 @@ def familiarity_of(splits: Mapping[str, Split]) -> dict[str, Tensor] | None:
     training, held_out = splits["train"], splits["val"]
     if training.cache.dtype == np.uint8 or min(len(training), len(held_out)) < 20:
         return None
-    return Familiarity.fit(_means(training), _means(held_out)).tensors()
+    return Familiarity.fit(means(training), means(held_out)).tensors()
 
 
-def _means(split: Split) -> Tensor:
+def means(split: Split) -> Tensor:
     """The mean of each image's tokens, `[M D]`."""
     rows = [split.rows[first : first + CHUNK] for first in range(0, len(split), CHUNK)]
     return torch.cat([split.cache.grid(some).mean(1) for some in rows])

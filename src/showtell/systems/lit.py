@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.linear import Linear
+from showtell.nn.projection import BesideHidden, Standardise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Rate, Step
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
@@ -46,6 +47,16 @@ class LiTConfig:
     text_rate: float = 1.0
     """The text tower's learning rate, as a multiple of the projections'; 0 freezes the tower."""
     temperature: float = 0.07
+    hidden_width: int = 0
+    """Of a hidden layer beside each projection; 0: none, as in the paper. For towers that are both frozen."""
+    hidden_dropout: float = 0.3
+    """Dropout of that layer."""
+    standardise: bool = False
+    """Bring what is projected to mean 0 and deviation 1 over the training data, images after a root."""
+
+    def __post_init__(self) -> None:
+        if self.standardise and self.text_rate:
+            raise ValueError("standardise needs a frozen text tower: text_rate=0")
 
     @property
     def max_length(self) -> int:
@@ -80,11 +91,29 @@ class LiT(TwoTowers):
         super().__init__()
         self.config = c = config
         self.text = BERTEncoder(c.text)
-        self.project_image = Linear(c.feature_width, c.width)
-        self.project_text = Linear(c.text.width, c.width)
+        self.project_image = self._projection(c.feature_width)
+        self.project_text = self._projection(c.text.width)
+        if c.standardise:
+            self.image_scale = Standardise(c.feature_width, root=True)
+            self.text_scale = Standardise(c.text.width, root=False)
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.rates = {"text.": Rate(c.text_rate)} if c.text_rate else {}
         self.text.requires_grad_(c.text_rate > 0)
+
+    def _projection(self, width: int) -> nn.Module:
+        c = self.config
+        if not c.hidden_width:
+            return Linear(width, c.width)
+        return BesideHidden(width, c.hidden_width, c.width, c.hidden_dropout)
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return self.image_scale(features) if self.config.standardise else features
+
+    def fit_scales(self, images: Tensor, texts: Tensor) -> None:
+        """Take the scales of the training images' features `[M F]` and the frozen text vectors `[R D]`."""
+        if self.config.standardise:
+            self.image_scale.fit(images)
+            self.text_scale.fit(texts)
 
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
@@ -93,11 +122,13 @@ class LiT(TwoTowers):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The projected grid `[B N width]`; pooled `[B width]`, its mean projected, of length 1."""
-        return Encoded(self.project_image(batch.images.features), self.image_vectors(batch))
+        return Encoded(self.project_image(self._scaled(batch.images.features)), self.image_vectors(batch))
 
     def image_vectors(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The pooled vectors alone, `[B width]`: only the mean is projected."""
-        features = F.dropout(batch.images.features.mean(1), self.config.image_dropout, self.training)
+        features = F.dropout(
+            self._scaled(batch.images.features.mean(1)), self.config.image_dropout, self.training
+        )
         return F.normalize(self.project_image(features), dim=-1)
 
     def encode_texts(self, batch: Batch) -> Encoded:
@@ -115,6 +146,7 @@ class LiT(TwoTowers):
         return self.text.encode_texts(batch).pooled if features is None else features
 
     def _projected(self, features: Tensor) -> Tensor:
+        features = self.text_scale(features) if self.config.standardise else features
         features = F.dropout(features, self.config.text_dropout, self.training)
         return F.normalize(self.project_text(features), dim=-1)
 

@@ -1,0 +1,80 @@
+"""Search with the shipped dual encoder: in English, in Chinese, and how long a query takes.
+
+    python benchmarks/default_search.py --data DATA/flickr8k [--model M] [--split val]
+
+A query is the first caption of an image, searched among all images of the split. `chinese_queries.tsv` holds
+Chinese descriptions of a hundred images of `val`, translated by hand. Times are of one query at a time, from
+the text to the ten best of the split's images, and of as many copies of them as make 100,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from showtell.data.captions.read import read_captions
+from showtell.datasets.captions import divide
+from showtell.evaluation.evaluate import encode_entries
+from showtell.library.search import largest
+from showtell.pipelines.model import Model, load_model
+from showtell.tasks.metrics import median_rank, ranks, recall
+from table import command, table
+
+CHINESE = Path(__file__).with_name("chinese_queries.tsv")
+TIMED, MANY = 50, 100_000
+
+
+def found(model: Model, texts: list[str], places: list[int], images: np.ndarray) -> np.ndarray:
+    """The rank of each text's image among all."""
+    vectors = torch.nn.functional.normalize(model.text_vectors(texts), dim=-1).cpu().numpy()
+    return ranks(vectors @ images.T, places)
+
+
+def milliseconds(model: Model, texts: list[str], images: np.ndarray) -> float:
+    """The median time of one query."""
+    times = []
+    for text in texts[:TIMED]:
+        started = time.perf_counter()
+        (vector,) = model.vectors_of([model.read_text(text).ids]).cpu().numpy()
+        largest(images @ (vector / np.linalg.norm(vector)), 10)
+        times.append(1000 * (time.perf_counter() - started))
+    return float(np.median(times))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--model", default="default_search")
+    options = parser.parse_args()
+    model = load_model(options.model)
+    entries = divide(read_captions(options.data).entries)[options.split]
+    entries, encoded, _ = encode_entries(model, entries)
+    images = torch.nn.functional.normalize(encoded.pooled, dim=-1).numpy()
+    place = {entry.path.name: row for row, entry in enumerate(entries)}
+    pairs = [line.split("\t") for line in CHINESE.read_text("utf-8").splitlines()]
+    chinese = [(text, place[name]) for name, text in pairs if name in place]
+    english = [entry.captions[0] for entry in entries]
+    command()
+    print(f"Model `{model.name}`, {len(entries)} images of `{options.split}`.\n")
+    rows = []
+    for language, texts, places in (
+        ("English", english, [*range(len(entries))]),
+        ("Chinese", *([*column] for column in zip(*chinese, strict=True))),
+    ):
+        rank = found(model, texts, places, images)
+        figures = [f"{value:.3f}" for value in recall(rank).values()]
+        rows.append([language, *figures, f"{median_rank(rank):.0f}", len(texts)])
+    table(["queries", "R@1", "R@5", "R@10", "median rank", "number"], rows)
+    many = np.tile(images, (-(-MANY // len(images)), 1))[:MANY]
+    timed = [[f"{len(some):,}", f"{milliseconds(model, english, some):.1f}"] for some in (images, many)]
+    table(["images", "ms per query"], timed)
+
+
+if __name__ == "__main__":
+    main()
