@@ -35,6 +35,8 @@ SIZES: dict[str, Any] = {
     "mask_rate": 0.5,
     "mask_token": False,  # a parameter that a classifier carries and never trains
 }
+BOXES = torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 0.5], [0, 0.5, 1, 1.0]])
+"""Left, top, right and bottom of the five features of every image."""
 WIDTH = 12
 """Of every field whose name ends in `width`."""
 
@@ -98,6 +100,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
         ImageBatch(
             pixels=torch.randint(256, (4, 3, 16, 16), generator=generator, dtype=torch.uint8),
             features=torch.randn(4, 5, WIDTH, generator=generator).to(dtype),
+            boxes=BOXES.expand(4, 5, 4),
             views=torch.rand(2, 4, 3, 16, 16, generator=generator),
             originals=torch.randint(256, (4, 3, 16, 16), generator=generator, dtype=torch.uint8),
         ),

@@ -64,9 +64,9 @@ class ImageBatch(Tensors):
         return self.tensors.get("sizes")
 
     @property
-    def boxes(self) -> Tensor:
-        """`float32 [B N 4]`, left, top, right and bottom of the region of each of `features`, in 0..1."""
-        return self["boxes"]
+    def boxes(self) -> Tensor | None:
+        """`float32 [B N 4]`, left, top, right and bottom of each of `features`, in 0..1; None for a grid."""
+        return self.tensors.get("boxes")
 
     @property
     def keep(self) -> Tensor | None:

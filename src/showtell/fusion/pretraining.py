@@ -9,28 +9,58 @@ Source: Kim et al. 2021, "ViLT", section 3.2; Chen et al. 2020, "UNITER", sectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
+from showtell.nn.heads import MaskedLMHead
+from showtell.nn.linear import Linear
+from showtell.nn.transformer import initialise
 from showtell.objectives.masked_tokens import mask_tokens, masked_tokens
 from showtell.objectives.matching import draw_others, half_replaced, hardest, matching
 from showtell.objectives.word_patch import word_patch
 from showtell.protocols import Encoded, Step
 
 
+@dataclass(frozen=True)
+class PairPretrainingConfig:
+    """What pretraining needs to know. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+
+    vocab_size: int = 30522
+    mask_id: int = 103
+    special: tuple[int, ...] = (0, 100, 101, 102, 103)
+    mask_rate: float = 0.15
+    alignment: float = 0.1
+    """Weight of the word-patch alignment; 0 leaves it out."""
+    candidates: int = 1
+    """Other images drawn per text, of which the one that matches best by the model is the negative."""
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The losses and their weights."""
+        return {"itm": 1.0, "mlm": 1.0} | ({"wpa": self.alignment} if self.alignment else {})
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size and special tokens of `tokenizer`."""
+        assert tokenizer.mask is not None
+        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
+
+
 class PairPretraining(nn.Module):
-    """`Trainable` for a `PairScorer` that joins texts and images and predicts masked tokens."""
+    """`Trainable` and `PairScorer` for a system that embeds images and joins them with texts."""
 
     config: Any
+    text: TextEmbedding
+    fused_width: int
     num_class_tokens: int
     """Tokens of an image that are no patches and come first."""
-    loss_weights: Mapping[str, float]
 
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
@@ -42,13 +72,23 @@ class PairPretraining(nn.Module):
         """Text `r` with image `r`, the tokens of the text first."""
         raise NotImplementedError
 
+    def make_heads(self, eps: float, activation: Activation) -> None:
+        """The heads of both predictions, initialised; the masked words share the token embedding."""
+        vocab_size, width = self.text.tokens.weight.shape
+        self.mlm_head = MaskedLMHead(width, vocab_size, eps, activation)
+        self.itm_head = Linear(self.fused_width, 2)
+        self.loss_weights = self.config.loss_weights
+        for head in (self.mlm_head, self.itm_head):
+            head.apply(initialise)
+
     def match(self, fused: Encoded) -> Float[Tensor, " R"]:
         """The log-odds that a pair belongs together."""
-        raise NotImplementedError
+        no, yes = self.itm_head(fused.pooled).unbind(1)
+        return yes - no
 
     def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
-        """Logits of the token at each of `tokens`."""
-        raise NotImplementedError
+        """Logits of the token at each of `tokens [T D]` of a fused pair."""
+        return self.mlm_head(tokens, self.text.tokens.weight)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The losses; with `groups` whole words are masked. A batch of one image has no negatives."""

@@ -25,13 +25,12 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.pretraining import PairPretraining
+from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.patches import PatchEmbedder
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
-from showtell.nn.heads import MaskedLMHead, Pooler
-from showtell.nn.linear import Linear
+from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded
 
@@ -117,25 +116,12 @@ class ViLTEncoder(SingleStream):
 
 
 @dataclass(frozen=True)
-class ViLTConfig(ViLTEncoderConfig):
-    """ViLT-B/32, pretrained. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
-
-    mask_id: int = 103
-    special: tuple[int, ...] = (0, 100, 101, 102, 103)
-    mask_rate: float = 0.15
-    alignment: float = 0.1
-    """Weight of the word-patch alignment; 0 leaves it out."""
-    candidates: int = 1
-    """Other images drawn per text, of which the one that matches best by the model is the negative."""
+class ViLTConfig(PairPretrainingConfig, ViLTEncoderConfig):
+    """ViLT-B/32, pretrained."""
 
     def build(self) -> ViLT:
         """The untrained system of this config."""
         return ViLT(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size and special tokens of `tokenizer`."""
-        assert tokenizer.mask is not None
-        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
 
 class ViLT(ViLTEncoder, PairPretraining):
@@ -146,19 +132,4 @@ class ViLT(ViLTEncoder, PairPretraining):
 
     def __init__(self, config: ViLTConfig) -> None:
         super().__init__(config)
-        self.mlm_head = MaskedLMHead(config.width, config.vocab_size, config.eps, config.activation)
-        self.itm_head = Linear(config.width, 2)
-        self.loss_weights = {"itm": 1.0, "mlm": 1.0}
-        if config.alignment:
-            self.loss_weights["wpa"] = config.alignment
-        for head in (self.mlm_head, self.itm_head):
-            head.apply(initialise)
-
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
-        """The log-odds that a pair belongs together."""
-        no, yes = self.itm_head(fused.pooled).unbind(1)
-        return yes - no
-
-    def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
-        """Logits of the token at each of `tokens [T D]` of a fused pair."""
-        return self.mlm_head(tokens, self.text.tokens.weight)
+        self.make_heads(config.eps, config.activation)

@@ -1,0 +1,122 @@
+"""UNITER: one transformer over words and the regions that an object detector found.
+
+    text  -> [CLS] w_1 .. w_L [SEP]: token + position + type 0 -> norm
+    image -> v_1 .. v_N: norm(norm(W f) + norm(W' box) + type 1)
+    text | image -> transformer (post-norm) -> z
+    tanh(W_p z_0) -> linear: do they match;  z_i at masked words -> softmax(E g(W z_i) + b)
+
+Source: Chen et al. 2020, "UNITER: UNiversal Image-TExt Representation Learning", figure 1, section 3;
+UNITER-base, on the uncased vocabulary. Masked regions are not trained, and dropout of 0.1 is off by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from showtell.data.batch import Batch, TextBatch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.single_stream import SingleStream
+from showtell.fusion.visual.regions import RegionEmbedder
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
+from showtell.nn.heads import Pooler
+from showtell.nn.transformer import Transformer, initialise
+from showtell.protocols import Encoded
+
+
+@dataclass(frozen=True)
+class UNITEREncoderConfig:
+    """UNITER-base."""
+
+    vocab_size: int = 30522
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    max_length: int = 512
+    num_modal_types: int = 2
+    """Text, image, and one more for each further image of a text."""
+    feature_width: int = 2048
+    activation: Activation = "gelu"
+    eps: float = 1e-12
+    dropout: float = 0.0
+
+    def build(self) -> UNITEREncoder:
+        """The untrained system of this config."""
+        return UNITEREncoder(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_feature_width(self, width: int) -> Self:
+        """For regions whose features have this width."""
+        return replace(self, feature_width=width)
+
+
+class UNITEREncoder(SingleStream):
+    """The transformer over pairs, without heads."""
+
+    Config: ClassVar = UNITEREncoderConfig
+    reads: ClassVar = "features"
+    num_class_tokens: ClassVar = 0
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+
+    def __init__(self, config: UNITEREncoderConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.text = TextEmbedding(
+            c.vocab_size, c.width, c.max_length, num_segments=c.num_modal_types, eps=c.eps
+        )
+        self.image = RegionEmbedder(c.width, c.feature_width, c.eps)
+        self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
+        self.pooler = Pooler(c.width)
+        self.fused_width = c.width
+        self.apply(initialise)
+
+    def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
+        """Tokens of the texts, of type 0."""
+        return self._dropped(self.text(texts.ids, texts.positions))
+
+    def embed_images(
+        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
+    ) -> Encoded:
+        """Regions `[B N D]`, of type `1 + place`."""
+        assert self.text.segments is not None
+        image = self.image(batch.images, self.text.segments.weight[1 + place])
+        return replace(image, tokens=self._dropped(image.tokens))
+
+    def token_embeddings(self) -> Float[Tensor, "V D"]:
+        """The token embedding `[V D]`."""
+        return self.text.tokens.weight.detach()
+
+    def _dropped(self, tokens: Tensor) -> Tensor:
+        return F.dropout(tokens, self.config.dropout, self.training)
+
+
+@dataclass(frozen=True)
+class UNITERConfig(PairPretrainingConfig, UNITEREncoderConfig):
+    """UNITER-base, pretrained."""
+
+    def build(self) -> UNITER:
+        """The untrained system of this config."""
+        return UNITER(self)
+
+
+class UNITER(UNITEREncoder, PairPretraining):
+    """The encoder, pretrained on matching, masked words and the alignment of words to regions."""
+
+    Config: ClassVar = UNITERConfig
+    config: UNITERConfig
+
+    def __init__(self, config: UNITERConfig) -> None:
+        super().__init__(config)
+        self.make_heads(config.eps, config.activation)
