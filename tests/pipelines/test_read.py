@@ -18,7 +18,8 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.rendered_texts import RenderedTexts
 from showtell.errors import UsageError
 from showtell.pipelines.model import load_model
-from showtell.pipelines.read import read, reconstruct
+from showtell.pipelines.read import read
+from showtell.pipelines.reconstruct import reconstruct
 from showtell.recipes.vlp import vlp_mini
 
 TEXTS = ["the cat sat on the mat", "a dog ran in the park", "two birds sang", "the fish swam all day"]
@@ -67,7 +68,8 @@ def image(tmp_path_factory) -> Path:
 def test_each_token_comes_with_its_probability_and_place(ask, model, image) -> None:
     status, (found,), said = ask("read", image, "--model", model)
     assert status == 0
-    assert found.keys() == {"path", "text", "tokens", "logprob_per_token", "sure", "model"}
+    assert found.keys() == {"path", "text", "tokens", "logprob_per_token", "sure", "parts", "model"}
+    assert found["parts"] == [[0, 0, *Image.open(image).size]]
     assert found["path"] == str(image)
     assert "".join(token["text"] for token in found["tokens"]) == found["text"]
     width, height = Image.open(image).size
@@ -134,18 +136,88 @@ def test_several_images_go_to_a_folder(ask, model, image, tmp_path) -> None:
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["cat.png", "dog.png"]
 
 
+@pytest.mark.slow
+def test_lines_that_fill_several_pages_are_joined(reader, tmp_path) -> None:
+    lines = [draw(text, Style(BUILT_IN, 20), None).pixels for text in TEXTS]
+    widest = max(line.shape[1] for line in lines)
+    page = [np.pad(line, ((0, 0), (0, widest - line.shape[1])), constant_values=255) for line in lines]
+    Image.fromarray(np.concatenate(page)).save(tmp_path / "page.png")
+    (found,) = read(tmp_path / "page.png", load_model(reader, "cpu"))
+    assert len(found.parts) == len(TEXTS)
+    assert found.text.strip() == " ".join(TEXTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [16, 28])
+def test_a_mask_written_by_hand_in_another_size_is_filled(reader, tmp_path, size) -> None:
+    before, _ = TEXTS[0].rsplit(" ", 1)
+    shown = draw(before + " xxxxx", Style(BUILT_IN, 20), None, [(len(before) + 1, len(before) + 6)])
+    image = Image.fromarray(shown.pixels)
+    left = round(float(shown.boxes[0, 0]))
+    image.paste(255, (left, 0, image.width, image.height))
+    mask = Image.fromarray(draw("[MASK]", Style(BUILT_IN, size), None).pixels)
+    whole = Image.new("L", (left + mask.width, max(image.height, mask.height)), 255)
+    whole.paste(image, (0, 0))
+    whole.paste(mask, (left - 8, (image.height - mask.height) // 2))
+    whole.save(tmp_path / "masked.png")
+    (found,) = read(tmp_path / "masked.png", load_model(reader, "cpu"))
+    assert found.text.strip() == TEXTS[0]
+    assert found.tokens[-1].masked
+
+
 def test_a_model_that_does_not_point_cannot_reconstruct(image, tmp_path) -> None:
     folder = save(tmp_path / "plain", untrained(pointing_weight=0.0, masked_weight=0.0), Page(64, 128, 8))
-    (found,) = read([image], load_model(folder, "cpu"))
+    plain = load_model(folder, "cpu")
+    (found,) = read([image], plain)
     assert all(token.masked is None and token.box is None for token in found.tokens)
     with pytest.raises(UsageError, match="pointing_weight"):
-        reconstruct(found, tmp_path / "again.png")
+        reconstruct(found, plain, tmp_path / "again.png")
 
 
 def test_an_output_that_is_no_image_is_refused(model, image, tmp_path) -> None:
-    (found,) = read([image], load_model(model, "cpu"))
+    loaded = load_model(model, "cpu")
+    (found,) = read([image], loaded)
     with pytest.raises(UsageError, match=r"\.png"):
-        reconstruct(found, tmp_path / "again.txt")
+        reconstruct(found, loaded, tmp_path / "again.txt")
+
+
+def test_a_model_that_draws_paints_its_own_pixels(image, tmp_path) -> None:
+    system = untrained(**WEIGHTS, pixel_weight=1.0)
+    torch.nn.init.constant_(system.is_masked.bias, 20.0)
+    with torch.no_grad():  # all paper
+        system.draw.weight.zero_()
+        system.draw.bias.fill_(1.0)
+    folder = save(tmp_path / "drawing", system, Page(64, 128, 8))
+    model = load_model(folder, "cpu")
+    (found,) = read([image], model)
+    back = reconstruct(found, model, tmp_path / "again.png")
+    assert back.font is None
+    assert back.masked == len(found.tokens)
+    before, after = (np.asarray(Image.open(path).convert("L")) for path in (image, back.path))
+    painted = np.zeros(before.shape, bool)
+    for token in found.tokens:
+        left, top, right, bottom = (round(n) for n in token.box)
+        painted[top:bottom, max(left, 0) : right] = True
+    assert painted.any()
+    assert (after[painted] == 255).all()
+    assert (after[~painted] == before[~painted]).all()
+
+
+def test_a_long_text_is_read_in_parts_or_refused(ask, model, tmp_path) -> None:
+    pixels = draw(" ".join(TEXTS * 4), Style(BUILT_IN, 20, 20), None).pixels
+    path = tmp_path / "long.png"
+    Image.fromarray(pixels).save(path)
+    status, (found,), said = ask("read", path, "--model", model)
+    assert status == 0
+    assert len(found["parts"]) > 3
+    assert f"read in {len(found['parts'])} parts" in said
+    assert "".join(token["text"] for token in found["tokens"]) == found["text"]
+    assert len(found["tokens"]) == 10 * len(found["parts"])  # as many as there may be
+    for token in found["tokens"][-10:]:  # where the last part is
+        assert token["box"][1] >= found["parts"][-1][1] - 8
+    status, _, said = ask("read", path, "--model", model, "--strict")
+    assert status == 1
+    assert "--strict" in said
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +266,11 @@ def test_a_masked_word_is_filled_and_found_where_it_stands(reader, tmp_path) -> 
     hidden = len(spans) - 1  # what comes before says which of the texts it is
     drawing = draw(TEXTS[0], Style(BUILT_IN, 20), None, spans, {hidden})
     Image.fromarray(drawing.pixels).save(tmp_path / "masked.png")
-    (found,) = read(tmp_path / "masked.png", load_model(reader, "cpu"))
+    model = load_model(reader, "cpu")
+    (found,) = read(tmp_path / "masked.png", model)
     assert found.text.strip() == TEXTS[0]
     assert [token.masked for token in found.tokens] == [n == hidden for n in range(len(spans))]
     left, _, right, _ = drawing.boxes[hidden]
     x = (found.tokens[hidden].box[0] + found.tokens[hidden].box[2]) / 2
     assert left < x < right
-    assert reconstruct(found, tmp_path / "whole.png") == 1
+    assert reconstruct(found, model, tmp_path / "whole.png").masked == 1

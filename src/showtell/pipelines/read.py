@@ -1,31 +1,31 @@
-"""Texts read from image files, masked words filled in, also as pixels."""
+"""Texts read from image files, masked words filled in; a long text in parts."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from showtell.data.images.decode import MAX_PIXELS, ImageError, load_image
 from showtell.data.images.page import Fitted, Page, grey
-from showtell.data.images.render.fonts import fonts
-from showtell.data.images.render.paint import paint
+from showtell.data.images.render.layout import UNSPACED
+from showtell.data.images.tiles import Tile, tiles
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files
 from showtell.pipelines.model import Model
 from showtell.tasks.reading import Reading, ReadToken, TextReader, read_encoded
-from showtell.writing import replacing, writing
 
 logger = logging.getLogger(__name__)
 
 UNSURE = -1.0
 """Nats per token below which a text may not be what the image shows: a photograph reads as anything."""
+_LETTER = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class ReadImage:
     logprob_per_token: float
     sure: bool
     """False for a text that the model itself finds improbable."""
+    parts: list[tuple[int, int, int, int]]
+    """Left, top, right and bottom of what was read at once, in pixels: several where a page is too small."""
     model: str
     """Name of the model."""
 
@@ -50,12 +52,14 @@ def read(
     beam: int = 1,
     max_pixels: int = MAX_PIXELS,
     skip: Skip | None = None,
+    strict: bool = False,
 ) -> Iterator[ReadImage]:
     """The text of image files and folders of them, in the order given, token by token.
 
-    An image may have any size, letters of any height, and any two colours. A file that cannot be read is
-    passed to `skip`; without `skip` it raises `ImageError`. Raises `UsageError` for a model that does not
-    read.
+    An image may have any size, letters of any height, and any two colours. A text that is longer than a page
+    is divided between its lines, and a wide line between its words, and what is read is joined; with `strict`
+    it is refused. A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`.
+    Raises `UsageError` for a model that does not read, `UserError` with `strict` for a text to divide.
 
     Example::
 
@@ -73,19 +77,43 @@ def read(
                 raise
             skip(error)
             continue
-        fitted = page.fit(grey(pixels))
-        if (fitted.pixels == 255).all():
-            logger.warning("%s: the image is blank", path)
-        found = _read_page(fitted, model, tokenizer, beam)
-        tokens = [_in_image(token, fitted) for token in found.tokens]
-        sure = found.logprob_per_token >= UNSURE
-        if not sure:
-            logger.warning(
-                "%s: unsure, %.1f nats per token; it may hold no text, or one unlike those trained on",
-                path,
-                -found.logprob_per_token,
+        found = _read_tiles(grey(pixels), page, model, tokenizer, beam)
+        if strict and len(found) > 1:
+            raise UserError(
+                f"{path}: the text is longer than a page of {model.name}; leave out --strict to read it in "
+                f"{len(found)} parts"
             )
-        yield ReadImage(str(path), found.text, tokens, found.logprob_per_token, sure, model.name)
+        yield _joined(str(path), found, model)
+
+
+Part = tuple[Tile, Fitted, Reading]
+
+
+def _joined(path: str, found: list[Part], model: Model) -> ReadImage:
+    """What was read of the tiles of an image."""
+    if all((fitted.pixels == 255).all() for _, fitted, _ in found):
+        logger.warning("%s: the image is blank", path)
+    if len(found) > 1:
+        logger.info("%s: the text is longer than a page, read in %d parts", path, len(found))
+    text, tokens = "", list[ReadToken]()
+    logprob, count = 0.0, 0
+    for tile, fitted, reading in found:
+        some = [_in_image(token, tile, fitted) for token in reading.tokens]
+        if some and text and not _unspaced(text[-1:] + some[0].text[:1]):
+            some[0] = replace(some[0], text=" " + some[0].text.lstrip())
+        text += "".join(token.text for token in some)
+        tokens += some
+        logprob += reading.logprob_per_token * (len(some) + 1)
+        count += len(some) + 1
+    sure = logprob / count >= UNSURE
+    if not sure:
+        logger.warning(
+            "%s: unsure, %.1f nats per token; it may hold no text, or one unlike those trained on",
+            path,
+            -logprob / count,
+        )
+    parts = [tile.box for tile, _, _ in found]
+    return ReadImage(path, text, tokens, logprob / count, sure, parts, model.name)
 
 
 def _reader(model: Model) -> tuple[SubwordTokenizer, Page]:
@@ -99,48 +127,33 @@ def _reader(model: Model) -> tuple[SubwordTokenizer, Page]:
 
 
 @torch.inference_mode()
-def _read_page(fitted: Fitted, model: Model, tokenizer: SubwordTokenizer, beam: int) -> Reading:
-    encoded = model.encode([np.repeat(fitted.pixels[..., None], 3, 2)])
-    sides = (fitted.pixels.shape[0], fitted.pixels.shape[1])
-    return read_encoded(model.system, tokenizer, encoded, sides, beam=beam)[0]
+def _read_tiles(
+    pixels: np.ndarray, page: Page, model: Model, tokenizer: SubwordTokenizer, beam: int
+) -> list[Part]:
+    """Each tile of an image with what is read of it; one that holds too many tokens is divided again."""
+    most = model.system.config.max_length - 2
+    waiting, done = tiles(pixels, page), list[Part]()
+    while waiting:
+        fitted = [page.fit(tile.of(pixels)) for tile in waiting]
+        encoded = model.encode([np.repeat(one.pixels[..., None], 3, 2) for one in fitted])
+        read = read_encoded(model.system, tokenizer, encoded, (page.height, page.width), beam=beam)
+        found, waiting = [*zip(waiting, fitted, read, strict=True)], []
+        for part in found:
+            halves = part[0].halves() if len(part[2].tokens) >= most else []
+            waiting += halves
+            done += [] if halves else [part]
+    return sorted(done, key=lambda part: (part[0].top, part[0].left))
 
 
-def _in_image(token: ReadToken, fitted: Fitted) -> ReadToken:
+def _unspaced(letters: str) -> bool:
+    """Whether one of some letters is of a script without spaces."""
+    return _LETTER.search(letters) is not None
+
+
+def _in_image(token: ReadToken, tile: Tile, fitted: Fitted) -> ReadToken:
     """The token with its box in pixels of the image."""
     if token.box is None:
         return token
-    left, top, right, bottom = fitted.origin(np.array([token.box]))[0].round(1).tolist()
+    box = fitted.origin(np.array([token.box]))[0] + np.array([tile.left, tile.top] * 2)
+    left, top, right, bottom = box.round(1).tolist()
     return replace(token, box=(left, top, right, bottom))
-
-
-def reconstruct(image: ReadImage, output: Path, max_pixels: int = MAX_PIXELS) -> int:
-    """Write the image with its masked words painted back, in place of the masks; return how many.
-
-    The renderer draws them, in a font of this machine, where the model points. Raises `UsageError` for a
-    model that does not point or does not say what is masked, `UserError` when the file cannot be written.
-    """
-    if any(token.masked is None or token.box is None for token in image.tokens):
-        raise UsageError(
-            f"the model {image.model} does not say which words are masked, and where; train it with "
-            "--set system.pointing_weight=1 --set system.masked_weight=0.2"
-        )
-    if output.suffix.lower() not in Image.registered_extensions():
-        raise UsageError(f"{output}: the name of an image ends in .png, .jpg or another image format")
-    pixels = load_image(image.path, max_pixels)
-    masked = [token for token in image.tokens if token.masked]
-    font = next((font for font in fonts() if font.covers(image.text)), fonts()[0])
-    for token in masked:
-        assert token.box is not None
-        paint(pixels, token.box, token.text.strip(), font)
-    with writing(output), replacing(output) as file:
-        Image.fromarray(pixels).save(file, Image.registered_extensions()[output.suffix.lower()])
-    return len(masked)
-
-
-def reconstruct_into(image: ReadImage, output: Path, max_pixels: int = MAX_PIXELS) -> tuple[Path, int]:
-    """`reconstruct` to a file, or, where `output` has no ending, into that folder; returns the file too."""
-    if not output.suffix:
-        with writing(output):
-            output.mkdir(parents=True, exist_ok=True)
-        output = output / Path(image.path).with_suffix(".png").name
-    return output, reconstruct(image, output, max_pixels)

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.errors import UserError
-from showtell.nn.backbones.patches import cut
+from showtell.nn.backbones.patches import cut, joined
 from showtell.nn.cross_decoder import CrossDecoder
 from showtell.nn.mask import attention_mask
 from showtell.nn.positions import sine_1d
@@ -162,6 +162,15 @@ class VLP(VLPEncoder):
         masked = None if self.is_masked is None else self.is_masked(hidden)[..., 0].sigmoid()
         where = scores.softmax(-1) if self.config.pointing_weight else None
         return Inspected(self.output(hidden), masked, where)
+
+    def reconstructed(self, encoded: Encoded, sides: tuple[int, int]) -> Tensor | None:
+        """What the encoder draws in place of masks, `[B 3 H W]` in 0..1; None where it did not learn to draw.
+
+        `sides` are the images' height and width. Only where a mask was is the drawing meant.
+        """
+        if self.draw is None:
+            return None
+        return joined(self.draw(encoded.tokens), self.tower.stride, sides).clamp(0, 1)
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Logits `[T V]` of the real tokens after the first, row by row."""

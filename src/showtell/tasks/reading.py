@@ -26,6 +26,10 @@ class TextReader(Captioner, Protocol):
         """Rows and columns of the tokens of an image of that many pixels."""
         ...
 
+    def reconstructed(self, encoded: Encoded, sides: tuple[int, int]) -> Tensor | None:
+        """What it draws in place of masks, `[B 3 H W]` in 0..1; None where it does not draw."""
+        ...
+
     def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Any:
         """Of the tokens after each of `ids [R L]`: `logits [R L V]`, `masked [R L]` and `where [R L N]`."""
         ...

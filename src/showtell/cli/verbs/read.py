@@ -22,31 +22,36 @@ def read(
     reconstruct: Annotated[
         Path | None,
         typer.Option(
-            help="Write the image with its masked words painted back, drawn where the model points; "
-            "of several images, a folder.",
+            help="Write the image with its masked words painted back where the model points, by its own "
+            "pixels if it learned to draw, else by the renderer; of several images, a folder.",
             show_default=False,
         ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a text longer than a page; do not divide it.")
+    ] = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Read the text of images, and fill the words that are drawn as [MASK].
 
-    A text that the model itself finds improbable, as of a photograph, is said to be unsure on standard error.
+    A text longer than a page is divided between its lines. One that the model itself finds improbable, as of
+    a photograph, is said to be unsure on standard error.
     A file that cannot be read is named there; the others are still read, and the exit status is 1.
     """
     from showtell.pipelines.model import load_model
-    from showtell.pipelines.read import read, reconstruct_into
+    from showtell.pipelines.read import read
+    from showtell.pipelines.reconstruct import reconstruct as painted
 
     if model is None:
         raise UsageError(
             "no model that reads is shipped: name one with --model, or train one with "
             "`showtell train vlp_mini --data TEXTS --output RUN`"
         )
-    failures, written = Failures(), set[Path]()
+    failures, written = Failures(), 0
     loaded = load_model(model, device)
-    for image in read(paths(files), loaded, beam=beam, max_pixels=max_pixels, skip=failures):
+    for image in read(paths(files), loaded, beam=beam, max_pixels=max_pixels, skip=failures, strict=strict):
         if json:
             print_json(image)
         else:
@@ -57,7 +62,14 @@ def read(
         if reconstruct is not None:
             if reconstruct.suffix and written:
                 raise UsageError(f"{reconstruct} holds one image; give --reconstruct a folder for several")
-            file, count = reconstruct_into(image, reconstruct, max_pixels)
-            written.add(file)
-            print_note(f"{file}: masked tokens painted back: {count}")
+            back = painted(image, loaded, reconstruct, max_pixels)
+            written += 1
+            how = (
+                f" (drawn in {back.font})"
+                if back.font
+                else " (the model's own pixels)"
+                if back.masked
+                else ""
+            )
+            print_note(f"{back.path}: masked tokens painted back: {back.masked}{how}")
     failures.exit()

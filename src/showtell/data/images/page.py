@@ -140,8 +140,14 @@ def letter_height(ink: UInt8[np.ndarray, "h w"]) -> float:
     Most ink of a line lies between the bottom and the top of its small letters. So what reaches further, up
     to the next line even, does not count: brackets, accents, capitals among small letters.
     """
+    return float(np.median([last - first for first, last in line_cores(ink)]))
+
+
+def line_cores(ink: UInt8[np.ndarray, "h w"]) -> list[tuple[int, int]]:
+    """The first and past-the-last row of the small letters of each line; a line of little ink is left out."""
     rows = ink.sum(1, dtype=np.int64)
     inked = rows > _CORE * np.percentile(rows[rows > 0], 95)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]])))
-    heights = edges[1::2] - edges[::2]
-    return float(np.median(heights[heights * 2 >= heights.max()]))
+    pairs = [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+    highest = max(last - first for first, last in pairs)
+    return [(first, last) for first, last in pairs if (last - first) * 2 >= highest]

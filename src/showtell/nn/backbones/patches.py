@@ -38,6 +38,21 @@ def cut(pixels: Float[Tensor, "B C H W"], stride: tuple[int, int]) -> Float[Tens
     return patches.flatten(3).flatten(1, 2)
 
 
+def joined(
+    patches: Float[Tensor, "B N P"], stride: tuple[int, int], sides: tuple[int, int]
+) -> Float[Tensor, "B C H W"]:
+    """The image, of height and width `sides`, that `cut` cut.
+
+    >>> import torch
+    >>> image = torch.arange(60.0).view(1, 3, 4, 5)
+    >>> torch.equal(joined(cut(image, (2, 3)), (2, 3), (4, 5)), image)
+    True
+    """
+    grid = [-(-side // step) for side, step in zip(sides, stride, strict=True)]
+    cells = patches.unflatten(1, grid).unflatten(3, (-1, *stride))
+    return cells.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)[..., : sides[0], : sides[1]]
+
+
 def build(name: str, stem: Stem) -> Patches:
     """The patches of a size, whatever the stem."""
     return Patches(SHAPES[name])

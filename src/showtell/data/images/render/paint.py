@@ -25,18 +25,31 @@ def paint(pixels: np.ndarray, box: Sequence[float], word: str, font: Font) -> No
     >>> bool((image[:, :5] == 255).all()), bool((image[:, 5:20] < 128).any())
     (True, True)
     """
-    height, width = pixels.shape[:2]
-    left, right = max(round(box[0]), 0), min(round(box[2]), width)
-    top, bottom = max(round(box[1]), 0), min(round(box[3]), height)
-    if left >= right or top >= bottom:
-        return
-    inside = pixels[top:bottom, left:right]
-    paper = np.median(inside, (0, 1))
-    ink = inside.reshape(-1, *pixels.shape[2:])
-    far = np.abs(ink - paper).reshape(len(ink), -1).sum(1).argmax()
-    letters = _fitted(word, face_of(font, _size(font, bottom - top)), right - left, bottom - top) / 255
-    letters = letters if pixels.ndim == 2 else letters[..., None]
-    inside[:] = np.rint(paper + letters * (ink[far].astype(float) - paper))
+    place = inside(box, pixels.shape)
+    if place is not None:
+        height, width = pixels[place].shape[:2]
+        blend(pixels, place, _fitted(word, face_of(font, _size(font, height)), width, height) / 255)
+
+
+def inside(box: Sequence[float], shape: Sequence[int]) -> tuple[slice, slice] | None:
+    """The rows and columns of an image of a shape that a box covers; None for no pixel.
+
+    >>> inside((1.6, -3.0, 9.0, 2.4), (5, 8)), inside((9, 0, 12, 5), (5, 8))
+    ((slice(0, 2, None), slice(2, 8, None)), None)
+    """
+    left, right = max(round(box[0]), 0), min(round(box[2]), shape[1])
+    top, bottom = max(round(box[1]), 0), min(round(box[3]), shape[0])
+    return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
+
+
+def blend(pixels: np.ndarray, place: tuple[slice, slice], ink: np.ndarray) -> None:
+    """Put `ink [h w]`, 0 for paper to 1, into a place of an image, in the colours that are there."""
+    there = pixels[place]
+    paper = np.median(there, (0, 1))
+    colours = there.reshape(-1, *pixels.shape[2:])
+    far = np.abs(colours - paper).reshape(len(colours), -1).sum(1).argmax()
+    share = ink if pixels.ndim == 2 else ink[..., None]
+    there[:] = np.rint(paper + share * (colours[far].astype(float) - paper))
 
 
 def _size(font: Font, height: int) -> int:
