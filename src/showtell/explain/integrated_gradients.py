@@ -75,10 +75,8 @@ def integrated_gradients(
         ):
             break
         worst = np.argsort(-np.abs(missed))[: min(BATCH, limit + 1 - len(path.times))]
-        path.add((path.times[worst] + path.times[worst + 1]) / 2)
-        left = f"completeness error {path.error:.2%}"
-        report("gradients", len(path.times) - 1, limit, left)
-    report("gradients", limit, limit)
+        path.add((path.times[worst] + path.times[worst + 1]) / 2, f"completeness error {path.error:.2%}")
+    report("gradients", len(path.times), len(path.times))
     return path.attribution()
 
 
@@ -91,8 +89,8 @@ class _Path:
         self._scores = np.empty(0)
         self._slopes = np.empty((0, *image.shape[1:]), np.float32)
 
-    def add(self, times: np.ndarray) -> None:
-        """Compute some more times."""
+    def add(self, times: np.ndarray, note: str = "") -> None:
+        """Compute some more times. How many follow these is not known, so the progress is towards these."""
         scores, slopes = [self._scores], [self._slopes]
         for some in np.array_split(times, -(-len(times) // BATCH)):
             t = torch.from_numpy(some).to(self._baseline)[:, None, None, None]
@@ -102,6 +100,8 @@ class _Path:
                 (gradient,) = torch.autograd.grad(values.sum(), pixels)
             scores.append(values.detach().double().cpu().numpy())
             slopes.append((gradient * self._difference).sum(1).cpu().numpy())
+            done = sum(map(len, scores))
+            report("gradients", done, max(len(self.times) + len(times), done + 1), note)
         times = np.concatenate([self.times, times])
         order = times.argsort()
         self.times = times[order]

@@ -128,7 +128,7 @@ class BERTAnswererConfig(BERTEncoderConfig):
     """BERT-base, uncased."""
 
     abstains: bool = False
-    """Whether no answer may be the best one: some questions of the training have none."""
+    """Whether no answer may be the best one, as some questions have none; follows from the data."""
 
     def build(self) -> BERTAnswerer:
         """The untrained system of this config."""

@@ -24,7 +24,7 @@ class VLPAnswererConfig(VLPConfig):
     drawn_tokens: int = 144
     """The most tokens of a question and a part of its passage that are drawn together."""
     abstains: bool = False
-    """Whether no answer may be the best one: some questions of the training have none."""
+    """Whether no answer may be the best one, as some questions have none; follows from the data."""
 
     def build(self) -> VLPAnswerer:
         """The untrained system of this config."""

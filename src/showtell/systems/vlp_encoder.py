@@ -30,10 +30,10 @@ class VLPEncoderConfig:
     """The encoder of `encoder_decoder_lg`, 129.0 M parameters."""
 
     backbone: str = "resnet50"
-    """Of `nn/backbones`; `patches_16` and its like are patches without a CNN."""
+    """The CNN, by its architecture's name; `patches_16` and its like are patches without a CNN."""
     stem: Stem = "imagenet"
     positions: Literal["sine", "sine_2d"] = "sine"
-    """Of the flattened grid in the paper, which wishes for 2-D ones."""
+    """Position embedding of the image's tokens: of their number, as in the paper, or of row and column."""
     width: int = 768
     depth: int = 12
     num_heads: int = 16
