@@ -89,6 +89,24 @@ def test_drawn_texts_are_classified_from_a_reader_alike_on_every_run(data, reade
     assert one.preprocess == {"version": "page32x128of8-v1"}
     assert one.record["data"]["start"] == load_checkpoint(reader).hash
     model = load_model(outputs[0], "cpu")
+    long = " ".join(f"film {number} of many" for number in range(60))
+    given = pipeline.text_input(model)
+    pages, lost = given.prepare((long,))
+    assert lost == 0
+    assert " ".join(pages) == long
+    (found,) = classify_texts([long], model)
+    each = torch.tensor(
+        [
+            [label.probability for label in sorted(one.labels, key=lambda label: label.label)]
+            for one in classify_texts(pages, model)
+        ]
+    ).log()
+    mean = (each - each[:, :1]).mean(0).softmax(0)  # of the logits, which are known but for a constant
+    assert {label.label: label.probability for label in found.labels}["+"] == pytest.approx(
+        mean[0].item(), abs=1e-4
+    )
+    assert len(pages) > 2
+    assert given.prepare((long * 9,))[1] > 0
     together = list(classify_texts(["good film", "a longer text about a bad film"], model))
     (alone,) = classify_texts(["good film"], model)
     assert together[0].labels == alone.labels

@@ -33,6 +33,16 @@ class Tokens:
     """Tokens of an example, special ones included."""
     num_segments: int = 2
 
+    @property
+    def longest(self) -> int:
+        """The most tokens of an example that are read."""
+        return self.limit
+
+    @staticmethod
+    def pages(item: list[list[int]]) -> list[list[list[int]]]:
+        """The parts of an example that are read apart: it is one."""
+        return [item]
+
     def prepare(self, parts: Parts) -> tuple[list[list[int]], int]:
         """The tokens of each part without special ones, cut to the limit, and how many that lost."""
         rows = [self.tokenizer.pieces(self._cased(part)).ids for part in parts]
@@ -58,21 +68,35 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Texts as images of pages: a premise and its hypothesis are two blocks."""
+    """Texts as pages: a premise and its hypothesis are two blocks of one, a long text fills several."""
 
     target: ClassVar = "labels"
 
     tokenizer: SubwordTokenizer
     limit: int
-    """Tokens of an example, without special ones."""
+    """Tokens of a page, without special ones."""
     page: Page
     fonts: tuple[Font, ...]
+    most: int = 1
+    """The most pages of a text."""
 
-    def prepare(self, parts: Parts) -> tuple[str, int]:
-        """The text to draw, cut to the limit, and how many tokens that lost.
+    @property
+    def longest(self) -> int:
+        """The most tokens of a text that are drawn."""
+        return self.limit * self.most
+
+    @staticmethod
+    def pages(item: list[str]) -> list[list[str]]:
+        """The parts of an example that are read apart."""
+        return [[page] for page in item]
+
+    def prepare(self, parts: Parts) -> tuple[list[str], int]:
+        """The text of each page, and how many tokens did not find a place.
 
         Raises `UserError` for a text that no font draws.
         """
+        if len(parts) == 1:
+            return self._prepare_text(" ".join(parts[0].split()))
         texts = [" ".join(part.split()) for part in parts]
         pieces = [self.tokenizer.pieces(text) for text in texts]
         kept = kept_lengths([len(one.ids) for one in pieces], self.limit)
@@ -83,11 +107,24 @@ class Drawn:
         whole = "\n\n".join(blocks)
         if not whole.strip() or not any(font.covers(whole) for font in self.fonts):
             raise UserError(self.undrawable(whole))
-        return whole, sum(len(one.ids) for one in pieces) - sum(kept)
+        return [whole], sum(len(one.ids) for one in pieces) - sum(kept)
 
-    def batch(self, items: Sequence[str], seed: tuple[int, ...]) -> Batch:
-        """Some prepared examples; `seed` decides fonts and styles."""
-        return self.images(self.drawings(items, [()] * len(items), seed))
+    def _prepare_text(self, text: str) -> tuple[list[str], int]:
+        if not text or not any(font.covers(text) for font in self.fonts):
+            raise UserError(self.undrawable(text))
+        pieces = self.tokenizer.pieces(text)
+        found, first = list[str](), 0
+        while first < len(pieces.ids) and len(found) < self.most:
+            last = page_end(pieces.groups, first, self.limit)
+            found.append(text[pieces.offsets[first][0] : pieces.offsets[last - 1][1]].strip())
+            first = last
+        return [page for page in found if page], len(pieces.ids) - first
+
+    def batch(self, items: Sequence[list[str]], seed: tuple[int, ...]) -> Batch:
+        """A page of each of some prepared examples; `seed` decides which, and fonts and styles."""
+        chosen = np.random.default_rng((*seed, len(items))).random(len(items))
+        pages = [item[int(place * len(item))] for item, place in zip(items, chosen, strict=True)]
+        return self.images(self.drawings(pages, [()] * len(pages), seed))
 
     def drawings(
         self, texts: Sequence[str], spans: Sequence[Sequence[Span]], seed: tuple[int, ...]
@@ -111,6 +148,20 @@ class Drawn:
 
 
 TextInput = Tokens | Drawn
+
+
+def page_end(groups: Sequence[int], first: int, limit: int) -> int:
+    """Where a page ends that begins with token `first`: after at most `limit` tokens, and after a word.
+
+    A word of more than half a page is divided.
+
+    >>> page_end([0, 0, 1, 2, 2, 3], 0, 4), page_end([0, 0, 0, 0], 0, 3)
+    (3, 3)
+    """
+    last = full = min(first + limit, len(groups))
+    while last < len(groups) and last > first + limit // 2 and groups[last] == groups[last - 1]:
+        last -= 1
+    return full if last <= first + limit // 2 < full else last
 
 
 def kept_lengths(lengths: Sequence[int], room: int) -> list[int]:

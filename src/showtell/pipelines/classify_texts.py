@@ -16,7 +16,7 @@ from showtell.datasets.text_inputs import Drawn, TextInput, Tokens
 from showtell.errors import UsageError
 from showtell.pipelines.classify import LabelScore
 from showtell.pipelines.model import Model
-from showtell.tasks.text_classes import EncodedClassifier, class_logits
+from showtell.tasks.text_classes import EncodedClassifier, class_logits, mean_logits
 
 BATCH = 32
 """Texts per forward pass."""
@@ -44,8 +44,9 @@ class ClassifiedText:
 def classify_texts(texts: Iterable[str], model: Model, *, strict: bool = False) -> Iterator[ClassifiedText]:
     """The best of the model's classes for each text, in the order given.
 
-    Two texts with a tab between them are a pair, such as a premise and its hypothesis. Texts that are too
-    long are cut, with a warning, or with `strict` refused by a `UserError`; so is a text that no font draws.
+    Two texts with a tab between them are a pair, such as a premise and its hypothesis. A text that is drawn
+    may fill several pages, whose logits are averaged. Texts that are too long are cut, with a warning, or
+    with `strict` refused by a `UserError`; so is a text that no font draws.
     Raises `UsageError` for a model that does not classify texts.
 
     Example::
@@ -59,7 +60,7 @@ def classify_texts(texts: Iterable[str], model: Model, *, strict: bool = False) 
             f"the model {model.name} has no classes of texts; train one with showtell train classify_bert"
         )
     names = model.system.class_names
-    cuts = Cuts(given.limit, f"{model.name} reads", strict=strict)
+    cuts = Cuts(given.longest, f"{model.name} reads", strict=strict)
     waiting = iter(texts)
     while some := list(islice(waiting, BATCH)):
         items: list[Any] = []
@@ -67,9 +68,11 @@ def classify_texts(texts: Iterable[str], model: Model, *, strict: bool = False) 
             item, lost = given.prepare(tuple(text.split("\t", 1)))
             cuts.add(text, lost)
             items.append(item)
+        pages = [(place, page) for place, item in enumerate(items) for page in given.pages(item)]
         # One at a time: how a text is drawn depends on no other.
-        batches = (given.batch([item], (0,)).to(model.device) for item in items)
-        for text, row in zip(some, class_logits(model.system, batches).softmax(1).tolist(), strict=True):
+        batches = (given.batch([page], (0,)).to(model.device) for _, page in pages)
+        logits = mean_logits(class_logits(model.system, batches), [place for place, _ in pages])
+        for text, row in zip(some, logits.softmax(1).tolist(), strict=True):
             found = [LabelScore(label, p) for label, p in zip(names, row, strict=True)]
             found.sort(key=lambda one: -one.probability)
             yield ClassifiedText(text, found[0].label, found[0].probability, found, model.name)
@@ -87,4 +90,5 @@ def text_input(model: Model) -> TextInput:
     if not isinstance(page, Page):
         raise UsageError(f"the model {model.name} does not read texts on pages; choose another with --model")
     limit = getattr(config, "drawn_tokens", None) or config.max_length - 2
-    return Drawn(model.vocabulary, limit, page, divide_fonts(fonts())[0])
+    most = getattr(config, "drawn_pages", 1)
+    return Drawn(model.vocabulary, limit, page, divide_fonts(fonts())[0], most)

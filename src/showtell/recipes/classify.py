@@ -11,10 +11,12 @@ from showtell.systems.vlp_encoder import VLPClassifierConfig
 def classify_vlp(num_texts: int) -> TextClassificationRun:
     """Classes of texts that are drawn as images; starts from a VLP, or from scratch at the size of vlp_mini.
 
+    A text of more than a page is trained on page by page; its class is that of the mean over its pages.
+
     Paper: Basara 2023, "Visual Language Processing"
     Time: not measured
     """
-    system = like(VLPClassifierConfig(drawn_tokens=100), vlp_mini(num_texts).system)
+    system = like(VLPClassifierConfig(drawn_tokens=100, drawn_pages=8), vlp_mini(num_texts).system)
     return TextClassificationRun(system=system, train=few_epochs(num_texts))
 
 

@@ -33,7 +33,7 @@ PAGE = Page(128, 384, 8)
 """Of a system that reads pixels from scratch."""
 VOCABULARY = 4096
 """Tokens of a vocabulary from scratch, where the system does not say."""
-OWN = ("dropout", "drawn_tokens", "pixel_weight", "num_classes", "class_names", "abstains")
+OWN = ("dropout", "drawn_tokens", "drawn_pages", "pixel_weight", "num_classes", "class_names", "abstains")
 """Settings that do not follow from the model that fine-tuning starts from."""
 
 
@@ -184,4 +184,5 @@ def _reading(
     except ValueError as error:
         raise UsageError(f"{error}; give --model a checkpoint that reads pages, such as a VLP") from error
     limit = getattr(config, "drawn_tokens", None) or config.max_length - 2
-    return Drawn(tokenizer, limit, page, divide_fonts(fonts())[0]), {"version": page.version}
+    most = getattr(config, "drawn_pages", 1)
+    return Drawn(tokenizer, limit, page, divide_fonts(fonts())[0], most), {"version": page.version}

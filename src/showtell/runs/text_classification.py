@@ -25,7 +25,7 @@ from showtell.errors import UsageError
 from showtell.protocols import Trainable
 from showtell.runs.finetuning import prepared, started
 from showtell.runs.job import Job, SystemConfig
-from showtell.tasks.text_classes import EncodedClassifier, class_logits
+from showtell.tasks.text_classes import EncodedClassifier, class_logits, mean_logits
 from showtell.tasks.text_figures import class_figures
 from showtell.train.config import TrainConfig
 
@@ -93,7 +93,7 @@ class TextClassificationRun:
         start = started(self.system, self.model, dataset.names, texts, self.train.seed, *protocols)
         run = replace(self, system=start.config)
         given = start.given
-        cuts = {name: Cuts(given.limit, "fine-tuning reads") for name in ("training", "validation")}
+        cuts = {name: Cuts(given.longest, "fine-tuning reads") for name in ("training", "validation")}
         rows = {"training": dataset.training, "validation": dataset.validation}
         ready = {
             name: prepared(given.prepare, [parts for parts, _ in rows[name]], cuts[name], " ".join)
@@ -131,7 +131,7 @@ class TextClassificationRun:
                     "training texts": f"{len(items):,}",
                     "held-out texts": f"{len(held_out):,}",
                     "fine-tuned": start.about,
-                    "longest text": f"{given.limit} tokens",
+                    "longest text": f"{given.longest} tokens",
                     "accuracy of always the most frequent class": f"{chance['accuracy']:.3f}",
                     "F1 of always the most frequent class": f"{chance['f1']:.3f}",
                 },
@@ -168,11 +168,14 @@ class EntailmentRun(TextClassificationRun):
 def measure(
     system: nn.Module, given: TextInput, items: Sequence[Any], labels: torch.Tensor, device: str = "cpu"
 ) -> dict[str, float]:
-    """`accuracy` and `f1` with their standard errors, and `loss`; texts are always drawn alike."""
+    """`accuracy` and `f1` with their standard errors, and `loss`; all pages are read, always drawn alike."""
+    reader: Any = given
+    pages = [(place, page) for place, item in enumerate(items) for page in reader.pages(item)]
     batches = (
-        given.batch(items[first : first + CHUNK], (first,)).to(device)
-        for first in range(0, len(items), CHUNK)
+        reader.batch([page for _, page in pages[first : first + CHUNK]], (first,)).to(device)
+        for first in range(0, len(pages), CHUNK)
     )
-    logits = class_logits(cast(EncodedClassifier, system), batches)
+    found = class_logits(cast(EncodedClassifier, system), batches)
+    logits = mean_logits(found, [place for place, _ in pages])
     loss = float(F.cross_entropy(logits, labels))
     return {**class_figures(labels.numpy(), logits.argmax(1).numpy(), logits.shape[1]), "loss": loss}

@@ -87,7 +87,9 @@ class VLPClassifierConfig(VLPEncoderConfig):
     class_names: tuple[str, ...] = ()
     """In the order of the logits; empty if the classes have no names."""
     drawn_tokens: int = 144
-    """The most tokens of a text that is drawn to be classified."""
+    """The most tokens of a page that is drawn to be classified."""
+    drawn_pages: int = 1
+    """The most pages of a text, but of a pair; its class is that of the mean over them."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):

@@ -24,6 +24,17 @@ class EncodedClassifier(Protocol):
         ...
 
 
+def mean_logits(logits: Tensor, owner: Sequence[int]) -> Tensor:
+    """Logits `[N K]`: the mean over the pages `[P K]` of each text, `owner` the text of each page.
+
+    >>> mean_logits(torch.tensor([[1.0], [3.0], [5.0]]), [0, 0, 1]).tolist()
+    [[2.0], [5.0]]
+    """
+    places = torch.tensor(owner)
+    counts = places.bincount()[:, None]
+    return logits.new_zeros(len(counts), logits.shape[1]).index_add(0, places, logits) / counts
+
+
 @torch.no_grad()
 def class_logits(system: EncodedClassifier, batches: Iterable[Batch]) -> Tensor:
     """Logits `[N K]` of the images of batches, or of their texts where there are no images; on the CPU."""
