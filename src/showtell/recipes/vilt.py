@@ -1,0 +1,60 @@
+"""ViLT: an image and a text in one transformer, from patches; the lightest of its kind."""
+
+from showtell.datasets.vocabulary import SubwordVocabulary
+from showtell.runs.length import epochs
+from showtell.runs.vision_language import METRIC, VisionLanguageRun
+from showtell.systems.vilt import ViLTConfig
+from showtell.train.config import TrainConfig
+
+
+def vilt_base(num_images: int) -> VisionLanguageRun:
+    """Matching, whole words masked, and words aligned to patches, at the paper's size, ViLT-B/32: wants GPUs.
+
+    Batches of 4,096 for 100,000 steps: section 4.1. From scratch, where the paper begins with the weights of
+    a ViT; images are squashed to squares.
+
+    Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
+    Time: not measured
+    """
+    return VisionLanguageRun(
+        system=ViLTConfig(),
+        train=TrainConfig(
+            steps=100_000,
+            batch_size=4096,
+            learning_rate=1e-4,
+            warmup_steps=2500,
+            weight_decay=0.01,
+            validate_every=2000,
+            metric=METRIC,
+            higher_is_better=True,
+            checkpoint_every=2000,
+        ),
+        vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 40),
+    )
+
+
+def vilt_mini(num_images: int) -> VisionLanguageRun:
+    """A small ViLT from patches of 16 pixels, from scratch.
+
+    Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
+    Time: not measured
+    """
+    batch_size = 64
+    steps = epochs(20, num_images, batch_size, at_least=300)
+    return VisionLanguageRun(
+        system=ViLTConfig(
+            width=192, depth=6, num_heads=3, mlp_dim=768, image_size=112, patch_size=16, eps=1e-6
+        ),
+        train=TrainConfig(
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=5e-4,
+            warmup_steps=steps // 10,
+            weight_decay=0.01,
+            validate_every=max(steps // 10, 1),
+            metric=METRIC,
+            higher_is_better=True,
+            checkpoint_every=max(steps // 10, 1),
+        ),
+        vocabulary=SubwordVocabulary("wordpiece", "bert", 8000, 40),
+    )

@@ -1,0 +1,165 @@
+"""A vision-language run: images with captions in, an encoder of pairs out that says whether they match."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from showtell.checkpoint.card import CardFacts
+from showtell.data.batch import Batch
+from showtell.data.sampler import Sampler
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.wordpiece import CONTINUES
+from showtell.datasets.captions import CaptionData, read_captioned
+from showtell.datasets.encoded_captions import Split, load_splits, split_hash
+from showtell.datasets.vocabulary import SubwordVocabulary
+from showtell.errors import UsageError
+from showtell.pairing import PairScorer
+from showtell.protocols import Trainable
+from showtell.runs.familiarity import familiarity_of
+from showtell.runs.image_source import image_source, require_backbone
+from showtell.runs.job import Job, SystemConfig, sketch
+from showtell.tasks.pair_scores import pair_scores
+from showtell.train.config import TrainConfig
+
+KIND = "vision-language"
+AMONG, MEASURED = 32, 256
+"""Images among which a caption is to find its own, and images of a validation."""
+METRIC = "recall1"
+"""The figure by which the best parameters are chosen."""
+MEANING = {
+    "recall1": f"a caption finds its image among {AMONG}",
+    "image_recall1": f"an image finds its caption among {AMONG}",
+    "itm": "negative log-likelihood of whether an image and a caption belong together, half of them do",
+    "mlm": "negative log-likelihood per masked token, its image seen",
+    "wpa": "cost of aligning words to patches: of matching pairs, minus that of others",
+}
+
+
+@dataclass(frozen=True)
+class VisionLanguageRun:
+    """Trains a system that is a `PairScorer`, with one caption per image in a batch."""
+
+    trains_on: ClassVar = "images with captions"
+
+    system: SystemConfig
+    """`vocab_size` follows from the vocabulary."""
+    train: TrainConfig
+    vocabulary: SubwordVocabulary
+    backbone: str = "efficientnet_lite0"
+    """The frozen image encoder in front of the system, where that reads features."""
+    whole_words: bool = True
+    """Mask all tokens of a word together, or none."""
+
+    def __post_init__(self) -> None:
+        if self.vocabulary.kind != "wordpiece" or self.vocabulary.family != "bert":
+            raise UsageError("a vision-language run reads pieces of words: give kind=wordpiece, family=bert")
+        longest = getattr(self.system, "max_length", self.vocabulary.max_length)
+        if self.vocabulary.max_length > longest:
+            raise UsageError(
+                f"vocabulary.max_length={self.vocabulary.max_length} is more than the {longest} tokens that "
+                "the system reads"
+            )
+
+    def read(self, data: Path, format: str | None = None) -> CaptionData:
+        """The images and captions of a folder or file. A backbone that is not here is refused before."""
+        require_backbone(self._shape(), self.backbone)
+        return read_captioned(data, format)
+
+    def _shape(self) -> nn.Module:
+        """The system without parameters."""
+        return sketch(self.system, KIND, Trainable, PairScorer)
+
+    def prepare(self, dataset: CaptionData, device: str) -> Job:
+        """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
+        images = image_source(KIND, self._shape(), self.backbone, device)
+        tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
+        assert isinstance(tokenizer, SubwordTokenizer)
+        torch.manual_seed(self.train.seed)
+        system = images.system.with_tokenizer(tokenizer).build()
+        run = replace(self, system=system.config)
+        training, validation = splits["train"], splits["val"]
+        continues = torch.tensor([token.startswith(CONTINUES) for token in tokenizer.tokens])
+        # An image that came twice would be its own negative.
+        sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
+
+        def pairs(split: Split, items: Sequence[int], turn: int) -> Batch:
+            batch = split.pairs(items, turn)
+            if not self.whole_words:
+                return batch
+            return replace(batch, texts=replace(batch.texts, groups=words_of(batch.texts.ids, continues)))
+
+        return Job(
+            run,
+            system,
+            lambda index: pairs(training, sampler(index), sampler.epoch(index)),
+            describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
+            data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
+            about=f"{len(training)} training and {len(validation)} validation images, "
+            f"{len(tokenizer)} tokens",
+            card=CardFacts(
+                {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
+                MEANING,
+                images.sources,
+            ),
+            validate=lambda system: {
+                **held_out_losses(system, [pairs(validation, some, 0) for some in _parts(validation)]),
+                **recall_among(system, validation),
+            },
+            tokenizer_json=tokenizer.to_json(),
+            cuts=[split.cuts for split in splits.values()],
+            familiarity=familiarity_of(splits),
+            preprocess=images.preprocess,
+        )
+
+
+def words_of(ids: Tensor, continues: Tensor) -> Tensor:
+    """The index of the word that each of `ids [R L]` belongs to, from 0 in each row.
+
+    `continues [V]` is True for a token that continues a word, such as ##ffe.
+
+    >>> words_of(torch.tensor([[2, 7, 8, 8, 3]]), torch.arange(9) == 8).tolist()
+    [[0, 1, 1, 1, 2]]
+    """
+    return (~continues[ids]).long().cumsum(1).sub(1).clamp(min=0)
+
+
+def _parts(split: Split) -> list[range]:
+    """The first images of a split, `AMONG` at a time."""
+    items = range(min(len(split), MEASURED))
+    return [items[first : first + AMONG] for first in items[::AMONG]]
+
+
+@torch.inference_mode()
+def held_out_losses(system: nn.Module, batches: Sequence[Batch]) -> dict[str, float]:
+    """The losses by name, always with the same masks and negatives: means over the terms of each."""
+    totals, counts = Counter[str](), Counter[str]()
+    device = next(system.parameters()).device
+    for number, batch in enumerate(batches):
+        step = system(batch.to(device), torch.Generator().manual_seed(number))
+        for name, loss in step.losses.items():
+            totals[name] += float(loss) * int(step.counts[name])
+            counts[name] += int(step.counts[name])
+    return {name: totals[name] / max(counts[name], 1) for name in totals}
+
+
+@torch.inference_mode()
+def recall_among(system: nn.Module, split: Split) -> dict[str, float]:
+    """Of some images and the first caption of each: which of `AMONG` the model takes to belong together."""
+    assert isinstance(system, PairScorer)
+    device = next(system.parameters()).device
+    of_texts = of_images = 0
+    for some in _parts(split):
+        images = system.embed_images(split.images(some).to(device))
+        scores = pair_scores(system, [split.captions[i][0] for i in some], images)
+        own = torch.arange(len(some))
+        of_texts += int((scores.argmax(1) == own).sum())
+        of_images += int((scores.argmax(0) == own).sum())
+    count = min(len(split), MEASURED)
+    return {"recall1": of_texts / count, "image_recall1": of_images / count}

