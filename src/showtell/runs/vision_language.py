@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,7 +139,7 @@ def _parts(split: Split) -> list[range]:
 @torch.inference_mode()
 def held_out_losses(system: nn.Module, batches: Sequence[Batch]) -> dict[str, float]:
     """The losses by name, always with the same masks and negatives: means over the terms of each."""
-    totals, counts = Counter[str](), Counter[str]()
+    totals, counts = defaultdict[str, float](float), Counter[str]()
     device = next(system.parameters()).device
     for number, batch in enumerate(batches):
         step = system(batch.to(device), torch.Generator().manual_seed(number))
