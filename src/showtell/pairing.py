@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -44,4 +45,22 @@ class PairScorer(PairEncoder, Protocol):
 
     def match(self, fused: Encoded) -> Tensor:
         """`log p / (1 - p)` of each fused pair `[R]`, `p` the probability that its two belong together."""
+        ...
+
+
+@runtime_checkable
+class PairAnswerer(PairEncoder, Protocol):
+    """Answers questions about images."""
+
+    class_names: Sequence[str]
+    """The answers, in the order of the logits; empty when they have no names."""
+    num_images: int
+    """Images that one question is about."""
+
+    def answer(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Logits `[R K]`; `owner[r]` is the first image of text `r`: without owners, `r * num_images`."""
+        ...
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of each answer `[R K]`; they add up to 1 only where one answer excludes the others."""
         ...

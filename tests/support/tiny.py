@@ -113,6 +113,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
         Targets(
             labels=torch.tensor([0, 3, 1, 4]),
             classes=torch.tensor([2, 0, 3, 1, 4]),
+            scores=torch.eye(5)[[2, 0, 3, 1, 4]],
             follows=torch.tensor([True, False, True, True, False]),
             tags=torch.where(keep, ids % 5, -1),
             spans=torch.tensor([[1, 2], [0, 0], [3, 5], [1, 1], [2, 3]]),

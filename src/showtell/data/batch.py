@@ -134,16 +134,10 @@ class Targets(Tensors):
         boxes: Tensor | None = None,
         tags: Tensor | None = None,
         spans: Tensor | None = None,
+        scores: Tensor | None = None,
     ) -> None:
-        super().__init__(
-            labels=labels,
-            classes=classes,
-            follows=follows,
-            masked=masked,
-            boxes=boxes,
-            tags=tags,
-            spans=spans,
-        )
+        of_texts = {"classes": classes, "follows": follows, "masked": masked, "scores": scores}
+        super().__init__(labels=labels, boxes=boxes, tags=tags, spans=spans, **of_texts)
 
     @property
     def labels(self) -> Tensor:
@@ -154,6 +148,11 @@ class Targets(Tensors):
     def classes(self) -> Tensor:
         """`int64 [R]`, the class of each text."""
         return self["classes"]
+
+    @property
+    def scores(self) -> Tensor:
+        """`float32 [R K]`, how right each of `K` answers to a text is, in 0..1."""
+        return self["scores"]
 
     @property
     def follows(self) -> Tensor:

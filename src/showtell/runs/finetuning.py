@@ -22,6 +22,7 @@ from showtell.datasets.rendered_texts import divide_fonts
 from showtell.datasets.text_inputs import Drawn, TextInput, Tokens
 from showtell.errors import UsageError, UserError
 from showtell.hub.sources import frozen_tensors
+from showtell.pairing import PairEncoder
 from showtell.runs.job import require, sketch
 from showtell.runs.length import epochs
 from showtell.train.config import TrainConfig
@@ -152,7 +153,7 @@ def _adopted(config: Any, before: Checkpoint, model: str) -> tuple[Any, SubwordT
     if before.tokenizer_json:
         tokenizer = load_tokenizer(before.tokenizer_json, model, before.preprocess.get("texts"))
     if not isinstance(tokenizer, SubwordTokenizer):
-        raise UsageError(f"{model} has no vocabulary of subwords; give --model a VLP or a BERT")
+        raise UsageError(f"{model} has no vocabulary of subwords; give --model another checkpoint")
     return like(config, before.system.config), tokenizer
 
 
@@ -160,8 +161,9 @@ def _copy(system: nn.Module, before: Checkpoint, model: str) -> None:
     """Copy all parameters but those of the heads. Raises `UsageError` that names one that is not there."""
     theirs = before.system.state_dict()
     heads: tuple[str, ...] = getattr(system, "heads", ())
+    adopted = getattr(system, "adopted", lambda _, tensor: tensor)
     for name, tensor in system.state_dict().items():
-        there = theirs.get(name)
+        there = adopted(name, theirs[name]) if name in theirs else None
         if there is not None and there.shape == tensor.shape:
             tensor.copy_(there)
         elif not name.startswith(heads):
@@ -175,7 +177,7 @@ def _reading(
     system: Any, config: Any, tokenizer: SubwordTokenizer, before: Checkpoint | None
 ) -> tuple[TextInput, dict[str, Any]]:
     """How the system reads texts, and what the checkpoint says of that."""
-    if system.reads != "pixels":
+    if system.reads != "pixels" or isinstance(system, PairEncoder):
         said = {"texts": before.preprocess["texts"]} if before and "texts" in before.preprocess else {}
         return Tokens(tokenizer, config.max_length, config.num_segments), said
     version = before.preprocess.get("version", "") if before else PAGE.version
