@@ -12,7 +12,7 @@ from showtell.data.qa.examples import Example
 from showtell.data.qa.read import read_examples
 from showtell.datasets.division import held_out
 from showtell.errors import UserError
-from showtell.wording import counted
+from showtell.wording import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def read_qa(path: Path, format: str | None = None) -> Examples:
             "add examples, or files called train and val"
         )
     if unknown := _labels(validation) - _labels(training):
-        logger.warning("no training example has the label %s", ", ".join(sorted(unknown)))
+        logger.warning("no training example has the label %s", listed(sorted(unknown)))
     return Examples(source.format, training, validation)
 
 

@@ -16,6 +16,7 @@ from showtell.datasets.captions import divide, refuse_two_splits
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
 from showtell.evaluation.captioning import caption_figures, caption_perplexity
+from showtell.evaluation.image_answers import image_answer_figures
 from showtell.evaluation.retrieval import EncodedImages, retrieval_figures, search_figures
 from showtell.evaluation.word_figures import (
     neighbour_figures,
@@ -23,6 +24,7 @@ from showtell.evaluation.word_figures import (
     relation_figures,
     word_figures,
 )
+from showtell.pairing import PairAnswerer
 from showtell.pipelines.engine import engine_named, engines_of
 from showtell.pipelines.model import Model
 from showtell.progress import report
@@ -57,8 +59,12 @@ def evaluate(
 
     Raises `UserError` with `strict` for a caption to cut, `UsageError` for an engine that the model does not
     support, and for a model that supports none.
+
+    Of a model that answers questions about images, the accuracy of its answers.
     """
     data = Path(data)
+    if model.can(PairAnswerer):
+        return image_answer_figures(model, data, split, format, strict)
     engines = engines_of(model) if engines is None else engines
     for engine in engines:
         model.require(*engine_named(engine).requires)

@@ -14,6 +14,7 @@ from showtell.datasets.cuts import Cuts
 from showtell.datasets.rendered_texts import divide_fonts
 from showtell.datasets.text_inputs import Drawn, TextInput, Tokens
 from showtell.errors import UsageError
+from showtell.pairing import PairEncoder
 from showtell.pipelines.classify import LabelScore
 from showtell.pipelines.model import Model
 from showtell.tasks.text_classes import EncodedClassifier, class_logits, mean_logits
@@ -84,7 +85,7 @@ def text_input(model: Model) -> TextInput:
     if not isinstance(model.vocabulary, SubwordTokenizer):
         raise UsageError(f"the model {model.name} reads no texts of subwords; choose another with --model")
     config = model.system.config
-    if model.image_input is None:
+    if model.image_input is None or model.can(PairEncoder):
         return Tokens(model.vocabulary, config.max_length, getattr(config, "num_segments", 0))
     page = model.image_input.prepare
     if not isinstance(page, Page):

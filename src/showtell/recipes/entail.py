@@ -1,8 +1,12 @@
-"""Whether a premise entails a hypothesis, fine-tuned: by a reader of pixels, and by one of tokens."""
+"""Whether a premise entails a hypothesis, fine-tuned: by readers of pixels, of tokens, and of photographs."""
+
+from dataclasses import replace
 
 from showtell.recipes.bert import bert_mini
 from showtell.recipes.vlp import vlp_mini
+from showtell.recipes.vqa import MINI, answering
 from showtell.runs.finetuning import few_epochs, like
+from showtell.runs.image_answering import ImageAnsweringRun
 from showtell.runs.text_classification import EntailmentRun
 from showtell.systems.bert_finetuned import BERTClassifierConfig
 from showtell.systems.vlp_encoder import VLPClassifierConfig
@@ -26,3 +30,12 @@ def entail_bert(num_pairs: int) -> EntailmentRun:
     """
     system = like(BERTClassifierConfig(), bert_mini(num_pairs).system)
     return EntailmentRun(system=system, train=few_epochs(num_pairs))
+
+
+def entail_vilt(num_pairs: int) -> ImageAnsweringRun:
+    """Whether a photograph entails a sentence (SNLI-VE); starts from a ViLT, or from scratch.
+
+    Paper: Xie et al. 2019, "Visual Entailment: A Novel Task for Fine-Grained Image Understanding"
+    Time: not measured
+    """
+    return ImageAnsweringRun(system=replace(MINI, image_size=128, patch_size=16), train=answering(num_pairs))

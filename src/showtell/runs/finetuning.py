@@ -179,7 +179,7 @@ def _reading(
     """How the system reads texts, and what the checkpoint says of that."""
     if system.reads != "pixels" or isinstance(system, PairEncoder):
         said = {"texts": before.preprocess["texts"]} if before and "texts" in before.preprocess else {}
-        return Tokens(tokenizer, config.max_length, config.num_segments), said
+        return Tokens(tokenizer, config.max_length, getattr(config, "num_segments", 0)), said
     version = before.preprocess.get("version", "") if before else PAGE.version
     try:
         page = Page.of(str(version))

@@ -24,6 +24,8 @@ def test_the_scores_of_one_to_four_of_ten_people() -> None:
     found = [dict(soft_scores(["a"] * n + [f"b{i}" for i in range(10 - n)]))["a"] for n in (1, 2, 3, 4, 10)]
     assert found == [0.3, 0.6, 0.9, 1.0, 1.0]
     assert soft_scores(["alone"]) == (("alone", 1.0),)
+    assert soft_scores(["a", "a"]) == (("a", 1.0),)
+    assert soft_scores(["a", "b"]) == (("a", 0.5), ("b", 0.5))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Evaluate a captioner or a dual encoder: captions, search, retrieval, word embeddings."""
+    """Evaluate a captioner or a dual encoder: captions, search, retrieval, word embeddings; or the answers of
+    a model that was trained to answer questions about images."""
     from showtell.evaluation.evaluate import evaluate
     from showtell.pipelines.model import load_model
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import product
 
 ENOUGH = 3
-"""People who must agree with an answer for it to be fully right."""
+"""Other people who must agree with an answer for it to be fully right; all of them, where they are fewer."""
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _BETWEEN_DIGITS = re.compile(r"\d,\d")
 _PERIOD = re.compile(r"\.(?!\d)")
@@ -72,8 +72,10 @@ def soft_scores(answers: Sequence[str]) -> tuple[tuple[str, float], ...]:
     if people == 1:
         return ((answers[0], 1.0),)
 
+    enough = min(ENOUGH, people - 1)
+
     def score(matches: int) -> float:
-        own = matches * min((matches - 1) / ENOUGH, 1.0)
-        return round((own + (people - matches) * min(matches / ENOUGH, 1.0)) / people, 6)
+        own = matches * min((matches - 1) / enough, 1.0)
+        return round((own + (people - matches) * min(matches / enough, 1.0)) / people, 6)
 
     return tuple((answer, score(count)) for answer, count in Counter(answers).most_common())

@@ -1,0 +1,54 @@
+"""`showtell ask`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from showtell.cli.input import Failures, paths
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Strict, Top
+from showtell.cli.output import print_json, print_text
+from showtell.errors import UsageError
+
+PANEL = "Images"
+
+
+def ask(
+    images_and_question: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE... QUESTION",
+            help="Images or folders of images, or - to read paths from standard input; then the question.",
+        ),
+    ],
+    top: Top = 5,
+    model: Model = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    strict: Strict = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that was imported.
+
+    A model of statements about two images, such as NLVR2's, reads two images for each question. A file that
+    cannot be read is named on standard error, and the exit status is 1.
+    """
+    from showtell.pipelines.ask import ask
+    from showtell.pipelines.model import load_model
+
+    *files, question = images_and_question
+    if not files:
+        raise UsageError('name images and then the question: showtell ask cat.jpg "what is it?"')
+    failures = Failures()
+    loaded = load_model(model, device)
+    for one in ask(
+        paths(files), question, loaded, top=top, max_pixels=max_pixels, skip=failures, strict=strict
+    ):
+        if json:
+            print_json(one)
+        else:
+            named = one.path if isinstance(one.path, str) else " ".join(one.path)
+            said = ", ".join(f"{each.answer} {each.probability:.2f}" for each in one.answers)
+            print_text(f"{named}: {said}")
+    failures.exit()

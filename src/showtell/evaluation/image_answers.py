@@ -1,0 +1,60 @@
+"""Figures of answers to questions about images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from showtell.data.images.decode import ImageError
+from showtell.data.qa.examples import ImageQuestion
+from showtell.datasets.cuts import Cuts
+from showtell.datasets.image_questions import as_many, log_unknown_answers, read_split
+from showtell.errors import UserError
+from showtell.pipelines.ask import answer_probabilities, named_answers
+from showtell.pipelines.classify_texts import text_input
+from showtell.pipelines.model import Model
+from showtell.progress import report
+from showtell.tasks.image_answers import answer_accuracy
+
+
+def image_answer_figures(
+    model: Model, data: Path, split: str, format: str | None = None, strict: bool = False
+) -> dict[str, Any]:
+    """`accuracy` of the answers to the questions of one split, the mean score of the most probable ones.
+
+    An answer that training did not know counts as wrong. Raises `UserError` where there are no questions, or
+    with `strict` for one to cut.
+    """
+    names = named_answers(model)
+    questions = as_many(read_split(data, split, format), model.system.num_images)
+    log_unknown_answers(questions, names)
+    cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
+    about: dict[tuple[Path, ...], list[ImageQuestion]] = defaultdict(list)
+    for one in questions:
+        about[one.images].append(one)
+    place = {answer: at for at, answer in enumerate(names)}
+    truth, said, unreadable = [], [], []
+    for done, (paths, asked) in enumerate(about.items(), 1):
+        report("answering questions about images", done, len(about))
+        try:
+            pixels = [model.read(path) for path in paths]
+        except ImageError as error:
+            unreadable.append(f"{error.path}: {error.reason}")
+            continue
+        said.append(answer_probabilities(model, pixels, [one.text for one in asked], cuts).argmax(1))
+        scores = torch.zeros(len(asked), len(names))
+        for row, one in enumerate(asked):
+            for answer, score in one.answers:
+                if answer in place:
+                    scores[row, place[answer]] = score
+        truth.append(scores)
+    if not truth:
+        raise UserError(f"none of the images of {data} in the split {split!r} can be read: {unreadable[0]}")
+    cuts.log()
+    scores, answers = torch.cat(truth), torch.cat(said)
+    figures = answer_accuracy(scores, answers)
+    counts = {"questions": len(scores), "images": len(about) - len(unreadable), "cut": cuts.count}
+    return {"model": model.name, "split": split, **counts, "unreadable": unreadable, **figures}

@@ -1,0 +1,132 @@
+"""Questions about images, answered by a model that was trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from showtell.data.images.decode import MAX_PIXELS, ImageError
+from showtell.datasets.cuts import Cuts
+from showtell.errors import UsageError
+from showtell.pairing import PairAnswerer
+from showtell.pipelines.classify_texts import text_input
+from showtell.pipelines.image_files import ImageFiles, Skip, all_files, read_files
+from showtell.pipelines.model import Model
+from showtell.wording import counted
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with its probability."""
+
+    answer: str
+    probability: float
+    """Of being right; those of all answers add up to 1 only where one excludes the others."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about an image, or about two, with its answers."""
+
+    path: str | list[str]
+    """The image, or both."""
+    question: str
+    answers: list[Answer]
+    """The most probable first."""
+    model: str
+    """Name of the model."""
+
+
+def ask(
+    images: ImageFiles,
+    question: str,
+    model: Model,
+    *,
+    top: int = 5,
+    max_pixels: int = MAX_PIXELS,
+    skip: Skip | None = None,
+    strict: bool = False,
+) -> Iterator[Asked]:
+    """The `top` answers to a question about each image file, or each two of them, in the order given.
+
+    A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`. A question that is
+    too long is cut, with a warning, or with `strict` refused by a `UserError`. Raises `UsageError` for a
+    model that answers no questions, an empty question, and one image where the model reads two.
+
+    Example::
+
+        for one in ask("cat.jpg", "what is on the sofa?", load_model("run")):
+            print(one.answers[0].answer, one.answers[0].probability)
+    """
+    names = named_answers(model)
+    if not question.strip():
+        raise UsageError("the question is empty; write one")
+    cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
+    for paths, pixels in _images(images, model, max_pixels, skip):
+        probable = answer_probabilities(model, pixels, [question], cuts)[0]
+        values, places = probable.topk(min(top, len(names)))
+        found = [Answer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
+        yield Asked(paths[0] if len(paths) == 1 else paths, question, found, model.name)
+    cuts.log()
+
+
+def named_answers(model: Model) -> Sequence[str]:
+    """The answers that a model knows. Raises `UsageError` for one that has none, or none with names."""
+    if not model.can(PairAnswerer) or not model.system.class_names:
+        raise UsageError(
+            f"the model {model.name} answers no questions about images; train one with showtell train "
+            "vqa_vilt, and choose it with --model"
+        )
+    return model.system.class_names
+
+
+@torch.no_grad()
+def answer_probabilities(
+    model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts
+) -> Tensor:
+    """The probability of each answer, `[Q K]`, to questions about the same prepared images."""
+    given: Any = text_input(model)
+    items = []
+    for question in questions:
+        item, lost = given.prepare((question,))
+        cuts.add(question, lost)
+        items.append(item)
+    assert model.image_input is not None
+    seen, texts = model.image_input.batch(np.stack(images)), given.batch(items, (0,)).texts
+    owner = torch.zeros(len(items), dtype=torch.long)
+    batch = replace(seen, texts=replace(texts, owner=owner)).to(model.device)
+    return model.system.probabilities(model.system.answer(batch)).float().cpu()
+
+
+def _images(
+    images: ImageFiles, model: Model, max_pixels: int, skip: Skip | None
+) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+    """The files of each question with their prepared pixels."""
+    count = model.system.num_images
+    read = read_files(images, lambda path: model.read(path, max_pixels), skip)
+    if count == 1:
+        yield from (([str(path)], [pixels]) for path, pixels in read)
+        return
+    files = iter(list(all_files([images] if isinstance(images, Path | str) else images)))
+    while some := list(islice(files, count)):
+        if len(some) < count:
+            raise UsageError(
+                f"{model.name} answers questions about {count} images at once: name {count} for each, "
+                f"not {counted(len(some), 'image')}"
+            )
+        try:
+            paths = [path for path in some if not isinstance(path, ImageError)]
+            if broken := next((path for path in some if isinstance(path, ImageError)), None):
+                raise broken
+            yield [str(path) for path in paths], [model.read(path, max_pixels) for path in paths]
+        except ImageError as error:
+            if skip is None:
+                raise
+            skip(error)
