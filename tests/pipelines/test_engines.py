@@ -105,7 +105,7 @@ def test_an_engine_is_one_new_file(photos, checkpoint, tmp_path, monkeypatch, as
 
 
 def test_each_engine_says_what_it_is() -> None:
-    assert engine_names() == ["captions", "dot", "inversion", "likelihood"]
+    assert engine_names() == ["captions", "dot", "inversion", "likelihood", "rerank"]
     for name in engine_names():
         engine = engine_named(name)
         assert engine.requires

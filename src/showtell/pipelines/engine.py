@@ -50,6 +50,14 @@ class SearchedImages(Protocol):
         ...
 
 
+class Proposals(Protocol):
+    """Images that another engine proposes, by vectors of another model."""
+
+    def propose(self, query: str, count: int) -> list[Hit]:
+        """The `count` best for a query, best first."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an engine found for one query."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError, UserError
-from showtell.library.search import Hit
+from showtell.library.search import Hit, Library
+from showtell.pairing import PairScorer
 from showtell.pipelines.engine import Answer, Engine, engine_named, engines_of
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
@@ -27,18 +29,19 @@ def search(
     seed: int = 0,
     *,
     strict: bool = False,
+    proposer: Model | None = None,
 ) -> Answer:
     """Images of a library that fit a description, best first.
 
     The model defaults to the shipped dual encoder, where its parts and its vectors are there, else to the
-    captioner. An engine is a file of `pipelines/engines`, by default the first that the model supports. For
-    many queries make one `Searcher`. A query longer than the model reads is cut, with a warning, or with
-    `strict` refused by a `UserError`.
+    captioner. A model of pairs re-ranks what the `proposer` finds (see `Searcher`). An engine is a file of
+    `pipelines/engines`, by default the first that the model supports. For many queries make one `Searcher`. A
+    query longer than the model reads is cut, with a warning, or with `strict` refused by a `UserError`.
 
     Raises `UsageError` for an unknown engine, one that the model does not support, and a query without a
     single known word.
     """
-    searcher = Searcher(library, model or model_for(library, engine))
+    searcher = Searcher(library, model or model_for(library, engine), proposer)
     cuts = searcher.cuts(strict)
     answer = searcher.search(query, engine, top, seed, cuts)
     cuts.log()
@@ -71,10 +74,19 @@ class Searcher:
     Without a model only engines that need none answer: `captions`.
     """
 
-    def __init__(self, library: Path | str, model: Model | None = None) -> None:
-        """Raises `UserError` for a folder that is no library, and for one without vectors of this model."""
-        self.library = open_library(library, model)
+    def __init__(
+        self, library: Path | str, model: Model | None = None, proposer: Model | None = None
+    ) -> None:
+        """A model of pairs, which has no vectors, re-ranks what the `proposer` finds: by default the shipped
+        model that the library was indexed with.
+
+        Raises `UserError` for a folder that is no library, and for one without vectors of this model.
+        """
         self._model = model
+        self._proposer: Searcher | None = None
+        if model is not None and model.can(PairScorer):
+            self._proposer = Searcher(library, proposer or model_for(library, None, model.device))
+        self.library: Library = self._proposer.library if self._proposer else open_library(library, model)
         self._engines: dict[str, Engine] = {}
         self._asked = self.cuts()
 
@@ -112,8 +124,13 @@ class Searcher:
         if not len(self.library):
             return Answer(text, [])
         if name not in self._engines:
-            self._engines[name] = chosen(self.library, self._model)
+            images: Any = self._proposer or self.library
+            self._engines[name] = chosen(images, self._model)
         return next(self._engines[name].find([text], top, seed))
+
+    def propose(self, query: str, count: int) -> list[Hit]:
+        """The `count` best images by the default engine."""
+        return self.search(query, top=count).hits
 
     def _count(self, text: Text, cuts: Cuts | None) -> None:
         counts = self.cuts() if cuts is None else cuts

@@ -39,6 +39,13 @@ def search(
     ] = None,
     top: Top = 10,
     model: Model = None,
+    proposer: Annotated[
+        str | None,
+        typer.Option(
+            help="The model that proposes images to --engine rerank. Default: the shipped one.",
+            show_default=False,
+        ),
+    ] = None,
     loss_curve: Annotated[
         bool, typer.Option("--loss-curve", help="Also show the loss of the inversion, step by step.")
     ] = False,
@@ -55,8 +62,11 @@ def search(
     from showtell.pipelines.search import Searcher
     from showtell.pipelines.shipped import model_for
 
+    if proposer and not model:
+        raise UsageError("--proposer needs --model, the model of pairs that re-ranks what it proposes")
     named = model and (engine is None or engine_named(engine).needs_model)
-    searcher = Searcher(library, load_model(model, device) if named else model_for(library, engine, device))
+    chosen = load_model(model, device) if named else model_for(library, engine, device)
+    searcher = Searcher(library, chosen, load_model(proposer, device) if proposer else None)
     failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):
         try:

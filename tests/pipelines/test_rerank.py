@@ -1,0 +1,117 @@
+"""Re-ranking: another model proposes images, a model of pairs orders them; each image is read once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from showtell.checkpoint.save import save_checkpoint
+from showtell.data.batch import Batch, ImageBatch, TextBatch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.caches import pixel_preprocess
+from showtell.pipelines.engines import rerank
+from showtell.pipelines.index import index
+from showtell.pipelines.model import load_model
+from showtell.pipelines.search import Searcher
+from showtell.systems.vilt import ViLTConfig
+from support.dual import COLOURS
+from support.library import draw
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name, colour in COLOURS.items():
+        draw(folder / f"{name}.png", colour)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vilt(tmp_path_factory) -> Path:
+    """An untrained ViLT."""
+    torch.manual_seed(0)
+    tokenizer = SubwordTokenizer.train(["a red green blue yellow square"] * 3, "wordpiece", 60, "bert")
+    config = ViLTConfig(
+        width=16, depth=2, num_heads=2, mlp_dim=16, max_length=12, image_size=16, patch_size=8
+    ).with_tokenizer(tokenizer)
+    system = config.build()
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    folder = tmp_path_factory.mktemp("vilt") / "model"
+    save_checkpoint(
+        folder,
+        system,
+        record={"recipe": "vilt_mini"},
+        tokenizer_json=tokenizer.to_json(),
+        preprocess=pixel_preprocess(16),
+        card="",
+    )
+    return folder
+
+
+@pytest.fixture
+def library(photos, clip, tmp_path) -> Path:
+    index(photos, tmp_path / "library", load_model(clip, "cpu"), captions=False)
+    return tmp_path / "library"
+
+
+def test_what_another_model_proposes_is_ordered_by_the_model_of_pairs(library, vilt, clip, photos):
+    model = load_model(vilt, "cpu")
+    searcher = Searcher(library, model, load_model(clip, "cpu"))
+    hits = searcher.search("a red square").hits
+    ids = torch.tensor([model.read_text("a red square").ids])
+    expected = {}
+    for name in COLOURS:
+        pixels = torch.from_numpy(model.read(photos / f"{name}.png")).permute(2, 0, 1)[None]
+        texts = TextBatch(ids, torch.ones_like(ids, dtype=torch.bool))
+        with torch.no_grad():
+            fused = model.system.fuse(Batch(ImageBatch(pixels=pixels), texts))
+            expected[name] = model.system.match(fused).item()
+    assert [hit.path.stem for hit in hits] == sorted(expected, key=lambda name: -expected[name])
+    assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-5)
+    assert len(searcher.search("a red square", top=2).hits) == 2
+
+
+def test_an_image_is_read_once_for_all_queries(library, vilt, clip, monkeypatch):
+    model = load_model(vilt, "cpu")
+    searcher, read = Searcher(library, model, load_model(clip, "cpu")), []
+    reading = type(model).read
+    monkeypatch.setattr(type(model), "read", lambda self, path: read.append(path) or reading(self, path))
+    first = searcher.search("a red square").hits
+    assert len(read) == 4
+    searcher.search("a blue square")
+    assert len(read) == 4
+    assert searcher.search("a red square").hits == first
+
+
+def test_a_cache_without_room_gives_the_same_answers(library, vilt, clip, monkeypatch):
+    model, proposer = load_model(vilt, "cpu"), load_model(clip, "cpu")
+    expected = Searcher(library, model, proposer).search("a red square").hits
+    monkeypatch.setattr(rerank, "CACHE_BYTES", 0)
+    searcher = Searcher(library, model, proposer)
+    assert [searcher.search("a red square").hits for _ in range(2)] == [expected, expected]
+
+
+def test_an_image_that_is_gone_is_left_out_and_counted(photos, library, vilt, clip, caplog, tmp_path):
+    moved = (photos / "red.png").rename(tmp_path / "red.png")
+    try:
+        searcher = Searcher(library, load_model(vilt, "cpu"), load_model(clip, "cpu"))
+        hits = searcher.search("a red square").hits
+    finally:
+        moved.rename(photos / "red.png")
+    assert sorted(hit.path.stem for hit in hits) == ["blue", "green", "yellow"]
+    assert "1 proposed image left out, the first: " in caplog.text
+
+
+def test_search_reranks_with_the_model_that_is_named(ask, library, vilt, clip):
+    given = ("search", "a red square", "--library", library)
+    status, lines, _ = ask(*given, "--engine", "rerank", "--model", vilt, "--proposer", clip)
+    assert status == 0
+    assert len(lines) == 4
+    status, _, said = ask(*given, "--proposer", clip)
+    assert status == 2
+    assert "--proposer needs --model" in said
+    status, _, said = ask(*given, "--engine", "rerank", "--model", clip)
+    assert status == 2
+    assert "pair scorer" in said
