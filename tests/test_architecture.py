@@ -20,7 +20,8 @@ FLOORS = [
     {"datasets"},
     {"runs", "pipelines"},
     {"recipes", "evaluation", "reports"},
-    {"cli", "serve"},
+    {"serve"},
+    {"cli"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 FORBIDDEN_NAMES = {"utils", "helpers", "misc", "base", "manager", "common"}

@@ -6,40 +6,15 @@ import pytest
 import torch
 
 from showtell.cli.main import run
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.hub.huggingface.chat import read_chat_template
-from showtell.hub.huggingface.folder import export_folder
 from showtell.pipelines.export_model import export_model
 from showtell.pipelines.generate import generate
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
-from showtell.systems.llama import LlamaConfig
+from support.chat import TEMPLATE, llama_folder
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 ASKED = [{"role": "user", "content": "The cat sat on the mat."}]
-
-
-def llama_folder(folder, family, template):
-    """A tiny random Llama in the Hugging Face layout, as others write it."""
-    tokenizer = SubwordTokenizer.train(["The cat sat on the mat."] * 3, "bpe", 300, family)
-    config = LlamaConfig(
-        len(tokenizer), width=12, depth=2, num_heads=2, num_kv_heads=1, mlp_dim=20, max_length=120
-    )
-    torch.manual_seed(0)
-    system = config.build()
-    with torch.no_grad():
-        for weight in system.parameters():
-            weight.add_(torch.randn_like(weight) * 0.3)
-    folder.mkdir()
-    export_folder(system, folder)
-    (folder / "tokenizer.json").write_text(tokenizer.to_json())
-    settings = {"chat_template": template} if template else {}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    return folder
 
 
 @pytest.fixture(scope="module")

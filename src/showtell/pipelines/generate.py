@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -12,8 +13,8 @@ from showtell.data.tokenizers.chat import Message
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
-from showtell.protocols import CausalLanguageModel
-from showtell.tasks.decoding import greedy, nucleus
+from showtell.protocols import CausalLanguageModel, State
+from showtell.tasks.decoding import greedy, nucleus, stream_tokens
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,89 @@ def generate(
         smol = load_model("SmolLM2-135M-Instruct")
         generate([{"role": "user", "content": "Who are you?"}], smol).completion
     """
+    prompt = _prompt(text, model, max_tokens, strict)
+    memory, banned = _read(prompt, model)
+    start, end = prompt.ids[-1], prompt.tokenizer.end
+    if sample is None:
+        (found,) = greedy(model.system, memory, start=start, end=end, max_tokens=max_tokens, banned=banned)
+    else:
+        ((found,),) = nucleus(
+            model.system,
+            memory,
+            start=start,
+            end=end,
+            generator=torch.Generator(model.device).manual_seed(seed),
+            top_p=top_p,
+            max_tokens=max_tokens,
+            banned=banned,
+            allow_start=True,
+        )
+    before = prompt.tokenizer.decode(prompt.ids)
+    completion = prompt.tokenizer.decode([*prompt.ids, *found.ids]).removeprefix(before)
+    return Completion(prompt.shown, completion, len(found.ids), prompt.cut)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The next piece of a text that is being generated."""
+
+    text: str
+    tokens: int
+    """Generated so far."""
+    prompt_tokens: int
+    finish: Literal["stop", "length"] | None = None
+    """In the last piece, which may be empty: whether the model ended it, or the limit."""
+
+
+def stream(
+    text: str | Sequence[Message],
+    model: Model,
+    max_tokens: int = 40,
+    *,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> Iterator[Piece]:
+    """What follows a text, or answers messages, piece by piece, as it is generated; nothing is cut.
+
+    The most probable token each time at a `temperature` of 0, else sampled. A piece is whole characters.
+    Raises as `generate`.
+    """
+    prompt = _prompt(text, model, max_tokens, strict=True)
+    memory, banned = _read(prompt, model)
+    found = stream_tokens(
+        model.system,
+        memory,
+        start=prompt.ids[-1],
+        end=prompt.tokenizer.end,
+        generator=torch.Generator(model.device).manual_seed(seed),
+        temperature=temperature,
+        top_p=top_p,
+        banned=banned,
+    )
+    given, ids = prompt.tokenizer.decode(prompt.ids), list(prompt.ids)
+    for token in islice(found, max_tokens):
+        ids.append(token)
+        now = prompt.tokenizer.decode(ids)
+        if not now.endswith("\ufffd"):  # a character of several tokens
+            yield Piece(now.removeprefix(given), len(ids) - len(prompt.ids), len(prompt.ids))
+            given = now
+    count = len(ids) - len(prompt.ids)
+    rest = prompt.tokenizer.decode(ids).removeprefix(given)
+    yield Piece(rest, count, len(prompt.ids), "length" if count == max_tokens else "stop")
+
+
+class _Prompt(NamedTuple):
+    ids: list[int]
+    shown: str
+    """The text, or the last message."""
+    cut: int
+    """Tokens at its start that are not among the ids."""
+    tokenizer: SubwordTokenizer
+
+
+def _prompt(text: str | Sequence[Message], model: Model, max_tokens: int, strict: bool) -> _Prompt:
+    """The tokens that a model reads before it writes so many."""
     model.require(CausalLanguageModel)
     tokenizer = model.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
@@ -75,27 +159,16 @@ def generate(
             f"the text that begins with {shown[:40]!r} has {len(whole)} tokens, and {room - len(opening)} "
             f"are read before {max_tokens} more; shorten it"
         )
-    prompt = [*opening, *whole[cut:]] or [tokenizer.start]
-    ids = torch.tensor([prompt], device=model.device)
+    return _Prompt([*opening, *whole[cut:]] or [tokenizer.start], shown, cut, tokenizer)
+
+
+@torch.inference_mode()
+def _read(prompt: _Prompt, model: Model) -> tuple[State, list[int]]:
+    """The KV cache of all tokens of a prompt but the last, and the tokens that are never generated."""
+    tokenizer = prompt.tokenizer
     memory = model.system.empty_cache(1)
     rows = len(model.system.token_embeddings())
-    if ids.shape[1] > 1:
-        _, memory = model.system.extend(memory, ids[:, :-1], torch.ones_like(ids[:, :-1], dtype=torch.bool))
-    start, end = prompt[-1], tokenizer.end
-    banned = [i for i in (*tokenizer.special, *tokenizer.unused(rows)) if i != end]
-    if sample is None:
-        (found,) = greedy(model.system, memory, start=start, end=end, max_tokens=max_tokens, banned=banned)
-    else:
-        ((found,),) = nucleus(
-            model.system,
-            memory,
-            start=start,
-            end=end,
-            generator=torch.Generator(model.device).manual_seed(seed),
-            top_p=top_p,
-            max_tokens=max_tokens,
-            banned=banned,
-            allow_start=True,
-        )
-    completion = tokenizer.decode([*prompt, *found.ids]).removeprefix(tokenizer.decode(prompt))
-    return Completion(shown, completion, len(found.ids), cut)
+    if len(prompt.ids) > 1:
+        ids = torch.tensor([prompt.ids[:-1]], device=model.device)
+        _, memory = model.system.extend(memory, ids, torch.ones_like(ids, dtype=torch.bool))
+    return memory, [i for i in (*tokenizer.special, *tokenizer.unused(rows)) if i != tokenizer.end]

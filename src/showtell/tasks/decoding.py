@@ -1,4 +1,4 @@
-"""Beam search and nucleus sampling over a decoder.
+"""Beam search and sampling over a decoder.
 
 Both keep the whole state of every hypothesis, batched over images or prompts, so hypotheses that end in the
 same token never share a state.
@@ -6,7 +6,7 @@ same token never share a state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -144,6 +144,41 @@ def greedy(
 
 
 @torch.inference_mode()
+def stream_tokens(
+    system: Decoder,
+    memory: State,
+    *,
+    start: int,
+    end: int,
+    generator: torch.Generator,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    banned: Sequence[int] = (),
+) -> Iterator[int]:
+    """The tokens of one prompt one by one, each as soon as it is known, up to the end, which is not given.
+
+    The most probable each time at a `temperature` of 0, else sampled as by `nucleus`; `start` is the last
+    token of the prompt.
+    """
+    state = system.initial_state(memory)
+    last = torch.full((1, 1), start, device=next(iter(state.values())).device)
+    while True:
+        logits, state = _next_logits(system, memory, state, last, [*banned])
+        last = _drawn(logits / temperature, top_p, generator) if temperature else logits.argmax(-1)
+        if (token := int(last)) == end:
+            return
+        yield token
+
+
+def _drawn(logits: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
+    """A token `[B K]` by `logits [B K V]`, from the smallest set whose probability reaches `top_p`."""
+    probs, order = logits.softmax(-1).sort(-1, descending=True)
+    probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
+    drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(*logits.shape[:2], 1)
+    return order.gather(-1, drawn).squeeze(-1)
+
+
+@torch.inference_mode()
 def nucleus(
     system: Decoder,
     memory: State,
@@ -176,10 +211,8 @@ def nucleus(
     excluded = [*banned] if allow_start else [start, *banned]
     for length in range(max_tokens + 1):
         logits, state = _next_logits(system, memory, state, last, excluded)
-        probs, order = (logits / temperature).softmax(-1).sort(-1, descending=True)
-        probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
-        drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(batch, num, 1)
-        last = order.gather(-1, drawn).squeeze(-1).masked_fill(ended | (length == max_tokens), end)
+        drawn = _drawn(logits / temperature, top_p, generator)
+        last = drawn.masked_fill(ended | (length == max_tokens), end)
         step = logits.log_softmax(-1).gather(-1, last[..., None]).squeeze(-1)
         logprob = logprob + step.masked_fill(ended, 0.0)
         history = torch.cat([history, last[..., None]], -1)

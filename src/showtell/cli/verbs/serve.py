@@ -1,0 +1,77 @@
+"""`showtell serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from showtell.cli.options import Device
+from showtell.cli.output import print_error
+from showtell.errors import MissingError, UsageError
+
+PANEL = "Service"
+
+
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A checkpoint, a run, or a name that `showtell models` lists; several times for several. "
+            "NAME=FOLDER gives it the name that requests use. Default: the shipped captioner.",
+            show_default=False,
+        ),
+    ] = None,
+    library: Annotated[
+        Path | None, typer.Option("--library", "-l", help="A library to search.", show_default=False)
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SHOWTELL_API_KEY",
+            help="What clients must send; needed for any address but this machine's own.",
+            show_default=False,
+        ),
+    ] = None,
+    max_waiting: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait; more are refused at once (503).")
+    ] = 16,
+    device: Device = "auto",
+) -> None:
+    """Serve models over HTTP, as OpenAI's clients speak: chat, embeddings, captions, search.
+
+    No image is fetched from anywhere: requests carry their images. Ctrl-C or SIGTERM ends it, after the
+    answers that are being written.
+    """
+    try:
+        import uvicorn
+
+        from showtell.serve.app import Limits, create_app
+        from showtell.serve.guard import LOCAL
+    except ImportError as error:
+        raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
+    from showtell.pipelines.model import SHIPPED, load_model
+    from showtell.pipelines.search import Searcher
+    from showtell.pipelines.shipped import model_for
+
+    if host not in LOCAL and not api_key:
+        raise UsageError(f"--host {host} lets other machines in: give a key with --api-key as well")
+    named = dict(_named(one) for one in model or [SHIPPED.name])
+    if len(named) < len(model or ""):
+        raise UsageError("two models have one name; give them others with --model NAME=FOLDER")
+    models = {name: load_model(source, device) for name, source in named.items()}
+    searcher = Searcher(library, model_for(library, None, device)) if library else None
+    app = create_app(models, searcher, api_key=api_key, limits=Limits(max_waiting=max_waiting))
+    print_error(f"serving {', '.join(models)} at http://{host}:{port}/v1; its description is at /docs")
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=10)
+
+
+def _named(given: str) -> tuple[str, str]:
+    """The name that requests use, and what is loaded: `NAME=FOLDER`, or the last part of a path."""
+    name, equals, source = given.partition("=")
+    return (name, source) if equals and not Path(given).exists() else (Path(given).name, given)

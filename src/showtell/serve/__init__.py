@@ -1,0 +1,1 @@
+"""A service over HTTP that OpenAI's clients speak to."""

@@ -1,0 +1,88 @@
+"""The application: routes behind one guard, models behind one worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from showtell.pipelines.model import Model
+from showtell.pipelines.search import Searcher
+from showtell.serve import chat, embeddings, images
+from showtell.serve.errors import answer_errors
+from showtell.serve.guard import LOCAL, Guard
+from showtell.serve.metrics import Measured, Metrics
+from showtell.serve.served import Served
+from showtell.serve.worker import Worker
+from showtell.version import __version__
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes on."""
+
+    max_body: int = 20 << 20
+    """Bytes of a request."""
+    max_waiting: int = 16
+    """Requests that wait while another is computed; more are refused at once."""
+    seconds: float = 120.0
+    """The longest that a request may take, waiting included."""
+
+
+def create_app(
+    models: Mapping[str, Model],
+    searcher: Searcher | None = None,
+    *,
+    api_key: str | None = None,
+    local: bool = True,
+    limits: Limits = Limits(),
+) -> FastAPI:
+    """The application that serves loaded models, and a library where there is one.
+
+    `local`: without a key, it answers under the names of this machine's loopback alone, so that no page of
+    the web reaches it by a name of its own.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.worker.close()
+
+    app = FastAPI(title="showtell", version=__version__, lifespan=lifespan)
+    app.state.served = Served(models)
+    app.state.searcher = searcher
+    app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)
+    app.state.metrics = Metrics()
+    answer_errors(app)
+    for module in (chat, embeddings, images):
+        app.include_router(module.router)
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        """The models of this server."""
+        return {"object": "list", "data": app.state.served.listed()}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        """One of them."""
+        return app.state.served.described(name)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        """Whether requests are taken."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        """Figures for a monitor."""
+        app.state.metrics.inside.set(app.state.worker.inside)
+        return Response(app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    hosts = LOCAL if local and api_key is None else ()
+    app.add_middleware(Guard, api_key=api_key, max_body=limits.max_body, hosts=hosts)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    return app

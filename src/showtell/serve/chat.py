@@ -1,0 +1,171 @@
+"""`/v1/chat/completions`: messages answered by a language model, or an image captioned."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from showtell.pipelines.generate import Piece, stream
+from showtell.pipelines.model import Model
+from showtell.protocols import Captioner
+from showtell.serve.errors import as_api_error, invalid
+from showtell.serve.pixels import pixels_of
+from showtell.serve.served import Served, chats
+from showtell.serve.wire import ChatRequest
+from showtell.serve.worker import Worker
+
+DEFAULT_TOKENS = 256
+CAPTION_BEAM = 5
+CLIENT_LEFT = 499
+"""The status that is logged for a request whose client has gone."""
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/chat/completions")
+async def chat_completions(body: ChatRequest, request: Request) -> Response:
+    """An answer, whole or as a stream of server-sent events."""
+    served: Served = request.app.state.served
+    worker: Worker = request.app.state.worker
+    name, model = served.named(body.model)
+    pieces = _captioned(body, model, name) if model.can(Captioner) else _answered(body, model, name)
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
+    note = {}
+    if model.can(Captioner) and any(message.text for message in body.messages):
+        note["X-Showtell-Note"] = "captions do not depend on texts: those of the messages were not read"
+    results = worker.stream(lambda: until(pieces, body.stops))
+    if body.stream:
+        first = await anext(results)  # before it, a refusal still has its own status
+        wanted = body.stream_options is not None and body.stream_options.include_usage
+        count = request.app.state.metrics.tokens.labels(name)
+        events = _events(first, results, head, wanted, count)
+        headers = {"Cache-Control": "no-store", **note}
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    found = []
+    async with aclosing(results):
+        async for piece in results:
+            found.append(piece)
+            if await request.is_disconnected():  # nobody waits for the rest
+                return Response(status_code=CLIENT_LEFT)
+    request.app.state.metrics.tokens.labels(name).inc(found[-1].tokens)
+    message = {"role": "assistant", "content": "".join(piece.text for piece in found)}
+    choice = {"index": 0, "message": message, "finish_reason": found[-1].finish, "logprobs": None}
+    answer = {**head, "object": "chat.completion", "choices": [choice], "usage": usage(found[-1])}
+    return JSONResponse(answer, headers=note)
+
+
+async def _events(
+    first: Piece, rest: AsyncGenerator[Piece], head: dict[str, Any], usage_wanted: bool, count: Any
+) -> AsyncGenerator[str]:
+    """Server-sent events; a failure after the first piece is one of them."""
+
+    def event(content: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": content, "finish_reason": finish, "logprobs": None}
+        return _event({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
+
+    null = {"usage": None} if usage_wanted else {}
+    last = first
+    async with aclosing(rest):
+        try:
+            yield event({"role": "assistant", "content": first.text}, **null)
+            if first.finish is None:
+                async for last in rest:
+                    if last.text:
+                        yield event({"content": last.text}, **null)
+            yield event({}, last.finish, **null)
+            if usage_wanted:
+                chunk = {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(last)}
+                yield _event(chunk)
+            yield "data: [DONE]\n\n"
+        except Exception as error:
+            yield _event(as_api_error(error).body())
+        finally:
+            count.inc(last.tokens)
+
+
+def _event(content: dict[str, Any]) -> str:
+    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+
+
+def usage(last: Piece) -> dict[str, int]:
+    """The tokens that were read and written."""
+    return {
+        "prompt_tokens": last.prompt_tokens,
+        "completion_tokens": last.tokens,
+        "total_tokens": last.prompt_tokens + last.tokens,
+    }
+
+
+def until(pieces: Iterable[Piece], stops: Sequence[str]) -> Iterator[Piece]:
+    """Pieces up to the first of some texts, without it; what may begin one waits until that is known.
+
+    >>> found = until([Piece("a b", 1, 1), Piece("cd", 2, 1, "length")], ["bc"])
+    >>> [(piece.text, piece.finish) for piece in found]
+    [('a ', None), ('', 'stop')]
+    """
+    held = ""
+    for piece in pieces:
+        held += piece.text
+        ends = [place for stop in stops if (place := held.find(stop)) >= 0]
+        if ends:
+            yield replace(piece, text=held[: min(ends)], finish="stop")
+            return
+        waiting = 0 if piece.finish else _may_begin(held, stops)
+        text, held = held[: len(held) - waiting], held[len(held) - waiting :]
+        if text or piece.finish:
+            yield replace(piece, text=text)
+
+
+def _may_begin(text: str, stops: Sequence[str]) -> int:
+    """How many characters at the end of a text may begin one of `stops`."""
+    return max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+
+
+def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
+    """A language model's answer."""
+    if not chats(model):
+        raise invalid(f"the model {name} does not answer messages; GET /v1/models says what it can", "model")
+    if any(message.images for message in body.messages):
+        raise invalid(f"the model {name} reads no images", "messages")
+    messages = [{"role": message.role, "content": message.text} for message in body.messages]
+    return stream(
+        messages,
+        model,
+        body.max_completion_tokens or body.max_tokens or DEFAULT_TOKENS,
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=int.from_bytes(uuid.uuid4().bytes[:4]) if body.seed is None else body.seed % 2**63,
+    )
+
+
+def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
+    """A caption of the image in the last message; a captioner reads no texts, whatever they ask."""
+    images = body.messages[-1].images
+    if len(images) != 1 or any(message.images for message in body.messages[:-1]):
+        raise invalid(
+            f"the model {name} captions images: send one image, in the last message",
+            "messages",
+            "invalid_value",
+        )
+    if body.temperature:
+        raise invalid("captions are the most probable ones: leave out temperature, or give 0", "temperature")
+    limit = body.max_completion_tokens or body.max_tokens
+    pixels = pixels_of(images[0], "messages")
+
+    def found() -> Iterator[Piece]:
+        encoded = model.encode([model.prepare(pixels)])
+        ((best,),) = model.caption_encoded(encoded, beam=CAPTION_BEAM)
+        words = best.text.split(" ")
+        kept = " ".join(words[:limit])
+        cut = limit is not None and len(words) > limit
+        count = limit if limit is not None and cut else len(words)
+        yield Piece(kept, count, encoded.tokens.shape[1], "length" if cut else "stop")
+
+    return found()

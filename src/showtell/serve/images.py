@@ -1,0 +1,121 @@
+"""Captions of images, and images of the library: found by words, by an image, and shown."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from showtell.library.search import Hit, Library
+from showtell.pipelines.search import Searcher
+from showtell.pipelines.tags import sights
+from showtell.protocols import Captioner, ImageEncoder
+from showtell.serve.errors import APIError, invalid
+from showtell.serve.pixels import pixels_of
+from showtell.serve.served import Served
+from showtell.serve.wire import CaptionRequest, SearchRequest, SimilarRequest
+from showtell.serve.worker import Worker
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/captions")
+async def captions(body: CaptionRequest, request: Request) -> dict[str, Any]:
+    """The best captions of an image with their log-probabilities, tags, and whether it looks familiar."""
+    served: Served = request.app.state.served
+    worker: Worker = request.app.state.worker
+    name, model = served.able(body.model, "caption images", Captioner, ImageEncoder)
+    pixels = pixels_of(body.image, "image")
+
+    def found() -> dict[str, Any]:
+        encoded = model.encode([model.prepare(pixels)])
+        (rows,) = model.caption_encoded(encoded, beam=body.beam, num=body.num)
+        (seen,) = sights(model, encoded)
+        return {
+            "object": "list",
+            "model": name,
+            "data": [vars(one) for one in rows],
+            "tags": [vars(tag) for tag in seen.tags],
+            "familiar": seen.familiar,
+        }
+
+    return await worker.run(found)
+
+
+@router.post("/search")
+async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
+    """Images of the library that fit a description, best first."""
+    searcher = _searcher(request)
+    worker: Worker = request.app.state.worker
+
+    def found() -> dict[str, Any]:
+        answer = searcher.search(body.query, body.engine, body.top, cuts=searcher.cuts(strict=True))
+        return {**_listed(searcher.library, answer.hits), "unknown_words": answer.unknown}
+
+    return await worker.run(found)
+
+
+@router.post("/similar")
+async def similar(body: SimilarRequest, request: Request) -> dict[str, Any]:
+    """The images of the library nearest to an image, nearest first; the image itself is left out."""
+    searcher = _searcher(request)
+    worker: Worker = request.app.state.worker
+    if (body.image is None) == (body.id is None):
+        raise invalid("give an image, or the id of one in the library", "image")
+    pixels = None if body.image is None else pixels_of(body.image, "image")
+
+    def found() -> dict[str, Any]:
+        if pixels is None:
+            row = _row(searcher.library, body.id or "")
+            hits = searcher.library.similar(searcher.library.vectors()[row], body.top + 1)
+            return _listed(searcher.library, [hit for hit in hits if hit.row != row][: body.top])
+        model = searcher.model
+        vector = model.encode([model.prepare(pixels)]).pooled[0].cpu()
+        return _listed(searcher.library, searcher.library.similar(vector, body.top))
+
+    return await worker.run(found)
+
+
+@router.get("/images/{id}")
+async def thumbnail(id: str, request: Request) -> Response:
+    """A small JPEG of an image of the library."""
+    searcher = _searcher(request)
+    worker: Worker = request.app.state.worker
+    library = searcher.library
+    (jpeg,) = await worker.run(lambda: library.thumbnails([_row(library, id)]))
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _searcher(request: Request) -> Searcher:
+    searcher: Searcher | None = request.app.state.searcher
+    if searcher is None:
+        raise APIError(
+            HTTPStatus.NOT_FOUND, "not_found", "there is no library here; start the server with --library"
+        )
+    return searcher
+
+
+def _row(library: Library, id: str) -> int:
+    """An image by the SHA-256 of its file. Raises `APIError` for an unknown one."""
+    for row, stored in enumerate(library.rows()):
+        if stored.hash == id:
+            return row
+    raise APIError(HTTPStatus.NOT_FOUND, "not_found", "the library holds no image of this id", param="id")
+
+
+def _listed(library: Library, hits: list[Hit]) -> dict[str, Any]:
+    """Hits by id and name: no path of this machine leaves it."""
+    rows = library.rows()
+    data = [
+        {
+            "id": rows[hit.row].hash,
+            "name": hit.path.name,
+            "score": hit.score,
+            "caption": rows[hit.row].caption,
+            "captions": rows[hit.row].captions,
+        }
+        for hit in hits
+    ]
+    return {"object": "list", "data": data}

@@ -1,0 +1,67 @@
+"""The models of a server, by the names that requests use: those named at its start, no others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from showtell.pipelines.model import Model
+from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
+from showtell.serve.errors import APIError, invalid
+
+
+@dataclass(frozen=True)
+class Served:
+    """Loaded models by name, the first the default."""
+
+    models: Mapping[str, Model]
+    since: int = field(default_factory=lambda: int(time.time()))
+
+    def named(self, name: str | None) -> tuple[str, Model]:
+        """A model, by default the first. Raises `APIError` naming those that there are."""
+        name = name or next(iter(self.models))
+        if name not in self.models:
+            message = f"there is no model {name!r} here; there are {', '.join(self.models)}"
+            raise APIError(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
+        return name, self.models[name]
+
+    def able(self, name: str | None, what: str, *protocols: type) -> tuple[str, Model]:
+        """A model that keeps protocols, by default the first that does.
+
+        Raises `APIError` for one that does not, naming those that do `what`.
+        """
+        fit = [known for known, model in self.models.items() if all(map(model.can, protocols))]
+        found, model = self.named(name or (fit[0] if fit else None))
+        if found not in fit:
+            others = f"; {', '.join(fit)} can" if fit else "; start the server with a --model that can"
+            raise invalid(f"the model {found} cannot {what}{others}", "model")
+        return found, model
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All models as `GET /v1/models` lists them, with what each can do."""
+        return [self.described(name) for name in self.models]
+
+    def described(self, name: str) -> dict[str, Any]:
+        """One model. Raises `APIError` for an unknown name."""
+        _, model = self.named(name)
+        able = {
+            "captions": model.can(Captioner) and model.can(ImageEncoder),
+            "chat": chats(model) or model.can(Captioner),
+            "embeds_texts": embeds_texts(model),
+            "embeds_images": model.can(ImageEncoder),
+        }
+        said = {"id": name, "object": "model", "created": self.since, "owned_by": "showtell"}
+        return {**said, "hash": model.hash, "can": [what for what, yes in able.items() if yes]}
+
+
+def chats(model: Model) -> bool:
+    """Whether a model answers messages: a language model with a chat template."""
+    return model.can(CausalLanguageModel) and bool(getattr(model.vocabulary, "chat_template", ""))
+
+
+def embeds_texts(model: Model) -> bool:
+    """Whether a model makes vectors of texts to compare; those of a language model's tokens are none."""
+    return model.can(TextEncoder) and not model.can(CausalLanguageModel)

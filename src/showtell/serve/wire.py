@@ -1,0 +1,142 @@
+"""The bodies of requests: what is not known or not done is refused, never ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _encodable(text: str) -> str:
+    """Raises `ValueError` for half of a surrogate pair, which JSON can spell and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+
+
+class Body(BaseModel):
+    """No unknown fields, no conversions between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TextPart(Body):
+    """A text in a message."""
+
+    type: Literal["text"]
+    text: Text
+
+
+class ImageURL(Body):
+    """An image as a `data:` URL."""
+
+    url: Text
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImagePart(Body):
+    """An image in a message."""
+
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class ChatMessage(Body):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text | list[Part]
+    name: Text | None = None
+
+    @property
+    def text(self) -> str:
+        """Its texts, one per line."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def images(self) -> list[str]:
+        """The URLs of its images."""
+        parts = [] if isinstance(self.content, str) else self.content
+        return [part.image_url.url for part in parts if isinstance(part, ImagePart)]
+
+
+class ResponseFormat(Body):
+    """Plain text: no model here promises JSON."""
+
+    type: Literal["text"]
+
+
+class StreamOptions(Body):
+    """Of a streamed answer."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Body):
+    """`POST /v1/chat/completions`."""
+
+    model: Text
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=256)]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=4096)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
+    n: Literal[1] = 1
+    response_format: ResponseFormat | None = None
+    store: Literal[False] | None = None
+    user: Text | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def stops(self) -> list[str]:
+        """Where the answer ends; empty texts say nothing."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [text for text in given if text]
+
+
+class EmbeddingRequest(Body):
+    """`POST /v1/embeddings`: texts, or images as `data:` URLs."""
+
+    model: Text
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)]
+    encoding_format: Literal["float", "base64"] = "float"
+    user: Text | None = None
+
+
+class CaptionRequest(Body):
+    """`POST /v1/captions`."""
+
+    image: Text
+    model: Text | None = None
+    num: Annotated[int, Field(ge=1, le=20)] = 1
+    beam: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class SearchRequest(Body):
+    """`POST /v1/search`: a description of images in the library."""
+
+    query: Text
+    engine: Text | None = None
+    top: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class SimilarRequest(Body):
+    """`POST /v1/similar`: an image, or one of the library by its id."""
+
+    image: Text | None = None
+    id: Text | None = None
+    top: Annotated[int, Field(ge=1, le=1000)] = 10
