@@ -1,0 +1,49 @@
+"""`showtell serve` as a process: it answers, and SIGTERM ends it when the answers are written."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from showtell.cli.main import run
+
+
+def test_other_machines_are_let_in_with_a_key_alone(capsys) -> None:
+    assert run(["serve", "--host", "0.0.0.0"]) == 2
+    assert "--api-key" in capsys.readouterr().err
+
+
+def test_two_models_have_two_names(tmp_path, capsys) -> None:
+    assert run(["serve", "-m", "a=x", "-m", "a=y"]) == 2
+    assert "two models have one name" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_with_the_command(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run(["serve"]) == 4
+    assert "pip install 'showtell[serve]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_served_model_answers_until_the_signal(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "showtell", "serve", "-m", "words=default", "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as served:
+        for _ in range(600):
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/health").json()["status"] == "ok"
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        listed = httpx.get(f"http://127.0.0.1:{port}/v1/models").json()["data"]
+        served.send_signal(signal.SIGTERM)
+        out, said = served.communicate(timeout=60)
+    assert [one["id"] for one in listed] == ["words"]
+    assert f"serving words at http://127.0.0.1:{port}/v1" in said
+    assert out == ""
+    assert served.returncode in (0, -signal.SIGTERM)
