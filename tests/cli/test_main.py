@@ -93,7 +93,7 @@ def test_help_is_wrapped_at_the_width_of_the_terminal(
     [
         (["search", "dog", "--num", "2"], "No such option: --num; see showtell search --help"),
         (["search"], "Missing argument 'query'; see showtell search --help"),
-        (["serch", "dog"], "No such command 'serch'. Did you mean 'search'? See showtell --help"),
+        (["captoin", "dog"], "No such command 'captoin'. Did you mean 'caption'? See showtell --help"),
     ],
 )
 def test_a_usage_error_says_what_is_wrong_and_where_to_look(
@@ -123,7 +123,7 @@ def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pyte
     done = subprocess.run(
         [sys.executable, "-m", "showtell"], env=environment, capture_output=True, text=True, check=False
     )
-    assert {"search", "similar"} == set(done.stdout.split())
+    assert {"search", "serve", "similar"} == set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ AXES = {
     "std": "Of pixels in 0..1, one number per colour; divides.",
     "stem": "The first layers of the network, by the size of the images they are for.",
     "temperature": "Of the softmax over similarities, at the start where it is trained.",
-    "vocab_size": "Tokens of the vocabulary: the most, where it is learned from the data.",
+    "vocab_size": "Tokens of the vocabulary: the most, where the texts decide.",
     "width": "Width of the tokens, or of the vectors that are compared.",
     "word_width": "Width of the token embedding.",
 }

@@ -45,7 +45,7 @@ class VLPConfig(VLPEncoderConfig):
     """`encoder_decoder_lg`, 220.9 M parameters."""
 
     vocab_size: int = 28998
-    """Tokens of the vocabulary: the most, where it is learned from the data. The default is BERT's, cased."""
+    """Tokens of the vocabulary: the most, where the texts decide. The default is BERT's, cased."""
     max_length: int = 146
     """Tokens of a text, with start and end."""
     dec_div: int = 2
