@@ -12,7 +12,8 @@ from showtell.data.images.samples import sample_photographs
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.errors import UserError
 from showtell.pipelines.model import Model, load_model
-from showtell.reports.demo import demo
+from showtell.pipelines.shipped import FOLDER, packages_of
+from showtell.reports.demo import QUERIES, demo
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,20 @@ def test_a_folder_without_a_readable_image_is_an_error(model: Model, tmp_path: P
         demo(tmp_path / "empty", tmp_path / "out", model)
     with pytest.raises(UserError, match="there is no folder"):
         demo(tmp_path / "nowhere", tmp_path / "out", model)
+
+
+@pytest.mark.slow
+def test_the_shipped_models_search_together_and_say_what_is_unlike(tmp_path: Path) -> None:
+    if missing := [p.command for p in packages_of(FOLDER) if not p.installed]:
+        pytest.skip(" and ".join(missing))
+    (tmp_path / "few").mkdir()
+    for photograph in sample_photographs():
+        if photograph.stem in ("coffee", "chelsea", "camera"):
+            shutil.copy(photograph, tmp_path / "few")
+    page = Path(demo(tmp_path / "few", tmp_path / "out").report).read_text("utf-8")
+    assert page.count('<span class="engine">dot</span>') == len(QUERIES)
+    assert page.count('<span class="engine">likelihood</span>') == len(QUERIES) - 1, "it knows no Chinese"
+    assert '<li class="card unfamiliar">' in page
+    assert "unfamiliar: unlike the training images" in page
+    assert "espresso" in page, "a tag of the backbone"
+    assert "nothing here looks like that" in page, "of the motorcycle"

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from showtell.tasks.words import WordScore
 
 
-def print_hits(query: str, hits: Sequence[Hit], json: bool) -> None:
-    """One JSON object per hit, or a table."""
+def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None = None) -> None:
+    """One JSON object per hit, or a table. With `chance`, each object says whether it scores more."""
     if json:
         for rank, hit in enumerate(hits, 1):
-            print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score})
+            known = {} if chance is None else {"above_chance": hit.score > chance}
+            print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score, **known})
     elif not hits:
         print_text(f"{query}: nothing found")
     else:

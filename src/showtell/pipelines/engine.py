@@ -67,11 +67,18 @@ class Answer:
     """Best first; scores compare the images of one search with each other."""
     loss_curve: tuple[float, ...] | None = None
     """Of the inversion: nats per token, one value per step of gradient descent."""
+    chance: float | None = None
+    """What the best of as many images scores for a text that describes none of them; None where not known."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """Words of the query that the model does not know, and that were ignored."""
         return self.query.unknown
+
+    @property
+    def nothing_alike(self) -> bool:
+        """Whether the best hit is no better than chance."""
+        return self.chance is not None and (not self.hits or self.hits[0].score <= self.chance)
 
 
 class Engine(Protocol):

@@ -30,6 +30,7 @@ from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_inp
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import Caption, caption
+from showtell.tasks.chance import Chance
 from showtell.tasks.familiarity import Familiarity
 from showtell.wording import lacks
 
@@ -40,9 +41,7 @@ BATCH = 16
 
 @dataclass(eq=False)
 class Model:
-    """Images and texts in, vectors and captions out: as NumPy arrays and strings by `encode_images`,
-    `encode_texts` and `caption`, as tensors on the model's device by their steps, the other methods.
-    """
+    """Images and texts in; NumPy arrays and strings out, or by the other methods tensors on its device."""
 
     system: Any
     """In evaluation mode."""
@@ -58,6 +57,8 @@ class Model:
     device: str = "cpu"
     familiarity: Familiarity | None = None
     """The density of the training images, where the checkpoint holds it."""
+    chance: Chance | None = None
+    """What texts score with images that they do not describe, where the checkpoint says it."""
 
     def encode_images(self, images: ImageLike | Iterable[ImageLike]) -> np.ndarray:
         """One vector per image, `float32 [B D]`, for files, PIL images or arrays, one or many.
@@ -200,10 +201,7 @@ def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -
     A folder comes before a model of the same name. Raises `UserError` when it is missing or damaged,
     `MissingError` for a package that is not installed, `UsageError` for a device that is not there.
 
-    Example::
-
-        model = load_model()
-        model.caption("cat.jpg"), model.encode_images(["cat.jpg", "dog.jpg"]).shape
+    Example: `load_model().caption("cat.jpg")`
     """
     device = choose_device(device)
     name = str(name_or_folder or SHIPPED.name)
@@ -247,4 +245,5 @@ def _model(checkpoint: Checkpoint, sources: Sources, device: str) -> Model:
         max_length=getattr(system.config, "max_length", None),
         device=device,
         familiarity=Familiarity.of(known) if (known := checkpoint.familiarity) else None,
+        chance=Chance.recorded(checkpoint.record.get("validation", {})),
     )

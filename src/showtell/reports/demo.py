@@ -8,11 +8,13 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from showtell.data.images.decode import ImageError
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from showtell.library.search import Library
@@ -20,13 +22,21 @@ from showtell.pipelines.engine import engines_of
 from showtell.pipelines.index import index
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.search import Searcher
+from showtell.pipelines.shipped import shipped_dual_encoder
+from showtell.pipelines.tags import Sight, sights
 from showtell.pipelines.words import analogy, similar_words
 from showtell.protocols import Captioner, HasTokenEmbeddings
 from showtell.reports import report
 from showtell.reports.map import image_map, images_of, word_map
 from showtell.tasks.caption import Caption
 
-QUERIES = ("a woman smiling", "a man with a camera", "a motorcycle", "a dog running through the grass")
+QUERIES = (
+    "a woman smiling",
+    "a man with a camera",
+    "a motorcycle",
+    "a dog running through the grass",
+    "一只猫",
+)
 WORDS = ("boy", "two", "red", "running")
 ANALOGIES = (("man", "men", "woman"), ("riding", "sitting", "walking"), ("grass", "green", "sky"))
 MAPPED_WORDS, MAPPED_IMAGES, CAPTIONED = 400, 1000, 200
@@ -53,12 +63,14 @@ def demo(
     """Index a folder, caption, search, compare words, draw both maps; write `output/report.html`.
 
     The folder defaults to photographs that installed packages carry, copied to `output/photographs`; the
-    model to the shipped one. What is found is logged as it comes.
+    model to the shipped captioner, beside which the shipped dual encoder then searches. What is found is
+    logged as it comes.
 
     Raises `UsageError` for a model that is not a captioner with token embeddings.
     """
     started = time.monotonic()
     output = Path(output)
+    dual = None if model else shipped_dual_encoder()
     model = model or load_model()
     model.require(Captioner, HasTokenEmbeddings)
     images = _samples(output / "photographs") if folder is None else Path(folder)
@@ -66,7 +78,8 @@ def demo(
     # One library per folder: the images of another folder would stay in it.
     digest = hashlib.sha256(os.fsencode(images.resolve())).hexdigest()
     place = output / f"library-{digest[:8]}"
-    indexed = index(images, place, model)
+    for each in filter(None, (dual, model)):
+        indexed = index(images, place, each)
     if not indexed.total - indexed.skipped:
         raise UserError(f"no image in {images} can be read; {place / 'skipped.jsonl'} says why")
     logger.info("%d images in the library (%.1f s)", indexed.total - indexed.skipped, indexed.seconds)
@@ -75,7 +88,7 @@ def demo(
     searcher = Searcher(place, model)
     library = searcher.library
     captioned = _captioned(library, model)
-    searches = _searches(searcher)
+    searches = _searches([*([Searcher(place, dual)] if dual else []), searcher])
     similar_images = _similar_images(library)
     near, analogies = _words(model)
     logger.info("drawing the maps")
@@ -119,27 +132,47 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
     captions: list[list[Caption]] = []
     for first in range(0, len(rows), 32):
         captions += model.caption_encoded(library.encoded(rows[first : first + 32]), num=3)
-    found = [report.CaptionedImage(i, c) for i, c in zip(images_of(library, rows), captions, strict=True)]
+    seen = [_sight(model, library.path(row)) for row in rows]
+    found = [
+        report.CaptionedImage(image, some, sight)
+        for image, some, sight in zip(images_of(library, rows), captions, seen, strict=True)
+    ]
     for one in found[:5]:
         best = one.captions[0]
         probability = f"{math.exp(best.logprob_per_token):.0%} per word"
-        logger.info("  %s: %s (%s)", Path(one.image.path).name, best.text, probability)
+        unlike = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
+        logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, unlike)
     return found
 
 
-def _searches(searcher: Searcher) -> list[report.Search]:
+def _sight(model: Model, path: Path) -> Sight | None:
+    """What an image shows by the backbone's classes; None for a file that is gone in the meantime."""
+    try:
+        (sight,) = sights(model, model.encode([model.read(path)]), num=3)
+    except ImageError:
+        return None
+    return sight
+
+
+def _searches(searchers: Sequence[Searcher]) -> list[report.Search]:
+    asked = [
+        (query, searcher, engine)
+        for query in QUERIES
+        for searcher in searchers
+        if _known(searcher.model, (query,))
+        for engine in engines_of(searcher.model)
+    ]
     searches = []
-    for query in _known(searcher.model, QUERIES):
-        for engine in engines_of(searcher.model):
-            started = time.perf_counter()
-            hits = searcher.search(query, engine, top=5).hits
-            seconds = time.perf_counter() - started
-            images = images_of(searcher.library, [hit.row for hit in hits])
-            found = [report.FoundImage(p, hit.score) for p, hit in zip(images, hits, strict=True)]
-            searches.append(report.Search(query, engine, seconds, found))
-            if hits:
-                best = Path(hits[0].path).name
-                logger.info('  "%s", %s: %s (%.0f ms)', query, engine, best, 1000 * seconds)
+    for query, searcher, engine in asked:
+        started = time.perf_counter()
+        answer = searcher.search(query, engine, top=5)
+        seconds = time.perf_counter() - started
+        images = images_of(searcher.library, [hit.row for hit in answer.hits])
+        found = [report.FoundImage(p, hit.score) for p, hit in zip(images, answer.hits, strict=True)]
+        searches.append(report.Search(query, engine, seconds, found, answer.nothing_alike))
+        if answer.hits:
+            best = "nothing alike" if answer.nothing_alike else answer.hits[0].path.name
+            logger.info('  "%s", %s: %s (%.0f ms)', query, engine, best, 1000 * seconds)
     return searches
 
 

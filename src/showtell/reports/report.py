@@ -11,6 +11,7 @@ from showtell.html.maps import ImageMap, ShownImage, WordMap
 from showtell.html.page import write_page
 
 if TYPE_CHECKING:
+    from showtell.pipelines.tags import Sight
     from showtell.tasks.caption import Caption
     from showtell.tasks.words import WordScore
 
@@ -24,6 +25,8 @@ class CaptionedImage:
 
     image: ShownImage
     captions: Sequence[Caption]
+    sight: Sight | None = None
+    """Its tags, and whether it looks like the training images."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Search:
     engine: str
     seconds: float
     found: Sequence[FoundImage]
+    nothing_alike: bool = False
+    """Whether the best is no better than chance."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from showtell.protocols import Contrastive, HasFrozenText, SharedSpace
 from showtell.runs.familiarity import familiarity_of, means
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
+from showtell.tasks.chance import Chance
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
 from showtell.train.config import TrainConfig
@@ -159,12 +160,15 @@ class ContrastiveRun:
 
 @torch.inference_mode()
 def validate(system: nn.Module, split: Split) -> dict[str, float]:
-    """R@1, 5, 10 of each caption among the images, and of each image among all captions."""
+    """R@1, 5, 10 of captions among images and of images among captions; what mismatched pairs score."""
     images, texts, owner = embed_split(system, split)
+    chance = Chance.of(images, texts, owner)
     of_texts, of_images = ranks_both_ways(images, texts, owner)
     return {
         **{f"text_to_image_recall{k}": value for k, value in recall(of_texts).items()},
         **{f"image_to_text_recall{k}": value for k, value in recall(of_images).items()},
+        "mismatched_mean": chance.mean,
+        "mismatched_deviation": chance.deviation,
     }
 
 

@@ -16,6 +16,7 @@ from showtell.checkpoint.frozen import Frozen
 from showtell.data.batch import Batch
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
+from showtell.nn.unfilled import Unfilled
 from showtell.train.config import TrainConfig
 
 Figures = Mapping[str, float]
@@ -104,7 +105,7 @@ def sketch(config: SystemConfig, kind: str, *protocols: type) -> Any:
     cannot train: one that lacks a protocol.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Unfilled():
             system = config.build()
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -9,7 +9,7 @@ PANEL = "Models"
 
 
 def models(json: Json = False) -> None:
-    """List the shipped model and those that packages carry: what uses them, size, licence, how to install."""
+    """List the shipped models and those of packages: what uses them, size, licence, how to install."""
     from showtell.pipelines.models import install_missing, models
 
     found = models()

