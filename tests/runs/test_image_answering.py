@@ -10,6 +10,8 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.errors import UsageError, UserError
 from showtell.evaluation.evaluate import evaluate
 from showtell.pipelines.ask import ask as answers
+from showtell.pipelines.export_model import export_model
+from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import train_model
 
@@ -90,6 +92,14 @@ def test_the_verb(trained, data: Path, ask) -> None:
     status, (_,), said = ask("ask", data / "none.png", data / "test/0.png", "is it red?", *model)
     assert status == 1
     assert "none.png" in said
+
+
+def test_it_goes_out_to_the_reference_and_comes_back(trained, data: Path, tmp_path: Path) -> None:
+    export_model(trained[0] / "model", tmp_path / "theirs")
+    import_model(str(tmp_path / "theirs"), tmp_path / "ours")
+    asked = (data / "test/0.png", "is it red?")
+    (before,), (after,) = (answers(*asked, load_model(folder)) for folder in (trained[0], tmp_path / "ours"))
+    assert before.answers == after.answers
 
 
 def test_fine_tuning_starts_from_another_model(trained, data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from showtell.checkpoint.frozen import moved_along
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
+from showtell.data.images.fit import Fit
 from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.page import Page
 from showtell.data.images.preprocess import Preprocessing
@@ -30,8 +32,8 @@ ImageLike = Path | str | Image.Image | np.ndarray
 class ImageInput:
     """What stands between an image and a system, as the system's training images were prepared."""
 
-    prepare: Preprocessing | Mosaic | Page
-    """`uint8 [H W 3]` to `uint8 [S S 3]`, to several squares side by side, or to a page."""
+    prepare: Preprocessing | Mosaic | Page | Fit
+    """`uint8 [H W 3]` to `uint8 [S S 3]`, to several squares side by side, to a page, or whole patches."""
     backbone: Backbone | None = None
     """Frozen, in front of the system."""
 
@@ -104,12 +106,13 @@ def load_image_input(
         return None
     version = str(preprocess.get("version"))
     try:
-        prepare = Page.of(version) if version.startswith("page") else preprocessing_of(version)
+        way = re.match("page|fit", version)
+        prepare = {"page": Page.of, "fit": Fit.of}[way[0]](version) if way else preprocessing_of(version)
     except ValueError:
         raise UserError(
             f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1, "
-            "crop<size>-v1 and page<height>x<width>of<letter>-v1; train it again, or use the showtell that "
-            "made it"
+            "crop<size>-v1, fit<size>x<patch>-v1 and page<height>x<width>of<letter>-v1; train it again, or "
+            "use the showtell that made it"
         ) from None
     if not (name := preprocess.get("backbone")):
         return ImageInput(prepare)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from showtell.data.images.fit import Fit
 from showtell.data.images.preprocess import FILTERS, Filter, Preprocessing
 from showtell.data.json import read_object
 from showtell.errors import UserError
 from showtell.hub.huggingface.processors import with_defaults
 
 FILE = "preprocessor_config.json"
+FITS = "ViltImageProcessor"
+"""The image processor that keeps the aspect ratio and cuts to whole patches."""
 FILTER_NAMES = {int(filter): name for name, filter in FILTERS.items()}
 
 
@@ -55,21 +58,32 @@ def preprocessor_config(ours: Preprocessor, processor: str) -> dict[str, Any]:
 
     Raises `ValueError` for an unknown version.
     """
-    prepare = Preprocessing.of(ours.version)
-    crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
-    return {
-        "image_processor_type": processor,
+    normalise = {
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": {"shortest_edge": prepare.shortest} if crops else square,
-        "resample": int(FILTERS[prepare.filter]),
-        "do_center_crop": crops,
-        "crop_size": square,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
         "image_mean": list(ours.mean),
         "image_std": list(ours.std),
+    }
+    if ours.version.startswith("fit"):
+        fit = Fit.of(ours.version)
+        return normalise | {
+            "image_processor_type": FITS,
+            "size": {"shortest_edge": fit.shortest},
+            "size_divisor": fit.multiple,
+            "resample": int(FILTERS[fit.filter]),
+            "do_pad": True,
+        }
+    prepare = Preprocessing.of(ours.version)
+    crops, square = prepare.way == "crop", {"height": prepare.size, "width": prepare.size}
+    return normalise | {
+        "image_processor_type": processor,
+        "size": {"shortest_edge": prepare.shortest} if crops else square,
+        "resample": int(FILTERS[prepare.filter]),
+        "do_center_crop": crops,
+        "crop_size": square,
     }
 
 
@@ -94,6 +108,9 @@ def _version(theirs: Mapping[str, Any]) -> str:
     if filter is None:
         raise ValueError(f"resample {theirs['resample']} is none of {FILTER_NAMES}")
     crops, size = theirs.get("do_center_crop", False), theirs["size"]
+    if (multiple := theirs.get("size_divisor")) is not None:
+        shortest = size if isinstance(size, int) else size["shortest_edge"]
+        return Fit(int(shortest), int(multiple), filter).version
     if (share := theirs.get("crop_pct")) is not None and not crops:
         return _cropped_share(size["shortest_edge"] if isinstance(size, dict) else size, share, filter)
     if isinstance(size, int):  # the oldest files: the shorter side if images are cropped, else both sides

@@ -17,6 +17,7 @@ from showtell.hub.huggingface.folder import import_folder
 from showtell.hub.huggingface.preprocessor import Preprocessor, read_preprocessor
 from showtell.hub.huggingface.sentence import read_sentence, say_texts
 from showtell.hub.pretrained import Pretrained
+from showtell.pairing import PairEncoder
 from showtell.protocols import HasTokenEmbeddings, ImageEncoder
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def read_pretrained(folder: Path) -> Pretrained:
             texts["chat_template"] = template
         config: Any = system.config
         cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
-    if isinstance(system, ImageEncoder):
+    if isinstance(system, ImageEncoder | PairEncoder):
         preprocessing = _preprocessor(system.config, folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."

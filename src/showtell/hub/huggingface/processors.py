@@ -24,6 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Bit": CROPPED,
     "ViT": {"resample": BILINEAR, **SQUARE},
     "Siglip": {"resample": BICUBIC, **SQUARE},
+    "Vilt": {"size": {"shortest_edge": 384}, "size_divisor": 32, "resample": BICUBIC, **HALF},
     "ConvNext": {"size": {"shortest_edge": 384}, "resample": BICUBIC, "crop_pct": 0.875, **HALF},
 }
 """The settings of a new processor of the reference, which its older files leave out."""

@@ -1,0 +1,69 @@
+"""Images resized whole, their aspect ratio kept, to sides that are multiples of a patch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from PIL import Image
+
+from showtell.data.images.preprocess import FILTERS, Filter
+
+LONGEST = 1333 / 800
+"""The longer side at most, as a multiple of the shorter side's size."""
+USUAL: Filter = "bicubic"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The shorter side to `shortest` pixels, the longer to 5/3 of it at most, both cut to whole patches.
+
+    Source: Kim et al. 2021, "ViLT", section 4.1.
+
+    >>> prepare = Fit.of("fit384x32-v1")
+    >>> prepare(np.zeros((300, 400, 3), np.uint8)).shape, prepare(np.zeros((90, 900, 3), np.uint8)).shape
+    ((384, 512, 3), (64, 608, 3))
+    """
+
+    shortest: int
+    multiple: int
+    filter: Filter = USUAL
+
+    @classmethod
+    def of(cls, version: str) -> Fit:
+        """The preprocessing with a version. Raises `ValueError` for an unknown one."""
+        known = re.fullmatch(rf"fit([1-9]\d*)x([1-9]\d*)(?:-({'|'.join(FILTERS)}))?-v1", version, re.ASCII)
+        if known is None:
+            raise ValueError(f"there is no preprocessing {version!r}")
+        return cls(int(known[1]), int(known[2]), cast(Filter, known[3] or USUAL))
+
+    @property
+    def version(self) -> str:
+        """The name that `of` reads."""
+        filter = "" if self.filter == USUAL else f"-{self.filter}"
+        return f"fit{self.shortest}x{self.multiple}{filter}-v1"
+
+    @property
+    def size(self) -> int:
+        """The longer side in pixels, at most."""
+        return int(LONGEST * self.shortest)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what a call returns for a square image."""
+        side = self._whole(self.shortest)
+        return side, side, 3
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """`uint8 [H W 3]` to `uint8 [H' W' 3]`; a very long image is one patch high at least."""
+        sides = np.array(pixels.shape[:2], np.float64)
+        sides *= self.shortest / sides.min()
+        if sides.max() > self.size:
+            sides *= self.size / sides.max()
+        height, width = (self._whole(int(side + 0.5)) for side in sides)
+        return np.array(Image.fromarray(pixels).resize((width, height), FILTERS[self.filter]))
+
+    def _whole(self, side: int) -> int:
+        return max(side // self.multiple, 1) * self.multiple
