@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.data.images.fit import Fit
 from showtell.errors import UsageError
 from showtell.explain.attention_maps import above_even, grid_of, over_image, rollout
 from showtell.explain.deletion import Deletion, deletion, patch_sums
@@ -112,7 +113,9 @@ def explain_image(
     pixels = model.image_input.decode(Path(path), max_pixels)
     prepared = model.prepare(pixels)
     scored = score_of(model, prepared, target)
-    squares = Squares(model.image_input.prepare, pixels)
+    prepare = model.image_input.prepare
+    assert not isinstance(prepare, Fit)  # of encoders of pairs alone
+    squares = Squares(prepare, pixels)
     empty = prepared.copy()
     for one in squares.squares:
         empty[one.place] = BASELINES[baseline](prepared[one.place])
@@ -200,4 +203,5 @@ def _shape(model: Model) -> tuple[int, int]:
     """Height and width of what a grid of patches covers: a square, or a page."""
     assert model.image_input is not None
     prepare = model.image_input.prepare
+    assert not isinstance(prepare, Fit)
     return (1, 1) if prepare.parts else prepare.shape[:2]

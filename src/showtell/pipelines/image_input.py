@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +90,13 @@ def many(images: ImageLike | Iterable[ImageLike]) -> Iterable[ImageLike]:
     return [images] if one else images  # type: ignore[list-item]
 
 
+def _preparation(version: str) -> Preprocessing | Mosaic | Page | Fit:
+    """What prepares images by a version. Raises `ValueError` for an unknown one."""
+    if version.startswith("fit"):
+        return Fit.of(version)
+    return Page.of(version) if version.startswith("page") else preprocessing_of(version)
+
+
 def load_image_input(
     preprocess: Mapping[str, Any],
     folder: Path,
@@ -106,8 +112,7 @@ def load_image_input(
         return None
     version = str(preprocess.get("version"))
     try:
-        way = re.match("page|fit", version)
-        prepare = {"page": Page.of, "fit": Fit.of}[way[0]](version) if way else preprocessing_of(version)
+        prepare = _preparation(version)
     except ValueError:
         raise UserError(
             f"{folder} was trained with the preprocessing {version}, this showtell has squash<size>-v1, "
