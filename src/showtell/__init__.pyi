@@ -1,4 +1,5 @@
 from .data.check import check_data as check_data
+from .evaluation.compare import compare as compare
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.probe import probe as probe
 from .library.search import Hit as Hit

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from showtell.data.batch import Batch
+    from showtell.data.batch import Batch, TextBatch
     from showtell.protocols import Encoded
 
 
@@ -42,6 +42,10 @@ class PairEncoder(Protocol):
 @runtime_checkable
 class PairScorer(PairEncoder, Protocol):
     """Scores how well an image and a text match."""
+
+    def embed_texts(self, texts: TextBatch) -> Tensor:
+        """The tokens `[R L D]` of the texts before they meet an image."""
+        ...
 
     def match(self, fused: Encoded) -> Tensor:
         """`log p / (1 - p)` of each fused pair `[R]`, `p` the probability that its two belong together."""

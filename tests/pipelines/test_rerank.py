@@ -5,17 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.caches import pixel_preprocess
 from showtell.pipelines.engines import rerank
 from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
 from showtell.pipelines.search import Searcher
-from showtell.systems.vilt import ViLTConfig
 from support.dual import COLOURS
 from support.library import draw
+from support.pairs import untrained_vilt
 
 
 @pytest.fixture(scope="module")
@@ -28,26 +25,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def vilt(tmp_path_factory) -> Path:
-    """An untrained ViLT."""
-    torch.manual_seed(0)
-    tokenizer = SubwordTokenizer.train(["a red green blue yellow square"] * 3, "wordpiece", 60, "bert")
-    config = ViLTConfig(
-        width=16, depth=2, num_heads=2, mlp_dim=16, max_length=12, image_size=16, patch_size=8
-    ).with_tokenizer(tokenizer)
-    system = config.build()
-    with torch.no_grad():
-        for parameter in system.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    folder = tmp_path_factory.mktemp("vilt") / "model"
-    save_checkpoint(
-        folder,
-        system,
-        record={"recipe": "vilt_mini"},
-        tokenizer_json=tokenizer.to_json(),
-        preprocess=pixel_preprocess(16),
-        card="",
-    )
-    return folder
+    return untrained_vilt(tmp_path_factory.mktemp("vilt") / "model")
 
 
 @pytest.fixture

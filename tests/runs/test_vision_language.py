@@ -78,14 +78,37 @@ def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path)
     assert "| validation: a caption finds its image among 32 |" in card
 
 
+@pytest.fixture
+def sixteen(tmp_path) -> Path:
+    """Images of 16 colours, each with a name of its own, drawn once to train and once to validate."""
+    rng = np.random.default_rng(9)
+    names = [a + b for a in ("ba", "do", "gi", "ku") for b in ("lan", "mer", "nos", "pit")]
+    colours = rng.integers(0, 256, (16, 3))
+    for split in ("train", "val"):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        lines = []
+        for name, colour in zip(names, colours, strict=True):
+            pixels = np.clip(colour + rng.integers(-25, 25, (40, 40, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / split / f"{name}.png")
+            lines.append(json.dumps({"file_name": f"{name}.png", "captions": [f"a {name} square"]}))
+        (tmp_path / "data" / split / "metadata.jsonl").write_text("\n".join(lines))
+    return tmp_path / "data"
+
+
 @pytest.mark.slow
-def test_a_run_matches_colours_to_their_words(images, tmp_path):
-    more = ["train.steps=700", "train.batch_size=16"]
-    result = train_model("vilt_mini", images, tmp_path / "run", settings_of("vilt_mini", *more), device="cpu")
-    assert result["recall1"] == 1.0
+def test_a_run_matches_colours_to_their_names(sixteen, tmp_path):
+    more = [
+        "train.steps=1000",
+        "train.batch_size=16",
+        "train.learning_rate=0.003",
+        "train.validate_every=250",
+    ]
+    given = settings_of("vilt_mini", *more, "system.width=32", "system.mlp_dim=64")
+    result = train_model("vilt_mini", sixteen, tmp_path / "run", given, device="cpu")
+    assert result["recall1"] >= 0.5  # 0.06 by chance
     figures = load_checkpoint(tmp_path / "run").record["validation"]
-    assert figures["image_recall1"] == 1.0
-    assert figures["itm"] < 0.3  # ln 2 by chance
+    assert figures["image_recall1"] >= 0.5
+    assert figures["itm"] < 0.5  # 0.69 by chance
 
 
 def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch):

@@ -103,6 +103,10 @@ class ViLBERTEncoder(nn.Module):
         self.fused_width = c.pair_width
         self.apply(initialise)
 
+    def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
+        """Tokens of the texts before their own blocks."""
+        return self.text(texts.ids, texts.positions, texts.segments)
+
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
     ) -> Encoded:
@@ -127,7 +131,7 @@ class ViLBERTEncoder(nn.Module):
     def join(self, texts: TextBatch, images: Encoded) -> Encoded:
         """Text `r` with image `r`."""
         text, image = self.streams(
-            self.text(texts.ids, texts.positions, texts.segments),
+            self.embed_texts(texts),
             images.tokens,
             attention_mask(texts.keep, queries=1),
             attention_mask(images.keep, queries=1),

@@ -1,0 +1,50 @@
+"""`showtell compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from showtell.cli.options import Data, Device, Format, Json
+from showtell.cli.output import print_json, print_note, print_table
+
+PANEL = "Training and evaluation"
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Checkpoints, folders of training runs, or names that `showtell models` lists."),
+    ],
+    data: Data,
+    split: Annotated[str, typer.Option(help="The split of the data to compare on.")] = "val",
+    format: Format = None,
+    images: Annotated[int, typer.Option(min=2, help="How many images, each with its first caption.")] = 100,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A folder for compare.json, compare.md and compare.png.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Compare models that bring images and texts together: parameters, FLOPs, milliseconds of text, image and
+    fusion for one pair, and how well captions find their images."""
+    from showtell.evaluation.compare import compare
+    from showtell.evaluation.comparison_files import rows_of, write_comparison
+    from showtell.pipelines.model import load_model
+
+    found = compare([load_model(name, device) for name in models], data, split, format=format, images=images)
+    if output:
+        print_note(f"written: {', '.join(map(str, write_comparison(output, found)))}")
+    if json:
+        for one in found:
+            print_json(one)
+    else:
+        print_table(*rows_of(found))

@@ -1,0 +1,91 @@
+"""Models of pairs and two towers side by side, on the same images, with their time by part."""
+
+import io
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from showtell.evaluation.compare import compare
+from showtell.html.bars import COLOURS as PARTS
+from showtell.html.bars import draw_bars
+from showtell.pipelines.model import load_model
+from support.dual import COLOURS
+from support.library import draw
+from support.pairs import untrained_vilt
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captioned")
+    lines = []
+    for name, colour in COLOURS.items():
+        draw(folder / "val" / f"{name}.png", colour)
+        lines.append(json.dumps({"file_name": f"{name}.png", "captions": [f"a {name} square"]}))
+    (folder / "val" / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vilt(tmp_path_factory):
+    return untrained_vilt(tmp_path_factory.mktemp("vilt") / "model")
+
+
+def test_both_kinds_are_measured_on_the_same_images(captioned, clip, vilt):
+    towers, pairs = compare([load_model(clip, "cpu"), load_model(vilt, "cpu")], captioned)
+    assert towers.images == pairs.images == 4
+    assert towers.text_to_image == towers.image_to_text == {"recall1": 1, "recall5": 1, "recall10": 1}
+    assert pairs.text_to_image["recall5"] == 1
+    assert (towers.system, pairs.system) == ("CLIP", "ViLT")
+    for one in (towers, pairs):
+        assert one.milliseconds.keys() == {"text", "image", "fusion"}
+        assert one.milliseconds["text"] > 0
+        assert one.milliseconds["image"] > 0
+    assert pairs.parameters == sum(p.numel() for p in load_model(vilt, "cpu").system.parameters())
+
+
+def test_flops_are_those_of_the_matrix_products(captioned, vilt):
+    model = load_model(vilt, "cpu")
+    (found,) = compare([model], captioned)
+    c, ids = model.system.config, model.tokenizer.encode("a red square")
+    patches = (c.image_size // c.patch_size) ** 2
+    tokens = len(ids) + 1 + patches
+    block = 4 * c.width**2 + 2 * c.width * c.mlp_dim
+    attention = 2 * tokens**2 * c.width
+    expected = patches * 3 * c.patch_size**2 * c.width + c.depth * (tokens * block + attention)
+    expected += c.width**2 + 2 * c.width  # pooler, matching
+    assert found.flops == 2 * expected
+
+
+def test_a_model_without_both_is_refused_and_a_split_without_images(captioned, checkpoint, clip, ask):
+    status, _, said = ask("compare", checkpoint, "--data", captioned)
+    assert status == 2
+    assert "compares no images with texts" in said
+    status, _, said = ask("compare", clip, "--data", captioned, "--split", "test")
+    assert status == 1
+    assert "no captioned image in the split 'test'; it has " in said
+
+
+def test_the_verb_prints_json_and_writes_three_files(captioned, clip, vilt, tmp_path, ask):
+    out = tmp_path / "out"
+    status, lines, said = ask("compare", clip, vilt, "--data", captioned, "--output", out)
+    assert status == 0
+    assert [line["system"] for line in lines] == ["CLIP", "ViLT"]
+    assert str(out / "compare.png") in said
+    assert json.loads((out / "compare.json").read_text()) == lines
+    table = (out / "compare.md").read_text().splitlines()
+    assert table[0].startswith("| model | parameters, M | GFLOPs | text, ms | image, ms | fusion, ms |")
+    assert len({line.count("|") for line in table[:4]}) == 1
+    assert Image.open(out / "compare.png").format == "PNG"
+
+
+def test_a_bar_is_as_long_as_its_part():
+    rows = [{"a": 3.0, "b": 1.0}, {"a": 1.0, "b": 1.0}]
+    image = Image.open(io.BytesIO(draw_bars("time", ["one", "two"], rows, "ms"))).convert("RGB")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(*image.size[::-1], 3)
+    first = torch.tensor([int(PARTS[0][i : i + 2], 16) for i in (1, 3, 5)], dtype=torch.uint8)
+    long, short = ((pixels[y] == first).all(-1).sum().item() for y in (115, 185))
+    assert long == pytest.approx(3 * short, abs=3)
+    with pytest.raises(ValueError, match="nothing to draw"):
+        draw_bars("time", [], [], "ms")
