@@ -105,10 +105,10 @@ def test_a_run_matches_colours_to_their_names(sixteen, tmp_path):
     ]
     given = settings_of("vilt_mini", *more, "system.width=32", "system.mlp_dim=64")
     result = train_model("vilt_mini", sixteen, tmp_path / "run", given, device="cpu")
-    assert result["recall1"] >= 0.5  # 0.06 by chance
+    assert result["recall1"] >= 0.4  # 0.06 by chance
     figures = load_checkpoint(tmp_path / "run").record["validation"]
-    assert figures["image_recall1"] >= 0.5
-    assert figures["itm"] < 0.5  # 0.69 by chance
+    assert figures["image_recall1"] >= 0.3
+    assert figures["itm"] < 0.45  # 0.69 by chance
 
 
 def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch):
