@@ -3,7 +3,7 @@
     python benchmarks/deletion.py PHOTOS [--model MODEL ...] [--count 20] [--baseline blur]
 
 The area under the deletion curve of each photograph's heat map is compared with that of five random orders
-(docs/explain.md). `share` is how many of the maps have the lower area, with the standard error of a share;
+(docs/explain.md). `share` is how many of the maps have the lower area, with its standard error;
 `less` is by how many standard deviations of a random order's area it is lower, the mean with its standard
 error.
 """
@@ -19,6 +19,16 @@ from showtell.pipelines.explanation import BASELINES, explain_image
 from showtell.pipelines.image_files import all_files
 from showtell.pipelines.model import load_model
 from table import command, table
+
+
+def share_error(found: np.ndarray) -> float:
+    """The standard error of a share, not 0 where all or none are found.
+
+    Source: Agresti & Coull 1998, two more of either kind.
+    """
+    number = len(found) + 4
+    share = (found.sum() + 2) / number
+    return float((share * (1 - share) / number) ** 0.5)
 
 
 def main() -> None:
@@ -47,7 +57,7 @@ def main() -> None:
             [
                 model.name,
                 count,
-                f"{share:.3f} ± {(share * (1 - share) / count) ** 0.5:.3f}",
+                f"{share:.3f} ± {share_error(better):.3f}",
                 f"{less.mean():.1f} ± {less.std(ddof=1) / count**0.5:.1f}",
                 f"{max(errors):.2%}",
             ]

@@ -62,7 +62,7 @@ def tokenizer(kind: str = "bpe") -> SubwordTokenizer:
     return SubwordTokenizer.train(texts, kind, 280, "bert" if kind == "wordpiece" else "roberta")
 
 
-PASSAGE = "Ann runs and  Bob\nsits on day 1. Later Cy and Dan come to see Eve, who sleeps."
+PASSAGE = "Ann runs and  Bob\nsits on day 1. And Cy and Dan sits on day 2 and runs on day 3 and Eve sits."
 
 
 @pytest.mark.parametrize("limit", [14, 20, 60])
