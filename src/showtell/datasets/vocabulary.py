@@ -96,6 +96,19 @@ class SubwordVocabulary:
 
 
 @dataclass(frozen=True)
+class KnownVocabulary:
+    """The tokenizer of the model that fine-tuning starts from."""
+
+    tokenizer: SubwordTokenizer
+    max_length: int
+    """Tokens of a caption that are kept, with start and end."""
+
+    def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
+        """That tokenizer, whatever the captions."""
+        return self.tokenizer
+
+
+@dataclass(frozen=True)
 class PretrainedText:
     """The tokenizer and the text tower of an installed package."""
 

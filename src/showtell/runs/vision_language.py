@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,12 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.wordpiece import CONTINUES
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
-from showtell.datasets.vocabulary import SubwordVocabulary
+from showtell.datasets.vocabulary import CaptionVocabulary, SubwordVocabulary
 from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
-from showtell.runs.image_source import image_source, require_backbone
+from showtell.runs.image_source import ImageSource, image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
@@ -76,13 +76,18 @@ class VisionLanguageRun:
         """The system without parameters."""
         return sketch(self.system, KIND, Trainable, PairScorer)
 
+    def _begin(self, device: str) -> tuple[ImageSource, CaptionVocabulary, Any]:
+        """Where images come from, where the vocabulary does, and the system, where it is there already."""
+        return image_source(KIND, self._shape(), self.backbone, device), self.vocabulary, None
+
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
-        images = image_source(KIND, self._shape(), self.backbone, device)
-        tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
+        images, vocabulary, system = self._begin(device)
+        tokenizer, splits = load_splits(dataset.entries, vocabulary, images.cache)
         assert isinstance(tokenizer, SubwordTokenizer)
-        torch.manual_seed(self.train.seed)
-        system = images.system.with_tokenizer(tokenizer).build()
+        if system is None:
+            torch.manual_seed(self.train.seed)
+            system = images.system.with_tokenizer(tokenizer).build()
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         continues = torch.tensor([token.startswith(CONTINUES) for token in tokenizer.tokens])
