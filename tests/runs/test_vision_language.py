@@ -13,6 +13,7 @@ from showtell.datasets.encoded_captions import Split
 from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.recipes.launch import train_model
+from showtell.recipes.uniter import uniter_mini
 from showtell.recipes.vilt import vilt_mini
 from showtell.runs.settings import apply
 from showtell.runs.vision_language import words_of
@@ -145,3 +146,16 @@ def test_a_caption_longer_than_the_system_reads_is_refused_before_the_data():
         apply(vilt_mini(10), ["vocabulary.max_length=41"])
     with pytest.raises(UsageError, match="kind=wordpiece"):
         apply(vilt_mini(10), ["vocabulary.kind=bpe"])
+
+
+def test_augmentation_changes_training_images_alike_for_a_seed(images):
+    run = apply(vilt_mini(16), [*settings_of("vilt_mini"), "augment=true"])
+    plain = apply(vilt_mini(16), settings_of("vilt_mini"))
+    jobs = [one.prepare(one.read(images), "cpu") for one in (run, run, plain)]
+    one, again, other = (job.load_batch(3).images.pixels for job in jobs)
+    assert torch.equal(one, again)
+    assert one.shape == other.shape
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, jobs[0].load_batch(7).images.pixels)  # the same images, an epoch later
+    with pytest.raises(UsageError, match="only pixels can be augmented"):
+        apply(uniter_mini(16), [*settings_of("uniter_mini"), "augment=true"]).read(images)

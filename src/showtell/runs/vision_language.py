@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from showtell.checkpoint.card import CardFacts
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, ImageBatch
+from showtell.data.images.rand_augment import rand_augment
 from showtell.data.sampler import Sampler
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.wordpiece import CONTINUES
@@ -24,7 +26,7 @@ from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import ImageSource, image_source, require_backbone
-from showtell.runs.job import Job, SystemConfig, sketch
+from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
 
@@ -56,6 +58,8 @@ class VisionLanguageRun:
     """The frozen image encoder in front of the system, where that reads features."""
     whole_words: bool = True
     """Mask all tokens of a word together, or none."""
+    augment: bool = False
+    """RandAugment of the training images, where the system reads pixels."""
 
     def __post_init__(self) -> None:
         if self.vocabulary.kind != "wordpiece" or self.vocabulary.family != "bert":
@@ -69,10 +73,12 @@ class VisionLanguageRun:
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
         """The images and captions of a folder or file. A backbone that is not here is refused before."""
-        require_backbone(self._shape(), self.backbone)
+        shape = self._shape()
+        require(not self.augment or shape.reads == "pixels", KIND, shape, "only pixels can be augmented")
+        require_backbone(shape, self.backbone)
         return read_captioned(data, format)
 
-    def _shape(self) -> nn.Module:
+    def _shape(self) -> Any:
         """The system without parameters."""
         return sketch(self.system, KIND, Trainable, PairScorer)
 
@@ -100,10 +106,14 @@ class VisionLanguageRun:
                 return batch
             return replace(batch, texts=replace(batch.texts, groups=words_of(batch.texts.ids, continues)))
 
+        def load_batch(index: int) -> Batch:
+            batch = pairs(training, sampler(index), sampler.epoch(index))
+            return augmented(batch, (self.train.seed, index)) if self.augment else batch
+
         return Job(
             run,
             system,
-            lambda index: pairs(training, sampler(index), sampler.epoch(index)),
+            load_batch,
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
             about=f"{len(training)} training and {len(validation)} validation images, "
@@ -122,6 +132,14 @@ class VisionLanguageRun:
             familiarity=familiarity_of(splits),
             preprocess=images.preprocess,
         )
+
+
+def augmented(batch: Batch, seed: tuple[int, ...]) -> Batch:
+    """The batch with each of its images changed by RandAugment."""
+    generator = np.random.default_rng(seed)
+    images = [rand_augment(one.permute(1, 2, 0).numpy(), generator) for one in batch.images.pixels]
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+    return replace(batch, images=ImageBatch(pixels=pixels))
 
 
 def words_of(ids: Tensor, continues: Tensor) -> Tensor:
