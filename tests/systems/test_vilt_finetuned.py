@@ -69,6 +69,11 @@ def test_each_text_reads_its_two_images_in_their_order() -> None:
     torch.testing.assert_close(system.answer(alone)[0], logits[1])
     swapped = replace(alone, images=ImageBatch(pixels=alone.images.pixels.flip(0)))
     assert not torch.allclose(system.answer(swapped)[0], logits[1], atol=1e-3)
+    for place in (0, 1):  # each of the two counts
+        pixels = alone.images.pixels.clone()
+        pixels[place] = 255 - pixels[place]
+        other = replace(alone, images=ImageBatch(pixels=pixels))
+        assert not torch.allclose(system.answer(other)[0], logits[1], atol=1e-3)
     owned = replace(given, texts=replace(given.texts, owner=torch.tensor([0, 2, 4])))
     torch.testing.assert_close(system.answer(owned), logits)
 
