@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from showtell.recipes.bert import bert_mini
 from showtell.recipes.vlp import vlp_mini
-from showtell.recipes.vqa import MINI, answering
+from showtell.recipes.vqa import MINI, _answering
 from showtell.runs.finetuning import few_epochs, like
 from showtell.runs.image_answering import ImageAnsweringRun
 from showtell.runs.text_classification import EntailmentRun
@@ -38,4 +38,4 @@ def entail_vilt(num_pairs: int) -> ImageAnsweringRun:
     Paper: Xie et al. 2019, "Visual Entailment: A Novel Task for Fine-Grained Image Understanding"
     Time: not measured
     """
-    return ImageAnsweringRun(system=replace(MINI, image_size=128, patch_size=16), train=answering(num_pairs))
+    return ImageAnsweringRun(system=replace(MINI, image_size=128, patch_size=16), train=_answering(num_pairs))

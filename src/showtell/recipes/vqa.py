@@ -27,10 +27,10 @@ def vqa_vilt(num_questions: int) -> ImageAnsweringRun:
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
     """
-    return ImageAnsweringRun(system=MINI, train=answering(num_questions))
+    return ImageAnsweringRun(system=MINI, train=_answering(num_questions))
 
 
-def answering(num_questions: int) -> TrainConfig:
+def _answering(num_questions: int) -> TrainConfig:
     """Three epochs, validated four times; the best parameters are kept."""
     train = few_epochs(num_questions)
     batch = 64
