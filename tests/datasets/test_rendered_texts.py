@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from showtell.data.images.page import Page
 from showtell.data.images.render.fonts import BUILT_IN, fonts
 from showtell.data.images.render.style import SMALL, SizeClass
 from showtell.data.tokenizers.pieces import Pieces
@@ -33,6 +34,20 @@ def test_the_target_is_the_full_text_and_the_image_has_masks() -> None:
     plain = texts(mask_rate=0.0, inverted=0.0).batch([0, 1], seed=(0, 0))
     assert not plain.targets.masked.any()
     assert not torch.equal(plain.images.pixels, batch.images.pixels)
+
+
+def test_the_characters_on_a_page_come_with_their_tokens_and_places() -> None:
+    tokenizer = SubwordTokenizer.train([TEXT], "bpe", 300, "roberta")
+    how = Rendering(SMALL, (64, 256), 0.0, inverted=0.0, page=Page(64, 256, 8), letters=True)
+    data = RenderedTexts([TEXT], tokenizer, how, [BUILT_IN])
+    batch = data.batch([0, 1], seed=(4,))
+    letters, boxes = batch.targets.letters, batch.targets.letter_boxes
+    assert letters.shape == boxes.shape[:2]
+    seen = letters[0][~boxes[0].isnan().any(1)].tolist()
+    assert "".join(tokenizer.tokens[i] for i in seen) == "".join(data.texts[0].split())
+    for row in range(2):
+        for left, top, right, bottom in boxes[row][~boxes[row].isnan().any(1)].round().int().tolist():
+            assert (batch.images.pixels[row, 0, top:bottom, left : max(right, left + 1)] < 255).any()
 
 
 def test_blank_texts_and_characters_that_are_not_for_print_are_left_out() -> None:

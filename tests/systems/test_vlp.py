@@ -15,7 +15,7 @@ from showtell.systems.vlp_encoder import VLPClassifierConfig, VLPEncoderConfig
 from showtell.tasks.decoding import beam_search
 from support.tiny import batch, build, found, tiny
 
-WEIGHTS = {"pointing_weight": 0.5, "masked_weight": 0.3, "pixel_weight": 2.0}
+WEIGHTS = {"pointing_weight": 0.5, "letters_weight": 0.7, "masked_weight": 0.3, "pixel_weight": 2.0}
 
 
 def small(**changes):
@@ -41,8 +41,13 @@ def drawn() -> Batch:
     for row, length in enumerate((3, 2, 1)):
         for place in range(length):
             boxes[row, 1 + place] = torch.tensor([5.0 * place, 2.0, 5.0 * place + 4, 12.0])
-    images = ImageBatch(pixels=pixels, originals=originals)
-    return Batch(images, TextBatch(ids, keep), Targets(masked=masked, boxes=boxes))
+    letters = torch.tensor([[4, 5, 6], [7, 8, 0], [9, 0, 0]])
+    letter_boxes = torch.full((3, 3, 4), math.nan)
+    for row, length in enumerate((3, 2, 1)):
+        for place in range(length):
+            letter_boxes[row, place] = torch.tensor([4.0 * place, 5.0, 4.0 * place + 3, 11.0])
+    targets = Targets(masked=masked, boxes=boxes, letters=letters, letter_boxes=letter_boxes)
+    return Batch(ImageBatch(pixels=pixels, originals=originals), TextBatch(ids, keep), targets)
 
 
 def test_the_published_sizes() -> None:
@@ -113,7 +118,10 @@ def test_what_stands_in_the_padding_makes_no_difference() -> None:
     ids = torch.where(given.texts.keep, given.texts.ids, 17)
     boxes = torch.where(given.texts.keep[..., None], given.targets.boxes, 3.0)
     masked = given.targets.masked | ~given.texts.keep
-    other = Batch(given.images, TextBatch(ids, given.texts.keep), Targets(masked=masked, boxes=boxes))
+    places = given.targets.letter_boxes
+    letters = torch.where(places.isnan().any(2), 17, given.targets.letters)
+    targets = Targets(masked=masked, boxes=boxes, letters=letters, letter_boxes=places)
+    other = Batch(given.images, TextBatch(ids, given.texts.keep), targets)
     after = system(other).losses
     for name in before:
         torch.testing.assert_close(after[name], before[name])
@@ -122,7 +130,11 @@ def test_what_stands_in_the_padding_makes_no_difference() -> None:
 def test_the_other_losses_against_loops() -> None:
     system, given = small(**WEIGHTS).eval(), drawn()
     step = system(given)
-    assert step.losses.keys() == system.loss_weights.keys() == {"text", "pointing", "masked", "pixels"}
+    assert (
+        step.losses.keys()
+        == system.loss_weights.keys()
+        == {*("text", "pointing", "letters", "masked", "pixels")}
+    )
     encoded = system.encode_images(given)
     seen = system.inspect(system.prefill(encoded), torch.arange(3), given.texts.ids[:, :-1])
     pointing, masked = [], []
@@ -137,6 +149,14 @@ def test_the_other_losses_against_loops() -> None:
     assert step.losses["pointing"].item() == pytest.approx(sum(pointing) / len(pointing), abs=1e-5)
     assert step.losses["masked"].item() == pytest.approx(sum(masked) / len(masked), abs=1e-5)
     assert step.counts["pointing"] == len(pointing)
+    log_probs = system.letters(encoded.tokens).log_softmax(-1)
+    letters = []
+    for row, length in enumerate((3, 2, 1)):
+        for place in range(length):
+            shares = cell_shares(given.targets.letter_boxes[row, place][None], (16, 16), (2, 2))[0]
+            letters.append(-(shares * log_probs[row, :, given.targets.letters[row, place]]).sum().item())
+    assert step.losses["letters"].item() == pytest.approx(sum(letters) / len(letters), abs=1e-5)
+    assert step.counts["letters"] == len(letters)
     error = []
     drawing = system.draw(encoded.tokens)[0, 1].view(3, 8, 8)
     target = given.images.originals[0, :, :8, 8:] / 255
@@ -147,11 +167,15 @@ def test_the_other_losses_against_loops() -> None:
 def test_a_weight_of_zero_has_no_loss_and_no_parameters() -> None:
     assert small().loss_weights == {"text": 1.0}
     names = {name.split(".")[0] for name, _ in small(**WEIGHTS).named_parameters()}
-    assert names - {name.split(".")[0] for name, _ in small().named_parameters()} == {"is_masked", "draw"}
+    assert names - {name.split(".")[0] for name, _ in small().named_parameters()} == {
+        "letters",
+        "is_masked",
+        "draw",
+    }
 
 
 def test_the_gradient_of_every_loss_reaches_the_cnn() -> None:
-    for name in ("text", "pointing", "masked", "pixels"):
+    for name in ("text", "pointing", "letters", "masked", "pixels"):
         system = small(**WEIGHTS)
         with torch.no_grad():
             for parameter in system.parameters():

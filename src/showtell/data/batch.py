@@ -132,11 +132,14 @@ class Targets(Tensors):
         follows: Tensor | None = None,
         masked: Tensor | None = None,
         boxes: Tensor | None = None,
+        letters: Tensor | None = None,
+        letter_boxes: Tensor | None = None,
         tags: Tensor | None = None,
         spans: Tensor | None = None,
         scores: Tensor | None = None,
     ) -> None:
         of_texts = {"classes": classes, "follows": follows, "masked": masked, "scores": scores}
+        of_texts |= {"letters": letters, "letter_boxes": letter_boxes}
         super().__init__(labels=labels, boxes=boxes, tags=tags, spans=spans, **of_texts)
 
     @property
@@ -168,6 +171,16 @@ class Targets(Tensors):
     def boxes(self) -> Tensor:
         """`float32 [R L 4]`: left, top, right, bottom of each token in its image, in pixels, or NaN."""
         return self["boxes"]
+
+    @property
+    def letters(self) -> Tensor:
+        """`int64 [R C]`, the token of each character that is drawn, those of `[MASK]` too; padded."""
+        return self["letters"]
+
+    @property
+    def letter_boxes(self) -> Tensor:
+        """`float32 [R C 4]`: left, top, right, bottom of each such character; NaN for spaces and padding."""
+        return self["letter_boxes"]
 
     @property
     def tags(self) -> Tensor:

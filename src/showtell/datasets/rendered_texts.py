@@ -42,6 +42,8 @@ class Rendering:
     """The probability of white on black."""
     page: Page | None = None
     """Where a text is drawn at its own size and then put, as an image that is read is; not on the canvas."""
+    letters: bool = False
+    """Whether a batch also says where each character is drawn."""
     originals: bool = False
     """Whether a batch also has its images with the masked tokens painted back."""
 
@@ -85,6 +87,7 @@ class RenderedTexts:
         self.fonts = tuple(fonts() if among is None else among)
         cut = chunks(documents, tokenizer, rendering.size.tokens, least)
         found = [text for text in cut if not is_blank(text)]
+        self._letter_ids: dict[str, int] = {}
         self.texts = [text for text in found if self._drawable(text)]
         if not self.texts:
             raise UserError(
@@ -122,8 +125,24 @@ class RenderedTexts:
         return Batch(
             ImageBatch(**{name: three_channels(pixels) for name, pixels in images.items()}),
             TextBatch(ids, keep, owner=torch.arange(len(ids))),
-            Targets(masked=masked, boxes=boxes),
+            Targets(masked=masked, boxes=boxes, **self._letters([drawing for _, _, drawing, _ in rows])),
         )
+
+    def _letters(self, drawings: Sequence[Drawing]) -> dict[str, Tensor]:
+        if not self.rendering.letters:
+            return {}
+        ids, _ = pad([[*map(self._letter, drawing.text)] for drawing in drawings], self.tokenizer.pad)
+        boxes = torch.full((*ids.shape, 4), torch.nan)
+        for row, drawing in enumerate(drawings):
+            boxes[row, : len(drawing.letters)] = torch.from_numpy(drawing.letters)
+        return {"letters": ids, "letter_boxes": boxes}
+
+    def _letter(self, character: str) -> int:
+        """The first token of a character alone."""
+        if character not in self._letter_ids:
+            found = self.tokenizer.pieces(character).ids
+            self._letter_ids[character] = found[0] if found else self.tokenizer.pad
+        return self._letter_ids[character]
 
     def _row(
         self, text: str, generator: np.random.Generator
@@ -135,7 +154,8 @@ class RenderedTexts:
         canvas = None if how.page else how.canvas
         if how.page:
             style = replace(style, size=float(generator.choice(PAGE_SIZES)))
-        drawing = draw(text, style, canvas, pieces.offsets, {*hidden.nonzero()[0].tolist()})
+        masked = {*hidden.nonzero()[0].tolist()}
+        drawing = draw(text, style, canvas, pieces.offsets, masked, letters=how.letters)
         if how.page:
             drawing = on_page(drawing, how.page)
         original = drawing.pixels
@@ -195,10 +215,12 @@ def _last(inked: Tensor) -> int:
 def on_page(drawing: Drawing, page: Page) -> Drawing:
     """A drawing on a page, with its boxes."""
     fitted = page.fit(drawing.pixels)
-    boxes = drawing.boxes * fitted.scale + np.array([fitted.left, fitted.top] * 2)
-    return replace(
-        drawing, pixels=fitted.pixels, boxes=boxes.astype(np.float32), scale=drawing.scale * fitted.scale
+    boxes, letters = (
+        (found * fitted.scale + np.array([fitted.left, fitted.top] * 2)).astype(np.float32)
+        for found in (drawing.boxes, drawing.letters)
     )
+    scale = drawing.scale * fitted.scale
+    return replace(drawing, pixels=fitted.pixels, boxes=boxes, letters=letters, scale=scale)
 
 
 def three_channels(pixels: list[np.ndarray]) -> Tensor:

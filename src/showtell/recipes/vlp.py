@@ -93,6 +93,7 @@ def vlp_mini(num_words: int) -> PixelTextRun:
             vocab_size=768,
             max_length=52,
             pointing_weight=1.0,
+            letters_weight=1.0,
             masked_weight=0.2,
         ),
         train=TrainConfig(

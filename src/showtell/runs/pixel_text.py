@@ -167,6 +167,7 @@ class PixelTextRun:
             self.whole_words,
             self.inverted,
             self.page if self.letter else None,
+            bool(getattr(config, "letters_weight", 0)),
             bool(getattr(config, "pixel_weight", 0)),
         )
 

@@ -9,7 +9,8 @@ are those of `encoder_decoder_lg` with the vocabulary of BERT, cased: 129.0 M pa
 220.9 M with the decoder.
 
 Ours, each with a weight of 0 in the paper: the decoder's first head learns to point at the token it predicts;
-a bit per token says whether the image shows a mask; the encoder draws the pixels that a mask removed.
+each cell of the encoder's grid predicts the character that is drawn there; a bit per token says whether the
+image shows a mask; the encoder draws the pixels that a mask removed.
 
 Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing. A departure:
 the loss ignores padding, which the original predicts.
@@ -36,6 +37,7 @@ from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.pointing import cell_shares, pointing
 from showtell.objectives.removed_pixels import removed, removed_pixels
+from showtell.objectives.token_cells import token_cells
 from showtell.protocols import Encoded, State, Step
 from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
 
@@ -55,6 +57,8 @@ class VLPConfig(VLPEncoderConfig):
     smoothing: float = 0.0
     pointing_weight: float = 0.0
     """Weight of the loss that teaches the decoder's first head where the next token stands."""
+    letters_weight: float = 0.0
+    """Weight of the loss that lets each cell of the encoder's grid predict the character drawn there."""
     masked_weight: float = 0.0
     """Weight of the loss that says which tokens the image shows as a mask."""
     pixel_weight: float = 0.0
@@ -106,7 +110,12 @@ class VLP(VLPEncoder):
         c = config
         if c.structure == "decoder":
             self.encoder = nn.Identity()
-        weights = {"pointing": c.pointing_weight, "masked": c.masked_weight, "pixels": c.pixel_weight}
+        weights = {
+            "pointing": c.pointing_weight,
+            "letters": c.letters_weight,
+            "masked": c.masked_weight,
+            "pixels": c.pixel_weight,
+        }
         self.loss_weights = {"text": 1.0} | {name: weight for name, weight in weights.items() if weight}
         self.embedding = nn.Embedding(c.vocab_size, c.width)
         self.decoder = CrossDecoder(
@@ -120,12 +129,13 @@ class VLP(VLPEncoder):
             dropout=c.dropout,
         )
         self.output = nn.Linear(c.width, c.vocab_size)
+        self.letters = nn.Linear(c.width, c.vocab_size) if c.letters_weight else None
         self.is_masked = nn.Linear(c.width, 1) if c.masked_weight else None
         rows, columns = self.tower.stride
         self.draw = nn.Linear(c.width, rows * columns * 3) if c.pixel_weight else None
         self.token_positions: Tensor
         self.register_buffer("token_positions", sine_1d(c.max_length, c.width), persistent=False)
-        for module in (self.decoder, self.output, self.is_masked, self.draw):
+        for module in (self.decoder, self.output, self.letters, self.is_masked, self.draw):
             if module is not None:
                 module.apply(initialise)
         nn.init.normal_(self.embedding.weight, std=c.width**-0.5)
@@ -192,11 +202,17 @@ class VLP(VLPEncoder):
             )
         }
         counts: dict[str, Tensor | int] = {"text": len(hidden)}
+        sides = batch.images.pixels.shape[2:]
         if self.config.pointing_weight:
-            sides = batch.images.pixels.shape[2:]
             shares = cell_shares(batch.targets.boxes[:, 1:][real], sides, self.grid(*sides))
             losses["pointing"] = pointing(scores, shares)
             counts["pointing"] = (shares.sum(1) > 0).sum()
+        if self.letters is not None:
+            drawn = ~batch.targets.letter_boxes.isnan().any(2)
+            shares = cell_shares(batch.targets.letter_boxes[drawn], sides, self.grid(*sides))
+            ids, where = batch.targets.letters[drawn], owner[:, None].expand_as(drawn)[drawn]
+            losses["letters"] = token_cells(self.letters(encoded.tokens), where, ids, shares)
+            counts["letters"] = (shares.sum(1) > 0).sum()
         if self.is_masked is not None:
             masked = batch.targets.masked[:, 1:][real].to(hidden)
             losses["masked"] = F.binary_cross_entropy_with_logits(self.is_masked(hidden)[:, 0], masked)

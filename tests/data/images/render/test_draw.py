@@ -138,6 +138,19 @@ def test_boxes_lie_around_the_ink_of_their_token() -> None:
     assert (drawing.boxes[:, 0] < drawing.boxes[:, 2]).all()
 
 
+def test_each_character_has_a_box_where_masks_show_their_own() -> None:
+    assert len(draw(TEXT, PLAIN, (300, 400), SPANS).letters) == 0
+    drawing = draw("a quick", PLAIN, (60, 300), [(0, 1), (2, 4), (4, 7)], {1}, letters=True)
+    assert drawing.text == "a [MASK]ick"
+    assert np.isnan(drawing.letters).any(1).tolist() == [c == " " for c in drawing.text]
+    around = drawing.letters[2:8]  # of [MASK]
+    expected = [*around[:, :2].min(0), *around[:, 2:].max(0)]
+    np.testing.assert_allclose(drawing.boxes[1], expected, atol=1e-3)
+    left, top, right, bottom = drawing.letters[8]  # i
+    ink = drawing.pixels[round(top) : round(bottom), round(left) : round(right)]
+    assert (ink < 128).any()
+
+
 def test_a_token_without_letters_has_no_box() -> None:
     drawing = draw("a  b", PLAIN, 64, [(0, 1), (1, 1), (1, 3), (3, 4)])
     assert np.isnan(drawing.boxes).all(1).tolist() == [False, True, True, False]

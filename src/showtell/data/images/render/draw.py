@@ -32,6 +32,8 @@ class Drawing:
     """`float32`: left, top, right and bottom of each token, in pixels; all NaN for one without letters."""
     text: str
     """What is drawn: masked tokens are `[MASK]`."""
+    letters: Float[np.ndarray, "C 4"]
+    """The box of each character of `text`, as `boxes`; none unless they were asked for."""
     scale: float
     """By how much the text was shrunk (below 1) or enlarged to fit its canvas."""
 
@@ -42,6 +44,8 @@ def draw(
     side: int | tuple[int, int] | None,
     tokens: Sequence[Span] = (),
     masked: Collection[int] = (),
+    *,
+    letters: bool = False,
 ) -> Drawing:
     """A text on a square canvas of `side` pixels, on one of `(height, width)`, or None: as large as it is.
 
@@ -49,6 +53,7 @@ def draw(
     where it lies in what is left of the canvas. The published renderer stretches the crop to a square
     instead, which leaves no room for an alignment. `tokens` are character spans in ascending order, and
     `masked` the indices of those that are drawn as `[MASK]`: one for tokens that share a character.
+    `letters` asks for the boxes of all characters, too.
 
     >>> from showtell.data.images.render.fonts import Font
     >>> drawing = draw("a dog", Style(Font("Aileron Regular", "")), (32, 96), [(0, 1), (2, 5)], {1})
@@ -61,11 +66,12 @@ def draw(
     page = draw_page(drawn, style)
     canvas = (side, side) if isinstance(side, int) else side or (page.ink.shape[0], page.ink.shape[1])
     pixels, scale, x, y = _fitted(page.ink, style, canvas)
-    boxes = _boxes(spans, page.words, face_of(style.font, style.size))
+    each = [(place, place + 1) for place in range(len(drawn) if letters else 0)]
+    boxes = _boxes([*spans, *each], page.words, face_of(style.font, style.size))
     boxes = (boxes - np.array([page.left, page.top] * 2, np.float32)) * np.float32(scale)
     boxes += np.array([x, y] * 2, np.float32)
-    limits = np.array(pixels.shape[::-1] * 2, np.float32)
-    return Drawing(pixels, np.clip(boxes, 0, limits), drawn, scale)
+    boxes = np.clip(boxes, 0, np.array(pixels.shape[::-1] * 2, np.float32))
+    return Drawing(pixels, boxes[: len(spans)], drawn, boxes[len(spans) :], scale)
 
 
 class Page(NamedTuple):
