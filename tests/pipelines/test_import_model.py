@@ -176,7 +176,7 @@ def test_rows_without_a_token_are_kept_and_never_predicted(source, tmp_path, cap
     folder, reference = source
     tokenizer = load_tokenizer((folder / "tokenizer.json").read_text(), "tokenizer.json")
     rows = -(-(len(tokenizer) + 1) // 64) * 64
-    padded = type(reference)(reference.config)
+    padded = type(reference)(reference.config).eval()
     padded.load_state_dict(reference.state_dict())
     torch.manual_seed(0)
     padded.resize_token_embeddings(rows)
