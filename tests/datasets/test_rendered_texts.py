@@ -41,7 +41,7 @@ def test_the_characters_on_a_page_come_with_their_tokens_and_places() -> None:
     how = Rendering(SMALL, (64, 256), 0.0, inverted=0.0, page=Page(64, 256, 8), letters=True)
     data = RenderedTexts([TEXT], tokenizer, how, [BUILT_IN])
     batch = data.batch([0, 1], seed=(4,))
-    letters, boxes = batch.targets.letters, batch.targets.letter_boxes
+    letters, boxes = batch.targets["letters"], batch.targets["letter_boxes"]
     assert letters.shape == boxes.shape[:2]
     seen = letters[0][~boxes[0].isnan().any(1)].tolist()
     assert "".join(tokenizer.tokens[i] for i in seen) == "".join(data.texts[0].split())

@@ -72,10 +72,11 @@ def test_a_pair_is_drawn_as_two_blocks_with_paper_between(tokenizer) -> None:
 
 def test_a_drawn_text_is_cut_to_tokens_and_refused_without_a_font(tokenizer) -> None:
     given = Drawn(tokenizer, 4, Page(32, 96, 8), (BUILT_IN,))
-    text, lost = given.prepare(("the cat sat on the mat",))
+    (text,), lost = given.prepare(("the cat sat on the mat",))
     assert "the cat sat on the mat".startswith(text)
-    assert len(tokenizer.pieces(text).ids) == 4
-    assert lost == len(tokenizer.pieces("the cat sat on the mat").ids) - 4
+    kept = len(tokenizer.pieces(text).ids)
+    assert 0 < kept <= 4
+    assert lost == len(tokenizer.pieces("the cat sat on the mat").ids) - kept
     with pytest.raises(UserError, match="empty"):
         given.prepare((" ",))
     with pytest.raises(UserError):

@@ -118,8 +118,8 @@ def test_what_stands_in_the_padding_makes_no_difference() -> None:
     ids = torch.where(given.texts.keep, given.texts.ids, 17)
     boxes = torch.where(given.texts.keep[..., None], given.targets.boxes, 3.0)
     masked = given.targets.masked | ~given.texts.keep
-    places = given.targets.letter_boxes
-    letters = torch.where(places.isnan().any(2), 17, given.targets.letters)
+    places = given.targets["letter_boxes"]
+    letters = torch.where(places.isnan().any(2), 17, given.targets["letters"])
     targets = Targets(masked=masked, boxes=boxes, letters=letters, letter_boxes=places)
     other = Batch(given.images, TextBatch(ids, given.texts.keep), targets)
     after = system(other).losses
@@ -153,8 +153,8 @@ def test_the_other_losses_against_loops() -> None:
     letters = []
     for row, length in enumerate((3, 2, 1)):
         for place in range(length):
-            shares = cell_shares(given.targets.letter_boxes[row, place][None], (16, 16), (2, 2))[0]
-            letters.append(-(shares * log_probs[row, :, given.targets.letters[row, place]]).sum().item())
+            shares = cell_shares(given.targets["letter_boxes"][row, place][None], (16, 16), (2, 2))[0]
+            letters.append(-(shares * log_probs[row, :, given.targets["letters"][row, place]]).sum().item())
     assert step.losses["letters"].item() == pytest.approx(sum(letters) / len(letters), abs=1e-5)
     assert step.counts["letters"] == len(letters)
     error = []

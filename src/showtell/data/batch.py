@@ -139,6 +139,7 @@ class Targets(Tensors):
         scores: Tensor | None = None,
     ) -> None:
         of_texts = {"classes": classes, "follows": follows, "masked": masked, "scores": scores}
+        # Of the characters that are drawn, row by row: the token of each `[R C]`, its box `[R C 4]` or NaN.
         of_texts |= {"letters": letters, "letter_boxes": letter_boxes}
         super().__init__(labels=labels, boxes=boxes, tags=tags, spans=spans, **of_texts)
 
@@ -171,16 +172,6 @@ class Targets(Tensors):
     def boxes(self) -> Tensor:
         """`float32 [R L 4]`: left, top, right, bottom of each token in its image, in pixels, or NaN."""
         return self["boxes"]
-
-    @property
-    def letters(self) -> Tensor:
-        """`int64 [R C]`, the token of each character that is drawn, those of `[MASK]` too; padded."""
-        return self["letters"]
-
-    @property
-    def letter_boxes(self) -> Tensor:
-        """`float32 [R C 4]`: left, top, right, bottom of each such character; NaN for spaces and padding."""
-        return self["letter_boxes"]
 
     @property
     def tags(self) -> Tensor:

@@ -202,17 +202,13 @@ class VLP(VLPEncoder):
             )
         }
         counts: dict[str, Tensor | int] = {"text": len(hidden)}
-        sides = batch.images.pixels.shape[2:]
         if self.config.pointing_weight:
+            sides = batch.images.pixels.shape[2:]
             shares = cell_shares(batch.targets.boxes[:, 1:][real], sides, self.grid(*sides))
             losses["pointing"] = pointing(scores, shares)
             counts["pointing"] = (shares.sum(1) > 0).sum()
         if self.letters is not None:
-            drawn = ~batch.targets.letter_boxes.isnan().any(2)
-            shares = cell_shares(batch.targets.letter_boxes[drawn], sides, self.grid(*sides))
-            ids, where = batch.targets.letters[drawn], owner[:, None].expand_as(drawn)[drawn]
-            losses["letters"] = token_cells(self.letters(encoded.tokens), where, ids, shares)
-            counts["letters"] = (shares.sum(1) > 0).sum()
+            losses["letters"], counts["letters"] = self._letters(batch, encoded, owner)
         if self.is_masked is not None:
             masked = batch.targets.masked[:, 1:][real].to(hidden)
             losses["masked"] = F.binary_cross_entropy_with_logits(self.is_masked(hidden)[:, 0], masked)
@@ -226,6 +222,18 @@ class VLP(VLPEncoder):
             losses["pixels"] = removed_pixels(self.draw(encoded.tokens), original, chosen)
             counts["pixels"] = chosen.sum()
         return Step(losses, counts=counts)
+
+    def _letters(self, batch: Batch, encoded: Encoded, owner: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the characters in place and their number; 0 for a batch that does not say them."""
+        assert self.letters is not None
+        logits = self.letters(encoded.tokens)
+        if "letters" not in batch.targets.tensors:
+            return 0 * logits.sum(), owner.new_zeros(())
+        boxes, sides = batch.targets["letter_boxes"], batch.images.pixels.shape[2:]
+        drawn = ~boxes.isnan().any(2)
+        shares = cell_shares(boxes[drawn], sides, self.grid(*sides))
+        ids, where = batch.targets["letters"][drawn], owner[:, None].expand_as(drawn)[drawn]
+        return token_cells(logits, where, ids, shares), (shares.sum(1) > 0).sum()
 
     def after_step(self, step: Step) -> None:
         """Nothing to do: gradients train all of it."""
