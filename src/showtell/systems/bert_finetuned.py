@@ -9,7 +9,7 @@ Source: Devlin et al. 2019, "BERT", figure 4, sections 4.1 to 4.3 and 5.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.training import Vocabulary
+from showtell.nn.class_names import ClassNames
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded, Step
@@ -25,24 +26,14 @@ from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 
 
 @dataclass(frozen=True)
-class BERTClassifierConfig(BERTEncoderConfig):
+class BERTClassifierConfig(ClassNames, BERTEncoderConfig):
     """BERT-base, uncased, with the three classes of entailment."""
 
     num_classes: int = 3
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the classes have no names."""
-
-    def __post_init__(self) -> None:
-        if len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
     def build(self) -> BERTClassifier:
         """The untrained system of this config."""
         return BERTClassifier(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> BERTClassifierConfig:
-        """For classes of these names, in the order of the targets."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class BERTClassifier(BERTEncoder):
@@ -76,20 +67,14 @@ class BERTClassifier(BERTEncoder):
 
 
 @dataclass(frozen=True)
-class BERTTaggerConfig(BERTEncoderConfig):
+class BERTTaggerConfig(ClassNames, BERTEncoderConfig):
     """BERT-base, uncased, with the 17 universal parts of speech."""
 
     num_classes: int = 17
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the tags have no names."""
 
     def build(self) -> BERTTagger:
         """The untrained system of this config."""
         return BERTTagger(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> BERTTaggerConfig:
-        """For tags of these names, in the order of the targets."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class BERTTagger(BERTEncoder):

@@ -11,7 +11,7 @@ the self-distillation on 142 M images is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.class_names import ClassNames
 from showtell.nn.feedforward import Activation
 from showtell.nn.linear import Linear
 from showtell.nn.patch_embedding import ImageEmbedding
@@ -96,20 +97,14 @@ class DINOv2(nn.Module):
 
 
 @dataclass(frozen=True)
-class DINOv2ClassifierConfig(DINOv2Config):
+class DINOv2ClassifierConfig(ClassNames, DINOv2Config):
     """The backbone with a linear classifier of ImageNet's classes."""
 
     num_classes: int = 1000
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the classes have no names."""
 
     def build(self) -> DINOv2Classifier:
         """The untrained system of this config."""
         return DINOv2Classifier(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> DINOv2ClassifierConfig:
-        """For classes of these names, in the order of the labels."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class DINOv2Classifier(DINOv2):

@@ -8,7 +8,7 @@ Source: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", figure 1, equa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.class_names import ClassNames
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
 from showtell.nn.linear import Linear
@@ -84,24 +85,14 @@ class ViTEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class ViTConfig(ViTEncoderConfig):
+class ViTConfig(ClassNames, ViTEncoderConfig):
     """ViT-B/16 with the classes of ImageNet."""
 
     num_classes: int = 1000
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the classes have no names."""
-
-    def __post_init__(self) -> None:
-        if len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
 
     def build(self) -> ViT:
         """The untrained system of this config."""
         return ViT(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> ViTConfig:
-        """For classes of these names, in the order of the labels."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class ViT(ViTEncoder):

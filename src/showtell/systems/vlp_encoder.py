@@ -8,7 +8,7 @@ Source: Basara 2023, "Visual Language Processing", and its repository visual-lan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.backbones.resnet import Stem
+from showtell.nn.class_names import ClassNames
 from showtell.nn.feedforward import Activation
 from showtell.nn.positions import sine_1d, sine_2d
 from showtell.nn.towers import ImageTower
@@ -80,28 +81,18 @@ class VLPEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class VLPClassifierConfig(VLPEncoderConfig):
+class VLPClassifierConfig(ClassNames, VLPEncoderConfig):
     """The encoder with the three classes of entailment."""
 
     num_classes: int = 3
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the classes have no names."""
     drawn_tokens: int = 144
     """The most tokens of a page that is drawn to be classified."""
     drawn_pages: int = 1
     """The most pages of a text, but of a pair; its class is that of the mean over them."""
 
-    def __post_init__(self) -> None:
-        if len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} classes")
-
     def build(self) -> VLPClassifier:
         """The untrained system of this config."""
         return VLPClassifier(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> VLPClassifierConfig:
-        """For classes of these names, in the order of the labels."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class VLPClassifier(VLPEncoder):

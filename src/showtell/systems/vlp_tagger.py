@@ -17,18 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.class_names import ClassNames
 from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded, Step
 from showtell.systems.vlp import VLP, VLPConfig
 
 
 @dataclass(frozen=True)
-class VLPTaggerConfig(VLPConfig):
+class VLPTaggerConfig(ClassNames, VLPConfig):
     """`encoder_decoder_lg` with the 17 universal parts of speech."""
 
     num_classes: int = 17
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the tags have no names."""
 
     def build(self) -> VLPTagger:
         """The untrained system of this config."""
@@ -37,10 +36,6 @@ class VLPTaggerConfig(VLPConfig):
     def with_tokenizer(self, tokenizer: Sized) -> VLPTaggerConfig:
         """With the vocabulary size of `tokenizer`."""
         return replace(self, vocab_size=len(tokenizer))
-
-    def with_classes(self, names: tuple[str, ...]) -> VLPTaggerConfig:
-        """For tags of these names, in the order of the targets."""
-        return replace(self, num_classes=len(names), class_names=names)
 
 
 class VLPTagger(VLP):
