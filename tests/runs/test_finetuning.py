@@ -122,6 +122,7 @@ def test_all_but_the_head_is_the_checkpoints(data, reader) -> None:
         for name, tensor in start.system.state_dict().items():
             assert name.startswith(head) or torch.equal(tensor, before[name]), name
         assert len(start.system.class_names) == 2
+        assert "letters.weight" in before.keys() - start.system.state_dict().keys()
 
 
 @pytest.mark.parametrize("kind", ["bert", "vlp"])

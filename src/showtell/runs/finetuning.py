@@ -34,7 +34,10 @@ PAGE = Page(128, 384, 8)
 """Of a system that reads pixels from scratch."""
 VOCABULARY = 4096
 """Tokens of a vocabulary from scratch, where the system does not say."""
-OWN = ("dropout", "drawn_tokens", "drawn_pages", "pixel_weight", "num_classes", "class_names", "abstains")
+OWN = (
+    *("dropout", "drawn_tokens", "drawn_pages", "letters_weight", "pixel_weight"),
+    *("num_classes", "class_names", "abstains"),
+)
 """Settings that do not follow from the model that fine-tuning starts from."""
 
 

@@ -224,16 +224,14 @@ class VLP(VLPEncoder):
         return Step(losses, counts=counts)
 
     def _letters(self, batch: Batch, encoded: Encoded, owner: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of the characters in place and their number; 0 for a batch that does not say them."""
+        """The loss of the characters in place, and their number."""
         assert self.letters is not None
-        logits = self.letters(encoded.tokens)
-        if "letters" not in batch.targets.tensors:
-            return 0 * logits.sum(), owner.new_zeros(())
         boxes, sides = batch.targets["letter_boxes"], batch.images.pixels.shape[2:]
         drawn = ~boxes.isnan().any(2)
         shares = cell_shares(boxes[drawn], sides, self.grid(*sides))
         ids, where = batch.targets["letters"][drawn], owner[:, None].expand_as(drawn)[drawn]
-        return token_cells(logits, where, ids, shares), (shares.sum(1) > 0).sum()
+        loss = token_cells(self.letters(encoded.tokens), where, ids, shares)
+        return loss, (shares.sum(1) > 0).sum()
 
     def after_step(self, step: Step) -> None:
         """Nothing to do: gradients train all of it."""
