@@ -28,11 +28,11 @@ class Chance:
     @classmethod
     def of(
         cls, images: Float[Tensor, "B D"], texts: Float[Tensor, "R D"], owner: Int[Tensor, " R"]
-    ) -> Chance:
-        """Of unit vectors; text `r` describes image `owner[r]`, and no other."""
+    ) -> Chance | None:
+        """Of unit vectors; text `r` describes image `owner[r]`, and no other. None of a single image."""
         scores = texts @ images.T
         others = scores[torch.arange(len(images)) != owner[:, None]]
-        return cls(float(others.mean()), float(others.std()))
+        return cls(float(others.mean()), float(others.std())) if len(others) > 1 else None
 
     @classmethod
     def recorded(cls, figures: Mapping[str, float]) -> Chance | None:
