@@ -8,20 +8,25 @@ Source: Chen et al. 2020, "UNITER", figure 1; Kim et al. 2021, "ViLT", figure 3 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
+from showtell.nn.embed import TextEmbedding
 from showtell.nn.mask import attention_mask
 from showtell.protocols import Encoded
 
 
 class SingleStream(nn.Module):
-    """`PairEncoder` for a system that defines how texts and images are embedded, its `transformer`, which may
-    be of any kind, and its `pooler`.
+    """`PairEncoder` for a system that defines how texts and images are embedded, its `text` embedding, its
+    `transformer`, which may be of any kind, and its `pooler`.
     """
 
+    config: Any
+    text: TextEmbedding
     transformer: nn.Module
     pooler: Callable[[Tensor], Tensor]
 
@@ -34,6 +39,10 @@ class SingleStream(nn.Module):
     ) -> Encoded:
         """The `B` images before they meet a text."""
         raise NotImplementedError
+
+    def token_embeddings(self) -> Tensor:
+        """The token embedding `[V D]`."""
+        return self.text.tokens.weight.detach()
 
     def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
         """Each text with its image: `L` tokens of the text, then those of the image; pooled from [CLS]."""
@@ -50,3 +59,7 @@ class SingleStream(nn.Module):
         keep = torch.cat([texts.keep, seen], 1)
         tokens = self.transformer(tokens, attention_mask(keep, queries=keep.shape[1]))
         return Encoded(tokens, self.pooler(tokens[:, 0]), keep)
+
+    def dropped(self, tokens: Tensor) -> Tensor:
+        """Embedded tokens after the config's dropout."""
+        return F.dropout(tokens, self.config.dropout, self.training)

@@ -2,9 +2,8 @@
 
 from showtell.datasets.vocabulary import SubwordVocabulary
 from showtell.runs.length import epochs
-from showtell.runs.vision_language import METRIC, VisionLanguageRun
+from showtell.runs.vision_language import VisionLanguageRun, pair_training
 from showtell.systems.pixel_bert import PixelBERTConfig
-from showtell.train.config import TrainConfig
 
 
 def pixel_bert_base(num_images: int) -> VisionLanguageRun:
@@ -20,7 +19,7 @@ def pixel_bert_base(num_images: int) -> VisionLanguageRun:
     steps = epochs(40, num_images, min(batch_size, num_images), at_least=600)
     return VisionLanguageRun(
         system=PixelBERTConfig(image_size=448),
-        train=_training(steps, batch_size, 1e-4),
+        train=pair_training(steps, batch_size, 1e-4),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 64),
     )
 
@@ -35,20 +34,6 @@ def pixel_bert_mini(num_images: int) -> VisionLanguageRun:
     steps = epochs(20, num_images, batch_size, at_least=300)
     return VisionLanguageRun(
         system=PixelBERTConfig(width=256, depth=4, num_heads=4, mlp_dim=1024, max_length=64, backbone=""),
-        train=_training(steps, batch_size, 5e-4),
+        train=pair_training(steps, batch_size, 5e-4),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 8000, 40),
-    )
-
-
-def _training(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
-    return TrainConfig(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=steps // 10,
-        weight_decay=0.01,
-        validate_every=max(steps // 10, 1),
-        metric=METRIC,
-        higher_is_better=True,
-        checkpoint_every=max(steps // 10, 1),
     )

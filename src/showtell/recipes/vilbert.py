@@ -2,9 +2,8 @@
 
 from showtell.datasets.vocabulary import SubwordVocabulary
 from showtell.runs.length import epochs
-from showtell.runs.vision_language import METRIC, VisionLanguageRun
+from showtell.runs.vision_language import VisionLanguageRun, pair_training
 from showtell.systems.vilbert import Stream, ViLBERTConfig
-from showtell.train.config import TrainConfig
 
 
 def vilbert_base(num_images: int) -> VisionLanguageRun:
@@ -20,7 +19,7 @@ def vilbert_base(num_images: int) -> VisionLanguageRun:
     steps = epochs(10, num_images, min(batch_size, num_images), at_least=600)
     return VisionLanguageRun(
         system=ViLBERTConfig(),
-        train=_training(steps, batch_size, 1e-4),
+        train=pair_training(steps, batch_size, 1e-4),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 64),
     )
 
@@ -44,20 +43,6 @@ def vilbert_mini(num_images: int) -> VisionLanguageRun:
             pair_width=256,
             eps=1e-6,
         ),
-        train=_training(steps, batch_size, 5e-4),
+        train=pair_training(steps, batch_size, 5e-4),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 8000, 40),
-    )
-
-
-def _training(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
-    return TrainConfig(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=steps // 10,
-        weight_decay=0.01,
-        validate_every=max(steps // 10, 1),
-        metric=METRIC,
-        higher_is_better=True,
-        checkpoint_every=max(steps // 10, 1),
     )

@@ -2,7 +2,7 @@
 
 from showtell.datasets.vocabulary import SubwordVocabulary
 from showtell.runs.length import epochs
-from showtell.runs.vision_language import METRIC, VisionLanguageRun
+from showtell.runs.vision_language import METRIC, VisionLanguageRun, pair_training
 from showtell.systems.vilt import ViLTConfig
 from showtell.train.config import TrainConfig
 
@@ -45,16 +45,6 @@ def vilt_mini(num_images: int) -> VisionLanguageRun:
         system=ViLTConfig(
             width=192, depth=6, num_heads=3, mlp_dim=768, image_size=112, patch_size=16, eps=1e-6
         ),
-        train=TrainConfig(
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=5e-4,
-            warmup_steps=steps // 10,
-            weight_decay=0.01,
-            validate_every=max(steps // 10, 1),
-            metric=METRIC,
-            higher_is_better=True,
-            checkpoint_every=max(steps // 10, 1),
-        ),
+        train=pair_training(steps, batch_size, 5e-4),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 8000, 40),
     )

@@ -44,6 +44,21 @@ MEANING = {
 }
 
 
+def pair_training(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
+    """Linear warm-up for a tenth of the training, ten validations, the best parameters by `METRIC`."""
+    return TrainConfig(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=steps // 10,
+        weight_decay=0.01,
+        validate_every=max(steps // 10, 1),
+        metric=METRIC,
+        higher_is_better=True,
+        checkpoint_every=max(steps // 10, 1),
+    )
+
+
 @dataclass(frozen=True)
 class VisionLanguageRun:
     """Trains a system that is a `PairScorer`, with one caption per image in a batch."""

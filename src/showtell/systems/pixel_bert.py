@@ -18,7 +18,6 @@ from typing import ClassVar, Self
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -104,7 +103,7 @@ class PixelBERTEncoder(SingleStream):
 
     def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
         """Tokens of the texts, of type 0."""
-        return self._dropped(self.text(texts.ids, texts.positions))
+        return self.dropped(self.text(texts.ids, texts.positions))
 
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
@@ -112,14 +111,7 @@ class PixelBERTEncoder(SingleStream):
         """The grid `[B N D]`, row by row, of type `1 + place`."""
         assert self.text.segments is not None
         image, modal = self.image(batch.images, generator), self.text.segments.weight[1 + place]
-        return Encoded(self._dropped(image.tokens + modal), image.pooled + modal)
-
-    def token_embeddings(self) -> Float[Tensor, "V D"]:
-        """The token embedding `[V D]`."""
-        return self.text.tokens.weight.detach()
-
-    def _dropped(self, tokens: Tensor) -> Tensor:
-        return F.dropout(tokens, self.config.dropout, self.training)
+        return Encoded(self.dropped(image.tokens + modal), image.pooled + modal)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import ClassVar, Self
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -84,7 +83,7 @@ class UNITEREncoder(SingleStream):
 
     def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
         """Tokens of the texts, of type 0."""
-        return self._dropped(self.text(texts.ids, texts.positions))
+        return self.dropped(self.text(texts.ids, texts.positions))
 
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
@@ -92,14 +91,7 @@ class UNITEREncoder(SingleStream):
         """Regions `[B N D]`, of type `1 + place`."""
         assert self.text.segments is not None
         image = self.image(batch.images, self.text.segments.weight[1 + place])
-        return replace(image, tokens=self._dropped(image.tokens))
-
-    def token_embeddings(self) -> Float[Tensor, "V D"]:
-        """The token embedding `[V D]`."""
-        return self.text.tokens.weight.detach()
-
-    def _dropped(self, tokens: Tensor) -> Tensor:
-        return F.dropout(tokens, self.config.dropout, self.training)
+        return replace(image, tokens=self.dropped(image.tokens))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from typing import ClassVar, Self
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -96,7 +95,7 @@ class ViLTEncoder(SingleStream):
 
     def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
         """Tokens of the texts, of modal type 0."""
-        tokens = self._dropped(self.text(texts.ids, texts.positions, texts.segments))
+        tokens = self.dropped(self.text(texts.ids, texts.positions, texts.segments))
         return tokens + self.modal_types.weight[0]
 
     def embed_images(
@@ -105,14 +104,7 @@ class ViLTEncoder(SingleStream):
         """[class] and patches `[B 1+N D]`, of modal type `1 + place`."""
         image = self.image(batch.images, generator)
         modal = self.modal_types.weight[1 + place]
-        return Encoded(self._dropped(image.tokens) + modal, image.pooled + modal, image.keep)
-
-    def token_embeddings(self) -> Float[Tensor, "V D"]:
-        """The token embedding `[V D]`."""
-        return self.text.tokens.weight.detach()
-
-    def _dropped(self, tokens: Tensor) -> Tensor:
-        return F.dropout(tokens, self.config.dropout, self.training)
+        return Encoded(self.dropped(image.tokens) + modal, image.pooled + modal, image.keep)
 
 
 @dataclass(frozen=True)
