@@ -16,6 +16,7 @@ import math
 import statistics
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.hub.huggingface.folder import export_folder
 from showtell.pipelines.model import Model, load_model
-from showtell.tasks.decoding import greedy
+from showtell.tasks.decoding import stream_tokens
 from showtell.tasks.language import predict_next
 from table import command, table
 
@@ -57,7 +58,8 @@ def decoding(model: Model, ids: list[int], count: int, rounds: int) -> list[list
     def ours(ids: torch.Tensor, count: int) -> list[int]:
         keep = torch.ones_like(ids[:, :-1], dtype=torch.bool)
         _, state = system.extend(system.empty_cache(1), ids[:, :-1], keep)
-        return list(greedy(system, state, start=int(ids[0, -1]), end=never, max_tokens=count)[0].ids)
+        found = stream_tokens(system, state, start=int(ids[0, -1]), end=never, generator=torch.Generator())
+        return list(islice(found, count))
 
     def theirs(ids: torch.Tensor, count: int) -> list[int]:
         keep = torch.ones_like(ids)

@@ -14,7 +14,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
 from showtell.protocols import CausalLanguageModel, State
-from showtell.tasks.decoding import greedy, nucleus, stream_tokens
+from showtell.tasks.decoding import stream_tokens
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,10 @@ def generate(
         generate([{"role": "user", "content": "Who are you?"}], smol).completion
     """
     prompt = _prompt(text, model, max_tokens, strict)
-    memory, banned = _read(prompt, model)
-    start, end = prompt.ids[-1], prompt.tokenizer.end
-    if sample is None:
-        (found,) = greedy(model.system, memory, start=start, end=end, max_tokens=max_tokens, banned=banned)
-    else:
-        ((found,),) = nucleus(
-            model.system,
-            memory,
-            start=start,
-            end=end,
-            generator=torch.Generator(model.device).manual_seed(seed),
-            top_p=top_p,
-            max_tokens=max_tokens,
-            banned=banned,
-            allow_start=True,
-        )
-    before = prompt.tokenizer.decode(prompt.ids)
-    completion = prompt.tokenizer.decode([*prompt.ids, *found.ids]).removeprefix(before)
-    return Completion(prompt.shown, completion, len(found.ids), prompt.cut)
+    temperature = 1.0 if sample == "nucleus" else 0.0
+    pieces = list(_pieces(prompt, model, max_tokens, temperature, top_p, seed))
+    completion = "".join(piece.text for piece in pieces)
+    return Completion(prompt.shown, completion, pieces[-1].tokens, prompt.cut)
 
 
 @dataclass(frozen=True)
@@ -104,6 +89,13 @@ def stream(
     Raises as `generate`.
     """
     prompt = _prompt(text, model, max_tokens, strict=True)
+    yield from _pieces(prompt, model, max_tokens, temperature, top_p, seed)
+
+
+@torch.inference_mode()
+def _pieces(
+    prompt: _Prompt, model: Model, max_tokens: int, temperature: float, top_p: float, seed: int
+) -> Iterator[Piece]:
     memory, banned = _read(prompt, model)
     found = stream_tokens(
         model.system,

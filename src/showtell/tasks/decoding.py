@@ -116,34 +116,6 @@ def beam_search(
 
 
 @torch.inference_mode()
-def greedy(
-    system: Decoder, memory: State, *, start: int, end: int, max_tokens: int = 20, banned: Sequence[int] = ()
-) -> list[Hypothesis]:
-    """The most probable token each time, one sequence per prompt; `start` is the prompt's last token.
-
-    Unlike `beam_search` with a beam of 1, `start` may be generated again, and the first end ends a sequence.
-    """
-    state = system.initial_state(memory)
-    batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
-    last = torch.full((batch, 1), start, device=device)
-    logprob, ended, drawn = torch.zeros(batch, 1, device=device), torch.zeros_like(last) > 0, []
-    for length in range(max_tokens + 1):
-        logits, state = _next_logits(system, memory, state, last, [*banned])
-        last = logits.argmax(-1).masked_fill(ended | (length == max_tokens), end)
-        step = (logits.gather(-1, last[..., None]) - logits.logsumexp(-1, keepdim=True)).squeeze(-1)
-        logprob += step.masked_fill(ended, 0.0)
-        drawn.append(last)
-        ended |= last == end
-        if ended.all():
-            break
-    rows = torch.cat(drawn, 1).tolist()
-    return [
-        Hypothesis(tuple(ids[: ids.index(end)]), value)
-        for ids, (value,) in zip(rows, logprob.tolist(), strict=True)
-    ]
-
-
-@torch.inference_mode()
 def stream_tokens(
     system: Decoder,
     memory: State,
@@ -157,8 +129,8 @@ def stream_tokens(
 ) -> Iterator[int]:
     """The tokens of one prompt one by one, each as soon as it is known, up to the end, which is not given.
 
-    The most probable each time at a `temperature` of 0, else sampled as by `nucleus`; `start` is the last
-    token of the prompt.
+    The most probable each time at a `temperature` of 0, else sampled as by `nucleus`. `start` is the last
+    token of the prompt, and may be generated again.
     """
     state = system.initial_state(memory)
     last = torch.full((1, 1), start, device=next(iter(state.values())).device)
@@ -191,13 +163,11 @@ def nucleus(
     temperature: float = 1.0,
     max_tokens: int = 20,
     banned: Sequence[int] = (),
-    allow_start: bool = False,
 ) -> list[list[Hypothesis]]:
     """`num` sampled sequences per image, highest log-probability per token first.
 
     Each token is drawn from the smallest set whose probability reaches `top_p`. The reported
-    log-probabilities are the model's own, not those of the truncated distribution. `allow_start` lets `start`
-    be generated again: where it is the last token of a prompt, it is an ordinary one.
+    log-probabilities are the model's own, not those of the truncated distribution.
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
@@ -208,9 +178,8 @@ def nucleus(
     history = torch.empty(batch, num, 0, dtype=torch.int64, device=device)
     logprob = torch.zeros(batch, num, device=device)
     ended = torch.zeros(batch, num, dtype=torch.bool, device=device)
-    excluded = [*banned] if allow_start else [start, *banned]
     for length in range(max_tokens + 1):
-        logits, state = _next_logits(system, memory, state, last, excluded)
+        logits, state = _next_logits(system, memory, state, last, [start, *banned])
         drawn = _drawn(logits / temperature, top_p, generator)
         last = drawn.masked_fill(ended | (length == max_tokens), end)
         step = logits.log_softmax(-1).gather(-1, last[..., None]).squeeze(-1)
