@@ -32,6 +32,14 @@ def library(folder) -> Library:
     return Library.open(folder / "library")
 
 
+def test_some_rows_and_the_row_of_a_file(library) -> None:
+    everything = library.rows()
+    assert library.rows([3, 0, 3]) == [everything[3], everything[0], everything[3]]
+    assert library.rows([]) == []
+    assert [library.row_of(one.hash) for one in everything] == [*range(60)]
+    assert [library.row_of(other) for other in ("", "none", "ab", "0" * 64)] == [None] * 4
+
+
 def test_similar_equals_a_full_sort(library) -> None:
     pooled = library.encoded(range(len(library))).pooled.numpy().astype(np.float64)
     query = np.array([0.9, 0.1, 0.4])

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -92,14 +93,24 @@ class Library:
     def __len__(self) -> int:
         return len(self._columns)
 
-    def rows(self) -> list[StoredImage]:
-        """All images."""
+    def rows(self, some: Sequence[int] | None = None) -> list[StoredImage]:
+        """All images, or some of them in the given order."""
         names = ("path", "hash", "width", "height", "caption", "captions")
-        columns = (self._columns[name].to_pylist() for name in names)
+        chosen = self._columns if some is None else self._columns.take(pa.array(some, pa.int64()))
+        columns = (chosen[name].to_pylist() for name in names)
         return [
             StoredImage(Path(path), digest.hex(), width, height, caption, tuple(captions))
             for path, digest, width, height, caption, captions in zip(*columns, strict=True)
         ]
+
+    def row_of(self, hash: str) -> int | None:
+        """The first image whose file has this SHA-256, in hexadecimal; None where there is none."""
+        try:
+            wanted = pa.scalar(bytes.fromhex(hash), self._columns["hash"].type)
+        except (ValueError, pa.ArrowInvalid):
+            return None
+        found = pc.index(self._columns["hash"], wanted).as_py()
+        return None if found < 0 else found
 
     def vectors(self) -> np.ndarray:
         """Unit vectors, `float32 [M D]`, memory-mapped; a zero vector stays zero."""

@@ -99,23 +99,22 @@ def _searcher(request: Request) -> Searcher:
 
 def _row(library: Library, id: str) -> int:
     """An image by the SHA-256 of its file. Raises `APIError` for an unknown one."""
-    for row, stored in enumerate(library.rows()):
-        if stored.hash == id:
-            return row
-    raise APIError(HTTPStatus.NOT_FOUND, "not_found", "the library holds no image of this id", param="id")
+    row = library.row_of(id)
+    if row is None:
+        raise APIError(HTTPStatus.NOT_FOUND, "not_found", "the library holds no image of this id", param="id")
+    return row
 
 
 def _listed(library: Library, hits: list[Hit]) -> dict[str, Any]:
     """Hits by id and name: no path of this machine leaves it."""
-    rows = library.rows()
     data = [
         {
-            "id": rows[hit.row].hash,
-            "name": hit.path.name,
+            "id": stored.hash,
+            "name": stored.path.name,
             "score": hit.score,
-            "caption": rows[hit.row].caption,
-            "captions": rows[hit.row].captions,
+            "caption": stored.caption,
+            "captions": stored.captions,
         }
-        for hit in hits
+        for hit, stored in zip(hits, library.rows([hit.row for hit in hits]), strict=True)
     ]
     return {"object": "list", "data": data}
