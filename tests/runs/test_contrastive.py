@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from showtell.checkpoint.load import load_checkpoint
@@ -27,8 +25,8 @@ from showtell.recipes import launch as training
 from showtell.recipes.clip import clip_b32, clip_mini
 from showtell.recipes.vse import vse
 from showtell.runs.contrastive import embed_split
+from support.dual import COLOURS, captioned_squares
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 QUICK = [
     "train.steps=300",
     "train.weight_decay=0",
@@ -49,20 +47,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Noisy squares of four colours: 16 for training and four for validation."""
-    folder = tmp_path_factory.mktemp("squares")
-    rng = np.random.default_rng(0)
-    for split, numbers in (("train", range(16)), ("val", range(16, 20))):
-        (folder / split).mkdir()
-        lines = []
-        for number in numbers:
-            name, colour = list(COLOURS.items())[number % 4]
-            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (70, 60, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / split / f"{number}.png")
-            captions = [f"a {name} square", f"this square is {name}"]
-            lines.append(json.dumps({"file_name": f"{number}.png", "captions": captions}))
-        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
-    return folder
+    return captioned_squares(tmp_path_factory.mktemp("squares"))
 
 
 @pytest.fixture

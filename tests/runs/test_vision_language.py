@@ -17,8 +17,8 @@ from showtell.recipes.uniter import uniter_mini
 from showtell.recipes.vilt import vilt_mini
 from showtell.runs.settings import apply
 from showtell.runs.vision_language import words_of
+from support.dual import captioned_squares
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 SIZES = ("width=24", "depth=2", "num_heads=2", "mlp_dim=48", "max_length=16")
 SMALL = {
     "vilt_mini": [*SIZES, "image_size=32"],
@@ -45,20 +45,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Noisy squares of four colours: 16 for training and four for validation."""
-    folder = tmp_path_factory.mktemp("squares")
-    rng = np.random.default_rng(0)
-    for split, numbers in (("train", range(16)), ("val", range(16, 20))):
-        (folder / split).mkdir()
-        lines = []
-        for number in numbers:
-            name, colour = list(COLOURS.items())[number % 4]
-            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (70, 60, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / split / f"{number}.png")
-            captions = [f"a {name} square", f"this square is {name}"]
-            lines.append(json.dumps({"file_name": f"{number}.png", "captions": captions}))
-        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
-    return folder
+    return captioned_squares(tmp_path_factory.mktemp("squares"))
 
 
 def settings_of(name, *more):

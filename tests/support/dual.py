@@ -1,8 +1,11 @@
-"""A small CLIP that has learned four colours."""
+"""Squares of four colours with captions, and a small CLIP that has learned the colours."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
@@ -47,4 +50,20 @@ def colour_clip(folder: Path) -> Path:
         preprocess={"size": SIZE, "version": f"squash{SIZE}-v1"},
         card="# colours\n",
     )
+    return folder
+
+
+def captioned_squares(folder: Path) -> Path:
+    """Noisy squares of the four colours: 16 for training and four for validation."""
+    rng = np.random.default_rng(0)
+    for split, numbers in (("train", range(16)), ("val", range(16, 20))):
+        (folder / split).mkdir()
+        lines = []
+        for number in numbers:
+            name, colour = list(COLOURS.items())[number % 4]
+            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (70, 60, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+            captions = [f"a {name} square", f"this square is {name}"]
+            lines.append(json.dumps({"file_name": f"{number}.png", "captions": captions}))
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
     return folder

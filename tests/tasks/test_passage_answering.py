@@ -5,7 +5,7 @@ import itertools
 import torch
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.tasks.passage_answering import LONGEST, Answer, Window, best_answers, pointed
+from showtell.tasks.passage_answering import LONGEST, PassageAnswer, Window, best_answers, pointed
 
 PASSAGE = "the cat sat on the mat"
 SPANS = [(0, 3), (3, 7), (7, 11), (11, 14), (14, 18), (18, 22)]
@@ -50,4 +50,4 @@ def test_each_question_is_answered_by_the_window_that_is_surest() -> None:
 
     chunks = [chunk((0, [5, 1, 9], 0), (0, [0, 6, 1], 2)), chunk((1, [4, 1, 2], 4))]
     found = best_answers(Pointer(), None, chunks)
-    assert found == [Answer("sat", 12.0, 8), Answer("mat", -4.0, 19)]
+    assert found == [PassageAnswer("sat", 12.0, 8), PassageAnswer("mat", -4.0, 19)]

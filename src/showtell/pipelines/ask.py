@@ -23,7 +23,7 @@ from showtell.wording import counted
 
 
 @dataclass(frozen=True)
-class Answer:
+class ImageAnswer:
     """An answer with its probability."""
 
     answer: str
@@ -38,7 +38,7 @@ class Asked:
     path: str | list[str]
     """The image, or both."""
     question: str
-    answers: list[Answer]
+    answers: list[ImageAnswer]
     """The most probable first."""
     model: str
     """Name of the model."""
@@ -72,7 +72,7 @@ def ask(
     for paths, pixels in _images(images, model, max_pixels, skip):
         probable = answer_probabilities(model, pixels, [question], cuts)[0]
         values, places = probable.topk(min(top, len(names)))
-        found = [Answer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
+        found = [ImageAnswer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
         yield Asked(paths[0] if len(paths) == 1 else paths, question, found, model.name)
     cuts.log()
 

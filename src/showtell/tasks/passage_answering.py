@@ -47,7 +47,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PassageAnswer:
     """What a model answers."""
 
     text: str
@@ -60,13 +60,13 @@ class Answer:
 @torch.inference_mode()
 def best_answers(
     system: Any, tokenizer: SubwordTokenizer, chunks: Iterable[tuple[Batch, Sequence[tuple[int, Window]]]]
-) -> list[Answer]:
+) -> list[PassageAnswer]:
     """The answer of the highest log-odds for each question, in the order of their numbers, from 0.
 
     A chunk is a batch with the number of the question, and the window, of each of its rows. The system is a
     `SpanPointer`, or writes the answer that an image asks for.
     """
-    best: dict[int, Answer] = {}
+    best: dict[int, PassageAnswer] = {}
     for batch, asked in chunks:
         windows = [window for _, window in asked]
         if isinstance(system, SpanPointer):
@@ -79,7 +79,7 @@ def best_answers(
     return [best[number] for number in range(len(best))]
 
 
-def pointed(logits: Float[Tensor, "R L 2"], windows: Sequence[Window]) -> list[Answer]:
+def pointed(logits: Float[Tensor, "R L 2"], windows: Sequence[Window]) -> list[PassageAnswer]:
     """The best span of each window, of at most 30 tokens."""
     answers = []
     for row, window in zip(logits.cpu(), windows, strict=True):
@@ -91,11 +91,11 @@ def pointed(logits: Float[Tensor, "R L 2"], windows: Sequence[Window]) -> list[A
         begin, end = window.spans[one][0], window.spans[other][1]
         text = window.passage[begin:end]
         begin += len(text) - len(text.lstrip())
-        answers.append(Answer(text.strip(), float(scores[one, other] - row[0].sum()), begin))
+        answers.append(PassageAnswer(text.strip(), float(scores[one, other] - row[0].sum()), begin))
     return answers
 
 
-def _written(system: Any, tokenizer: SubwordTokenizer, batch: Batch) -> list[Answer]:
+def _written(system: Any, tokenizer: SubwordTokenizer, batch: Batch) -> list[PassageAnswer]:
     """The most probable text of each image that is not empty."""
     memory = system.prefill(system.encode_images(batch))
     never = [i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)]
@@ -116,5 +116,5 @@ def _written(system: Any, tokenizer: SubwordTokenizer, batch: Batch) -> list[Ans
     answers = []
     for some, empty in zip(found, none, strict=True):
         one = next(hypothesis for hypothesis in some if hypothesis.ids)
-        answers.append(Answer(tokenizer.decode(one.ids).strip(), one.logprob - empty, None))
+        answers.append(PassageAnswer(tokenizer.decode(one.ids).strip(), one.logprob - empty, None))
     return answers
