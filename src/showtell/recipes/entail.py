@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from showtell.recipes.bert import bert_mini
 from showtell.recipes.vlp import vlp_mini
-from showtell.recipes.vqa import MINI, _answering
+from showtell.recipes.vqa import MINI
 from showtell.runs.finetuning import few_epochs, like
-from showtell.runs.image_answering import ImageAnsweringRun
+from showtell.runs.image_answering import ImageAnsweringRun, answering_training
 from showtell.runs.text_classification import EntailmentRun
 from showtell.systems.bert_finetuned import BERTClassifierConfig
 from showtell.systems.vlp_encoder import VLPClassifierConfig
@@ -38,4 +38,5 @@ def entail_vilt(num_pairs: int) -> ImageAnsweringRun:
     Paper: Xie et al. 2019, "Visual Entailment: A Novel Task for Fine-Grained Image Understanding"
     Time: not measured
     """
-    return ImageAnsweringRun(system=replace(MINI, image_size=128, patch_size=16), train=_answering(num_pairs))
+    system = replace(MINI, image_size=128, patch_size=16)
+    return ImageAnsweringRun(system=system, train=answering_training(num_pairs))

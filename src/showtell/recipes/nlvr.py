@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from showtell.recipes.vqa import MINI, _answering
-from showtell.runs.image_answering import ImageAnsweringRun
+from showtell.recipes.vqa import MINI
+from showtell.runs.image_answering import ImageAnsweringRun, answering_training
 
 
 def nlvr_vilt(num_statements: int) -> ImageAnsweringRun:
@@ -12,4 +12,4 @@ def nlvr_vilt(num_statements: int) -> ImageAnsweringRun:
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
     """
-    return ImageAnsweringRun(system=replace(MINI, image_size=96), train=_answering(num_statements))
+    return ImageAnsweringRun(system=replace(MINI, image_size=96), train=answering_training(num_statements))

@@ -1,11 +1,7 @@
 """Answers to questions about images, fine-tuned: visual question answering."""
 
-from dataclasses import replace
-
-from showtell.runs.finetuning import few_epochs
-from showtell.runs.image_answering import ImageAnsweringRun
+from showtell.runs.image_answering import ImageAnsweringRun, answering_training
 from showtell.systems.vilt_finetuned import ViLTAnswererConfig
-from showtell.train.config import TrainConfig
 
 MINI = ViLTAnswererConfig(
     width=128,
@@ -27,19 +23,4 @@ def vqa_vilt(num_questions: int) -> ImageAnsweringRun:
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
     """
-    return ImageAnsweringRun(system=MINI, train=_answering(num_questions))
-
-
-def _answering(num_questions: int) -> TrainConfig:
-    """Three epochs, validated four times; the best parameters are kept."""
-    train = few_epochs(num_questions)
-    batch = 64
-    steps = max(train.steps * train.batch_size // batch, 300)
-    return replace(
-        train,
-        steps=steps,
-        batch_size=batch,
-        learning_rate=1e-3,
-        warmup_steps=steps // 10,
-        validate_every=max(steps // 4, 1),
-    )
+    return ImageAnsweringRun(system=MINI, train=answering_training(num_questions))

@@ -24,7 +24,7 @@ from showtell.datasets.text_inputs import TextInput
 from showtell.errors import UsageError
 from showtell.pairing import PairAnswerer
 from showtell.protocols import Trainable
-from showtell.runs.finetuning import prepared, started
+from showtell.runs.finetuning import few_epochs, prepared, started
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.image_answers import answer_accuracy, answer_logits, without_images
@@ -39,6 +39,21 @@ MEANING = {
     "accuracy_se": "standard error of the accuracy",
     "loss": "cross-entropy per question",
 }
+
+
+def answering_training(num_questions: int) -> TrainConfig:
+    """Three epochs, validated four times; the best parameters are kept."""
+    train = few_epochs(num_questions)
+    batch = 64
+    steps = max(train.steps * train.batch_size // batch, 300)
+    return replace(
+        train,
+        steps=steps,
+        batch_size=batch,
+        learning_rate=1e-3,
+        warmup_steps=steps // 10,
+        validate_every=max(steps // 4, 1),
+    )
 
 
 @dataclass(frozen=True)
