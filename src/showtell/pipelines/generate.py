@@ -163,4 +163,4 @@ def _read(prompt: _Prompt, model: Model) -> tuple[State, list[int]]:
     if len(prompt.ids) > 1:
         ids = torch.tensor([prompt.ids[:-1]], device=model.device)
         _, memory = model.system.extend(memory, ids, torch.ones_like(ids, dtype=torch.bool))
-    return memory, [i for i in (*tokenizer.special, *tokenizer.unused(rows)) if i != tokenizer.end]
+    return memory, tokenizer.never_generated(rows)

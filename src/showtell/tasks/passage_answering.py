@@ -98,7 +98,6 @@ def pointed(logits: Float[Tensor, "R L 2"], windows: Sequence[Window]) -> list[P
 def _written(system: Any, tokenizer: SubwordTokenizer, batch: Batch) -> list[PassageAnswer]:
     """The most probable text of each image that is not empty."""
     memory = system.prefill(system.encode_images(batch))
-    never = [i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)]
     found = beam_search(
         system,
         memory,
@@ -108,7 +107,7 @@ def _written(system: Any, tokenizer: SubwordTokenizer, batch: Batch) -> list[Pas
         num=2,  # the best may be that there is none
         max_tokens=system.config.max_length - 2,
         length_penalty=0.0,
-        banned=[*never, *tokenizer.unused(system.config.vocab_size)],
+        banned=tokenizer.never_generated(system.config.vocab_size),
     )
     start = torch.full((len(found), 1), tokenizer.start, device=batch.images.pixels.device)
     logits, _ = system.step(memory, system.initial_state(memory), start)

@@ -69,7 +69,6 @@ def read_encoded(
 ) -> list[Reading]:
     """The text of each of the `B` encoded images of height and width `sides`; `beam=1` is greedy."""
     memory = system.prefill(encoded)
-    never = [i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)]
     found = beam_search(
         system,
         memory,
@@ -77,7 +76,7 @@ def read_encoded(
         end=tokenizer.end,
         beam=beam,
         max_tokens=system.config.max_length - 2,
-        banned=[*never, *tokenizer.unused(system.config.vocab_size)],
+        banned=tokenizer.never_generated(system.config.vocab_size),
     )
     best = [hypotheses[0] for hypotheses in found]
     ids, _ = pad([[tokenizer.start, *one.ids] for one in best], tokenizer.pad)

@@ -114,6 +114,10 @@ class SubwordTokenizer:
         """The ids below `rows` that have no token: gaps of the vocabulary, and rows that pad an embedding."""
         return [i for i in range(rows) if i >= len(self.tokens) or not self.tokens[i]]
 
+    def never_generated(self, rows: int) -> list[int]:
+        """The ids below `rows` that no text holds: all that are special or unused, but the end."""
+        return [i for i in (*self.special, *self.unused(rows)) if i != self.end]
+
     def encode(self, text: str, max_length: int | None = None, *, special: bool = False) -> list[int]:
         """Ids with the family's special tokens, truncated to `max_length` in all.
 
