@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from showtell.nn.attention import KVCache
 from showtell.nn.blocks import CrossBlock, PostNormBlock, PreNormBlock
 from showtell.nn.mask import attention_mask
 from showtell.nn.transformer import Transformer
@@ -76,30 +75,34 @@ def cross_block():
     return block, tokens, context, mask, context_mask
 
 
+def through(block, x, context, mask, context_mask=None, cache=None):
+    """Both halves of the block."""
+    return block.look(block.attend(x, mask, cache), block.cross_attention.cache_of(context), context_mask)
+
+
 def test_a_cross_block_equals_its_three_lines():
     block, x, context, mask, context_mask = cross_block()
-    y = block.attention_norm(x + block.attention(x, mask=mask))
-    y = block.cross_attention_norm(y + block.cross_attention(y, context, context_mask))
-    y = block.mlp_norm(y + block.mlp(y))
-    torch.testing.assert_close(block(x, context, mask, context_mask), y)
+    u = block.attention_norm(x + block.attention(x, mask=mask))
+    v = block.cross_attention_norm(u + block.cross_attention(u, context, context_mask))
+    torch.testing.assert_close(through(*cross_block()), block.mlp_norm(v + block.mlp(v)))
+    torch.testing.assert_close(block.feed(u), block.mlp_norm(u + block.mlp(u)))
 
 
 def test_gradients_of_a_cross_block():
     block, tokens, context, mask, context_mask = cross_block()
     inputs = (tokens.requires_grad_(), context.requires_grad_())
-    assert torch.autograd.gradcheck(lambda x, c: block(x, c, mask, context_mask), inputs)
-    block(tokens, context, mask, context_mask).square().sum().backward()
+    assert torch.autograd.gradcheck(lambda x, c: through(block, x, c, mask, context_mask), inputs)
+    through(block, tokens, context, mask, context_mask).square().sum().backward()
     assert [n for n, p in block.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_a_cached_cross_block_equals_the_whole():
     block, tokens, context, mask, context_mask = cross_block()
-    whole = block(tokens, context, mask, context_mask)
-    cache, context_cache, parts = block.attention.empty_cache(2), KVCache(), []
+    whole = through(block, tokens, context, mask, context_mask)
+    cache, parts = block.attention.empty_cache(2), []
     for t in range(4):
         now = mask[:, :, t : t + 1, : t + 1]
-        given = context if t == 0 else None  # its keys and values are computed once
-        parts.append(block(tokens[:, t : t + 1], given, now, context_mask, cache, context_cache))
+        parts.append(through(block, tokens[:, t : t + 1], context, now, context_mask, cache))
     torch.testing.assert_close(torch.cat(parts, 1), whole)
 
 
@@ -107,6 +110,6 @@ def test_padding_of_the_context_is_not_seen():
     block, tokens, context, mask, context_mask = cross_block()
     changed = context.clone()
     changed[0, 2] += 5
-    before, after = (block(tokens, c, mask, context_mask) for c in (context, changed))
+    before, after = (through(block, tokens, c, mask, context_mask) for c in (context, changed))
     torch.testing.assert_close(before, after)
-    assert not torch.allclose(before[0], block(tokens, changed, mask)[0])
+    assert not torch.allclose(before[0], through(block, tokens, changed, mask)[0])

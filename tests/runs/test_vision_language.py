@@ -24,6 +24,7 @@ SMALL = {
     "vilt_mini": [*SIZES, "image_size=32"],
     "uniter_mini": [*SIZES],
     "pixel_bert_mini": [*SIZES],
+    "blip_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "shared_width=12"],
     "vilbert_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "pair_width=24"],
 }
 QUICK = [

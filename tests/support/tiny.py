@@ -33,6 +33,10 @@ SIZES: dict[str, Any] = {
     "mask_id": 4,
     "special": (0, 1, 2, 3, 4),
     "mask_rate": 0.5,
+    "start_id": 2,
+    "decode_id": 21,
+    "encode_id": 22,
+    "queue_size": 6,
     "mask_token": False,  # a parameter that a classifier carries and never trains
 }
 BOXES = torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 0.5], [0, 0.5, 1, 1.0]])
@@ -59,6 +63,8 @@ def tiny(config: Any) -> Any:
             changes[name] = tiny(value)
         elif name in SIZES:
             changes[name] = SIZES[name]
+        elif name == "feature_width" and not value:
+            pass  # it reads pixels
         elif name.endswith("width"):
             changes[name] = WIDTH
         elif "dropout" in name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from showtell.data.captions.entry import Entry
+from showtell.data.tokenizers.words import WordTokenizer
 from showtell.pipelines.model import Model
 from showtell.progress import report
 from showtell.protocols import Encoded
@@ -24,8 +25,9 @@ def caption_figures(
         found = model.caption_encoded(encoded[first : first + BATCH], beam=beam)
         captions += [best.text for best, *_ in found]
         report("captioning", len(captions), len(entries))
-    hypotheses = [model.words.split(text) for text in captions]
-    references = [[model.words.split(text) for text in entry.captions] for entry in entries]
+    words = WordTokenizer.train([])  # the same words whatever the model's own tokens
+    hypotheses = [words.split(text) for text in captions]
+    references = [[words.split(text) for text in entry.captions] for entry in entries]
     scores = metrics.bleu(hypotheses, references)
     return captions, {
         **{f"bleu{order}": score for order, score in enumerate(scores, 1)},

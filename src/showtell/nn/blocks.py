@@ -82,7 +82,26 @@ class PostNormBlock(nn.Module):
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 
-class CrossBlock(nn.Module):
+class PostNormAttention(nn.Module):
+    """The first branch of a post-norm block: `u = norm(x + attention(x))`."""
+
+    def __init__(self, width: int, num_heads: int, eps: float = 1e-5, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def attend(
+        self,
+        x: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "#B #H #N #K"] | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """`u`: the tokens among themselves."""
+        return self.attention_norm(x + self.dropout(self.attention(x, mask=mask, cache=cache)))
+
+
+class CrossBlock(PostNormAttention):
     """`u = norm(x + attention(x))`, `v = norm(u + attention(u, context))`, `z = norm(v + mlp(v))`.
 
     A decoder's block with a causal mask, a fusion encoder's without; the context may have another width.
@@ -99,29 +118,25 @@ class CrossBlock(nn.Module):
         eps: float = 1e-5,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.attention = Attention(width, num_heads)
-        self.attention_norm = nn.LayerNorm(width, eps)
+        super().__init__(width, num_heads, eps, dropout)
         self.cross_attention = Attention(width, num_heads, context_width)
         self.cross_attention_norm = nn.LayerNorm(width, eps)
         self.mlp = MLP(width, mlp_dim, activation)
         self.mlp_norm = nn.LayerNorm(width, eps)
-        self.dropout = nn.Dropout(dropout)
 
-    def forward(
+    def look(
         self,
-        x: Float[Tensor, "B N D"],
-        context: Float[Tensor, "B M C"] | None = None,
-        mask: Bool[Tensor, "#B #H #N #K"] | None = None,
+        u: Float[Tensor, "B N D"],
+        context: KVCache,
         context_mask: Bool[Tensor, "#B #H #N #M"] | None = None,
-        cache: KVCache | None = None,
-        context_cache: KVCache | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """`[B N D]` to `[B N D]`; the context `[B M C]` may be left out once `context_cache` is filled."""
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask=mask, cache=cache)))
-        crossed = self.cross_attention(x, context, context_mask, context_cache)
-        x = self.cross_attention_norm(x + self.dropout(crossed))
-        return self.mlp_norm(x + self.dropout(self.mlp(x)))
+        """`z`: the tokens to the context, whose keys and values are computed already."""
+        crossed = self.cross_attention(u, None, context_mask, context)
+        return self.feed(self.cross_attention_norm(u + self.dropout(crossed)))
+
+    def feed(self, v: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """`z` of `v`; or of `u`, for tokens that look at no context."""
+        return self.mlp_norm(v + self.dropout(self.mlp(v)))
 
 
 class PreNormCrossBlock(nn.Module):

@@ -41,6 +41,18 @@ def hardest(others: Int[Tensor, "R C"], scores: Float[Tensor, "R C"]) -> Int[Ten
     return others.gather(1, scores.argmax(1, keepdim=True))[:, 0]
 
 
+def hard_negatives(
+    logits: Float[Tensor, "N M"], own: Bool[Tensor, "N M"], generator: torch.Generator | None = None
+) -> Int[Tensor, " N"]:
+    """For each anchor a candidate that is not its own `[N]`, the likelier the more alike the model finds it.
+
+    Source: Li et al. 2021, "Align before Fuse" (ALBEF), section 3.2 (contrastive hard negative mining).
+    """
+    weights = logits.detach().softmax(1).clamp(min=1e-6).masked_fill(own, 0)
+    device = weights.device if generator is None else generator.device
+    return torch.multinomial(weights.to(device), 1, generator=generator)[:, 0].to(weights.device)
+
+
 def half_replaced(
     owner: Int[Tensor, " R"], others: Int[Tensor, " R"], generator: torch.Generator | None = None
 ) -> Pairs:

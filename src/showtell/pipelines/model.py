@@ -149,7 +149,7 @@ class Model:
         """The `num` best captions of each encoded image, with their log-probabilities."""
         self.require(Captioner)
         encoded = encoded.to(self.device)
-        return caption(self.system, self.words, encoded, beam=beam, num=num, sample=sample, seed=seed)
+        return caption(self.system, self.tokenizer, encoded, beam=beam, num=num, sample=sample, seed=seed)
 
     def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""

@@ -16,6 +16,7 @@ from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import model_for
 from showtell.pipelines.text_input import Text
+from showtell.protocols import SharedSpace
 
 logger = logging.getLogger(__name__)
 
@@ -77,16 +78,18 @@ class Searcher:
     def __init__(
         self, library: Path | str, model: Model | None = None, proposer: Model | None = None
     ) -> None:
-        """A model of pairs, which has no vectors, re-ranks what the `proposer` finds: by default the shipped
-        model that the library was indexed with.
+        """A model of pairs re-ranks what the `proposer` finds: by default itself, if it has vectors too, else
+        the shipped model that the library was indexed with.
 
         Raises `UserError` for a folder that is no library, and for one without vectors of this model.
         """
         self._model = model
-        self._proposer: Searcher | None = None
-        if model is not None and model.can(PairScorer):
+        self._proposer = self
+        if model is not None and model.can(PairScorer) and (proposer or not model.can(SharedSpace)):
             self._proposer = Searcher(library, proposer or model_for(library, None, model.device))
-        self.library: Library = self._proposer.library if self._proposer else open_library(library, model)
+        self.library: Library = (
+            open_library(library, model) if self._proposer is self else self._proposer.library
+        )
         self._engines: dict[str, Engine] = {}
         self._asked = self.cuts()
 
@@ -124,13 +127,17 @@ class Searcher:
         if not len(self.library):
             return Answer(text, [])
         if name not in self._engines:
-            images: Any = self._proposer or self.library
+            reranks = PairScorer in chosen.requires
+            if self._proposer is not self and not reranks:
+                raise UsageError(f"a proposer is for the engine rerank, not for {name}")
+            images: Any = self._proposer if reranks else self.library
             self._engines[name] = chosen(images, self._model)
         return next(self._engines[name].find([text], top, seed))
 
     def propose(self, query: str, count: int) -> list[Hit]:
-        """The `count` best images by the default engine."""
-        return self.search(query, top=count).hits
+        """The `count` best images by the first engine that does not itself need proposals."""
+        names = (name for name in engines_of(self.model) if PairScorer not in engine_named(name).requires)
+        return self.search(query, next(names), top=count).hits
 
     def _count(self, text: Text, cuts: Cuts | None) -> None:
         counts = self.cuts() if cuts is None else cuts

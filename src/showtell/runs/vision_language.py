@@ -111,6 +111,11 @@ class VisionLanguageRun:
             system = images.system.with_tokenizer(tokenizer).build()
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
+        if (queue := getattr(system.config, "queue_size", 0)) > len(training):
+            raise UsageError(
+                f"system.queue_size={queue} is more than the {len(training)} training images: an image would "
+                "be its own negative; set it to fewer"
+            )
         continues = torch.tensor([token.startswith(CONTINUES) for token in tokenizer.tokens])
         # An image that came twice would be its own negative.
         sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)

@@ -28,7 +28,7 @@ from showtell.nn.feedforward import Activation
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.patch_embedding import ImageEmbedding
-from showtell.nn.pixels import PixelNorm
+from showtell.nn.pixels import CLIP_MEAN, CLIP_STD, PixelNorm
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.contrastive import symmetric_info_nce
 from showtell.protocols import Encoded, Step
@@ -58,8 +58,8 @@ class CLIPConfig:
     max_length: int = 77
     width: int = 512
     temperature: float = 0.07
-    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
 
     def build(self) -> CLIP:
         """The untrained system of this config."""

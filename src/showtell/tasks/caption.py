@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 
+from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.protocols import Captioner, Encoded
 from showtell.tasks.decoding import beam_search, nucleus
@@ -25,7 +26,7 @@ class Caption:
 
 def caption(
     system: Captioner,
-    tokenizer: WordTokenizer,
+    tokenizer: WordTokenizer | SubwordTokenizer,
     encoded: Encoded,
     *,
     beam: int = 5,
@@ -38,7 +39,7 @@ def caption(
     """
     with torch.inference_mode():
         memory = system.prefill(encoded)
-    banned = (tokenizer.pad, tokenizer.unknown)
+    banned = tokenizer.never_generated(cast(Any, system).config.vocab_size)
     if sample == "nucleus":
         generator = torch.Generator(encoded.pooled.device).manual_seed(seed)
         found = nucleus(

@@ -104,6 +104,10 @@ class WordTokenizer:
             return ids
         return [*ids[: max_words + 1], self.end]
 
+    def never_generated(self, rows: int) -> list[int]:
+        """The ids that no text holds, of padding and of unknown words, and those that pad `rows`."""
+        return [self.pad, self.unknown, *range(len(self), rows)]
+
     def pieces(self, text: str) -> Pieces:
         """The words of a text and their positions in it."""
         return pieces_of(self._tokenizer.encode(wellformed(text)))

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Bit": CROPPED,
     "ViT": {"resample": BILINEAR, **SQUARE},
     "Siglip": {"resample": BICUBIC, **SQUARE},
+    "Blip": {"resample": BICUBIC, **CROPPED, "size": {"height": 384, "width": 384}, "do_center_crop": False},
     "Vilt": {"size": {"shortest_edge": 384}, "size_divisor": 32, "resample": BICUBIC, **HALF},
     "ConvNext": {"size": {"shortest_edge": 384}, "resample": BICUBIC, "crop_pct": 0.875, **HALF},
 }

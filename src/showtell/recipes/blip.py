@@ -1,0 +1,62 @@
+"""BLIP: one transformer of texts that finds, matches and describes images."""
+
+from showtell.datasets.vocabulary import SubwordVocabulary
+from showtell.runs.length import epochs
+from showtell.runs.vision_language import METRIC, VisionLanguageRun, pair_training
+from showtell.systems.blip import BLIPConfig
+from showtell.systems.clip import TowerConfig
+from showtell.train.config import TrainConfig
+
+
+def blip_base(num_images: int) -> VisionLanguageRun:
+    """Contrast, matching and captions at the paper's size, ViT-B/16: wants GPUs.
+
+    20 epochs in batches of 2,880: section 4.1. From scratch, where the paper begins with the weights of a ViT
+    and of BERT; images are squashed to squares.
+
+    Paper: Li et al. 2022, "BLIP: Bootstrapping Language-Image Pre-training"
+    Time: not measured
+    """
+    batch_size = min(2880, num_images)
+    steps = epochs(20, num_images, batch_size, at_least=600)
+    return VisionLanguageRun(
+        system=BLIPConfig(queue_size=min(57600, num_images), warm_updates=steps // 20),
+        train=TrainConfig(
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=3e-4,
+            warmup_steps=min(3000, steps // 10),
+            weight_decay=0.05,
+            validate_every=max(steps // 20, 1),
+            metric=METRIC,
+            higher_is_better=True,
+            checkpoint_every=max(steps // 20, 1),
+        ),
+        vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 40),
+    )
+
+
+def blip_mini(num_images: int) -> VisionLanguageRun:
+    """A small BLIP from scratch, over the features of a frozen image encoder.
+
+    Paper: Li et al. 2022, "BLIP: Bootstrapping Language-Image Pre-training"
+    Time: not measured
+    """
+    batch_size = 64
+    steps = epochs(25, num_images, batch_size, at_least=300)
+    return VisionLanguageRun(
+        system=BLIPConfig(
+            image=TowerConfig(256, 4, 1024, 1, "gelu", 1e-6),
+            feature_width=1280,
+            width=256,
+            depth=3,
+            num_heads=4,
+            mlp_dim=1024,
+            max_length=40,
+            dropout=0.1,
+            queue_size=min(1024, num_images),
+            warm_updates=steps // 10,
+        ),
+        train=pair_training(steps, batch_size, 5e-4),
+        vocabulary=SubwordVocabulary("wordpiece", "bert", 4000, 40),
+    )
