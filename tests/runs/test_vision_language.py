@@ -25,6 +25,7 @@ SMALL = {
     "uniter_mini": [*SIZES],
     "pixel_bert_mini": [*SIZES],
     "blip_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "shared_width=12"],
+    "albef_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "fusion_depth=1"],
     "vilbert_mini": [*SIZES, "image.width=24", "image.num_heads=2", "image.depth=1", "pair_width=24"],
 }
 QUICK = [

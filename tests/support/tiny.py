@@ -37,6 +37,8 @@ SIZES: dict[str, Any] = {
     "decode_id": 21,
     "encode_id": 22,
     "queue_size": 6,
+    "fusion_depth": 1,
+    "distillation": 0.1,  # an untrained teacher has nothing to say
     "mask_token": False,  # a parameter that a classifier carries and never trains
 }
 BOXES = torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 0.5], [0, 0.5, 1, 1.0]])

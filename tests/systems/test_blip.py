@@ -54,7 +54,7 @@ def test_the_language_model_loss_is_that_of_its_captions(blip):
 def test_matching_sees_each_pair_a_hard_image_and_a_hard_text(blip, monkeypatch):
     seen = []
     ground = blip.ground
-    monkeypatch.setattr(blip, "ground", lambda texts, memory: seen.append(texts.ids) or ground(texts, memory))
+    monkeypatch.setattr(blip, "ground", lambda texts, *rest: seen.append(texts.ids) or ground(texts, *rest))
     blip(batch(), seeded())
     (ids,) = seen
     assert len(ids) == 5 + 5 + 4  # texts with their own, texts with another image, images with another text

@@ -23,7 +23,7 @@ from showtell.data.batch import Batch, TextBatch
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
 from showtell.objectives.matching import hard_negatives, matching
-from showtell.objectives.soft_contrast import soft_contrast
+from showtell.objectives.soft_targets import soft_cross_entropy
 from showtell.protocols import Encoded, State, Step
 
 
@@ -68,7 +68,10 @@ class Aligned(NamedTuple):
     """The image of each text."""
     logits: Float[Tensor, "R B"]
     """How alike texts and images are, over the temperature."""
+    taught: Encoded
+    """What the teacher says of the images."""
     alpha: float
+    """Weight of the teacher's opinion."""
 
 
 class PairTowers(nn.Module):
@@ -78,8 +81,13 @@ class PairTowers(nn.Module):
     towers: Towers
     itm_head: nn.Module
 
-    def ground(self, texts: TextBatch, memory: State) -> Float[Tensor, "R L W"]:
-        """Tokens of the texts, each of which looks at the image of its row of the memory."""
+    def ground(
+        self, texts: TextBatch, memory: State, read: Float[Tensor, "R L W"] | None = None
+    ) -> Float[Tensor, "R L W"]:
+        """Tokens of the texts, each of which looks at the image of its row of the memory.
+
+        `read` are their tokens alone, where they are there already and the system begins with them.
+        """
         raise NotImplementedError
 
     @property
@@ -150,20 +158,20 @@ class AlignThenFuse(PairTowers):
         images, read = self.towers.image_tokens(batch), self.towers.text_tokens(texts)
         with torch.no_grad():
             known = cast(Towers, self.teacher.net)
-            slow_images = known.image_tokens(batch).pooled
+            taught = known.image_tokens(batch)
             slow_texts = known.text_tokens(texts).pooled
         filled = min(int(self.queued), c.queue_size)
         all_images, all_texts = (
             torch.cat([slow, queue[:filled]])
-            for slow, queue in ((slow_images, self.image_queue), (slow_texts, self.text_queue))
+            for slow, queue in ((taught.pooled, self.image_queue), (slow_texts, self.text_queue))
         )
         scale = (-self.log_temperature).exp()
         alpha = c.distillation * min(1.0, (int(self.updates) + 1) / max(c.warm_updates, 1))
-        own = owner[:, None] == torch.arange(len(slow_images), device=owner.device)
+        own = owner[:, None] == torch.arange(len(taught.pooled), device=owner.device)
 
         def contrast(fast: Tensor, slow: Tensor, among: Tensor, positive: Tensor) -> Tensor:
             longer = positive.new_zeros(len(positive), filled)
-            return soft_contrast(
+            return soft_cross_entropy(
                 scale * fast @ among.T,
                 torch.cat([positive, longer], 1),
                 scale.detach() * slow @ among.T,
@@ -171,14 +179,14 @@ class AlignThenFuse(PairTowers):
             )
 
         of_texts = contrast(read.pooled, slow_texts, all_images, own)
-        of_images = contrast(images.pooled, slow_images, all_texts, own.T)
+        of_images = contrast(images.pooled, taught.pooled, all_texts, own.T)
         logits = scale.detach() * read.pooled.detach() @ images.pooled.detach().T
         step = Step(
             {"itc": (of_texts + of_images) / 2},
-            carry={"images": slow_images[owner], "texts": slow_texts},
+            carry={"images": taught.pooled[owner], "texts": slow_texts},
             counts={"itc": len(texts)},
         )
-        return Aligned(images, read, owner, logits, alpha), step
+        return Aligned(images, read, owner, logits, taught, alpha), step
 
     def matched(
         self, aligned: Aligned, texts: TextBatch, memory: State, generator: torch.Generator | None
@@ -195,7 +203,8 @@ class AlignThenFuse(PairTowers):
                 torch.arange(count, device=owner.device),
             ]
         which, where = torch.cat(chosen), torch.cat(pictures)
-        tokens = self.ground(TextBatch(texts.ids[which], texts.keep[which]), of_rows(memory, where))
+        chosen_texts = TextBatch(texts.ids[which], texts.keep[which])
+        tokens = self.ground(chosen_texts, of_rows(memory, where), aligned.texts.tokens[which])
         return matching(
             self.match(Encoded(tokens, tokens[:, 0])),
             torch.arange(len(which), device=owner.device) < len(rows),

@@ -105,8 +105,8 @@ class BLIP(AlignThenFuse, Writer):
         """The tokens of the texts before they meet an image."""
         return self.reader.embed(texts.ids)
 
-    def ground(self, texts: TextBatch, memory: State) -> Float[Tensor, "R L W"]:
-        """Tokens of the texts, each of which looks at the image of its row of the memory."""
+    def ground(self, texts: TextBatch, memory: State, read: Tensor | None = None) -> Float[Tensor, "R L W"]:
+        """Tokens of the texts after [Encode], each of which looks at the image of its row of the memory."""
         return self.reader.ground(texts, memory)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:

@@ -115,8 +115,10 @@ class BLIPRetriever(PairTowers):
         """The tokens of the texts before they meet an image."""
         return self.towers.text.embed(texts.ids)
 
-    def ground(self, texts: TextBatch, memory: State) -> Float[torch.Tensor, "R L W"]:
-        """Tokens of the texts, each of which looks at the image of its row of the memory."""
+    def ground(
+        self, texts: TextBatch, memory: State, read: torch.Tensor | None = None
+    ) -> Float[torch.Tensor, "R L W"]:
+        """Tokens of the texts after [Encode], each of which looks at the image of its row of the memory."""
         return self.towers.text.ground(texts, memory)
 
     def token_embeddings(self) -> Float[torch.Tensor, "V W"]:

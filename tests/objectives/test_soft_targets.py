@@ -5,7 +5,7 @@ import math
 import torch
 
 from showtell.objectives.matching import hard_negatives
-from showtell.objectives.soft_contrast import soft_contrast
+from showtell.objectives.soft_targets import soft_cross_entropy
 
 
 def by_hand(logits, own, teacher, alpha):
@@ -27,7 +27,7 @@ def test_equals_the_formula_in_loops():
     logits, teacher = torch.randn(3, 5).double(), torch.randn(3, 5).double()
     own = torch.tensor([[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 0]]).bool()
     for alpha in (0.0, 0.4, 1.0):
-        found = soft_contrast(logits, own, teacher, alpha).item()
+        found = soft_cross_entropy(logits, own, teacher, alpha).item()
         assert abs(found - by_hand(logits, own, teacher, alpha)) < 1e-6
 
 
@@ -35,7 +35,7 @@ def test_a_teacher_that_knows_nothing_but_its_own_is_infonce():
     logits, own = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), torch.eye(4).bool()
     sure = torch.where(own, 50.0, -50.0)
     expected = torch.nn.functional.cross_entropy(logits, torch.arange(4))
-    torch.testing.assert_close(soft_contrast(logits, own, sure, 0.7), expected)
+    torch.testing.assert_close(soft_cross_entropy(logits, own, sure, 0.7), expected)
 
 
 def test_hard_negatives_are_never_their_own_and_mostly_alike():
