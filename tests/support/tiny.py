@@ -38,6 +38,8 @@ SIZES: dict[str, Any] = {
     "encode_id": 22,
     "queue_size": 6,
     "fusion_depth": 1,
+    "image_depth": 1,
+    "cross_depth": 2,
     "distillation": 0.1,  # an untrained teacher has nothing to say
     "mask_token": False,  # a parameter that a classifier carries and never trains
 }

@@ -1,0 +1,176 @@
+"""VisualBERT: BERT over words and the features of regions, which need no place.
+
+    text  -> [CLS] w_1 .. w_L [SEP]: norm(token + position + segment)
+    image -> v_1 .. v_N: norm(W f + p + s), one position p and one segment s for all
+    text | image -> transformer (post-norm) -> z
+    tanh(W_p z_0) -> linear: do they match;  z_i at masked words -> softmax(E g(W z_i) + b)
+    answers: linear of z at the last word of the question, or of tanh(W_p z_0)
+
+Source: Li et al. 2019, "VisualBERT: A Simple and Performant Baseline for Vision and Language", figure 2,
+sections 3.2, 3.3 and 4; the sizes are BERT-base's. Word-patch alignment is not the paper's and off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from showtell.data.batch import Batch, TextBatch
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.answering import PairAnswers
+from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.single_stream import SingleStream
+from showtell.nn.attention import pick
+from showtell.nn.class_names import ClassNames
+from showtell.nn.embed import TextEmbedding
+from showtell.nn.feedforward import Activation
+from showtell.nn.heads import Pooler
+from showtell.nn.linear import Linear
+from showtell.nn.pool import mean_token
+from showtell.nn.transformer import Transformer, initialise
+from showtell.protocols import Encoded
+
+
+@dataclass(frozen=True)
+class VisualBERTEncoderConfig:
+    """VisualBERT on BERT-base, over the 2,048 features of a Faster R-CNN."""
+
+    vocab_size: int = 30522
+    width: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    max_length: int = 512
+    num_segments: int = 2
+    feature_width: int = 2048
+    activation: Activation = "gelu"
+    eps: float = 1e-12
+    dropout: float = 0.0
+
+    def build(self) -> VisualBERTEncoder:
+        """The untrained system of this config."""
+        return VisualBERTEncoder(self)
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size of `tokenizer`."""
+        return replace(self, vocab_size=len(tokenizer))
+
+    def with_feature_width(self, width: int) -> Self:
+        """For regions whose features have this width."""
+        return replace(self, feature_width=width)
+
+
+class VisualBERTEncoder(SingleStream):
+    """The transformer over pairs, without heads."""
+
+    Config: ClassVar = VisualBERTEncoderConfig
+    config: VisualBERTEncoderConfig
+    pooler: Pooler
+    reads: ClassVar = "features"
+    num_class_tokens: ClassVar = 0
+    vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
+
+    def __init__(self, config: VisualBERTEncoderConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.text = TextEmbedding(c.vocab_size, c.width, c.max_length, num_segments=c.num_segments, eps=c.eps)
+        self.project = Linear(c.feature_width, c.width)
+        self.image_positions = nn.Embedding(c.max_length, c.width)
+        self.image_segments = nn.Embedding(c.num_segments, c.width)
+        self.transformer = Transformer.of(c, norm="post", dropout=c.dropout)
+        self.pooler = Pooler(c.width)
+        self.fused_width = c.width
+        self.apply(initialise)
+
+    def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L D"]:
+        """Tokens of the texts."""
+        return self.dropped(self.text(texts.ids, texts.positions, texts.segments))
+
+    def embed_images(
+        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
+    ) -> Encoded:
+        """Regions `[B N D]`, all in the first position of images and in segment 1."""
+        features, keep = batch.images.features, batch.images.keep
+        same = self.image_positions.weight[0] + self.image_segments.weight[1]
+        tokens = self.dropped(self.text.norm(self.project(features) + same))
+        return Encoded(tokens, mean_token(tokens, keep, None), keep)
+
+
+@dataclass(frozen=True)
+class VisualBERTConfig(PairPretrainingConfig, VisualBERTEncoderConfig):
+    """VisualBERT, pretrained."""
+
+    alignment: float = 0.0
+
+    def build(self) -> VisualBERT:
+        """The untrained system of this config."""
+        return VisualBERT(self)
+
+
+class VisualBERT(VisualBERTEncoder, PairPretraining):
+    """The encoder, pretrained on matching and masked words."""
+
+    Config: ClassVar = VisualBERTConfig
+    config: VisualBERTConfig
+
+    def __init__(self, config: VisualBERTConfig) -> None:
+        super().__init__(config)
+        self.make_heads(config.eps, config.activation)
+
+    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+        """The log-odds that a pair belongs together, which is the first class here, as in BERT."""
+        yes, no = self.itm_head(fused.pooled).unbind(1)
+        return yes - no
+
+
+@dataclass(frozen=True)
+class VisualBERTAnswererConfig(ClassNames, VisualBERTEncoderConfig):
+    """VisualBERT with the 3,129 answers of VQA v2."""
+
+    num_classes: int = 3129
+    class_names: tuple[str, ...] = ()
+    """In the order of the logits; empty if the answers have no names."""
+    reading: Literal["last word", "pooled"] = "last word"
+    """What the answer is a linear function of: the question's last word (VQA), or the pooled pair (NLVR2)."""
+    num_images: int = 1
+    exclusive: bool = True
+    """Whether one answer excludes the others."""
+
+    def build(self) -> VisualBERTAnswerer:
+        """The untrained system of this config."""
+        return VisualBERTAnswerer(self)
+
+    def with_images(self, count: int, exclusive: bool) -> Self:
+        """For texts about one image. Raises `ValueError` for two, which would be regions of one set."""
+        if count > 1:
+            raise ValueError("VisualBERT reads the regions of several images as those of one")
+        return replace(self, exclusive=exclusive)
+
+
+class VisualBERTAnswerer(VisualBERTEncoder, PairAnswers):
+    """Answers questions about an image."""
+
+    Config: ClassVar = VisualBERTAnswererConfig
+    config: VisualBERTAnswererConfig
+
+    def __init__(self, config: VisualBERTAnswererConfig) -> None:
+        super().__init__(config)
+        self.class_names = config.class_names
+        self.num_images = config.num_images
+        if config.reading == "last word":
+            self.pooler.requires_grad_(False)  # published checkpoints carry it along, and nothing reads it
+        self.classifier = Linear(config.width, config.num_classes)
+        self.classifier.apply(initialise)
+
+    def join(self, texts: TextBatch, images: Encoded) -> Encoded:
+        """Text `r` with image `r`; pooled is what the answer depends on."""
+        fused = super().join(texts, images)
+        if self.config.reading == "pooled":
+            return fused
+        last = texts.keep.sum(1) - 2  # [SEP] ends the text
+        return Encoded(fused.tokens, pick(fused.tokens, last, 1)[:, 0], fused.keep)
