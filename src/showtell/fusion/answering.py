@@ -11,8 +11,8 @@ Question Answering", section 3.8; for two images, Chen et al. 2020, "UNITER", se
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -20,8 +20,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch
+from showtell.nn.class_names import ClassNames
 from showtell.nn.linear import Linear
+from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded, Step
+
+
+@dataclass(frozen=True)
+class AnswererConfig(ClassNames):
+    """What answers need to know: by default the 3,129 of VQA v2. A config inherits it first."""
+
+    num_classes: int = 3129
+    num_images: int = 1
+    """Images that a text is about; follows from the data."""
+    exclusive: bool = False
+    """Whether one answer excludes the others; follows from the data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        types = getattr(self, "num_modal_types", self.num_images + 1)
+        if types <= self.num_images:
+            raise ValueError(f"{self.num_images} images have no modal type each, only {types}")
+
+    def with_images(self, count: int, exclusive: bool) -> Self:
+        """For texts about `count` images each, whose answers exclude each other or do not."""
+        more: dict[str, Any] = {"num_images": count, "exclusive": exclusive}
+        if hasattr(self, "num_modal_types"):
+            more["num_modal_types"] = max(self.num_modal_types, count + 1)
+        return replace(self, **more)
 
 
 def answer_head(width: int, num_images: int, num_classes: int) -> nn.Sequential:
@@ -38,7 +64,23 @@ class PairAnswers(nn.Module):
     heads: ClassVar = ("classifier.",)
     loss_weights: ClassVar = {"answers": 1.0}
     config: Any
-    classifier: nn.Module
+    fused_width: int
+    image_types: ClassVar = ""
+    """The parameter that holds the modal types, text first, where the system has those."""
+
+    def make_answers(self) -> None:
+        """The head, and what it says of the answers."""
+        c = self.config
+        self.class_names, self.num_images = c.class_names, c.num_images
+        self.classifier: nn.Module = answer_head(self.fused_width, c.num_images, c.num_classes)
+        self.classifier.apply(initialise)
+
+    def adopted(self, name: str, tensor: Tensor) -> Tensor:
+        """A parameter of a pretrained encoder, of this one's size: further images begin like the first."""
+        if name != self.image_types:
+            return tensor
+        wanted = len(self.get_parameter(name))
+        return torch.cat([tensor, tensor[1:2].expand(wanted, -1)])[:wanted]
 
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0

@@ -18,7 +18,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from showtell.checkpoint.config import all_systems
 from showtell.errors import UsageError
+from showtell.runs.finetuning import like
 
 Settings = TypeVar("Settings")
 
@@ -71,7 +73,7 @@ def apply(run: Settings, settings: Iterable[str]) -> Settings:
     """A copy of the run with `name=value` settings applied; of two for one name the later holds.
 
     A value is parsed by the field's annotation. All are applied at once, so fields that restrict each other
-    may come in any order.
+    may come in any order. `system=NAME` comes first: another system, with the sizes that both have.
 
     Raises `UsageError` for an unknown name, naming the nearest, and for a value of the wrong type, naming the
     right one.
@@ -80,6 +82,10 @@ def apply(run: Settings, settings: Iterable[str]) -> Settings:
     >>> apply(TrainConfig(), ["steps=200", "learning_rate=1e-4", "betas=0.9,0.99"]).learning_rate
     0.0001
     """
+    settings = list(settings)
+    for named in [setting for setting in settings if setting.partition("=")[0].strip() == "system"]:
+        run = _with_system(run, named.partition("=")[2].strip())
+        settings.remove(named)
     annotations = {name: kind for name, kind, _, _ in _fields(run)}
     changes: dict[str, Any] = {}
     for setting in settings:
@@ -158,6 +164,16 @@ def _replace(run: Any, changes: dict[str, Any]) -> Any:
         return dataclasses.replace(run, **resolved)
     except ValueError as error:  # what the dataclass itself refuses
         raise UsageError(str(error)) from error
+
+
+def _with_system(run: Any, name: str) -> Any:
+    """The run with another system, whose sizes are those of the one before. Raises `UsageError` for none."""
+    known = all_systems()
+    if name not in known:
+        nearest = difflib.get_close_matches(name.lower(), [one.lower() for one in known], 1, 0.0)[0]
+        named = next(one for one in known if one.lower() == nearest)
+        raise UsageError(f"no system is called {name!r}; did you mean {named}?")
+    return dataclasses.replace(run, system=like(known[name].Config(), run.system))
 
 
 def _nearest(name: str, names: list[str]) -> str:

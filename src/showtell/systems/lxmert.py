@@ -24,12 +24,11 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.answering import PairAnswers
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.visual.regions import regions
 from showtell.nn.attention import Attention
 from showtell.nn.blocks import PostNormBlock
-from showtell.nn.class_names import ClassNames
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
@@ -188,22 +187,15 @@ class LXMERT(LXMERTEncoder, PairPretraining):
 
 
 @dataclass(frozen=True)
-class LXMERTAnswererConfig(ClassNames, LXMERTEncoderConfig):
+class LXMERTAnswererConfig(AnswererConfig, LXMERTEncoderConfig):
     """LXMERT with the 9,500 answers of its pretraining."""
 
     num_classes: int = 9500
-    num_images: int = 1
-    """Images that a text is about; follows from the data."""
     exclusive: bool = True
-    """Whether one answer excludes the others; follows from the data."""
 
     def build(self) -> LXMERTAnswerer:
         """The untrained system of this config."""
         return LXMERTAnswerer(self)
-
-    def with_images(self, count: int, exclusive: bool) -> Self:
-        """For texts about `count` images each, whose answers exclude each other or do not."""
-        return replace(self, num_images=count, exclusive=exclusive)
 
 
 class LXMERTAnswerer(LXMERTEncoder, PairAnswers):
@@ -214,9 +206,8 @@ class LXMERTAnswerer(LXMERTEncoder, PairAnswers):
 
     def __init__(self, config: LXMERTAnswererConfig) -> None:
         super().__init__(config)
-        c = config
-        self.class_names, self.num_images = c.class_names, c.num_images
-        hidden = 2 * c.width
+        c, hidden = config, 2 * config.width
+        self.make_answers()
         self.classifier = nn.Sequential(
             Linear(c.width * c.num_images, hidden),
             nn.GELU(),

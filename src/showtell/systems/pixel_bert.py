@@ -22,6 +22,7 @@ from torch import Tensor
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.grid import GridEmbedder
@@ -134,3 +135,24 @@ class PixelBERT(PixelBERTEncoder, PairPretraining):
     def __init__(self, config: PixelBERTConfig) -> None:
         super().__init__(config)
         self.make_heads(config.eps, config.activation)
+
+
+@dataclass(frozen=True)
+class PixelBERTAnswererConfig(AnswererConfig, PixelBERTEncoderConfig):
+    """Pixel-BERT with the 3,129 answers of VQA v2."""
+
+    def build(self) -> PixelBERTAnswerer:
+        """The untrained system of this config."""
+        return PixelBERTAnswerer(self)
+
+
+class PixelBERTAnswerer(PixelBERTEncoder, PairAnswers):
+    """Answers questions about one image, or about two."""
+
+    Config: ClassVar = PixelBERTAnswererConfig
+    config: PixelBERTAnswererConfig
+    image_types: ClassVar = "text.segments.weight"
+
+    def __init__(self, config: PixelBERTAnswererConfig) -> None:
+        super().__init__(config)
+        self.make_answers()

@@ -21,6 +21,7 @@ from torch import Tensor
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.regions import RegionEmbedder
@@ -112,3 +113,24 @@ class UNITER(UNITEREncoder, PairPretraining):
     def __init__(self, config: UNITERConfig) -> None:
         super().__init__(config)
         self.make_heads(config.eps, config.activation)
+
+
+@dataclass(frozen=True)
+class UNITERAnswererConfig(AnswererConfig, UNITEREncoderConfig):
+    """UNITER-base with the 3,129 answers of VQA v2."""
+
+    def build(self) -> UNITERAnswerer:
+        """The untrained system of this config."""
+        return UNITERAnswerer(self)
+
+
+class UNITERAnswerer(UNITEREncoder, PairAnswers):
+    """Answers questions about one image, or about two."""
+
+    Config: ClassVar = UNITERAnswererConfig
+    config: UNITERAnswererConfig
+    image_types: ClassVar = "text.segments.weight"
+
+    def __init__(self, config: UNITERAnswererConfig) -> None:
+        super().__init__(config)
+        self.make_answers()

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.co_attention import CoAttention
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.visual.regions import regions
@@ -174,3 +175,23 @@ class ViLBERT(ViLBERTEncoder, PairPretraining):
     def __init__(self, config: ViLBERTConfig) -> None:
         super().__init__(config)
         self.make_heads(config.eps, config.activation)
+
+
+@dataclass(frozen=True)
+class ViLBERTAnswererConfig(AnswererConfig, ViLBERTEncoderConfig):
+    """ViLBERT with the 3,129 answers of VQA v2."""
+
+    def build(self) -> ViLBERTAnswerer:
+        """The untrained system of this config."""
+        return ViLBERTAnswerer(self)
+
+
+class ViLBERTAnswerer(ViLBERTEncoder, PairAnswers):
+    """Answers questions about one image, or about two."""
+
+    Config: ClassVar = ViLBERTAnswererConfig
+    config: ViLBERTAnswererConfig
+
+    def __init__(self, config: ViLBERTAnswererConfig) -> None:
+        super().__init__(config)
+        self.make_answers()

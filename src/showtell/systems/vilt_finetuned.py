@@ -7,8 +7,8 @@ per image; here each text meets other images, which are embedded once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.fusion.answering import PairAnswers, answer_head
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.objectives.matching import draw_others
@@ -25,35 +25,12 @@ from showtell.systems.vilt import ViLTEncoder, ViLTEncoderConfig
 
 
 @dataclass(frozen=True)
-class ViLTAnswererConfig(ViLTEncoderConfig):
+class ViLTAnswererConfig(AnswererConfig, ViLTEncoderConfig):
     """ViLT-B/32 with the 3,129 answers of VQA v2."""
-
-    num_classes: int = 3129
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the answers have no names."""
-    num_images: int = 1
-    """Images that a text is about; follows from the data."""
-    exclusive: bool = False
-    """Whether one answer excludes the others; follows from the data."""
-
-    def __post_init__(self) -> None:
-        if len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(f"{len(self.class_names)} names for {self.num_classes} answers")
-        if self.num_modal_types <= self.num_images:
-            raise ValueError(f"{self.num_images} images have no modal type each, only {self.num_modal_types}")
 
     def build(self) -> ViLTAnswerer:
         """The untrained system of this config."""
         return ViLTAnswerer(self)
-
-    def with_classes(self, names: tuple[str, ...]) -> Self:
-        """For these answers, in the order of the scores."""
-        return replace(self, num_classes=len(names), class_names=names)
-
-    def with_images(self, count: int, exclusive: bool) -> Self:
-        """For texts about `count` images each, whose answers exclude each other or do not."""
-        types = max(self.num_modal_types, count + 1)
-        return replace(self, num_images=count, num_modal_types=types, exclusive=exclusive)
 
 
 class ViLTAnswerer(ViLTEncoder, PairAnswers):
@@ -61,20 +38,11 @@ class ViLTAnswerer(ViLTEncoder, PairAnswers):
 
     Config: ClassVar = ViLTAnswererConfig
     config: ViLTAnswererConfig
+    image_types: ClassVar = "modal_types.weight"
 
     def __init__(self, config: ViLTAnswererConfig) -> None:
         super().__init__(config)
-        self.class_names = config.class_names
-        self.num_images = config.num_images
-        self.classifier = answer_head(config.width, config.num_images, config.num_classes)
-        self.classifier.apply(initialise)
-
-    def adopted(self, name: str, tensor: Tensor) -> Tensor:
-        """A parameter of another ViLT, of this one's size: further images begin like the first."""
-        if name != "modal_types.weight":
-            return tensor
-        wanted = len(self.modal_types.weight)
-        return torch.cat([tensor, tensor[1:2].expand(wanted, -1)])[:wanted]
+        self.make_answers()
 
 
 @dataclass(frozen=True)

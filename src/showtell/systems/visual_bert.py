@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.answering import PairAnswers
+from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.nn.attention import pick
-from showtell.nn.class_names import ClassNames
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
@@ -129,43 +128,32 @@ class VisualBERT(VisualBERTEncoder, PairPretraining):
 
 
 @dataclass(frozen=True)
-class VisualBERTAnswererConfig(ClassNames, VisualBERTEncoderConfig):
+class VisualBERTAnswererConfig(AnswererConfig, VisualBERTEncoderConfig):
     """VisualBERT with the 3,129 answers of VQA v2."""
 
-    num_classes: int = 3129
-    class_names: tuple[str, ...] = ()
-    """In the order of the logits; empty if the answers have no names."""
+    exclusive: bool = True
     reading: Literal["last word", "pooled"] = "last word"
     """What the answer is a linear function of: the question's last word (VQA), or the pooled pair (NLVR2)."""
-    num_images: int = 1
-    exclusive: bool = True
-    """Whether one answer excludes the others."""
 
     def build(self) -> VisualBERTAnswerer:
         """The untrained system of this config."""
         return VisualBERTAnswerer(self)
 
-    def with_images(self, count: int, exclusive: bool) -> Self:
-        """For texts about one image. Raises `ValueError` for two, which would be regions of one set."""
-        if count > 1:
-            raise ValueError("VisualBERT reads the regions of several images as those of one")
-        return replace(self, exclusive=exclusive)
-
 
 class VisualBERTAnswerer(VisualBERTEncoder, PairAnswers):
-    """Answers questions about an image."""
+    """Answers questions about one image, or about two."""
 
     Config: ClassVar = VisualBERTAnswererConfig
     config: VisualBERTAnswererConfig
 
     def __init__(self, config: VisualBERTAnswererConfig) -> None:
         super().__init__(config)
-        self.class_names = config.class_names
-        self.num_images = config.num_images
-        if config.reading == "last word":
-            self.pooler.requires_grad_(False)  # published checkpoints carry it along, and nothing reads it
-        self.classifier = Linear(config.width, config.num_classes)
+        c = config
+        self.make_answers()
+        self.classifier = Linear(c.width * c.num_images, c.num_classes)
         self.classifier.apply(initialise)
+        if c.reading == "last word":
+            self.pooler.requires_grad_(False)  # published checkpoints carry it along, and nothing reads it
 
     def join(self, texts: TextBatch, images: Encoded) -> Encoded:
         """Text `r` with image `r`; pooled is what the answer depends on."""
