@@ -28,6 +28,25 @@ def test_what_is_missing_is_said_with_the_command(monkeypatch, capsys) -> None:
     assert "pip install 'showtell[serve]'" in capsys.readouterr().err
 
 
+def test_an_address_that_is_taken_is_said_before_models_are_loaded(capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert run(["serve", "--port", port, "-m", "no such model"]) == 1
+    said = capsys.readouterr().err
+    assert f"port {port}" in said
+    assert "choose another --port" in said
+    assert "serving" not in said
+    assert run(["serve", "--host", "no.such.host.invalid", "--api-key", "k", "-m", "no such model"]) == 1
+    assert "no.such.host.invalid" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_library_is_said_before_models_are_loaded(tmp_path, capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    assert run(["serve", "--port", port, "-m", "no such model", "-l", str(tmp_path / "none")]) == 1
+    assert "is not a library" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_served_model_answers_until_the_signal(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

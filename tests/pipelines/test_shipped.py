@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from showtell.data.images.samples import sample_photographs
-from showtell.errors import MissingError
+from showtell.errors import MissingError, UserError
 from showtell.hub.catalogue import Package
 from showtell.pipelines import shipped
 from showtell.pipelines.index import index
@@ -58,6 +58,13 @@ def test_the_default_index_is_searched_by_it_in_several_languages(dual, photogra
         assert not answer.nothing_alike
     assert searcher.search("a smiling woman").nothing_alike
     assert model_for(tmp_path / "library", "likelihood", "cpu").hash == load_model(device="cpu").hash
+
+
+def test_a_folder_that_is_no_library_is_said_and_nothing_else(dual, tmp_path, caplog) -> None:
+    shipped._say.cache_clear()
+    with pytest.raises(UserError, match="is not a library"):
+        model_for(tmp_path / "none", None, "cpu")
+    assert not caplog.records
 
 
 def test_without_its_packages_the_captioner_searches_and_the_command_is_named(

@@ -8,8 +8,12 @@ import numpy as np
 import openai
 import pytest
 
-from serve.conftest import KEY, data_url
+from serve.conftest import KEY, data_url, running
 from showtell.pipelines.generate import generate
+from showtell.pipelines.index import index
+from showtell.pipelines.search import Searcher
+from showtell.serve.app import create_app
+from support.library import draw
 
 ASKED = [{"role": "user", "content": "The cat sat on the mat."}]
 
@@ -98,6 +102,50 @@ def test_the_library_is_searched_and_shown(url, searcher) -> None:
         assert len(captions["data"]) == 2
         assert captions["data"][0]["logprob"] >= captions["data"][1]["logprob"] - 5
         assert captions["model"] == "captioner"
+
+
+def test_an_engine_searches_with_a_served_model_that_supports_it(models, tmp_path) -> None:
+    """`captions` needs no model, `likelihood` the captioner, though a dual encoder searches by default."""
+    draw(tmp_path / "images" / "red.png", "red")
+    (tmp_path / "images" / "red.txt").write_text("a tomato")
+    for name in ("captioner", "colours"):
+        index(tmp_path / "images", tmp_path / "library", models[name])
+    default = Searcher(tmp_path / "library", models["colours"])
+    with running(create_app(models, default)) as base, httpx.Client(base_url=base) as http:
+        for engine in ("captions", "likelihood", "dot"):
+            found = http.post("/v1/search", json={"query": "a tomato", "engine": engine}).json()
+            assert [one["name"] for one in found["data"]] == ["red.png"], engine
+    with running(create_app({"chat": models["chat"]}, default)) as base:
+        answer = httpx.post(f"{base}/v1/search", json={"query": "a tomato", "engine": "likelihood"})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "engine")
+        assert "--model" in answer.json()["error"]["message"]
+
+
+def test_the_description_has_every_field_and_loads_nothing_from_elsewhere(url) -> None:
+    page = httpx.get(f"{url}/docs", headers={"Authorization": f"Bearer {KEY}"}).text
+    assert "POST /v1/embeddings" in page
+    assert "encoding_format" in page
+    assert "number, &gt;= 0, &lt;= 2" in page  # the temperature
+    assert "src=" not in page.replace('<img alt="">', "")
+    assert "http" not in page.replace("http-equiv", "").replace("HTTP", "")
+    assert httpx.get(f"{url}/redoc", headers={"Authorization": f"Bearer {KEY}"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "said"),
+    [
+        ([], "input", "at least 1 item"),
+        (3, "input", "valid string"),
+        (["a", 3], "input.1", "valid string"),
+        ("\ud800", "input", "surrogate"),
+    ],
+)
+def test_a_field_of_several_types_is_named_as_in_the_body(url, given, param, said) -> None:
+    body = json.dumps({"model": "colours", "input": given})
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    error = httpx.post(f"{url}/v1/embeddings", content=body, headers=headers).json()["error"]
+    assert error["param"] == param
+    assert said in error["message"]
 
 
 @pytest.mark.parametrize(

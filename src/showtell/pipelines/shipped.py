@@ -65,7 +65,8 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
 
     A library that the dual encoder has indexed is searched with it, any other with the captioner.
 
-    Raises `MissingError` where the engine needs the dual encoder and a part of it is not here.
+    Raises `MissingError` where the engine needs the dual encoder and a part of it is not here, `UserError`
+    for a folder that is no library.
     """
     chosen = None if engine is None else engine_named(engine)
     if chosen and not chosen.needs_model:
@@ -76,6 +77,7 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
         try:
             Library.open(library, dual)
         except UserError:
+            Library.open(library)  # raises for what is no library at all
             _say(f"search uses the captioner alone until {library} is indexed again")
         else:
             return dual

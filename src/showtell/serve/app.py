@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 
 from showtell.pipelines.model import Model
 from showtell.pipelines.search import Searcher
 from showtell.serve import chat, embeddings, images
+from showtell.serve.description import description
 from showtell.serve.errors import answer_errors
 from showtell.serve.guard import LOCAL, Guard
 from showtell.serve.metrics import Measured, Metrics
@@ -52,9 +53,10 @@ def create_app(
         yield
         app.state.worker.close()
 
-    app = FastAPI(title="showtell", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="showtell", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.served = Served(models)
     app.state.searcher = searcher
+    app.state.searchers = {}  # by engine, those that the first search with it opened
     app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)
     app.state.metrics = Metrics()
     answer_errors(app)
@@ -75,6 +77,11 @@ def create_app(
     async def health() -> dict[str, Any]:
         """Whether requests are taken."""
         return {"status": "ok", "version": __version__}
+
+    @app.get("/docs")
+    async def docs() -> HTMLResponse:
+        """This description. It loads nothing from elsewhere."""
+        return HTMLResponse(description(app.openapi()))
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -100,14 +101,25 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def _malformed(error: RequestValidationError) -> APIError:
-    """The first field that is wrong, named as in the body."""
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if part != "body"]
+    """The first field that is wrong, named as in the body.
+
+    Of a field that may be of several types, pydantic lists the faults by each, under a label such as
+    `list[constrained-str]`: told is one of the type that fits best, without the label.
+    """
+    first, *others = error.errors()
     if first["type"] == "json_invalid":
         return invalid("the body is not JSON", code="invalid_json")
+    field = tuple(takewhile(lambda part: not _is_label(part), first["loc"]))
+    alike = [first, *(one for one in others if one["loc"][: len(field)] == field)]
+    told = max(alike, key=lambda one: (not one["type"].endswith("_type"), len(one["loc"])))
+    parts = [str(part) for part in told["loc"] if part != "body" and not _is_label(part)]
     where = ".".join(parts) or None
-    said = "is not known here" if first["type"] == "extra_forbidden" else first["msg"]
+    said = "is not known here" if told["type"] == "extra_forbidden" else told["msg"]
     return invalid(f"{where or 'the body'}: {said}", where)
+
+
+def _is_label(part: str | int) -> bool:
+    return "[" in str(part)
 
 
 def _routed(request: Request, error: HTTPException) -> APIError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from showtell.errors import UserError
 from showtell.library.search import Hit, Library
+from showtell.pipelines.engine import engine_named
 from showtell.pipelines.search import Searcher
 from showtell.pipelines.tags import sights
 from showtell.protocols import Captioner, ImageEncoder
@@ -47,10 +50,11 @@ async def captions(body: CaptionRequest, request: Request) -> dict[str, Any]:
 @router.post("/search")
 async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     """Images of the library that fit a description, best first."""
-    searcher = _searcher(request)
+    first = _searcher(request)
     worker: Worker = request.app.state.worker
 
     def found() -> dict[str, Any]:
+        searcher = _answering(request, first, body.engine)
         answer = searcher.search(body.query, body.engine, body.top, cuts=searcher.cuts(strict=True))
         return {**_listed(searcher.library, answer.hits), "unknown_words": answer.unknown}
 
@@ -95,6 +99,32 @@ def _searcher(request: Request) -> Searcher:
             HTTPStatus.NOT_FOUND, "not_found", "there is no library here; start the server with --library"
         )
     return searcher
+
+
+def _answering(request: Request, first: Searcher, engine: str | None) -> Searcher:
+    """The server's searcher where its model supports the engine, else one of a served model that does.
+
+    Raises `UsageError` for an unknown engine, `APIError` where no served model with vectors in the library
+    supports it.
+    """
+    known: dict[str | None, Searcher] = request.app.state.searchers
+    if engine is None or engine in known:
+        return known.get(engine, first)
+    chosen, folder = engine_named(engine), first.library.folder
+    served: Served = request.app.state.served
+    if not chosen.needs_model:
+        known[engine] = Searcher(folder)
+        return known[engine]
+    for model in (first.model, *served.models.values()):
+        if all(map(model.can, chosen.requires)):
+            with suppress(UserError):  # it has not indexed the library
+                known[engine] = Searcher(folder, model)
+                return known[engine]
+    raise invalid(
+        f"no model here searches by {engine}; start the server with a --model that does and has indexed the "
+        "library",
+        "engine",
+    )
 
 
 def _row(library: Library, id: str) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +12,7 @@ import typer
 
 from showtell.cli.options import Device
 from showtell.cli.output import print_error
-from showtell.errors import MissingError, UsageError
+from showtell.errors import MissingError, UsageError, UserError
 
 PANEL = "Service"
 
@@ -55,6 +58,7 @@ def serve(
         from showtell.serve.guard import LOCAL
     except ImportError as error:
         raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
+    from showtell.library.search import Library
     from showtell.pipelines.model import SHIPPED, load_model
     from showtell.pipelines.search import Searcher
     from showtell.pipelines.shipped import model_for
@@ -64,11 +68,35 @@ def serve(
     named = dict(_named(one) for one in model or [SHIPPED.name])
     if len(named) < len(model or ""):
         raise UsageError("two models have one name; give them others with --model NAME=FOLDER")
+    listening = _listening(host, port)
+    if library:
+        Library.open(library)  # what is no library is said before models are loaded
     models = {name: load_model(source, device) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
     app = create_app(models, searcher, api_key=api_key, limits=Limits(max_waiting=max_waiting))
     print_error(f"serving {', '.join(models)} at http://{host}:{port}/v1; its description is at /docs")
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=10)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; connections are refused until the server listens to it.
+
+    Raises `UserError` for an address that is taken or not of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would take a port from another program
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise UserError(
+            f"the server cannot listen at {host}, port {port}: {error.strerror}; "
+            "choose another --port or --host"
+        ) from error
+    return bound
 
 
 def _named(given: str) -> tuple[str, str]:

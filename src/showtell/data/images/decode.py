@@ -137,7 +137,9 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
         width, height = image.size
         if width * height > max_pixels:
             limit = f"more than the {max_pixels:,} pixels allowed"
-            raise ImageError(name, f"is {width} x {height}, {limit}; raise the limit if you trust it")
+            raise ImageError(
+                name, f"is {width} x {height}, {limit}; make it smaller, or raise the limit if you trust it"
+            )
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
