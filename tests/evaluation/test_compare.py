@@ -1,16 +1,21 @@
 """Models of pairs and two towers side by side, on the same images, with their time by part."""
 
+import base64
 import io
 import json
+from dataclasses import fields
 
 import pytest
 import torch
 from PIL import Image
 
+from showtell.checkpoint.save import save_checkpoint
+from showtell.datasets.caches import pixel_preprocess
 from showtell.evaluation.compare import compare
 from showtell.html.bars import COLOURS as PARTS
 from showtell.html.bars import draw_bars
 from showtell.pipelines.model import load_model
+from showtell.systems.vilt_finetuned import ViLTAnswererConfig
 from support.dual import COLOURS
 from support.library import draw
 from support.pairs import untrained_vilt
@@ -78,6 +83,61 @@ def test_the_verb_prints_json_and_writes_three_files(captioned, clip, vilt, tmp_
     assert table[0].startswith("| model | parameters, M | GFLOPs | text, ms | image, ms | fusion, ms |")
     assert len({line.count("|") for line in table[:4]}) == 1
     assert Image.open(out / "compare.png").format == "PNG"
+    page = (out / "compare.html").read_text()
+    assert page.count("<tr>") == 3
+    assert "questions answered right" not in page, "a column that no model fills is left out"
+    assert base64.b64encode((out / "compare.png").read_bytes()).decode() in page
+
+
+@pytest.fixture
+def asked(tmp_path):
+    rows = []
+    for name, colour in COLOURS.items():
+        draw(tmp_path / "questions" / f"{name}.png", colour)
+        rows.append({"image": f"{name}.png", "question": "a red square", "answer": "red", "split": "val"})
+    (tmp_path / "questions" / "val.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path / "questions"
+
+
+@pytest.fixture
+def answerer(tmp_path, vilt):
+    """The encoder of the ViLT with a head that always says red."""
+    before = load_model(vilt, "cpu")
+    given = vars(before.system.config)
+    names = {one.name for one in fields(ViLTAnswererConfig)} & given.keys()
+    answers = {"num_classes": 2, "class_names": ("red", "blue")}
+    system = ViLTAnswererConfig(**{name: given[name] for name in names} | answers).build()
+    with torch.no_grad():
+        system.classifier[3].bias[:] = torch.tensor([9.0, -9.0])
+    save_checkpoint(
+        tmp_path / "answerer",
+        system,
+        record={"recipe": "vqa_vilt"},
+        tokenizer_json=before.tokenizer.to_json(),
+        preprocess=pixel_preprocess(16),
+        card="",
+    )
+    return tmp_path / "answerer"
+
+
+def test_a_model_that_answers_stands_beside_one_that_finds(captioned, vilt, asked, answerer, tmp_path, ask):
+    given = ["--data", captioned, "--questions", asked, "--output", tmp_path / "out"]
+    status, (finds, answers), _ = ask("compare", vilt, answerer, *given)
+    assert status == 0
+    assert (finds["answers"], answers["text_to_image"]) == ({}, {})
+    assert answers["answers"]["accuracy"] == 1.0
+    assert (answers["questions"], answers["images"]) == (4, 4)
+    assert answers["milliseconds"].keys() == {"text", "image", "fusion"}
+    assert answers["flops"] > 0
+    table = (tmp_path / "out" / "compare.md").read_text()
+    assert "Answers to 4 questions." in table
+    assert table.splitlines()[0].endswith("| questions answered right |")
+    status, _, said = ask("compare", answerer, "--data", captioned)
+    assert status == 2
+    assert "give some with --questions" in said
+    status, _, said = ask("compare", vilt, "--questions", asked)
+    assert status == 2
+    assert "give some with --data" in said
 
 
 def test_a_bar_is_as_long_as_its_part():

@@ -1,31 +1,29 @@
-"""Models that bring images and texts together, side by side: parameters, FLOPs, time by part, retrieval.
+"""Models that bring images and texts together, side by side: parameters, FLOPs, time by part, quality.
 
 Kim et al. 2021, "ViLT", figure 1, measured anew: the milliseconds of the text's embedding, of the image's,
-and of their fusion, for one image and one text, beside how well captions find their images.
+and of their fusion, for one image and one text, beside how well captions find their images, or how many
+questions are answered right.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError
 from showtell.datasets.captions import divide, refuse_two_splits
+from showtell.datasets.image_questions import as_many, read_split
 from showtell.errors import UsageError, UserError
-from showtell.nn.watch import watch_attention
-from showtell.pairing import PairScorer
+from showtell.evaluation.costs import flops, image_batch, milliseconds
+from showtell.evaluation.image_answers import image_answer_figures
+from showtell.pairing import PairAnswerer, PairScorer
 from showtell.pipelines.engines.rerank import joined
 from showtell.pipelines.model import Model
 from showtell.progress import report
@@ -33,8 +31,6 @@ from showtell.protocols import SharedSpace
 from showtell.tasks.metrics import ranks, recall
 from showtell.tasks.pair_scores import pair_scores
 
-REPEATS = 9
-"""Runs that are timed, after one that is not; the median counts."""
 CHUNK = 32
 """Images embedded at once."""
 
@@ -55,42 +51,66 @@ class Comparison:
     """Of one image and one text: `text`, `image` and `fusion`."""
     images: int
     text_to_image: dict[str, float]
-    """R@1, 5 and 10 of the first caption of each image among all images."""
+    """R@1, 5 and 10 of the first caption of each image among all images; empty for a model that answers."""
     image_to_text: dict[str, float]
     """The same of each image among those captions."""
     unreadable: int
     """Images that were left out."""
+    questions: int = 0
+    """That a model that answers was asked."""
+    answers: dict[str, float] = field(default_factory=dict)
+    """Their `accuracy` and its standard error; empty for a model that answers none."""
 
 
 def compare(
     models: Sequence[Model],
-    data: Path | str,
+    data: Path | str | None = None,
     split: str = "val",
     *,
     format: str | None = None,
     images: int = 100,
+    questions: Path | str | None = None,
 ) -> list[Comparison]:
-    """Every model on the first `images` captioned images of a split.
+    """Every model on the first `images` captioned images of a split of `data`, or, if it answers questions
+    about images, on all `questions` of that split.
 
     A model of pairs scores each text with each image: its time grows with the square of their number.
 
-    Raises `UsageError` for a model that compares no images with texts, `UserError` for a split without
-    captioned images.
+    Raises `UsageError` for a model that does neither, and where what it needs is not given; `UserError` for a
+    split without captioned images or questions.
     """
+    entries = list[Entry]()
     for model in models:
-        if not (model.can(PairScorer) or model.can(SharedSpace)):
+        finds = model.can(PairScorer) or model.can(SharedSpace)
+        if not finds and not model.can(PairAnswerer):
             raise UsageError(f"the model {model.name} compares no images with texts; leave it out")
-    source = read_captions(Path(data), format)
-    refuse_two_splits(Path(data), source)
+        if finds and data is None:
+            raise UsageError(f"the model {model.name} finds images by captions; give some with --data")
+        if not finds and questions is None:
+            raise UsageError(f"the model {model.name} answers questions; give some with --questions")
+    if data is not None:
+        entries = _captioned(Path(data), split, format)[:images]
+    return [
+        _finding(model, entries)
+        if model.can(PairScorer) or model.can(SharedSpace)
+        else _answering(model, Path(questions or ""), split)
+        for model in models
+    ]
+
+
+def _captioned(data: Path, split: str, format: str | None) -> list[Entry]:
+    """The captioned images of a split."""
+    source = read_captions(data, format)
+    refuse_two_splits(data, source)
     splits = divide(source.entries)
-    entries = splits.get(split, [])[:images]
-    if not entries:
+    if not splits.get(split):
         found = ", ".join(sorted(splits)) or "none"
         raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
-    return [_compare(model, entries) for model in models]
+    return splits[split]
 
 
-def _compare(model: Model, entries: Sequence[Entry]) -> Comparison:
+def _finding(model: Model, entries: Sequence[Entry]) -> Comparison:
+    """The figures of a model that finds images by captions."""
     pixels, captions, unreadable = list[np.ndarray](), list[str](), 0
     for entry in entries:
         try:
@@ -103,15 +123,9 @@ def _compare(model: Model, entries: Sequence[Entry]) -> Comparison:
         raise UserError(f"none of the {len(entries)} images can be read by {model.name}")
     rows = [model.tokenizer.encode(text, model.max_length) for text in captions]
     scores = _scores(model, pixels, rows)
-    backbone = model.image_input.backbone if model.image_input else None
     own = range(len(rows))
     return Comparison(
-        model.name,
-        type(model.system).__name__,
-        sum(parameter.numel() for parameter in model.system.parameters()),
-        backbone.name if backbone else "",
-        _flops(model, pixels[0], rows[0]),
-        _times(model, pixels[0], rows[0]),
+        *_costs(model, pixels[:1], rows[0]),
         len(rows),
         _recalls(scores, own),
         _recalls(scores.T, own),
@@ -119,65 +133,41 @@ def _compare(model: Model, entries: Sequence[Entry]) -> Comparison:
     )
 
 
+def _answering(model: Model, questions: Path, split: str) -> Comparison:
+    """The figures of a model that answers questions."""
+    figures = image_answer_figures(model, questions, split)
+    first = as_many(read_split(questions, split), model.system.num_images)[0]
+    pixels = [model.read(path) for path in first.images]
+    ids = model.tokenizer.encode(first.text, model.max_length)
+    known = {name: figures[name] for name in ("accuracy", "accuracy_se")}
+    return Comparison(
+        *_costs(model, pixels, ids),
+        figures["images"],
+        {},
+        {},
+        len(figures["unreadable"]),
+        figures["questions"],
+        known,
+    )
+
+
+def _costs(
+    model: Model, pixels: Sequence[np.ndarray], ids: Sequence[int]
+) -> tuple[str, str, int, str, int, dict[str, float]]:
+    """What a model is, and what one text with its image, or images, costs it."""
+    backbone = model.image_input.backbone if model.image_input else None
+    return (
+        model.name,
+        type(model.system).__name__,
+        sum(parameter.numel() for parameter in model.system.parameters()),
+        backbone.name if backbone else "",
+        flops(model, pixels, ids),
+        milliseconds(model, pixels, ids),
+    )
+
+
 def _recalls(scores: np.ndarray, own: range) -> dict[str, float]:
     return {f"recall{k}": value for k, value in recall(ranks(scores, own)).items()}
-
-
-def _texts(model: Model, ids: Sequence[int]) -> Batch:
-    one = torch.tensor([list(ids)], device=model.device)
-    return Batch(texts=TextBatch(one, torch.ones_like(one, dtype=torch.bool)))
-
-
-def _images(model: Model, pixels: Sequence[np.ndarray]) -> Batch:
-    """Prepared images as the system reads them, through the frozen backbone where there is one."""
-    assert model.image_input is not None
-    return model.image_input.batch(np.stack(pixels)).to(model.device)
-
-
-def _times(model: Model, pixels: np.ndarray, ids: Sequence[int]) -> dict[str, float]:
-    """Milliseconds of the text's embedding, the image's, and what is left for their fusion."""
-    system, text = model.system, _texts(model, ids)
-    if not model.can(PairScorer):
-        with torch.inference_mode():
-            image, words = system.image_vectors(_images(model, [pixels])), system.text_vectors(text)
-        return {
-            "text": _milliseconds(lambda: system.text_vectors(text)),
-            "image": _milliseconds(lambda: system.image_vectors(_images(model, [pixels]))),
-            "fusion": _milliseconds(lambda: image @ words.T),
-        }
-    with torch.inference_mode():
-        embedded = system.embed_images(_images(model, [pixels]))
-    alone = _milliseconds(lambda: system.embed_texts(text.texts))
-    both = _milliseconds(lambda: system.match(system.fuse(text, embedded)))
-    return {
-        "text": alone,
-        "image": _milliseconds(lambda: system.embed_images(_images(model, [pixels]))),
-        "fusion": max(both - alone, 0.0),  # `fuse` embeds the text too
-    }
-
-
-def _flops(model: Model, pixels: np.ndarray, ids: Sequence[int]) -> int:
-    """Of the system, and of its frozen backbone as torch computes it.
-
-    The counter sees no packed layers, no products that torch hands to oneDNN (see `nn/linear.py`) and no
-    fused attention: a fresh system in float64, whose attention is watched, has none of them. Of a backbone
-    products by oneDNN are not counted.
-    """
-    fresh: Any = model.system.config.build().double().to(model.device).eval()
-    given, text = _images(model, [pixels]), _texts(model, ids)
-    shown = {n: t.double() if t.is_floating_point() else t for n, t in given.images.tensors.items()}
-    batch = Batch(ImageBatch(**shown), text.texts)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), watch_attention(), counter:
-        if model.can(PairScorer):
-            fresh.match(fresh.fuse(batch))
-        else:
-            fresh.image_vectors(batch)
-            fresh.text_vectors(batch)
-        if model.image_input and model.image_input.backbone:
-            values = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-            model.image_input.backbone.features(values.to(model.device))
-    return counter.get_total_flops()
 
 
 @torch.inference_mode()
@@ -188,22 +178,9 @@ def _scores(model: Model, pixels: Sequence[np.ndarray], rows: Sequence[Sequence[
         images = torch.cat([model.encode(some).pooled for some in chunks])
         scores: np.ndarray = (model.vectors_of(rows) @ images.T).cpu().numpy()
         return scores
-    embedded = joined([model.system.embed_images(_images(model, some)) for some in chunks])
+    embedded = joined([model.system.embed_images(image_batch(model, some)) for some in chunks])
     scored = list[Tensor]()
     for place, ids in enumerate(rows):
         scored.append(pair_scores(model.system, [ids], embedded)[0])
         report(f"scoring pairs by {model.name}", place + 1, len(rows))
     return torch.stack(scored).numpy()
-
-
-@torch.inference_mode()
-def _milliseconds(part: Callable[[], Any]) -> float:
-    part()
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        part()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
-    return 1000 * statistics.median(times)

@@ -53,6 +53,7 @@ def environment() -> Environment:
     env.filters |= {
         "duration": duration,
         "filename": lambda path: path.replace("\\", "/").rsplit("/", 1)[-1],
+        "png": lambda data: f"data:image/png;base64,{base64.b64encode(data).decode()}",
         "jpeg": lambda data: f"data:image/jpeg;base64,{base64.b64encode(data).decode()}",
         "probability": lambda logprob: f"{math.exp(min(logprob, 0)):.0%}",
         "share": lambda score: f"{min(max(score, 0), 1):.3f}",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Data, Device, Format, Json
+from showtell.cli.options import Device, Format, Json
 from showtell.cli.output import print_json, print_note, print_table
 
 PANEL = "Training and evaluation"
@@ -18,7 +18,19 @@ def compare(
         list[str],
         typer.Argument(help="Checkpoints, folders of training runs, or names that `showtell models` lists."),
     ],
-    data: Data,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            "-d",
+            help="Images with captions, for models that find images: a folder or a caption file.",
+            show_default=False,
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="Questions about images, for models that answer.", show_default=False),
+    ] = None,
     split: Annotated[str, typer.Option(help="The split of the data to compare on.")] = "val",
     format: Format = None,
     images: Annotated[int, typer.Option(min=2, help="How many images, each with its first caption.")] = 100,
@@ -27,7 +39,7 @@ def compare(
         typer.Option(
             "--output",
             "-o",
-            help="A folder for compare.json, compare.md and compare.png.",
+            help="A folder for compare.json, .md, .png and .html.",
             show_default=False,
         ),
     ] = None,
@@ -35,12 +47,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare models that bring images and texts together: parameters, FLOPs, milliseconds of text, image and
-    fusion for one pair, and how well captions find their images."""
+    fusion for one pair, and how well captions find their images, or how many questions are answered right."""
     from showtell.evaluation.compare import compare
     from showtell.evaluation.comparison_files import rows_of, write_comparison
     from showtell.pipelines.model import load_model
 
-    found = compare([load_model(name, device) for name in models], data, split, format=format, images=images)
+    loaded = [load_model(name, device) for name in models]
+    found = compare(loaded, data, split, format=format, images=images, questions=questions)
     if output:
         print_note(f"written: {', '.join(map(str, write_comparison(output, found)))}")
     if json:
