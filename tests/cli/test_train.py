@@ -45,3 +45,10 @@ def test_settings_are_shown_as_they_are_set(ask, capsys) -> None:
 def test_mistakes_are_named(arguments, says, capsys) -> None:
     assert run(["train", *arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_an_unknown_recipe_is_named_before_what_it_lacks(ask) -> None:
+    status, _, said = ask("train", "clip_mni")
+    assert status == 2
+    assert "did you mean clip_mini" in said
+    assert ask("train", "clip_mini")[2].strip().endswith("needs --data and --output")

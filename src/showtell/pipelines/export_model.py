@@ -9,7 +9,7 @@ from typing import Any
 
 from showtell.checkpoint.config import PREPROCESS
 from showtell.checkpoint.load import load_checkpoint
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.hub import exporters
 from showtell.hub.sources import frozen_tensors
 from showtell.writing import replace_folder
@@ -23,7 +23,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
 
     Raises:
         UsageError: The format is unknown or has no counterpart of the system, or `output` holds other files.
-        UserError: The checkpoint is damaged.
+        UserError: The checkpoint is missing or damaged.
     """
     output = Path(output)
     formats = [module.name for module in pkgutil.iter_modules(exporters.__path__)]
@@ -32,6 +32,8 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     if (output / PREPROCESS).exists():
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
+    if not Path(model).exists():
+        raise UserError(f"{model} does not exist; name a checkpoint, or the folder of a training run")
     checkpoint = load_checkpoint(Path(model), find_source=frozen_tensors)
 
     def write(folder: Path) -> None:

@@ -66,6 +66,8 @@ def search(
         raise UsageError("--proposer needs --model, the model of pairs that re-ranks what it proposes")
     named = model and (engine is None or engine_named(engine).needs_model)
     chosen = load_model(model, device) if named else model_for(library, engine, device)
+    if chosen and engine:
+        chosen.require(*engine_named(engine).requires)
     searcher = Searcher(library, chosen, load_model(proposer, device) if proposer else None)
     failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):

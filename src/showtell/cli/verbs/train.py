@@ -73,10 +73,11 @@ def train(
         raise UsageError("name a recipe; `showtell train --list` lists all")
     if shown:
         return _show(recipe, json)
-    if data is None or output is None:
-        raise UsageError(f"showtell train {recipe} needs --data and --output")
-    from showtell.recipes.launch import train_model
+    from showtell.recipes.launch import find_recipe, train_model
 
+    if data is None or output is None:
+        find_recipe(recipe)  # raises for an unknown one
+        raise UsageError(f"showtell train {recipe} needs --data and --output")
     if precision:
         settings = [f"train.precision={precision}", *(settings or [])]
     reached = train_model(

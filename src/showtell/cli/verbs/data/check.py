@@ -10,6 +10,7 @@ import typer
 
 from showtell.cli.options import Format, Json
 from showtell.cli.output import print_json, print_note, print_text
+from showtell.errors import UserError
 from showtell.wording import counted
 
 PANEL = "Training and evaluation"
@@ -20,8 +21,8 @@ def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Images with captions (a folder or a caption file), questions about images, or pairs, "
-            "questions or tags of texts (a folder, a file, or how the names of files begin)."
+            help="Images with captions (a folder or a caption file), questions about images, texts, or "
+            "pairs, questions or tags of texts (a folder, a file, or how the names of files begin)."
         ),
     ],
     format: Format = None,
@@ -35,7 +36,12 @@ def check(
     if format in known_formats() or (format is None and found_format(folder)):
         _check_examples(folder, format, json)
         return
-    report = check_data(folder, format)
+    try:
+        report = check_data(folder, format)
+    except UserError as error:
+        if format or not _check_texts(folder, json):
+            raise _also_looked_for(error) from error
+        return
     unknown = unknown_words(report.entries)
     splits = {name or "unnamed": count for name, count in report.splits.items()}
     if json:
@@ -64,6 +70,36 @@ def check(
     if report.problems:
         print_note(counted(len(report.problems), "problem"))
         raise typer.Exit(1)
+
+
+def _check_texts(path: Path, json: bool) -> bool:
+    """Check texts, labelled or not; False where there are none."""
+    from showtell.datasets.check_texts import check_texts
+
+    report = check_texts(path)
+    if report is None:
+        return False
+    if json:
+        print_json({**vars(report), "problems": []})
+        return True
+    classes = f" of {counted(len(report.classes), 'class')}" if report.classes else ""
+    print_text(f"{path}: {report.format}, {counted(sum(report.splits.values()), 'text')}{classes}")
+    for name, texts in report.splits.items():
+        print_text(f"  {counted(texts, 'text')} {'to train on' if name == 'train' else name}")
+    if report.empty:
+        print_text(f"  {counted(report.empty, 'blank text')} dropped")
+    return True
+
+
+def _also_looked_for(error: UserError) -> UserError:
+    """The list of what was looked for, with the kinds of data that are no images with captions."""
+    from showtell.data.qa.read import known_formats
+    from showtell.datasets.check_texts import LOOKED_FOR
+
+    if "Looked for:" not in str(error):
+        return error
+    others = [f"{name}: {one.LOOKED_FOR}" for name, one in known_formats().items()]
+    return UserError("\n  ".join([str(error), *others, LOOKED_FOR]))
 
 
 def _check_examples(path: Path, format: str | None, json: bool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from showtell.data.captions.entry import Problem
 from showtell.data.qa.examples import Tagged
 from showtell.data.qa.rows import text_lines
+from showtell.wording import counted
 
 LOOKED_FOR = ".conll, .bio or .iob: a token, a tab or spaces, its tag; a blank line between sentences"
 ENDINGS = (".conll", ".bio", ".iob")
@@ -38,9 +39,8 @@ def read(file: Path, problems: list[Problem]) -> Iterator[Tagged]:
             cells = text.split("\t") if "\t" in text else text.split()
             columns = columns or len(cells)
             if len(cells) < 2 or len(cells) != columns or not cells[0].strip() or not cells[-1].strip():
-                what = (
-                    f"has {len(cells)} columns, not {max(columns, 2)}" if len(cells) != columns else "is cut"
-                )
+                few = counted(len(cells), "column")
+                what = f"has {few}, not {max(columns, 2)}" if len(cells) != columns else "is cut"
                 fix = "write a token, a tab and its tag; its sentence is skipped"
                 problems.append(Problem(file, line, what, fix))
                 broken = True
