@@ -40,3 +40,21 @@ def same_bits(reference, ours, folder, exported):
     theirs = type(reference).from_pretrained(exported)
     for name, weight in theirs.state_dict().items():
         assert torch.equal(weight, reference.state_dict()[name]), name
+
+
+def same_outputs_and_gradients(found, ours, reference, table):
+    """Each pair of ours and the reference's outputs is equal, and so is every gradient of all of them.
+
+    Returns the names of the reference's parameters that no output depends on.
+    """
+    ours.zero_grad()
+    reference.zero_grad()
+    total = torch.zeros(2)
+    for number, both in enumerate(found):
+        torch.testing.assert_close(*both, atol=1e-5, rtol=1e-5)
+        weights = torch.randn(both[0].shape, generator=torch.Generator().manual_seed(number))
+        total = total + torch.stack([(one * weights).sum() for one in both])
+    total.sum().backward()
+    unread = [name for name, parameter in reference.named_parameters() if parameter.grad is None]
+    same_gradients(ours, reference, table, skip=unread)
+    return unread

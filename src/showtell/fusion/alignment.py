@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
+from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
 from showtell.objectives.matching import hard_negatives, matching
@@ -45,6 +46,8 @@ class AlignmentConfig:
 
 class Towers(Protocol):
     """What a system and its teacher both have: two encoders and the shared space."""
+
+    image: TowerEmbedder
 
     def image_tokens(self, batch: Batch) -> Encoded:
         """Tokens `[B N C]` and, pooled, the vector `[B D]` of length 1."""
@@ -89,6 +92,16 @@ class PairTowers(nn.Module):
         `read` are their tokens alone, where they are there already and the system begins with them.
         """
         raise NotImplementedError
+
+    @property
+    def reads(self) -> str:
+        """What the batch must hold of images."""
+        return self.towers.image.reads
+
+    @property
+    def num_class_tokens(self) -> int:
+        """Tokens of an image that are no patches and come first."""
+        return self.towers.image.num_class_tokens
 
     @property
     def fused_width(self) -> int:

@@ -23,20 +23,44 @@ from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
-from showtell.objectives.masked_tokens import mask_tokens, masked_tokens
+from showtell.objectives.masked_tokens import Masked, mask_tokens, masked_tokens
 from showtell.objectives.matching import draw_others, half_replaced, hardest, matching
 from showtell.objectives.word_patch import word_patch
 from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class PairPretrainingConfig:
-    """What pretraining needs to know. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
+class MaskingConfig:
+    """What masking words needs to know. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
 
     vocab_size: int = 30522
     mask_id: int = 103
     special: tuple[int, ...] = (0, 100, 101, 102, 103)
     mask_rate: float = 0.15
+
+    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
+        """With the vocabulary size and special tokens of `tokenizer`."""
+        assert tokenizer.mask is not None
+        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
+
+    def mask(self, texts: TextBatch, generator: torch.Generator | None) -> Masked:
+        """The texts with masked words, whole ones where there are `groups`, and where they are."""
+        return mask_tokens(
+            texts.ids,
+            texts.keep,
+            mask_id=self.mask_id,
+            vocab_size=self.vocab_size,
+            special=self.special,
+            rate=self.mask_rate,
+            groups=texts.groups,
+            generator=generator,
+        )
+
+
+@dataclass(frozen=True)
+class PairPretrainingConfig(MaskingConfig):
+    """What pretraining needs to know."""
+
     alignment: float = 0.1
     """Weight of the word-patch alignment; 0 leaves it out."""
     candidates: int = 1
@@ -46,11 +70,6 @@ class PairPretrainingConfig:
     def loss_weights(self) -> dict[str, float]:
         """The losses and their weights."""
         return {"itm": 1.0, "mlm": 1.0} | ({"wpa": self.alignment} if self.alignment else {})
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size and special tokens of `tokenizer`."""
-        assert tokenizer.mask is not None
-        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
 
 class PairPretraining(nn.Module):
@@ -97,16 +116,7 @@ class PairPretraining(nn.Module):
         owner = texts.owner
         if owner is None:
             owner = torch.arange(len(texts), device=texts.ids.device)
-        ids, masked = mask_tokens(
-            texts.ids,
-            texts.keep,
-            mask_id=c.mask_id,
-            vocab_size=c.vocab_size,
-            special=c.special,
-            rate=c.mask_rate,
-            groups=texts.groups,
-            generator=generator,
-        )
+        ids, masked = c.mask(texts, generator)
         chosen, matched = self._pairs(texts, images, owner, generator)
         fused = self.join(_twice(texts, ids), images[torch.cat([owner, chosen])])
         rows, length = texts.ids.shape

@@ -2,10 +2,9 @@
 
 from showtell.datasets.vocabulary import SubwordVocabulary
 from showtell.runs.length import epochs
-from showtell.runs.vision_language import METRIC, VisionLanguageRun, pair_training
+from showtell.runs.vision_language import VisionLanguageRun, pair_training
 from showtell.systems.albef import ALBEFConfig
 from showtell.systems.clip import TowerConfig
-from showtell.train.config import TrainConfig
 
 
 def albef_base(num_images: int) -> VisionLanguageRun:
@@ -21,17 +20,7 @@ def albef_base(num_images: int) -> VisionLanguageRun:
     steps = epochs(30, num_images, batch_size, at_least=600)
     return VisionLanguageRun(
         system=ALBEFConfig(queue_size=min(65536, num_images), warm_updates=steps // 30),
-        train=TrainConfig(
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=1e-4,
-            warmup_steps=min(1000, steps // 10),
-            weight_decay=0.02,
-            validate_every=max(steps // 30, 1),
-            metric=METRIC,
-            higher_is_better=True,
-            checkpoint_every=max(steps // 30, 1),
-        ),
+        train=pair_training(steps, batch_size, 1e-4, weight_decay=0.02, warmup_steps=min(1000, steps // 10)),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 40),
     )
 

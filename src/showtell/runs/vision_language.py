@@ -44,14 +44,23 @@ MEANING = {
 }
 
 
-def pair_training(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
-    """Linear warm-up for a tenth of the training, ten validations, the best parameters by `METRIC`."""
+def pair_training(
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    *,
+    weight_decay: float = 0.01,
+    warmup_steps: int | None = None,
+) -> TrainConfig:
+    """Linear warm-up, by default for a tenth of the training, ten validations, the best parameters by
+    `METRIC`.
+    """
     return TrainConfig(
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        warmup_steps=steps // 10,
-        weight_decay=0.01,
+        warmup_steps=steps // 10 if warmup_steps is None else warmup_steps,
+        weight_decay=weight_decay,
         validate_every=max(steps // 10, 1),
         metric=METRIC,
         higher_is_better=True,

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.alignment import Aligned, AlignmentConfig, AlignThenFuse, of_rows
+from showtell.fusion.pretraining import MaskingConfig
 from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
@@ -35,14 +35,13 @@ from showtell.nn.mask import attention_mask
 from showtell.nn.momentum import Teacher
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.nn.transformer import Transformer, initialise
-from showtell.objectives.masked_tokens import mask_tokens
 from showtell.objectives.soft_targets import soft_cross_entropy
 from showtell.protocols import Encoded, State, Step
 from showtell.systems.clip import TowerConfig
 
 
 @dataclass(frozen=True)
-class ALBEFConfig(AlignmentConfig):
+class ALBEFConfig(MaskingConfig, AlignmentConfig):
     """ALBEF. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072, 12, "gelu", 1e-6))
@@ -50,7 +49,6 @@ class ALBEFConfig(AlignmentConfig):
     patch_size: int = 16
     feature_width: int = 0
     """Width of a frozen encoder's features, where those are read; 0: pixels."""
-    vocab_size: int = 30522
     width: int = 768
     depth: int = 6
     """Blocks that read a text alone."""
@@ -65,21 +63,12 @@ class ALBEFConfig(AlignmentConfig):
     num_segments: int = 2
     shared_width: int = 256
     """Of the vectors that are compared."""
-    mask_id: int = 103
-    special: tuple[int, ...] = (0, 100, 101, 102, 103)
-    """Ids that are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
-    mask_rate: float = 0.15
     mean: tuple[float, ...] = CLIP_MEAN
     std: tuple[float, ...] = CLIP_STD
 
     def build(self) -> ALBEF:
         """The untrained system of this config."""
         return ALBEF(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size and special tokens of `tokenizer`."""
-        assert tokenizer.mask is not None
-        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
     def with_feature_width(self, width: int) -> Self:
         """For a frozen encoder whose features have this width."""
@@ -97,14 +86,7 @@ class ALBEFTowers(nn.Module):
     def __init__(self, config: ALBEFConfig) -> None:
         super().__init__()
         c = config
-        self.image = TowerEmbedder(
-            c.image,
-            image_size=c.image_size,
-            patch_size=c.patch_size,
-            feature_width=c.feature_width,
-            mean=c.mean,
-            std=c.std,
-        )
+        self.image = TowerEmbedder(c)
         self.embed = TextEmbedding(
             c.vocab_size, c.width, c.max_length, num_segments=c.num_segments, eps=c.eps
         )
@@ -164,8 +146,6 @@ class ALBEF(AlignThenFuse):
     def __init__(self, config: ALBEFConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.reads = "features" if c.feature_width else "pixels"
-        self.num_class_tokens = 0 if c.feature_width else 1
         self.towers = ALBEFTowers(c)
         self.make_alignment(c.shared_width)
         self.apply(initialise)
@@ -201,16 +181,7 @@ class ALBEF(AlignThenFuse):
     ) -> tuple[Tensor, Tensor]:
         """The loss of masked words, whose targets are in part the teacher's, and their number."""
         c = self.config
-        ids, masked = mask_tokens(
-            texts.ids,
-            texts.keep,
-            mask_id=c.mask_id,
-            vocab_size=c.vocab_size,
-            special=c.special,
-            rate=c.mask_rate,
-            groups=texts.groups,
-            generator=generator,
-        )
+        ids, masked = c.mask(texts, generator)
         given = replace(texts, ids=ids)
         logits = self.towers.masked_logits(given, of_rows(memory, aligned.owner), masked)
         with torch.no_grad():

@@ -22,13 +22,14 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.alignment import AlignmentConfig, AlignThenFuse
+from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
-from showtell.systems.blip_parts import BLIPPartsConfig, Reader, Writer, tower
+from showtell.systems.blip_parts import BLIPPartsConfig, Reader, Writer
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class BLIPTowers(nn.Module):
     def __init__(self, config: BLIPPartsConfig, shared_width: int, *, own_causal: bool) -> None:
         super().__init__()
         c = config
-        self.image = tower(c)
+        self.image = TowerEmbedder(c)
         self.text = Reader(c, c.image.width, own_causal=own_causal)
         self.project_image = Linear(c.image.width, shared_width)
         self.project_text = Linear(c.width, shared_width)
@@ -84,8 +85,6 @@ class BLIP(AlignThenFuse, Writer):
     def __init__(self, config: BLIPConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.reads = "features" if c.feature_width else "pixels"
-        self.num_class_tokens = 0 if c.feature_width else 1
         self.towers = BLIPTowers(c, c.shared_width, own_causal=True)
         self.lm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)
         self.make_alignment(c.shared_width)

@@ -18,13 +18,14 @@ from jaxtyping import Float
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.alignment import PairTowers, of_rows
+from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
 from showtell.systems.blip import BLIPTowers
-from showtell.systems.blip_parts import BLIPPartsConfig, Reader, Writer, tower
+from showtell.systems.blip_parts import BLIPPartsConfig, Reader, Writer
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,8 @@ class BLIPCaptioner(Writer):
     def __init__(self, config: BLIPCaptionerConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.reads = "features" if c.feature_width else "pixels"
-        self.num_class_tokens = 0 if c.feature_width else 1
-        self.image = tower(c)
+        self.image = TowerEmbedder(c)
+        self.reads, self.num_class_tokens = self.image.reads, self.image.num_class_tokens
         self.text = Reader(c, c.image.width)
         self.lm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)
         self.apply(initialise)
@@ -105,8 +105,6 @@ class BLIPRetriever(PairTowers):
     def __init__(self, config: BLIPRetrieverConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.reads = "features" if c.feature_width else "pixels"
-        self.num_class_tokens = 0 if c.feature_width else 1
         self.towers = BLIPTowers(c, c.shared_width, own_causal=False)
         self.itm_head = Linear(c.width, 2)
         self.apply(initialise)
@@ -148,10 +146,9 @@ class BLIPAnswerer(Writer):
     def __init__(self, config: BLIPAnswererConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.reads = "features" if c.feature_width else "pixels"
-        self.num_class_tokens = 0 if c.feature_width else 1
+        self.image = TowerEmbedder(c)
+        self.reads, self.num_class_tokens = self.image.reads, self.image.num_class_tokens
         self.fused_width = c.width
-        self.image = tower(c)
         self.question = Reader(c, c.image.width)
         self.text = Reader(c, c.width)
         self.lm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)

@@ -17,7 +17,6 @@ from showtell.data.batch import TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
 from showtell.fusion.alignment import of_rows
-from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
@@ -131,19 +130,6 @@ class Reader(nn.Module):
 
 def _mask(texts: TextBatch) -> Tensor | None:
     return attention_mask(texts.keep, queries=texts.ids.shape[1])
-
-
-def tower(config: BLIPPartsConfig) -> TowerEmbedder:
-    """The image encoder."""
-    c = config
-    return TowerEmbedder(
-        c.image,
-        image_size=c.image_size,
-        patch_size=c.patch_size,
-        feature_width=c.feature_width,
-        mean=c.mean,
-        std=c.std,
-    )
 
 
 class Writer(nn.Module):

@@ -8,6 +8,8 @@ Source: Li et al. 2021, "Align before Fuse", figure 1, for the first; the second
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from torch import nn
 
 from showtell.data.batch import ImageBatch
@@ -20,27 +22,57 @@ from showtell.nn.transformer import Transformer, TransformerConfig
 from showtell.protocols import Encoded
 
 
+class TowerConfig(Protocol):
+    """The fields of a system's config that describe its image encoder."""
+
+    @property
+    def image(self) -> TransformerConfig:
+        """Its transformer."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of an image in pixels."""
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
+
+    @property
+    def feature_width(self) -> int:
+        """Width of a frozen encoder's features, where those are read; 0: pixels."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of pixels in 0..1."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of pixels in 0..1."""
+
+
 class TowerEmbedder(nn.Module):
     """A vision transformer over pixels or, with `feature_width`, over a frozen encoder's features."""
 
-    def __init__(
-        self,
-        config: TransformerConfig,
-        *,
-        image_size: int,
-        patch_size: int,
-        feature_width: int,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-    ) -> None:
+    def __init__(self, config: TowerConfig) -> None:
         super().__init__()
-        self.reads_features = feature_width > 0
+        c, width = config, config.image.width
+        self.reads_features = c.feature_width > 0
         if self.reads_features:
-            self.project = Linear(feature_width, config.width)
+            self.project = Linear(c.feature_width, width)
         else:
-            self.normalise = PixelNorm(mean, std)
-            self.embed = ImageEmbedding(image_size, patch_size, config.width)
-        self.transformer = Transformer.of(config, norm="pre")
+            self.normalise = PixelNorm(c.mean, c.std)
+            self.embed = ImageEmbedding(c.image_size, c.patch_size, width)
+        self.transformer = Transformer.of(c.image, norm="pre")
+
+    @property
+    def reads(self) -> str:
+        """What the batch must hold of images."""
+        return "features" if self.reads_features else "pixels"
+
+    @property
+    def num_class_tokens(self) -> int:
+        """Tokens that are no patches and come first."""
+        return int(not self.reads_features)
 
     def forward(self, images: ImageBatch) -> Encoded:
         """`[B 1+N D]`, pooled as [class]; of features `[B N D]`, pooled as the mean of the real ones."""
