@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from os.path import exists
 from typing import TYPE_CHECKING
 
-from showtell.cli.output import print_json, print_table, print_text
+from showtell.cli.output import print_error, print_json, print_table, print_text
+from showtell.wording import counted
 
 if TYPE_CHECKING:
     from showtell.library.search import Hit
@@ -13,7 +15,15 @@ if TYPE_CHECKING:
 
 
 def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None = None) -> None:
-    """One JSON object per hit, or a table. With `chance`, each object says whether it scores more."""
+    """One JSON object per hit, or a table. With `chance`, each object says whether it scores more.
+
+    Images that are no longer where they were indexed are counted on standard error.
+    """
+    if gone := [hit.path for hit in hits if not exists(hit.path)]:
+        print_error(
+            f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: {gone[0]}; "
+            "bring the library up to date with: showtell index"
+        )
     if json:
         for rank, hit in enumerate(hits, 1):
             known = {} if chance is None else {"above_chance": hit.score > chance}
