@@ -19,7 +19,8 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
 
     Images that are no longer where they were indexed are counted on standard error.
     """
-    if gone := [hit.path for hit in hits if not exists(hit.path)]:
+    # Path.exists raises for a folder that may not be read.
+    if gone := [hit.path for hit in hits if not exists(hit.path)]:  # noqa: PTH110
         print_error(
             f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: {gone[0]}; "
             "bring the library up to date with: showtell index"
