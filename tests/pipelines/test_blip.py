@@ -1,15 +1,22 @@
 """A small BLIP learns coloured squares; then captions, search and figures work with it."""
 
+import json
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
+from showtell.data.captions.read import read_captions
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.caches import pixel_preprocess
+from showtell.errors import UsageError
 from showtell.evaluation.evaluate import evaluate
+from showtell.pipelines import bootstrap as pipeline
+from showtell.pipelines.bootstrap import bootstrap
 from showtell.pipelines.caption import caption
 from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
@@ -23,7 +30,7 @@ SIDE = 8
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("blip") / "model"
     texts = [f"a {colour} square" for colour in COLOURS]
     tokenizer = SubwordTokenizer.train(texts * 3, "wordpiece", 60, "bert")
@@ -63,7 +70,12 @@ def model(tmp_path_factory):
         preprocess=pixel_preprocess(SIDE),
         card="",
     )
-    return load_model(folder, "cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return load_model(model_folder, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +105,85 @@ def test_a_colour_is_found(model, photos, tmp_path, engine):
     for colour in COLOURS:
         best = searcher.search(f"a {colour} square", engine, top=1).hits[0]
         assert best.path.name == f"{colour}.png"
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Squares, each with its own caption and with that of another colour."""
+    names, rows = list(COLOURS), []
+    for place, name in enumerate(names):
+        draw(tmp_path / "noisy" / f"{name}.png", COLOURS[name])
+        for colour in (name, names[place - 1]):
+            rows.append({"image": f"{name}.png", "caption": f"a {colour} square", "split": "train"})
+    (tmp_path / "noisy" / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path / "noisy"
+
+
+def colours_of(file):
+    """Each image's name with the colour of a caption, row by row, and the sources."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return [(Path(row["image"]).stem, row["caption"].split()[1]) for row in rows], rows
+
+
+def test_bootstrapping_keeps_what_matches_and_is_read_again(model, noisy, tmp_path):
+    found = bootstrap(noisy, tmp_path / "out", model, model)
+    assert (found["images"], found["unreadable"]) == (4, 0)
+    assert found["kept"] == {"data": 4, "captioner": 0}, "what it writes is there already"
+    assert found["dropped"] == {"data": 4, "captioner": 0}
+    pairs, rows = colours_of(tmp_path / "out" / "captions.jsonl")
+    assert all(name == colour for name, colour in pairs)
+    assert all((row["logprob"] is None) == (row["source"] == "data") for row in rows)
+    pairs, rows = colours_of(tmp_path / "out" / "dropped" / "captions.jsonl")
+    assert all(name != colour for name, colour in pairs)
+    assert all(row["probability"] < 0.5 for row in rows)
+    again = read_captions(tmp_path / "out")
+    assert len(again.entries) == 4
+    assert {entry.split for entry in again.entries} == {"train"}
+    assert not again.problems
+
+
+def test_bootstrapping_goes_on_where_it_stopped(model, noisy, tmp_path, monkeypatch):
+    bootstrap(noisy, tmp_path / "whole", model, model)
+    monkeypatch.setattr(pipeline, "BATCH", 2)
+    judged, judge = [], pipeline._judge
+
+    def stops(entries, *rest):
+        if judged:
+            raise KeyboardInterrupt
+        judged.extend(entries)
+        yield from judge(entries, *rest)
+
+    monkeypatch.setattr(pipeline, "_judge", stops)
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap(noisy, tmp_path / "out", model, model)
+    with (tmp_path / "out" / ".unfinished.jsonl").open("a") as file:
+        file.write('{"image": "torn')
+    monkeypatch.setattr(
+        pipeline, "_judge", lambda entries, *rest: judged.extend(entries) or judge(entries, *rest)
+    )
+    with pytest.raises(UsageError, match="begun with other models or settings"):
+        bootstrap(noisy, tmp_path / "out", model, model, num=3)
+    bootstrap(noisy, tmp_path / "out", model, model)
+    for name in ("captions.jsonl", "dropped/captions.jsonl"):
+        before, after = (colours_of(tmp_path / out / name)[0] for out in ("whole", "out"))
+        assert before == after
+    with pytest.raises(UsageError, match="is not empty"):
+        bootstrap(noisy, tmp_path / "out", model, model)
+
+
+def test_the_verb_bootstraps_plain_images_and_names_what_it_cannot_read(model_folder, photos, tmp_path, ask):
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "broken.png").write_bytes(b"no image")
+    given = ["--captioner", model_folder, "--filter", model_folder, "--output", tmp_path / "out"]
+    status, (found,), said = ask("bootstrap", folder, *given)
+    assert status == 1
+    assert "broken.png" in said
+    assert found["kept"]["captioner"] + found["dropped"]["captioner"] == 4
+    written = read_captions(tmp_path / "out")
+    assert sum(len(entry.captions) for entry in written.entries) == found["kept"]["captioner"] > 0
+    assert {entry.split for entry in written.entries} == {None}
+    assert found["unreadable"] == 1
 
 
 def test_its_figures_are_those_of_a_captioner_and_of_a_dual_encoder(model, tmp_path):
