@@ -187,7 +187,9 @@ def test_the_verb_bootstraps_plain_images_and_names_what_it_cannot_read(model_fo
 
 
 def test_its_figures_are_those_of_a_captioner_and_of_a_dual_encoder(model, tmp_path):
-    figures = evaluate(model, captioned_squares(tmp_path), engines=["dot"], queries=4)
+    figures = evaluate(model, captioned_squares(tmp_path), queries=4)
+    assert figures["search"].keys() == {"rerank", "dot", "likelihood", "captions"}
+    assert figures["search"]["rerank"]["recall10"] == 1.0
     assert figures["captions"]["bleu1"] > 0.5
     assert math.isfinite(figures["perplexity"])
     assert figures["retrieval"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from torch.nn import functional as F
 from showtell.data.captions.entry import Entry
 from showtell.library.search import Hit
 from showtell.library.text import CaptionIndex
-from showtell.pipelines.engine import best, engine_named
+from showtell.pairing import PairScorer
+from showtell.pipelines.engine import OwnProposals, best, engine_named
+from showtell.pipelines.engines.rerank import PROPOSED
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
 from showtell.progress import report
@@ -68,14 +71,16 @@ def search_figures(
     """Where the described image ranks among all, for one engine.
 
     Each of the first `queries` images is searched for by its first caption; words that the model does not
-    know stay in the query, as the unknown token.
+    know stay in the query, as the unknown token. An image that is not proposed for re-ranking comes last.
     """
     texts = [entry.captions[0] for entry in entries[:queries]]
     tokenized = [Text(text, model.tokenizer.encode(text, model.max_length)) for text in texts]
-    searched = engine_named(engine)(images, model)
-    scores = np.zeros((len(texts), len(images)))
+    chosen: Any = engine_named(engine)
+    reranks = PairScorer in chosen.requires
+    searched = chosen(OwnProposals(images, model) if reranks else images, model)
+    scores = np.full((len(texts), len(images)), -np.inf)
     started = time.perf_counter()
-    for place, answer in enumerate(searched.find(tokenized, len(images))):
+    for place, answer in enumerate(searched.find(tokenized, PROPOSED if reranks else len(images))):
         scores[place, [hit.row for hit in answer.hits]] = [hit.score for hit in answer.hits]
         report(f"searching by {engine}", place + 1, len(texts))
     seconds = time.perf_counter() - started

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.library.search import Hit, largest
+from showtell.pairing import PairScorer
 from showtell.pipelines import engines
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
@@ -96,6 +97,19 @@ class Engine(Protocol):
     def find(self, queries: Sequence[Text], top: int, seed: int = 0) -> Iterator[Answer]:
         """The `top` best images for each query."""
         ...
+
+
+class OwnProposals:
+    """What a model of pairs that also has vectors proposes to itself, by an engine that reads those."""
+
+    def __init__(self, images: SearchedImages, model: Model) -> None:
+        self._model = model
+        names = (name for name in engines_of(model) if PairScorer not in engine_named(name).requires)
+        self._engine = engine_named(next(names))(images, model)
+
+    def propose(self, query: str, count: int) -> list[Hit]:
+        """The `count` best for a query, best first."""
+        return next(self._engine.find([self._model.read_text(query)], count)).hits
 
 
 def engine_named(name: str) -> type[Engine]:

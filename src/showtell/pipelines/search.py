@@ -11,7 +11,7 @@ from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError, UserError
 from showtell.library.search import Hit, Library
 from showtell.pairing import PairScorer
-from showtell.pipelines.engine import Answer, Engine, engine_named, engines_of
+from showtell.pipelines.engine import Answer, Engine, OwnProposals, engine_named, engines_of
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import model_for
@@ -84,12 +84,10 @@ class Searcher:
         Raises `UserError` for a folder that is no library, and for one without vectors of this model.
         """
         self._model = model
-        self._proposer = self
+        self._proposer: Searcher | None = None
         if model is not None and model.can(PairScorer) and (proposer or not model.can(SharedSpace)):
             self._proposer = Searcher(library, proposer or model_for(library, None, model.device))
-        self.library: Library = (
-            open_library(library, model) if self._proposer is self else self._proposer.library
-        )
+        self.library: Library = self._proposer.library if self._proposer else open_library(library, model)
         self._engines: dict[str, Engine] = {}
         self._asked = self.cuts()
 
@@ -127,17 +125,17 @@ class Searcher:
         if not len(self.library):
             return Answer(text, [])
         if name not in self._engines:
-            reranks = PairScorer in chosen.requires
-            if self._proposer is not self and not reranks:
+            images: Any = self.library
+            if PairScorer in chosen.requires:
+                images = self._proposer or OwnProposals(self.library, self.model)
+            elif self._proposer:
                 raise UsageError(f"a proposer is for the engine rerank, not for {name}")
-            images: Any = self._proposer if reranks else self.library
             self._engines[name] = chosen(images, self._model)
         return next(self._engines[name].find([text], top, seed))
 
     def propose(self, query: str, count: int) -> list[Hit]:
-        """The `count` best images by the first engine that does not itself need proposals."""
-        names = (name for name in engines_of(self.model) if PairScorer not in engine_named(name).requires)
-        return self.search(query, next(names), top=count).hits
+        """The `count` best images by the default engine."""
+        return self.search(query, top=count).hits
 
     def _count(self, text: Text, cuts: Cuts | None) -> None:
         counts = self.cuts() if cuts is None else cuts

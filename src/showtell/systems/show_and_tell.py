@@ -56,6 +56,7 @@ class ShowAndTell(nn.Module):
 
     Config: ClassVar = ShowAndTellConfig
     reads: ClassVar = "features"
+    describes_vectors: ClassVar = True
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: ShowAndTellConfig) -> None:

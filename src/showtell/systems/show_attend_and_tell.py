@@ -62,6 +62,7 @@ class ShowAttendAndTell(nn.Module):
 
     Config: ClassVar = ShowAttendAndTellConfig
     reads: ClassVar = "features"
+    describes_vectors: ClassVar = True
 
     def __init__(self, config: ShowAttendAndTellConfig) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +23,13 @@ from torch.nn import functional as F
 from showtell.data.batch import pad
 from showtell.objectives.causal_tokens import next_tokens
 from showtell.protocols import Captioner, Encoded
+
+
+@runtime_checkable
+class VectorCaptioner(Captioner, Protocol):
+    """Describes an image from its pooled vector alone, as if that were its only token."""
+
+    describes_vectors: bool
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Inversion:
 
 
 def invert(
-    system: Captioner,
+    system: VectorCaptioner,
     queries: Sequence[Sequence[int]],
     prior: Prior,
     *,
