@@ -12,14 +12,14 @@ from showtell.data.images.decode import decode_image
 from showtell.serve.errors import invalid
 
 MAX_PIXELS = 50_000_000
-_DATA = re.compile(r"data:image/[\w.+-]+;base64,", re.ASCII)
+_DATA = re.compile(r"data:image/[\w.+-]+;base64,", re.ASCII | re.IGNORECASE)
 
 
 def is_image(text: str) -> bool:
     """Whether a text is an image as a `data:` URL.
 
-    >>> is_image("data:image/png;base64,iVBOR"), is_image("data")
-    (True, False)
+    >>> is_image("data:image/png;base64,iVBOR"), is_image("DATA:IMAGE/PNG;BASE64,iVBOR"), is_image("data")
+    (True, True, False)
     """
     return _DATA.match(text) is not None
 

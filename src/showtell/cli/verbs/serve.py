@@ -71,6 +71,7 @@ def serve(
     listening = _listening(host, port)
     if library:
         Library.open(library)  # what is no library is said before models are loaded
+    print_error(f"loading {', '.join(named)}")
     models = {name: load_model(source, device) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
     app = create_app(models, searcher, api_key=api_key, limits=Limits(max_waiting=max_waiting))
