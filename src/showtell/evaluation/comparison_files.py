@@ -74,7 +74,6 @@ def write_comparison(folder: Path, found: Sequence[Comparison]) -> list[Path]:
     for name, content in files.items():
         write_file(folder / name, content)
     page = folder / "compare.html"
-    write_page(
-        page, "comparison", title="Models side by side", said=said, headings=headings, rows=rows, bars=bars
-    )
+    figures = list(zip(headings, zip(*rows, strict=True), strict=True))
+    write_page(page, "comparison", title="Models side by side", said=said, figures=figures, bars=bars)
     return [*(folder / name for name in files), page]
