@@ -30,6 +30,8 @@ from showtell.protocols import Encoded, Step
 class AnswererConfig(ClassNames):
     """What answers need to know: by default the 3,129 of VQA v2. A config inherits it first."""
 
+    own: ClassVar = ("num_images", "exclusive", "num_modal_types")
+    """Settings that follow from the data, not from the model that fine-tuning starts from."""
     num_classes: int = 3129
     num_images: int = 1
     """Images that a text is about; follows from the data."""
@@ -61,7 +63,7 @@ def answer_head(width: int, num_images: int, num_classes: int) -> nn.Sequential:
 class PairAnswers(nn.Module):
     """`PairAnswerer` and `Trainable` for a `PairEncoder` with a head called `classifier`."""
 
-    heads: ClassVar = ("classifier.",)
+    heads: ClassVar[tuple[str, ...]] = ("classifier.",)
     loss_weights: ClassVar = {"answers": 1.0}
     config: Any
     fused_width: int

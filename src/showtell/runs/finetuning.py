@@ -82,9 +82,10 @@ def few_epochs(num_examples: int) -> TrainConfig:
 
 
 def like(config: Any, other: Any) -> Any:
-    """A config with the sizes of another, where both have them."""
+    """A config with the sizes of another, where both have them and the config does not call them its own."""
     common = {f.name for f in dataclasses.fields(config)} & {f.name for f in dataclasses.fields(other)}
-    return replace(config, **{name: getattr(other, name) for name in common.difference(OWN)})
+    own = (*OWN, *getattr(config, "own", ()))
+    return replace(config, **{name: getattr(other, name) for name in common.difference(own)})
 
 
 def started(

@@ -26,6 +26,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.visual.regions import regions
 from showtell.nn.attention import Attention
 from showtell.nn.blocks import PostNormBlock
@@ -162,6 +163,11 @@ class LXMERTEncoder(nn.Module):
         seen = texts.keep.new_ones(y.shape[:2]) if seen is None else seen
         return Encoded(torch.cat([x, y], 1), self.pooler(x[:, 0]), torch.cat([texts.keep, seen], 1))
 
+    def freeze_unread(self) -> None:
+        """Leave untrained what no pooled pair depends on: the regions' block of the last layer."""
+        for exchange in list(self.exchanges)[-1:]:
+            exchange.image.requires_grad_(False)
+
     def _dropped(self, tokens: Tensor) -> Tensor:
         return F.dropout(tokens, self.config.dropout, self.training)
 
@@ -215,5 +221,25 @@ class LXMERTAnswerer(LXMERTEncoder, PairAnswers):
             Linear(hidden, c.num_classes),
         )
         self.classifier.apply(initialise)
-        for exchange in list(self.exchanges)[-1:]:
-            exchange.image.requires_grad_(False)  # no answer depends on the regions after the last layer
+        self.freeze_unread()
+
+
+@dataclass(frozen=True)
+class LXMERTRankerConfig(PairRankingConfig, LXMERTEncoderConfig):
+    """LXMERT, that ranks images for a text."""
+
+    def build(self) -> LXMERTRanker:
+        """The untrained system of this config."""
+        return LXMERTRanker(self)
+
+
+class LXMERTRanker(LXMERTEncoder, PairRanking):
+    """Scores how well an image and a text match, trained on each text's image among others."""
+
+    Config: ClassVar = LXMERTRankerConfig
+    config: LXMERTRankerConfig
+
+    def __init__(self, config: LXMERTRankerConfig) -> None:
+        super().__init__(config)
+        self.make_ranking()
+        self.freeze_unread()

@@ -24,6 +24,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.grid import GridEmbedder
 from showtell.nn.backbones.resnet import Stem
@@ -156,3 +157,23 @@ class PixelBERTAnswerer(PixelBERTEncoder, PairAnswers):
     def __init__(self, config: PixelBERTAnswererConfig) -> None:
         super().__init__(config)
         self.make_answers()
+
+
+@dataclass(frozen=True)
+class PixelBERTRankerConfig(PairRankingConfig, PixelBERTEncoderConfig):
+    """Pixel-BERT with ResNet-50, that ranks images for a text."""
+
+    def build(self) -> PixelBERTRanker:
+        """The untrained system of this config."""
+        return PixelBERTRanker(self)
+
+
+class PixelBERTRanker(PixelBERTEncoder, PairRanking):
+    """Scores how well an image and a text match, trained on each text's image among others."""
+
+    Config: ClassVar = PixelBERTRankerConfig
+    config: PixelBERTRankerConfig
+
+    def __init__(self, config: PixelBERTRankerConfig) -> None:
+        super().__init__(config)
+        self.make_ranking()

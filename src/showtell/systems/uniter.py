@@ -23,6 +23,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.regions import RegionEmbedder
 from showtell.nn.embed import TextEmbedding
@@ -134,3 +135,23 @@ class UNITERAnswerer(UNITEREncoder, PairAnswers):
     def __init__(self, config: UNITERAnswererConfig) -> None:
         super().__init__(config)
         self.make_answers()
+
+
+@dataclass(frozen=True)
+class UNITERRankerConfig(PairRankingConfig, UNITEREncoderConfig):
+    """UNITER-base, that ranks images for a text."""
+
+    def build(self) -> UNITERRanker:
+        """The untrained system of this config."""
+        return UNITERRanker(self)
+
+
+class UNITERRanker(UNITEREncoder, PairRanking):
+    """Scores how well an image and a text match, trained on each text's image among others."""
+
+    Config: ClassVar = UNITERRankerConfig
+    config: UNITERRankerConfig
+
+    def __init__(self, config: UNITERRankerConfig) -> None:
+        super().__init__(config)
+        self.make_ranking()

@@ -27,6 +27,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.co_attention import CoAttention
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.visual.regions import regions
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
@@ -191,7 +192,28 @@ class ViLBERTAnswerer(ViLBERTEncoder, PairAnswers):
 
     Config: ClassVar = ViLBERTAnswererConfig
     config: ViLBERTAnswererConfig
+    heads: ClassVar = (*PairAnswers.heads, "image_places.")
 
     def __init__(self, config: ViLBERTAnswererConfig) -> None:
         super().__init__(config)
         self.make_answers()
+
+
+@dataclass(frozen=True)
+class ViLBERTRankerConfig(PairRankingConfig, ViLBERTEncoderConfig):
+    """ViLBERT on BERT-base, that ranks images for a text."""
+
+    def build(self) -> ViLBERTRanker:
+        """The untrained system of this config."""
+        return ViLBERTRanker(self)
+
+
+class ViLBERTRanker(ViLBERTEncoder, PairRanking):
+    """Scores how well an image and a text match, trained on each text's image among others."""
+
+    Config: ClassVar = ViLBERTRankerConfig
+    config: ViLBERTRankerConfig
+
+    def __init__(self, config: ViLBERTRankerConfig) -> None:
+        super().__init__(config)
+        self.make_ranking()

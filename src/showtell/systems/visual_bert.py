@@ -24,6 +24,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.nn.attention import pick
 from showtell.nn.embed import TextEmbedding
@@ -162,3 +163,23 @@ class VisualBERTAnswerer(VisualBERTEncoder, PairAnswers):
             return fused
         last = texts.keep.sum(1) - 2  # [SEP] ends the text
         return Encoded(fused.tokens, pick(fused.tokens, last, 1)[:, 0], fused.keep)
+
+
+@dataclass(frozen=True)
+class VisualBERTRankerConfig(PairRankingConfig, VisualBERTEncoderConfig):
+    """VisualBERT on BERT-base, that ranks images for a text."""
+
+    def build(self) -> VisualBERTRanker:
+        """The untrained system of this config."""
+        return VisualBERTRanker(self)
+
+
+class VisualBERTRanker(VisualBERTEncoder, PairRanking):
+    """Scores how well an image and a text match, trained on each text's image among others."""
+
+    Config: ClassVar = VisualBERTRankerConfig
+    config: VisualBERTRankerConfig
+
+    def __init__(self, config: VisualBERTRankerConfig) -> None:
+        super().__init__(config)
+        self.make_ranking()
