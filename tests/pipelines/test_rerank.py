@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from showtell.pipelines.engines import rerank
 from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
 from showtell.pipelines.search import Searcher
+from showtell.tasks.pair_scores import pair_scores
 from support.dual import COLOURS
 from support.library import draw
 from support.pairs import untrained_vilt
@@ -61,6 +63,24 @@ def test_an_image_is_read_once_for_all_queries(library, vilt, clip, monkeypatch)
     searcher.search("a blue square")
     assert len(read) == 4
     assert searcher.search("a red square").hits == first
+
+
+@torch.no_grad()
+def test_an_image_of_any_aspect_ratio_scores_alone_as_among_others(tmp_path):
+    model = load_model(untrained_vilt(tmp_path / "model", "fit16x8-v1"), "cpu")
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 256, size, np.uint8) for size in ((20, 20, 3), (16, 24, 3), (40, 18, 3))]
+    pixels = [model.prepare(image) for image in images]
+    assert [one.shape for one in pixels] == [(16, 16, 3), (16, 24, 3), (24, 8, 3)]
+    ids = [model.read_text("a red square").ids]
+    one_by_one = [model.system.embed_images(model.image_input.batch([one])) for one in pixels]
+    alone = torch.cat([pair_scores(model.system, ids, one) for one in one_by_one], 1)
+    for together in (
+        model.system.embed_images(model.image_input.batch(pixels)),
+        rerank.joined(one_by_one),
+    ):
+        torch.testing.assert_close(pair_scores(model.system, ids, together), alone, atol=1e-5, rtol=0)
+    assert alone.std() > 1e-3
 
 
 def test_a_cache_without_room_gives_the_same_answers(library, vilt, clip, monkeypatch):

@@ -10,8 +10,8 @@ from showtell.datasets.caches import pixel_preprocess
 from showtell.systems.vilt import ViLTConfig
 
 
-def untrained_vilt(folder: Path) -> Path:
-    """The checkpoint of a small ViLT away from its start."""
+def untrained_vilt(folder: Path, version: str = pixel_preprocess(16)["version"]) -> Path:
+    """The checkpoint of a small ViLT away from its start, which prepares images by a version."""
     torch.manual_seed(0)
     tokenizer = SubwordTokenizer.train(["a red green blue yellow square"] * 3, "wordpiece", 60, "bert")
     config = ViLTConfig(
@@ -26,7 +26,7 @@ def untrained_vilt(folder: Path) -> Path:
         system,
         record={"recipe": "vilt_mini"},
         tokenizer_json=tokenizer.to_json(),
-        preprocess=pixel_preprocess(16),
+        preprocess={"size": 16, "version": version},
         card="",
     )
     return folder

@@ -79,7 +79,7 @@ def _texts(model: Model, ids: Sequence[int]) -> Batch:
 def image_batch(model: Model, pixels: Sequence[np.ndarray]) -> Batch:
     """Prepared images as the system reads them, through the frozen backbone where there is one."""
     assert model.image_input is not None
-    return model.image_input.batch(np.stack(pixels)).to(model.device)
+    return model.image_input.batch(pixels).to(model.device)
 
 
 @torch.inference_mode()

@@ -99,7 +99,7 @@ def answer_probabilities(
         cuts.add(question, lost)
         items.append(item)
     assert model.image_input is not None
-    seen, texts = model.image_input.batch(np.stack(images)), given.batch(items, (0,)).texts
+    seen, texts = model.image_input.batch(images), given.batch(items, (0,)).texts
     owner = torch.zeros(len(items), dtype=torch.long)
     batch = replace(seen, texts=replace(texts, owner=owner)).to(model.device)
     return model.system.probabilities(model.system.answer(batch)).float().cpu()

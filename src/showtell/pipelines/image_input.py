@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from showtell.checkpoint.frozen import moved_along
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import MAX_PIXELS, load_image, pixels_of
-from showtell.data.images.fit import Fit
+from showtell.data.images.fit import Fit, padded
 from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.page import Page
 from showtell.data.images.preprocess import Preprocessing
@@ -66,8 +66,12 @@ class ImageInput:
             )
         return image
 
-    def batch(self, images: np.ndarray) -> Batch:
-        """Prepared images `uint8 [B S S 3]` as the system reads them."""
+    def batch(self, images: Sequence[np.ndarray] | np.ndarray) -> Batch:
+        """Prepared images `uint8 [S S 3]` as the system reads them; those of several sizes are padded."""
+        if not isinstance(images, np.ndarray):
+            if len({image.shape for image in images}) > 1:
+                return Batch(padded(images))
+            images = np.stack(images)
         if self.backbone is not None:
             return Batch(ImageBatch(features=self.backbone(images)))
         return Batch(ImageBatch(pixels=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()))

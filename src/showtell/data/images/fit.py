@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import torch
 from PIL import Image
 
+from showtell.data.batch import ImageBatch
 from showtell.data.images.preprocess import FILTERS, Filter
 
 LONGEST = 1333 / 800
@@ -67,3 +70,17 @@ class Fit:
 
     def _whole(self, side: int) -> int:
         return max(side // self.multiple, 1) * self.multiple
+
+
+def padded(images: Sequence[np.ndarray]) -> ImageBatch:
+    """Prepared images, `uint8 [H W 3]` each: smaller ones are padded below and on the right.
+
+    >>> padded([np.zeros((4, 8, 3), np.uint8), np.zeros((6, 2, 3), np.uint8)]).pixels.shape
+    torch.Size([2, 3, 6, 8])
+    """
+    sizes = np.array([image.shape[:2] for image in images])
+    height, width = sizes.max(0)
+    pixels = np.zeros((len(images), 3, height, width), np.uint8)
+    for place, image in enumerate(images):
+        pixels[place, :, : image.shape[0], : image.shape[1]] = image.transpose(2, 0, 1)
+    return ImageBatch(pixels=torch.from_numpy(pixels), sizes=torch.from_numpy(sizes))

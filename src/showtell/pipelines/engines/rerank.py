@@ -12,6 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from showtell.data.images.decode import ImageError
 from showtell.library.search import Hit
@@ -80,7 +82,7 @@ class Rerank:
     @torch.inference_mode()
     def _embed(self, pixels: Sequence[np.ndarray]) -> Encoded:
         assert self._model.image_input is not None
-        batch = self._model.image_input.batch(np.stack(pixels)).to(self._model.device)
+        batch = self._model.image_input.batch(pixels).to(self._model.device)
         embedded: Encoded = self._model.system.embed_images(batch)
         return embedded
 
@@ -92,10 +94,14 @@ class Rerank:
 
 
 def joined(images: Sequence[Encoded]) -> Encoded:
-    """Images of as many tokens each, as one."""
-    keeps = [one.keep for one in images if one.keep is not None]
-    return Encoded(
-        torch.cat([one.tokens for one in images]),
-        torch.cat([one.pooled for one in images]),
-        torch.cat(keeps) if keeps else None,
-    )
+    """Encoded images as one, padded to the most tokens."""
+    longest = max(one.tokens.shape[1] for one in images)
+    tokens, keeps = list[Tensor](), list[Tensor]()
+    for one in images:
+        more = longest - one.tokens.shape[1]
+        keep = one.tokens.new_ones(one.tokens.shape[:2], dtype=torch.bool) if one.keep is None else one.keep
+        tokens.append(F.pad(one.tokens, (0, 0, 0, more)))
+        keeps.append(F.pad(keep, (0, more)))
+    keep = torch.cat(keeps)
+    pooled = torch.cat([one.pooled for one in images])
+    return Encoded(torch.cat(tokens), pooled, None if keep.all() else keep)
