@@ -115,3 +115,33 @@ def test_a_text_begins_with_the_special_token_that_its_tokenizer_puts_there(tmp_
     first[[i for i in model.tokenizer.special if i != model.tokenizer.end]] = -torch.inf
     assert found.completion.startswith(model.tokenizer.decode([int(first.argmax())]))
     assert found.cut == len(model.tokenizer.pieces(long).ids) - 111
+
+
+def test_an_answer_under_a_schema_is_valid_whatever_the_model(checkpoint, tmp_path, capsys):
+    pytest.importorskip("llguidance")
+    model = load_model(checkpoint, "cpu")
+    schema = {
+        "type": "object",
+        "properties": {"文字材料类别": {"enum": ["收据", "身份证"]}, "n": {"type": "integer"}},
+        "required": ["文字材料类别"],
+        "additionalProperties": False,
+    }
+    found = [
+        generate(ASKED, model, 60, sample="nucleus", top_p=1.0, seed=seed, schema=schema) for seed in range(4)
+    ]
+    read = [json.loads(one.completion) for one in found]
+    assert all(
+        one["文字材料类别"] in ("收据", "身份证") and set(one) <= {"文字材料类别", "n"} for one in read
+    )
+    assert len({one.completion for one in found}) > 1
+    assert generate(ASKED, model, 60, sample="nucleus", top_p=1.0, seed=3, schema=schema) == found[3]
+    endless = generate(ASKED, model, 10, schema={"type": "string", "pattern": "^(cat)*$"})
+    assert endless.tokens <= 10
+    assert json.loads(endless.completion).replace("cat", "") == ""
+    file = tmp_path / "schema.json"
+    file.write_text(json.dumps(schema))
+    asked = ["generate", "The cat", "--chat", "--model", str(checkpoint), "--schema", str(file)]
+    assert run([*asked, "--max-tokens", "60"]) == 0
+    assert json.loads(capsys.readouterr().out)["文字材料类别"]
+    assert run([*asked, "--max-tokens", "9"]) == 2
+    assert "tokens at least, and 9 may be written" in capsys.readouterr().err

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from typing import Literal
 
 import httpx
 import numpy as np
 import openai
 import pytest
+from pydantic import BaseModel
 
 from serve.conftest import KEY, data_url, running
 from showtell.pipelines.generate import generate
@@ -53,6 +55,39 @@ def test_a_stream_is_the_whole_answer_and_a_seed_repeats_it(client) -> None:
     assert chunks[-1].usage == whole.usage
     other = client.chat.completions.create(**(same | {"seed": 4}))
     assert other.choices[0].message.content != text
+
+
+class Material(BaseModel):
+    """What the client asks for as a schema and reads back."""
+
+    kind: Literal["receipt", "licence"]
+    total: int
+
+
+def test_the_client_parses_an_answer_into_its_own_class(client) -> None:
+    asked = {
+        "model": "chat",
+        "messages": ASKED,
+        "max_tokens": 60,
+        "temperature": 0,
+        "response_format": Material,
+    }
+    answer = client.chat.completions.parse(**asked).choices[0]
+    assert answer.finish_reason == "stop"
+    assert answer.message.parsed.kind in ("receipt", "licence")
+    with client.chat.completions.stream(**asked) as events:
+        assert events.get_final_completion().choices[0].message.content == answer.message.content
+    text = {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 9}},
+        "required": ["text"],
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "text", "schema": text, "strict": True}}
+    cut = client.chat.completions.create(**asked | {"response_format": wanted, "max_tokens": 26}).choices[0]
+    assert cut.finish_reason == "length"
+    assert len(json.loads(cut.message.content)["text"]) >= 9
+    free = client.chat.completions.create(**asked | {"response_format": {"type": "json_object"}})
+    assert isinstance(json.loads(free.choices[0].message.content), dict)
 
 
 def test_an_answer_ends_before_a_stop(client) -> None:
@@ -162,10 +197,28 @@ def test_a_field_of_several_types_is_named_as_in_the_body(url, given, param, sai
         ({"max_tokens": 119}, openai.BadRequestError, "invalid_value", None),
         ({"max_tokens": 500}, openai.BadRequestError, "invalid_value", None),
         (
-            {"response_format": {"type": "json_object"}},
+            {"response_format": {"type": "json_object"}, "stop": "x"},
             openai.BadRequestError,
             "invalid_value",
-            "response_format.type",
+            "stop",
+        ),
+        (
+            {"response_format": {"type": "yaml"}},
+            openai.BadRequestError,
+            "invalid_value",
+            "response_format",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}},
+            openai.BadRequestError,
+            "invalid_json_schema",
+            "response_format",
+        ),
+        (
+            {"model": "captioner", "messages": seen("red"), "response_format": {"type": "json_object"}},
+            openai.BadRequestError,
+            "invalid_value",
+            "response_format",
         ),
         ({"model": "captioner"}, openai.BadRequestError, "invalid_value", "messages"),
         (

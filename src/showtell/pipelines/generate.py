@@ -14,7 +14,9 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
 from showtell.protocols import CausalLanguageModel, State
+from showtell.tasks.constrained import Answer
 from showtell.tasks.decoding import stream_tokens
+from showtell.tasks.grammar import compile_schema, vocabulary_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Completion:
     """Generated tokens."""
     cut: int
     """Tokens at the start of the prompt that the model did not read."""
+    finish: Literal["stop", "length"] = "stop"
+    """Whether the model ended it, or the limit. A document that the limit ended is valid, but its last
+    values are made up."""
 
 
 @torch.inference_mode()
@@ -41,13 +46,17 @@ def generate(
     top_p: float = 0.9,
     seed: int = 0,
     strict: bool = False,
+    schema: object = None,
 ) -> Completion:
     """At most `max_tokens` tokens after a text: the most probable each time, or sampled from the nucleus.
 
     An empty text is allowed. Of a text that is too long only the end is read, or it is refused with `strict`
     by a `UserError`. In place of a text, messages are answered, by the model's chat template; they are never
-    cut. Raises `UsageError` for a model that is no causal language model or has no chat template, and for
-    more tokens than it reads.
+    cut. With a JSON `schema`, what follows is a document that is valid against it, whatever the model.
+
+    Raises `UsageError` for a model that is no causal language model or has no chat template, and for
+    more tokens than it reads; `SchemaError`, one of them, for a schema that cannot be kept within
+    `max_tokens`.
 
     Example::
 
@@ -57,9 +66,11 @@ def generate(
     """
     prompt = _prompt(text, model, max_tokens, strict)
     temperature = 1.0 if sample == "nucleus" else 0.0
-    pieces = list(_pieces(prompt, model, max_tokens, temperature, top_p, seed))
+    answer = _document(schema, model, prompt, max_tokens)
+    pieces = list(_pieces(prompt, model, max_tokens, temperature, top_p, seed, answer))
     completion = "".join(piece.text for piece in pieces)
-    return Completion(prompt.shown, completion, pieces[-1].tokens, prompt.cut)
+    last = pieces[-1]
+    return Completion(prompt.shown, completion, last.tokens, prompt.cut, last.finish or "stop")
 
 
 @dataclass(frozen=True)
@@ -82,19 +93,29 @@ def stream(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
+    schema: object = None,
 ) -> Iterator[Piece]:
     """What follows a text, or answers messages, piece by piece, as it is generated; nothing is cut.
 
     The most probable token each time at a `temperature` of 0, else sampled. A piece is whole characters.
+    With a JSON `schema`, all pieces together are a document that is valid against it, one that the limit ends
+    too.
     Raises as `generate`.
     """
     prompt = _prompt(text, model, max_tokens, strict=True)
-    yield from _pieces(prompt, model, max_tokens, temperature, top_p, seed)
+    answer = _document(schema, model, prompt, max_tokens)
+    yield from _pieces(prompt, model, max_tokens, temperature, top_p, seed, answer)
 
 
 @torch.inference_mode()
 def _pieces(
-    prompt: _Prompt, model: Model, max_tokens: int, temperature: float, top_p: float, seed: int
+    prompt: _Prompt,
+    model: Model,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    answer: Answer | None,
 ) -> Iterator[Piece]:
     memory, banned = _read(prompt, model)
     found = stream_tokens(
@@ -106,9 +127,10 @@ def _pieces(
         temperature=temperature,
         top_p=top_p,
         banned=banned,
+        answer=answer,
     )
     given, ids = prompt.tokenizer.decode(prompt.ids), list(prompt.ids)
-    for token in islice(found, max_tokens):
+    for token in found if answer else islice(found, max_tokens):  # an answer keeps to its budget
         ids.append(token)
         now = prompt.tokenizer.decode(ids)
         if not now.endswith("\ufffd"):  # a character of several tokens
@@ -116,7 +138,16 @@ def _pieces(
             given = now
     count = len(ids) - len(prompt.ids)
     rest = prompt.tokenizer.decode(ids).removeprefix(given)
-    yield Piece(rest, count, len(prompt.ids), "length" if count == max_tokens else "stop")
+    cut = answer.cut if answer else count == max_tokens
+    yield Piece(rest, count, len(prompt.ids), "length" if cut else "stop")
+
+
+def _document(schema: object, model: Model, prompt: _Prompt, max_tokens: int) -> Answer | None:
+    """The document to write, of at most so many tokens; None without a schema."""
+    if schema is None:
+        return None
+    vocabulary = vocabulary_of(prompt.tokenizer, len(model.system.token_embeddings()))
+    return Answer(compile_schema(schema, vocabulary), vocabulary, max_tokens + 1)
 
 
 class _Prompt(NamedTuple):

@@ -134,6 +134,8 @@ def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         raise invalid(f"the model {name} does not answer messages; GET /v1/models says what it can", "model")
     if any(message.images for message in body.messages):
         raise invalid(f"the model {name} reads no images", "messages")
+    if body.schema_wanted is not None and body.stops:
+        raise invalid("a JSON document ends by itself, and would be cut by stop: leave it out", "stop")
     messages = [{"role": message.role, "content": message.text} for message in body.messages]
     return stream(
         messages,
@@ -142,6 +144,7 @@ def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=int.from_bytes(uuid.uuid4().bytes[:4]) if body.seed is None else body.seed % 2**63,
+        schema=body.schema_wanted,
     )
 
 
@@ -156,6 +159,8 @@ def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         )
     if body.temperature:
         raise invalid("captions are the most probable ones: leave out temperature, or give 0", "temperature")
+    if body.schema_wanted is not None:
+        raise invalid(f"the model {name} captions images, and writes no JSON", "response_format")
     limit = body.max_completion_tokens or body.max_tokens
     pixels = pixels_of(images[0], "messages")
 

@@ -70,10 +70,35 @@ class ChatMessage(Body):
         return [part.image_url.url for part in parts if isinstance(part, ImagePart)]
 
 
-class ResponseFormat(Body):
-    """Plain text: no model here promises JSON."""
+class PlainFormat(Body):
+    """Plain text."""
 
     type: Literal["text"]
+
+
+class ObjectFormat(Body):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class NamedSchema(Body):
+    """A JSON schema. It is always kept, `strict` or not."""
+
+    name: Text
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: Text | None = None
+    strict: bool | None = None
+
+
+class SchemaFormat(Body):
+    """A JSON document that is valid against a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+ResponseFormat = Annotated[PlainFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
 
 
 class StreamOptions(Body):
@@ -100,6 +125,17 @@ class ChatRequest(Body):
     store: Literal[False] | None = None
     user: Text | None = None
     metadata: dict[str, Any] | None = None
+
+    @property
+    def schema_wanted(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer keeps; None for plain text."""
+        match self.response_format:
+            case ObjectFormat():
+                return {"type": "object"}
+            case SchemaFormat(json_schema=named):
+                return named.schema_
+            case _:
+                return None
 
     @property
     def stops(self) -> list[str]:

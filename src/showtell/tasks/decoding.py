@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from showtell.protocols import Decoder, State
+from showtell.tasks.constrained import Answer
 
 MOST_ACTIVE = 0.75
 """Share of the images at which those that are done are dropped: dropping copies what the decoder reads."""
@@ -126,19 +127,24 @@ def stream_tokens(
     temperature: float = 0.0,
     top_p: float = 1.0,
     banned: Sequence[int] = (),
+    answer: Answer | None = None,
 ) -> Iterator[int]:
     """The tokens of one prompt one by one, each as soon as it is known, up to the end, which is not given.
 
     The most probable each time at a `temperature` of 0, else sampled as by `nucleus`. `start` is the last
-    token of the prompt, and may be generated again.
+    token of the prompt, and may be generated again. With an `answer`, they are a document that
+    keeps its grammar and ends within its budget.
     """
     state = system.initial_state(memory)
     last = torch.full((1, 1), start, device=next(iter(state.values())).device)
     while True:
         logits, state = _next_logits(system, memory, state, last, [*banned])
+        logits = logits if answer is None else answer.mask(logits)
         last = _drawn(logits / temperature, top_p, generator) if temperature else logits.argmax(-1)
-        if (token := int(last)) == end:
+        token = int(last) if answer is None else answer.take(int(last))
+        if token == end:
             return
+        last.fill_(token)
         yield token
 
 

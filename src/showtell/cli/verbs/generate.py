@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -23,12 +24,17 @@ def generate(
     sample: Annotated[
         Literal["nucleus"] | None, typer.Option(help="Sample each token instead of taking the most probable.")
     ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="A JSON schema that the answer keeps, whatever the model.", show_default=False),
+    ] = None,
     seed: Seed = 0,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Continue a text, or answer it."""
+    """Continue a text, or answer it; with --schema by a JSON document that keeps a schema."""
+    from showtell.data.json import read_object
     from showtell.pipelines.generate import generate
     from showtell.pipelines.model import load_model
 
@@ -41,7 +47,12 @@ def generate(
         )
     loaded = load_model(model, device)
     text = [{"role": "user", "content": prompt}] if chat else prompt
-    continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict)
+    wanted = read_object(schema) if schema else None
+    continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict, schema=wanted)
+    if schema and continued.finish == "length":
+        print_note(
+            f"the {max_tokens} tokens ended before the answer did: it was completed, and its end is made up"
+        )
     if continued.cut:
         print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
     print_json(continued) if json else print_text(("" if chat else continued.text) + continued.completion)
