@@ -35,12 +35,12 @@ def test_labelled_texts_are_counted_with_their_classes(ask, tmp_path) -> None:
 
 
 def test_captions_without_their_images_are_no_texts(ask, tmp_path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"file_name": "a.jpg", "text": "A cat."}\n' * 3)
+    (tmp_path / "rows.jsonl").write_text('{"file_name": "nowhere-1.jpg", "text": "A cat."}\n' * 3)
     status, _, said = ask("data", "check", tmp_path)
     assert status == 1
-    assert "a.jpg" in said
+    assert "nowhere-1.jpg" in said
     (tmp_path / "rows.jsonl").unlink()
-    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,A cat.\nb.jpg,A dog.\n")
+    (tmp_path / "captions.txt").write_text("image,caption\nnowhere-1.jpg,A cat.\nnowhere-2.jpg,A dog.\n")
     assert "holds no images" in ask("data", "check", tmp_path)[2]
 
 

@@ -19,6 +19,7 @@ def soft_cross_entropy(
     `own` says which candidates are right, at least one per row. With `alpha = 0` it is InfoNCE.
     Source: Li et al. 2021, "Align before Fuse" (ALBEF), equations 1, 6 and 7.
 
+    >>> import torch
     >>> right = torch.eye(2)
     >>> float(soft_cross_entropy(9 * right, right.bool(), right, 0.0)) < 0.001
     True

@@ -14,6 +14,7 @@ from torch import Tensor
 from showtell.pipelines.engine import Answer, SearchedImages, best
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
+from showtell.protocols import Captioner
 from showtell.tasks.inversion import Prior, VectorCaptioner, invert, nearest
 
 BATCH = 32
@@ -23,7 +24,7 @@ BATCH = 32
 class Inversion:
     """Cosine of each image's vector and the mean of the inverted ones."""
 
-    requires: ClassVar = (VectorCaptioner,)
+    requires: ClassVar = (Captioner, VectorCaptioner)
     preference: ClassVar = 2
     needs_model: ClassVar = True
 
