@@ -1,6 +1,8 @@
-"""ViLT as `ViltModel`, and fine-tuned: questions, statements about several images, ranking.
+"""ViLT as `ViltModel`, pretrained, and fine-tuned: questions, statements about several images, ranking.
 
-The head of masked words is not imported: fine-tuning does not read it, and ITM has no class in the reference.
+Pretraining has two heads, the reference's `ViltForMaskedLM` one: that of matching goes beside it under the
+authors' name, `itm_score.fc`, and `transformers` leaves it out. A file with one of the two gives the encoder.
+The ids that are masked and never masked are the tokenizer's (`read_pretrained`).
 """
 
 from __future__ import annotations
@@ -12,22 +14,27 @@ from typing import Any
 from torch import Tensor
 
 from showtell.hub.huggingface.families.vit import NEWER
-from showtell.hub.huggingface.names import align, respell
+from showtell.hub.huggingface.names import align, respell, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import classes_from, classes_to, expect, sizes_from, sizes_to
-from showtell.systems.vilt import ViLTEncoder, ViLTEncoderConfig
+from showtell.systems.vilt import ViLT, ViLTConfig, ViLTEncoder, ViLTEncoderConfig
 from showtell.systems.vilt_finetuned import ViLTAnswerer, ViLTAnswererConfig, ViLTRanker, ViLTRankerConfig
 
 logger = logging.getLogger(__name__)
 
 MODEL_TYPES = ("vilt",)
-SYSTEMS = (ViLTAnswerer, ViLTRanker, ViLTEncoder)
+SYSTEMS = (ViLT, ViLTAnswerer, ViLTRanker, ViLTEncoder)
 PROCESSOR = "ViTImageProcessor"  # of images squashed to squares; those whose ratio is kept are ViLT's own
 UNNAMED_PROCESSOR = "ViltImageProcessor"
 ANCHOR, BASE = "embeddings.text_embeddings.word_embeddings.weight", "vilt."
 MARK = ANCHOR
 HEADS = ("classifier.", "rank_output.")
 PRETRAINING = ("mlm_score.", "itm_score.")
+# The reference's older files have the bias of the words' logits under the shorter name.
+TIED = {
+    "mlm_score.decoder.weight": BASE + "embeddings.text_embeddings.word_embeddings.weight",
+    "mlm_score.bias": "mlm_score.decoder.bias",
+}
 SINGLE, MULTIPLE = "single_label_classification", "multi_label_classification"
 """Whether one answer excludes the others, as the reference's `problem_type` says it."""
 SAMPLED = 200
@@ -72,6 +79,8 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> ViLTEncoderConfig
         return ViLTAnswererConfig(
             **sizes, **classes_from(theirs), num_images=images, exclusive=kind == SINGLE
         )
+    if "itm_score.fc.weight" in names:
+        return ViLTConfig(**sizes)
     return ViLTRankerConfig(**sizes) if "rank_output.weight" in names else ViLTEncoderConfig(**sizes)
 
 
@@ -90,6 +99,8 @@ def config_to(ours: ViLTEncoderConfig) -> dict[str, Any]:
         "hidden_dropout_prob": ours.dropout,
         **sizes_to(ours),
     }
+    if isinstance(ours, ViLTConfig):
+        out["architectures"] = ["ViltForMaskedLM"]
     if isinstance(ours, ViLTRankerConfig):
         out["architectures"] = ["ViltForImageAndTextRetrieval"]
     if isinstance(ours, ViLTAnswererConfig):
@@ -101,18 +112,23 @@ def config_to(ours: ViLTEncoderConfig) -> dict[str, Any]:
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Their tensors without the prefixes of wrappers, and without those that only pretraining reads."""
-    if unread := sorted({name.split(".")[0] for name in found if name.startswith(PRETRAINING)}):
-        logger.warning("not imported, as fine-tuning does not read them: the heads %s", ", ".join(unread))
-    kept = {name: tensor for name, tensor in found.items() if not name.startswith(PRETRAINING)}
-    aligned = align(respell(kept, NEWER), ANCHOR, BASE, HEADS)
-    return {name: tensor for name, tensor in aligned.items() if not name.endswith("position_ids")}
+    """Their tensors without the prefixes of wrappers, those that are tied, and heads without their system."""
+    whole = all(any(name.startswith(head) for name in found) for head in PRETRAINING)
+    if whole and not any(name.startswith(HEADS) for name in found):
+        found = untie(align(respell(found, NEWER), ANCHOR, BASE, PRETRAINING), TIED)
+    else:
+        if unread := sorted({name.split(".")[0] for name in found if name.startswith(PRETRAINING)}):
+            logger.warning("not imported, as fine-tuning does not read them: the heads %s", ", ".join(unread))
+        found = {name: tensor for name, tensor in found.items() if not name.startswith(PRETRAINING)}
+        found = align(respell(found, NEWER), ANCHOR, BASE, HEADS)
+    return {name: tensor for name, tensor in found.items() if not name.endswith("position_ids")}
 
 
 def table(ours: ViLTEncoderConfig) -> list[Rename]:
     """The rename table of all tensors; their patch embedding is a convolution."""
     ranks, answers = isinstance(ours, ViLTRankerConfig), isinstance(ours, ViLTAnswererConfig)
-    prefix, size, width = BASE if ranks or answers else "", ours.patch_size, ours.width
+    pretrained = isinstance(ours, ViLTConfig)
+    prefix, size, width = BASE if pretrained or ranks or answers else "", ours.patch_size, ours.width
     text, patches = f"{prefix}embeddings.text_embeddings", f"{prefix}embeddings.patch_embeddings.projection"
     out = [
         rename("text.tokens.weight", f"{text}.word_embeddings.weight"),
@@ -127,6 +143,13 @@ def table(ours: ViLTEncoderConfig) -> list[Rename]:
         *linear("transformer.norm", f"{prefix}layernorm"),
         *linear("pooler.project", f"{prefix}pooler.dense"),
     ]
+    if pretrained:
+        out += [
+            rename("mlm_head.bias", "mlm_score.decoder.bias"),
+            *linear("mlm_head.project", "mlm_score.transform.dense"),
+            *linear("mlm_head.norm", "mlm_score.transform.LayerNorm"),
+            *linear("itm_head", "itm_score.fc"),
+        ]
     if ranks:
         out += [rename("rank.weight", "rank_output.weight"), rename("rank_bias", "rank_output.bias")]
     if answers:
