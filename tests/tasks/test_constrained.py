@@ -102,3 +102,18 @@ def test_a_document_that_ends_in_time_is_the_models_own(vocabulary):
     answer = Answer(compile_schema({"const": "cat"}, vocabulary), vocabulary, 20)
     text = vocabulary.tokens.decode_bytes(write(answer, vocabulary, 0))
     assert (json.loads(text), answer.cut) == ("cat", False)
+
+
+@pytest.mark.parametrize(("schema", "longest"), [({"type": "number"}, 300), ({"type": "integer"}, 300)])
+def test_numbers_stay_finite_whatever_the_model_prefers(vocabulary, schema, longest):
+    """`1e999` and a thousand digits are valid JSON, and infinity, or an error, to who reads them."""
+    answer, written = Answer(compile_schema(schema, vocabulary), vocabulary, 900), []
+    preferred = torch.zeros(vocabulary.size)
+    for byte, weight in ((b"9", 2.0), (b"e", 3.0), (b"E", 3.0)):
+        preferred[vocabulary.tokens.tokenize_bytes(byte)[0]] = weight
+    while not written or written[-1] != vocabulary.end:
+        written.append(answer.take(int(answer.mask(preferred).argmax())))
+    text = vocabulary.tokens.decode_bytes(written[:-1]).decode()
+    assert text.strip() == "9" * longest
+    assert not answer.cut
+    assert json.loads(text) < float("inf")

@@ -21,15 +21,19 @@ LONGEST = 1024
 """Tokens that the shortest known document may have: all of them are looked at again after each token."""
 
 
-class Place:
-    """Whether the bytes so far end inside a string of JSON."""
+DIGITS = 300
+"""Characters of a number after which no more are taken: of 309 digits and a point, readers make infinity."""
 
-    def __init__(self, inside: bool = False, escaped: bool = False) -> None:
-        self.inside, self._escaped = inside, escaped
+
+class Place:
+    """Whether the bytes so far end inside a string of JSON, or how many of them belong to a number."""
+
+    def __init__(self, inside: bool = False, escaped: bool = False, number: int = 0) -> None:
+        self.inside, self._escaped, self.number = inside, escaped, number
 
     def after(self, text: bytes) -> Place:
         """The same after more bytes."""
-        inside, escaped = self.inside, self._escaped
+        inside, escaped, number = self.inside, self._escaped, self.number
         for byte in text:
             if escaped:
                 escaped = False
@@ -37,7 +41,8 @@ class Place:
                 escaped = True
             elif byte == ord('"'):
                 inside = not inside
-        return Place(inside, escaped)
+            number = number + 1 if not inside and byte in b"-.0123456789" else 0
+        return Place(inside, escaped, number)
 
 
 class Answer:
@@ -66,9 +71,19 @@ class Answer:
         """Whether the way out completed the document, for want of tokens: its last values are made up."""
 
     def mask(self, logits: Tensor) -> Tensor:
-        """Logits `[... V]` with -inf where a token cannot follow."""
+        """Logits `[... V]` with -inf where a token cannot follow.
+
+        A number is written without an exponent, and in at most 300 characters or a token more, unless the
+        schema demands it: `1e999` is valid, and infinity to its reader.
+        """
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         allowed = np.unpackbits(bits, bitorder="little")[: self._vocabulary.size].astype(bool)
+        if not self._place.inside:
+            excluded = self._vocabulary.exponents[min(self._place.number, 1)]
+            if self._place.number >= DIGITS:
+                excluded = excluded | self._vocabulary.digits
+            if (sober := allowed & ~excluded).any():
+                allowed = sober
         return logits.masked_fill(~torch.from_numpy(allowed).to(logits.device), -torch.inf)
 
     def take(self, token: int) -> int:

@@ -6,6 +6,7 @@ The grammar is llguidance's, with options under which it accepts no invalid docu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from jaxtyping import Int
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import MissingError, UsageError
+from showtell.tasks.patterns import FORMATS, SchemaError, sound_pattern
 
 MAX_BYTES, MAX_DEPTH = 1 << 16, 64
 """Of a schema."""
@@ -32,15 +34,14 @@ NAMED = {"properties", "patternProperties", "$defs", "definitions", "dependentSc
 """Keywords whose value maps names to schemas."""
 DATA = {"const", "enum", "default", "examples"}
 """Keywords whose value is no schema."""
+UNSEEN = {"contentEncoding", "contentMediaType"}
+"""Keywords of which llguidance takes no notice, and a validator may."""
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+EXPONENTS = b"^[eE]", b"[0-9][eE]"
 OUTSIDE = b'}]0123456789"ntf-[{,:'
 """What ends a document soonest, outside a string."""
 INSIDE = b"@.-:/ 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What a pattern most likely asks for, inside a string."""
-
-
-class SchemaError(UsageError):
-    """A JSON schema that no answer can be promised to keep."""
 
 
 class Vocabulary:
@@ -71,6 +72,12 @@ class Vocabulary:
         self.outside = _ids(single, [*OUTSIDE, *rest])
         """Tokens of one byte, in the order in which they are tried outside a string."""
         self.inside = _ids(single, [*INSIDE, *rest, ord("\\")])
+        texts = [self.text(token) for token in range(size)]
+        first, later = (np.array([bool(re.search(form, text)) for text in texts]) for form in EXPONENTS)
+        self.exponents = later, first | later
+        """`bool [V]`: tokens with an exponent of a number that begins in them, or before."""
+        self.digits = np.array([text[:1] in b".0123456789" and text != b"" for text in texts])
+        """`bool [V]`: tokens that continue a number."""
         self.quote, self.closing = single[ord('"')], {single[ord("}")], single[ord("]")]}
 
     def text(self, token: int) -> bytes:
@@ -125,14 +132,27 @@ def _schema(node: Any, depth: int) -> Any:
         return _plain(node, depth)
     if depth and "$id" in node:  # its references would be relative to it
         raise SchemaError("the schema has a `$id` below its root; leave it out")
+    if unseen := UNSEEN & node.keys():
+        raise SchemaError(f"the schema cannot be kept: `{min(unseen)}` is not understood")
     found: dict[str, Any] = {}
+    also: list[Any] = []
     for keyword, value in node.items():
-        if keyword == "$ref" and isinstance(value, str):
+        if keyword == "format" and value in FORMATS:
+            also += FORMATS[value]
+        elif keyword == "pattern" and isinstance(value, str):
+            found[keyword] = sound_pattern(_plain(value, depth))
+        elif keyword == "patternProperties" and isinstance(value, Mapping):
+            patterns = {sound_pattern(_plain(name, depth)): one for name, one in value.items()}
+            found[keyword] = {name: _schema(one, depth + 2) for name, one in patterns.items()}
+        elif keyword == "$ref" and isinstance(value, str):
             found[keyword] = quote(_plain(value, depth), safe="#/:?&=%~!$'()*+,;@")
         elif keyword in NAMED and isinstance(value, Mapping):
             found[keyword] = {_plain(name, depth): _schema(one, depth + 2) for name, one in value.items()}
         else:
             found[_plain(keyword, depth)] = (_plain if keyword in DATA else _schema)(value, depth + 1)
+    if also:
+        given = found.get("allOf", [])
+        found["allOf"] = [*given, *also] if isinstance(given, list) else given
     return found
 
 
