@@ -10,6 +10,7 @@ from .pipelines.embedding_files import save_embeddings as save_embeddings
 from .pipelines.environment import env as env
 from .pipelines.explanation import explain_image as explain_image
 from .pipelines.export_model import export_model as export_model
+from .pipelines.extract import extract as extract
 from .pipelines.fill_mask import fill_mask as fill_mask
 from .pipelines.generate import generate as generate
 from .pipelines.import_model import import_model as import_model

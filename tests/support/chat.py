@@ -14,11 +14,11 @@ TEMPLATE = (
 )
 
 
-def llama_folder(folder, family, template):
+def llama_folder(folder, family, template, max_length=120):
     """A tiny random Llama in the Hugging Face layout, as others write it."""
     tokenizer = SubwordTokenizer.train(["The cat sat on the mat."] * 3, "bpe", 300, family)
     config = LlamaConfig(
-        len(tokenizer), width=12, depth=2, num_heads=2, num_kv_heads=1, mlp_dim=20, max_length=120
+        len(tokenizer), width=12, depth=2, num_heads=2, num_kv_heads=1, mlp_dim=20, max_length=max_length
     )
     torch.manual_seed(0)
     system = config.build()

@@ -25,6 +25,11 @@ def print_json(record: Any) -> None:
     print(json.dumps(record, ensure_ascii=False, default=_plain), flush=True)
 
 
+def print_indented(value: Any) -> None:
+    """A value as JSON for people, over several lines, flushed."""
+    print(json.dumps(value, ensure_ascii=False, indent=2), flush=True)
+
+
 def print_text(line: object = "") -> None:
     """One line of a result for people, flushed."""
     print(line, flush=True)

@@ -83,6 +83,8 @@ class Piece:
     prompt_tokens: int
     finish: Literal["stop", "length"] | None = None
     """In the last piece, which may be empty: whether the model ended it, or the limit."""
+    made_up: bool = False
+    """Whether it completes a document that the limit ended."""
 
 
 def stream(
@@ -134,12 +136,13 @@ def _pieces(
         ids.append(token)
         now = prompt.tokenizer.decode(ids)
         if not now.endswith("\ufffd"):  # a character of several tokens
-            yield Piece(now.removeprefix(given), len(ids) - len(prompt.ids), len(prompt.ids))
+            count, cut = len(ids) - len(prompt.ids), answer is not None and answer.cut
+            yield Piece(now.removeprefix(given), count, len(prompt.ids), made_up=cut)
             given = now
     count = len(ids) - len(prompt.ids)
     rest = prompt.tokenizer.decode(ids).removeprefix(given)
     cut = answer.cut if answer else count == max_tokens
-    yield Piece(rest, count, len(prompt.ids), "length" if cut else "stop")
+    yield Piece(rest, count, len(prompt.ids), "length" if cut else "stop", answer is not None and cut)
 
 
 def _document(schema: object, model: Model, prompt: _Prompt, max_tokens: int) -> Answer | None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
@@ -44,6 +44,13 @@ INSIDE = b"@.-:/ 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What a pattern most likely asks for, inside a string."""
 
 
+class Spells(Protocol):
+    """Tokens that spell JSON."""
+
+    tokens: Any
+    """Of llguidance."""
+
+
 class Vocabulary:
     """What constrained decoding knows of a byte-level vocabulary."""
 
@@ -52,14 +59,10 @@ class Vocabulary:
 
         Raises `MissingError` without llguidance, `UsageError` for a vocabulary that cannot spell every byte.
         """
-        try:
-            from llguidance import LLTokenizer
-        except ImportError as error:
-            raise MissingError("JSON schemas need llguidance: pip install 'showtell[read]'") from error
-
+        make = _llguidance().LLTokenizer
         self.size, self.end = size, tokenizer.end
         try:
-            self.tokens = LLTokenizer(tokenizer.to_json(), n_vocab=size, eos_token=tokenizer.end)
+            self.tokens = make(tokenizer.to_json(), n_vocab=size, eos_token=tokenizer.end)
         except ValueError as error:
             raise UsageError(f"this model's vocabulary spells no JSON: {error}") from error
         spelled = {byte: self.tokens.tokenize_bytes(bytes([byte])) for byte in range(256)}
@@ -85,6 +88,21 @@ class Vocabulary:
         return self.tokens.decode_bytes([token])
 
 
+class Bytes:
+    """The vocabulary of all bytes, in which any text is checked. Raises `MissingError` without llguidance."""
+
+    def __init__(self) -> None:
+        self.tokens = _llguidance().LLTokenizer("byte")
+
+
+def _llguidance() -> Any:
+    try:
+        import llguidance
+    except ImportError as error:
+        raise MissingError("JSON schemas need llguidance: pip install 'showtell[read]'") from error
+    return llguidance
+
+
 def _ids(single: Mapping[int, int], order: list[int]) -> Int[np.ndarray, " N"]:
     return np.array([single[byte] for byte in dict.fromkeys(order) if byte in single])
 
@@ -95,7 +113,24 @@ def vocabulary_of(tokenizer: SubwordTokenizer, size: int) -> Vocabulary:
     return Vocabulary(tokenizer, size)
 
 
-def compile_schema(schema: object, vocabulary: Vocabulary) -> str:
+def accepts(schema: object, text: str) -> bool:
+    """Whether a text is an answer that constrained decoding could give to a schema.
+
+    Then it is a document that is valid against it; not the other way around: its keys come in the order of
+    `properties`. Raises as `compile_schema`.
+    """
+    vocabulary, grammar = _checking(json.dumps(schema))
+    matcher = _llguidance().LLMatcher(vocabulary.tokens, grammar, log_level=0)
+    return matcher.consume_tokens(vocabulary.tokens.tokenize_bytes(text.encode())) and matcher.is_accepting()
+
+
+@lru_cache(maxsize=16)
+def _checking(schema: str) -> tuple[Bytes, str]:
+    vocabulary = Bytes()
+    return vocabulary, compile_schema(json.loads(schema), vocabulary)
+
+
+def compile_schema(schema: object, vocabulary: Spells) -> str:
     """The grammar of the documents that are valid against a schema (draft 2020-12), for `Answer`.
 
     Keys come in the order of `properties`. Nothing is fetched: a `$ref` stays inside the schema. Raises

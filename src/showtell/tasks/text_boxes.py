@@ -91,20 +91,26 @@ def _corners(centre: np.ndarray, along: np.ndarray, length: float, height: float
     return centre + signs[:, :1] * length * along + signs[:, 1:] * height * across
 
 
-def reading_order(boxes: Boxes) -> list[int]:
-    """The order of boxes as they are read: row after row, each from its start, in the direction of most text.
+def upright(boxes: Boxes) -> Boxes:
+    """Boxes in axes of their own: `x` in the direction of most text, `y` across it, downwards."""
+    if not len(boxes):
+        return boxes
+    ends = boxes[:, 1] - boxes[:, 0]
+    lengths = np.linalg.norm(ends, axis=1)
+    direction = np.median(ends, axis=0) if len(boxes) > 2 else ends[lengths.argmax()]
+    x, y = direction / max(np.linalg.norm(direction), 1e-9)
+    return boxes @ np.array([[x, -y], [y, x]])
+
+
+def text_rows(boxes: Boxes) -> list[list[int]]:
+    """The rows of boxes, downwards, each from its start, in the direction of most text.
 
     Boxes are in one row when the middle of one lies within the height of the other. Columns are not told
     apart: a row goes through all of them.
     """
     if not len(boxes):
         return []
-    ends = boxes[:, 1] - boxes[:, 0]
-    lengths = np.linalg.norm(ends, axis=1)
-    direction = np.median(ends, axis=0) if len(boxes) > 2 else ends[lengths.argmax()]
-    direction = direction / max(np.linalg.norm(direction), 1e-9)
-    centres = boxes.mean(1)
-    x, y = centres @ direction, centres @ np.array([-direction[1], direction[0]])
+    x, y = upright(boxes).mean(1).T
     heights = np.linalg.norm(boxes[:, 3] - boxes[:, 0], axis=1)
     rows: list[list[int]] = []
     for i in np.argsort(y, kind="stable").tolist():
@@ -113,4 +119,9 @@ def reading_order(boxes: Boxes) -> list[int]:
             rows[-1].append(i)
         else:
             rows.append([i])
-    return [i for row in rows for i in sorted(row, key=lambda i: x[i])]
+    return [sorted(row, key=lambda i: x[i]) for row in rows]
+
+
+def reading_order(boxes: Boxes) -> list[int]:
+    """The order of boxes as they are read: row after row of `text_rows`."""
+    return [i for row in text_rows(boxes) for i in row]

@@ -7,7 +7,7 @@ from showtell.hub.catalogue import Package
 PACKAGE = Package(
     name="pp-ocrv4",
     what="a detector and reader of printed text (Chinese and English, 6,623 characters)",
-    used_by="ocr",
+    used_by="ocr, extract",
     module="rapidocr_onnxruntime",
     inside="models",
     # Without its code, whose dependencies are opencv, shapely, pyclipper and onnxruntime; its limit to Python

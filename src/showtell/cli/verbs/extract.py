@@ -1,0 +1,69 @@
+"""`showtell extract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from showtell.cli.input import Failures, paths
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels
+from showtell.cli.output import print_error, print_indented, print_json, print_text
+from showtell.wording import counted
+
+PANEL = "Images"
+
+
+def extract(
+    files: Images,
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            help="The JSON schema of the answers; default: a list of materials, each with its kind.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A language model with a chat template: a checkpoint, a run, or a name that "
+            "`showtell models` lists. Default: SmolLM2-135M-Instruct.",
+            show_default=False,
+        ),
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The most tokens of an answer.")] = 768,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Turn images of documents, and PDFs, into JSON that keeps a schema.
+
+    Their printed text is read first. An answer that had no room for all it found says `truncated` and holds
+    what is whole. A file without an answer is named on standard error; the others are still read, and the
+    exit status is 1.
+    """
+    from showtell.data.documents.materials import DEFAULT_SCHEMA
+    from showtell.data.json import read_object
+    from showtell.pipelines.extract import LanguageReader, extract
+    from showtell.pipelines.model import load_model
+
+    wanted = DEFAULT_SCHEMA if schema is None else read_object(schema)
+    reader = LanguageReader(load_model(model or "SmolLM2-135M-Instruct", device), max_tokens)
+    failures, unsure, truncated = Failures(), 0, 0
+    for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):
+        unsure, truncated = unsure + found.unsure, truncated + found.truncated
+        if json:
+            print_json(found)
+            continue
+        print_text(found.path if found.page is None else f"{found.path}, page {found.page}")
+        print_indented(found.documents)
+    if unsure:
+        print_error(f"left out, hard to read: {counted(unsure, 'line')}")
+    if truncated:
+        print_error(
+            f"truncated after their last whole item: {counted(truncated, 'answer')}; see --max-tokens"
+        )
+    failures.exit()
