@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import is_image_name, read_content, survey
 from showtell.data.prefetch import prefetch
-from showtell.data.qa.examples import Source, images_of
 from showtell.progress import report
 from showtell.wording import counted
 
@@ -98,13 +97,12 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
     )
 
 
-def unreadable_images(source: Source) -> list[Problem]:
-    """The images of questions that cannot be decoded, each once."""
-    paths = {path: None for examples in source.splits.values() for one in examples for path in images_of(one)}
+def unreadable_images(paths: Collection[Path], what: str) -> list[Problem]:
+    """Those of some images that cannot be decoded; `what` is about them, such as `questions`."""
     problems = []
     for done, (entry, outcome) in enumerate(prefetch(_decode, [Entry(path) for path in paths]), 1):
         if isinstance(outcome, ImageError):
-            fix = "replace the file, or delete it and its questions"
+            fix = f"replace the file, or delete it and its {what}"
             problems.append(Problem(entry.path, None, outcome.reason, fix))
         report("checking images", done, len(paths))
     return problems

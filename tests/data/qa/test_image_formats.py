@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from showtell.data.check import unreadable_images
-from showtell.data.qa.examples import ImageQuestion, unknown_answers
+from showtell.data.qa.examples import ImageQuestion, images_of, unknown_answers
 from showtell.data.qa.read import found_format, read_examples
 
 
@@ -220,7 +220,8 @@ def test_unreadable_images_and_unknown_answers_are_counted(tmp_path: Path) -> No
     write_lines(tmp_path / "train.jsonl", row)
     write_lines(tmp_path / "val.jsonl", {**row, "answer": "cat"}, {**row, "image": "b.png"})
     source = read_examples(tmp_path)
-    (problem,) = unreadable_images(source)
+    images = [image for some in source.splits.values() for one in some for image in images_of(one)]
+    (problem,) = unreadable_images(images, "questions")
     assert problem.file.name == "b.png"
     assert unknown_answers(source) == 1
 

@@ -21,8 +21,8 @@ def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Images with captions (a folder or a caption file), questions about images, texts, or "
-            "pairs, questions or tags of texts (a folder, a file, or how the names of files begin)."
+            help="Images with captions (a folder or a caption file), questions about images, conversations, "
+            "texts, or pairs, questions or tags of texts (a folder, a file, or how the names of files begin)."
         ),
     ],
     format: Format = None,
@@ -30,9 +30,15 @@ def check(
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
     from showtell.data.check import alike, check_data
+    from showtell.data.conversations import read as conversations
     from showtell.data.qa.read import found_format, known_formats
     from showtell.datasets.unknown import unknown_words
 
+    if format in conversations.known_formats() or (
+        format is None and conversations.conversation_files(folder)
+    ):
+        _check_conversations(folder, format, json)
+        return
     if format in known_formats() or (format is None and found_format(folder)):
         _check_examples(folder, format, json)
         return
@@ -93,12 +99,14 @@ def _check_texts(path: Path, json: bool) -> bool:
 
 def _also_looked_for(error: UserError) -> UserError:
     """The list of what was looked for, with the kinds of data that are no images with captions."""
+    from showtell.data.conversations.read import known_formats as known_conversations
     from showtell.data.qa.read import known_formats
     from showtell.datasets.check_texts import LOOKED_FOR
 
     if "Looked for:" not in str(error):
         return error
     others = [f"{name}: {one.LOOKED_FOR}" for name, one in known_formats().items()]
+    others += [f"{name}: {one.LOOKED_FOR}" for name, one in known_conversations().items()]
     return UserError("\n  ".join([str(error), *others, LOOKED_FOR]))
 
 
@@ -109,8 +117,10 @@ def _check_examples(path: Path, format: str | None, json: bool) -> None:
     from showtell.data.qa.read import read_examples
 
     source = read_examples(path, format)
-    images = {image for examples in source.splits.values() for one in examples for image in images_of(one)}
-    problems, unknown = [*source.problems, *unreadable_images(source)], unknown_answers(source)
+    rows = (one for examples in source.splits.values() for one in examples)
+    images = dict.fromkeys(image for one in rows for image in images_of(one))
+    problems = [*source.problems, *unreadable_images(images, "questions")]
+    unknown = unknown_answers(source)
     splits = {name or "unnamed": len(examples) for name, examples in source.splits.items()}
     if json:
         facts = {"files": source.files, "unlabelled": source.unlabelled, "problems": problems}
@@ -125,6 +135,36 @@ def _check_examples(path: Path, format: str | None, json: bool) -> None:
             print_text(f"  {counted(source.unlabelled, 'example')} without a label, skipped")
         if unknown:
             print_text(f"  {counted(unknown, 'example')} with an answer that no training example has")
+        for group in alike(problems):
+            _print_group(group, "")
+    if problems:
+        print_note(counted(len(problems), "problem"))
+        raise typer.Exit(1)
+
+
+def _check_conversations(path: Path, format: str | None, json: bool) -> None:
+    """Check conversations and the images that they show."""
+    from collections import Counter
+
+    from showtell.data.check import alike, unreadable_images
+    from showtell.data.conversations.read import read_conversations
+
+    source = read_conversations(path, format)
+    found = source.conversations
+    images = dict.fromkeys(image for one in found for image in one.images)
+    answers = sum(message.answers for one in found for message in one.messages)
+    problems = [*source.problems, *unreadable_images(images, "conversations")]
+    splits = {name or "unnamed": count for name, count in Counter(one.split for one in found).items()}
+    if json:
+        facts = {"conversations": len(found), "answers": answers, "images": len(images), "splits": splits}
+        print_json({"path": path, "format": source.format, **facts, "problems": problems})
+    else:
+        print_text(
+            f"{path}: {source.format}, {counted(len(found), 'conversation')} with "
+            f"{counted(answers, 'answer')}, {counted(len(images), 'image')}"
+        )
+        for name, count in splits.items():
+            print_text(f"  {counted(count, 'conversation')} in the split {name}")
         for group in alike(problems):
             _print_group(group, "")
     if problems:
