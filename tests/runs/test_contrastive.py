@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from showtell.checkpoint.load import load_checkpoint
+from showtell.data.batch import ImageBatch
 from showtell.data.captions.entry import Entry
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.caches import pixel_cache
@@ -148,7 +149,8 @@ def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch, 
 
 
 def test_each_caption_is_read_once_in_as_many_epochs_as_an_image_has():
-    split = Split(SimpleNamespace(dtype="f2", grid=torch.tensor), [0, 1], [[[1], [2]], [[3], [4], [5]]], [])
+    cache = SimpleNamespace(images=lambda rows: ImageBatch(features=torch.tensor(rows)))
+    split = Split(cache, [0, 1], [[[1], [2]], [[3], [4], [5]]], [])
     read = [split.pairs([0, 1], turn).texts.ids[:, 0].tolist() for turn in range(6)]
     assert [row[0] for row in read].count(1) == 3
     assert sorted(row[1] for row in read[:3]) == [3, 4, 5]

@@ -36,6 +36,14 @@ Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many results t
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger images before decoding them.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse texts that are too long; do not cut them.")]
+Regions = Annotated[
+    Path | None,
+    typer.Option(
+        help="For a model that reads regions: the file or folder of those of your images. "
+        "Default: what it was trained on.",
+        show_default=False,
+    ),
+]
 Images = Annotated[
     list[str],
     typer.Argument(

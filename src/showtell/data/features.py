@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import filelock
 import numpy as np
 import torch
 from torch import Tensor
 
+from showtell.data.batch import ImageBatch
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import read_content
 from showtell.data.images.resize import squash
@@ -26,6 +27,18 @@ Item = TypeVar("Item")
 
 DIGEST_BYTES = 32
 BATCH = 32
+
+
+class ImageStore(Protocol):
+    """Where a run's images are kept."""
+
+    def add(self, paths: Sequence[Path], what: str = ...) -> FeatureRows:
+        """The images' rows; those that cannot be read are skipped."""
+        ...
+
+    def images(self, rows: Sequence[int]) -> ImageBatch:
+        """Some rows, as a system reads them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,12 @@ class FeatureCache:
         if rows.size and rows.min() < 0:
             raise IndexError("a skipped image (row -1) has no features")
         return torch.from_numpy(self._array[rows]).float()
+
+    def images(self, rows: Sequence[int]) -> ImageBatch:
+        """Some rows as a system reads them: pixels where the cache holds bytes, else features."""
+        if self.dtype == np.uint8:
+            return ImageBatch(pixels=torch.from_numpy(self._array[np.asarray(rows)]))
+        return ImageBatch(features=self.grid(rows))
 
     def add(self, paths: Sequence[Path], what: str = "reading images") -> FeatureRows:
         """Find the images' rows and compute those that are missing.

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.captions.entry import Entry
-from showtell.data.features import FeatureCache
+from showtell.data.features import ImageStore
 from showtell.datasets.caches import log_skipped
 from showtell.datasets.captions import divide, split_of
 from showtell.datasets.cuts import Cuts, log_cuts
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Split:
     """The images of one split."""
 
-    cache: FeatureCache
+    cache: ImageStore
     rows: list[int]
     """Each image's row in the cache."""
     captions: list[list[list[int]]]
@@ -63,14 +62,12 @@ class Split:
         return TextBatch(ids, keep, features=torch.stack([self.text_features[i][j] for i, j in chosen]))
 
     def images(self, items: Sequence[int]) -> Batch:
-        """Some images without captions: pixels where the cache holds bytes, else features."""
-        if self.cache.dtype == np.uint8:
-            return Batch(ImageBatch(pixels=torch.from_numpy(self.cache.array[[self.rows[i] for i in items]])))
-        return Batch(ImageBatch(features=self.cache.grid([self.rows[i] for i in items])))
+        """Some images without captions."""
+        return Batch(self.cache.images([self.rows[i] for i in items]))
 
 
 def load_splits(
-    entries: Sequence[Entry], vocabulary: CaptionVocabulary, cache: FeatureCache
+    entries: Sequence[Entry], vocabulary: CaptionVocabulary, cache: ImageStore
 ) -> tuple[CaptionTokenizer, dict[str, Split]]:
     """The tokenizer, from the training captions alone, and the splits `train` and `val`.
 

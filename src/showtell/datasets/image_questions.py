@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from showtell.data.batch import ImageBatch
-from showtell.data.features import FeatureCache
+from showtell.data.features import ImageStore
 from showtell.data.qa.examples import ImageQuestion
 from showtell.data.qa.read import read_examples
 from showtell.datasets.caches import log_skipped
@@ -122,7 +121,7 @@ def _about_images(examples: Sequence[object], data: Path, format: str) -> list[I
 class QuestionImages:
     """Questions whose images are all in a cache."""
 
-    cache: FeatureCache
+    cache: ImageStore
     questions: list[ImageQuestion]
     rows: list[list[int]]
     """The rows of each question's images."""
@@ -133,9 +132,7 @@ class QuestionImages:
     def images(self, items: Sequence[int]) -> ImageBatch:
         """The images of some questions, those of one question one after the other."""
         rows = [row for item in items for row in self.rows[item]]
-        if self.cache.dtype == np.uint8:
-            return ImageBatch(pixels=torch.from_numpy(self.cache.array[rows]))
-        return ImageBatch(features=self.cache.grid(rows))
+        return self.cache.images(rows)
 
     def scores(self, items: Sequence[int], answers: Sequence[str]) -> Tensor:
         """How right each answer is for some questions, `float32 [R K]`."""
@@ -148,7 +145,7 @@ class QuestionImages:
         return found
 
 
-def load_images(questions: Sequence[ImageQuestion], cache: FeatureCache) -> QuestionImages:
+def load_images(questions: Sequence[ImageQuestion], cache: ImageStore) -> QuestionImages:
     """The images of questions, each read once; questions with one that cannot be read are left out.
 
     Raises `UserError` where none is left.

@@ -52,7 +52,7 @@ def flops(model: Model, pixels: Sequence[np.ndarray], ids: Sequence[int]) -> int
     fused attention: a fresh system in float64, whose attention is watched, has none of them. Of a backbone
     products by oneDNN are not counted.
     """
-    fresh: Any = model.system.config.build().double().to(model.device).eval()
+    fresh: Any = model.system.config.build().double().to(model.device).eval().requires_grad_(False)
     given, text = image_batch(model, pixels), _texts(model, ids)
     shown = {n: t.double() if t.is_floating_point() else t for n, t in given.images.tensors.items()}
     batch = Batch(ImageBatch(**shown), text.texts)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.data.images.fit import Fit
+from showtell.data.regions.read import RegionFile
 from showtell.errors import UsageError
 from showtell.explain.attention_maps import above_even, grid_of, over_image, rollout
 from showtell.explain.deletion import Deletion, deletion, patch_sums
@@ -114,7 +115,7 @@ def explain_image(
     prepared = model.prepare(pixels)
     scored = score_of(model, prepared, target)
     prepare = model.image_input.prepare
-    assert not isinstance(prepare, Fit)  # of encoders of pairs alone
+    assert not isinstance(prepare, Fit | RegionFile)  # of encoders of pairs alone
     squares = Squares(prepare, pixels)
     empty = prepared.copy()
     for one in squares.squares:
@@ -203,5 +204,5 @@ def _shape(model: Model) -> tuple[int, int]:
     """Height and width of what a grid of patches covers: a square, or a page."""
     assert model.image_input is not None
     prepare = model.image_input.prepare
-    assert not isinstance(prepare, Fit)
+    assert not isinstance(prepare, Fit | RegionFile)
     return (1, 1) if prepare.parts else prepare.shape[:2]

@@ -19,7 +19,9 @@ from showtell.data.images.fit import Fit, padded
 from showtell.data.images.mosaic import Mosaic, preprocessing_of
 from showtell.data.images.page import Page
 from showtell.data.images.preprocess import Preprocessing
-from showtell.errors import MissingError, UserError
+from showtell.data.regions.read import VERSION, RegionFile
+from showtell.data.regions.region import region_batch
+from showtell.errors import MissingError, UsageError, UserError
 from showtell.hub.backbone import Backbone
 from showtell.hub.backbones import load_backbone
 
@@ -31,8 +33,9 @@ ImageLike = Path | str | Image.Image | np.ndarray
 class ImageInput:
     """What stands between an image and a system, as the system's training images were prepared."""
 
-    prepare: Preprocessing | Mosaic | Page | Fit
-    """`uint8 [H W 3]` to `uint8 [S S 3]`, to several squares side by side, to a page, or whole patches."""
+    prepare: Preprocessing | Mosaic | Page | Fit | RegionFile
+    """`uint8 [H W 3]` to `uint8 [S S 3]`, to several squares side by side, to a page, or whole patches; or
+    what has the regions of images by their files' names, `float32 [N 4+F]`."""
     backbone: Backbone | None = None
     """Frozen, in front of the system."""
 
@@ -48,6 +51,8 @@ class ImageInput:
 
     def read(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """One image, prepared. Raises `ImageError` for an unreadable file, `ValueError` for another array."""
+        if isinstance(self.prepare, RegionFile) and isinstance(image, Path | str):
+            return self.prepare.load(image)
         return self.prepare(self.decode(image, max_pixels))
 
     def decode(self, image: ImageLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -68,6 +73,8 @@ class ImageInput:
 
     def batch(self, images: Sequence[np.ndarray] | np.ndarray) -> Batch:
         """Prepared images `uint8 [S S 3]` as the system reads them; those of several sizes are padded."""
+        if isinstance(self.prepare, RegionFile):
+            return Batch(region_batch(list(images)))
         if not isinstance(images, np.ndarray):
             if len({image.shape for image in images}) > 1:
                 return Batch(padded(images))
@@ -101,20 +108,36 @@ def _preparation(version: str) -> Preprocessing | Mosaic | Page | Fit:
     return Page.of(version) if version.startswith("page") else preprocessing_of(version)
 
 
+def _regions(folder: Path, file: Path | str | None) -> RegionFile:
+    """The file of regions of a model. Raises `UserError` where it is not there."""
+    if file is None or not Path(file).exists():
+        was = f", and those it was trained on are no longer at {file}" if file else ""
+        raise UserError(f"{folder} reads regions of images{was}; name a file of them with --regions")
+    return RegionFile(file)
+
+
 def load_image_input(
     preprocess: Mapping[str, Any],
     folder: Path,
     device: str,
     load: Callable[..., Backbone] = load_backbone,
+    *,
+    regions: Path | str | None = None,
 ) -> ImageInput | None:
     """The image input that a checkpoint's `preprocess.json` describes; None for a system without images.
+
+    `regions` is the file of a model that reads those; by default the one it was trained on.
 
     Raises `UserError` for a preprocessing that this version does not have, `MissingError` for a backbone that
     is not on this machine or has other parameters than the one trained with.
     """
+    version = str(preprocess.get("version"))
+    if regions is not None and version != VERSION:
+        raise UsageError(f"{folder} reads no regions; leave out --regions {regions}")
+    if version == VERSION:
+        return ImageInput(_regions(folder, regions or preprocess.get("regions")))
     if not preprocess.keys() - {"texts", "tokenizer"}:
         return None
-    version = str(preprocess.get("version"))
     try:
         prepare = _preparation(version)
     except ValueError:

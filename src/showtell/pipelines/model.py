@@ -195,38 +195,39 @@ class Model:
         return self.image_input
 
 
-def load_model(name_or_folder: Path | str | None = None, device: str = "auto") -> Model:
+def load_model(
+    name_or_folder: Path | str | None = None, device: str = "auto", *, regions: Path | str | None = None
+) -> Model:
     """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped captioner.
 
-    A folder comes before a model of the same name. Raises `UserError` when it is missing or damaged,
-    `MissingError` for a package that is not installed, `UsageError` for a device that is not there.
+    A folder comes before a model of the same name. `regions` is a file for a model that reads those; default:
+    the one of its training. Raises `UserError` when it is missing or damaged, `MissingError` for a package
+    that is not installed, `UsageError` for a device that is not there.
 
     Example: `load_model().caption("cat.jpg")`
     """
-    device = choose_device(device)
+    device, sources = choose_device(device), Sources()
     name = str(name_or_folder or SHIPPED.name)
-    sources = Sources()
     there = bool(name_or_folder) and Path(name).exists()
     if there or not find(name):
         shipped = {folder.name: folder for folder in SHIPPED.parent.iterdir()}
         folder = Path(name) if there else shipped.get(name, Path(name))
-        return _model(load_checkpoint(folder, device, sources.tensors), sources, device)
+        return _model(load_checkpoint(folder, device, sources.tensors), sources, device, regions)
     from showtell.pipelines.import_model import import_model
 
     with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
         imported = import_model(name, Path(temporary) / "model")["model"]
-        return _model(load_checkpoint(Path(imported), device, sources.tensors), sources, device)
+        return _model(load_checkpoint(Path(imported), device, sources.tensors), sources, device, regions)
 
 
-def _model(checkpoint: Checkpoint, sources: Sources, device: str) -> Model:
+def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path | str | None) -> Model:
     system: Any = checkpoint.system.requires_grad_(False)
     if device == "cpu" and not isinstance(system, Captioner):
         pack(checkpoint.system)
-    images = load_image_input(checkpoint.preprocess, checkpoint.folder, device)
+    images = load_image_input(checkpoint.preprocess, checkpoint.folder, device, regions=regions)
     if isinstance(system, ImageEncoder) and images is None:
-        raise UserError(
-            f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which the model needs"
-        )
+        said_in = checkpoint.folder / "preprocess.json"
+        raise UserError(f"{said_in} says nothing of images, which the model needs")
     file, said = checkpoint.folder / "tokenizer.json", checkpoint.preprocess
     json = checkpoint.tokenizer_json or sources.tokenizer_json(said)
     vocabulary = load_tokenizer(json, str(file), said.get("texts")) if json else None

@@ -9,8 +9,9 @@ from showtell.systems.uniter import UNITERConfig
 def uniter_base(num_images: int) -> VisionLanguageRun:
     """Matching, whole words masked, and words aligned to regions, at the size of UNITER-base: wants GPUs.
 
-    Regions are a regular pyramid of boxes over the grid of the frozen encoder, not those of a detector. From
-    scratch, where the paper begins with BERT. Batches and epochs are ours: the paper's batches count tokens.
+    Regions are a regular pyramid of boxes over the grid of the frozen encoder, not those of a detector: those
+    come with `regions=FILE`. From scratch, where the paper begins with BERT. Batches and epochs are ours: the
+    paper's batches count tokens.
 
     Paper: Chen et al. 2020, "UNITER: UNiversal Image-TExt Representation Learning"
     Time: not measured

@@ -25,7 +25,7 @@ from showtell.errors import UsageError
 from showtell.pairing import PairAnswerer
 from showtell.protocols import Trainable
 from showtell.runs.finetuning import few_epochs, prepared, started
-from showtell.runs.image_source import image_source, require_backbone
+from showtell.runs.image_source import OTHER_FEATURES, image_source, require_images
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.image_answers import answer_accuracy, answer_logits, without_images
 from showtell.train.config import TrainConfig
@@ -71,6 +71,8 @@ class ImageAnsweringRun:
     """Training questions that an answer must have to be learnt."""
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
+    regions: Path | None = None
+    """A file of regions that a detector found, in place of the backbone, where the system reads regions."""
 
     def _shape(self) -> nn.Module:
         """The system without parameters."""
@@ -80,23 +82,21 @@ class ImageAnsweringRun:
 
     def read(self, data: Path, format: str | None = None) -> ImageQuestions:
         """Questions, statements or hypotheses about images, in any format of `data/qa`."""
-        require_backbone(self._shape(), self.backbone)
+        require_images(KIND, self._shape(), self.backbone, self.regions)
         return read_image_questions(data, format, self.at_least)
 
     def prepare(self, dataset: ImageQuestions, device: str) -> Job:
         """Images, questions and the system; beside its accuracy stands that of answers without images."""
         config: Any = self.system
         if getattr(self._shape(), "reads", "") != "pixels":
-            config = image_source(KIND, self._shape(), self.backbone, device).system
+            config = image_source(KIND, self._shape(), self.backbone, device, self.regions).system
         config = config.with_images(dataset.num_images, dataset.exclusive)
         texts = (one.text for one in dataset.training)
         names = dataset.answers
         start = started(config, self.model, names, texts, self.train.seed, Trainable, PairAnswerer)
-        source = image_source(KIND, start.system, self.backbone, device)
+        source = image_source(KIND, start.system, self.backbone, device, self.regions)
         if source.system != start.config:
-            raise UsageError(
-                f"--model {self.model} was trained over another backbone; --set backbone= that one"
-            )
+            raise UsageError(f"--model {self.model} was trained on other features; {OTHER_FEATURES}")
         run, given = replace(self, system=start.config), start.given
         parts = {"training": dataset.training, "validation": dataset.validation}
         loaded = {name: load_images(some, source.cache) for name, some in parts.items()}

@@ -1,24 +1,29 @@
-"""The image input of a run with captions: pixels, or the features of a frozen backbone."""
+"""The image input of a run: pixels, the features of a frozen backbone, or the regions of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from showtell.data.features import FeatureCache
+from showtell.data.features import ImageStore
 from showtell.datasets.caches import feature_cache, pixel_cache, pixel_preprocess
+from showtell.datasets.regions import RegionImages, region_file
 from showtell.hub.backbones import find_backbones, load_backbone
 from showtell.runs.job import require
+
+OTHER_FEATURES = "--set backbone= its own, or --set regions= a file of such features"
+"""What helps where a checkpoint was trained on features of another width."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
     """Where images come from on their way into a system."""
 
-    cache: FeatureCache
+    cache: ImageStore
     preprocess: Mapping[str, Any]
     """The content of the checkpoint's `preprocess.json`."""
     system: Any
@@ -27,13 +32,25 @@ class ImageSource:
     """Whose parameters read the images before the system does, for the model card."""
 
 
-def image_source(kind: str, system: nn.Module, backbone: str, device: str) -> ImageSource:
+def image_source(
+    kind: str, system: nn.Module, backbone: str, device: str, regions: Path | None = None
+) -> ImageSource:
     """The input that suits a system: `reads` says whether it reads pixels, the features of the `backbone`, or
-    their mean alone, which takes a fiftieth of the cache.
+    their mean alone, which takes a fiftieth of the cache. With `regions`, a file of them stands in place of a
+    backbone.
 
-    Raises `UsageError` for a system that reads none of them.
+    Raises `UsageError` for a system that reads none of them, `UserError` for a file that holds no regions.
     """
     config: Any = system.config
+    if regions is not None:
+        require_regions(kind, system)
+        file = region_file(str(regions))
+        return ImageSource(
+            RegionImages(file),
+            {"regions": str(file.path), "version": file.version},
+            config.with_feature_width(file.width),
+            (f"Regions of the images, which an object detector found: {file.path.name}, {file.format}.",),
+        )
     reads = getattr(system, "reads", "")
     known = ("pixels", "features", "pooled features")
     require(reads in known, kind, system, "it reads neither pixels nor features of images")
@@ -47,6 +64,21 @@ def image_source(kind: str, system: nn.Module, backbone: str, device: str) -> Im
         config.with_feature_width(frozen.width),
         (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),
     )
+
+
+def require_regions(kind: str, system: nn.Module) -> None:
+    """Raises `UsageError` for a system that reads no regions."""
+    require(getattr(system, "reads_regions", False), kind, system, "it reads no regions; leave out regions=")
+
+
+def require_images(kind: str, system: nn.Module, backbone: str, regions: Path | None) -> None:
+    """Raises `MissingError`, `UserError` or `UsageError` for a backbone, or a file of regions, that a system
+    needs and that is not here."""
+    if regions is not None:
+        require_regions(kind, system)
+        region_file(str(regions))
+    else:
+        require_backbone(system, backbone)
 
 
 def require_backbone(system: nn.Module, backbone: str) -> None:

@@ -10,7 +10,7 @@ from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.finetuning import started
-from showtell.runs.image_source import ImageSource, image_source
+from showtell.runs.image_source import OTHER_FEATURES, ImageSource, image_source
 from showtell.runs.vision_language import KIND, VisionLanguageRun
 
 
@@ -27,8 +27,8 @@ class PairRankingRun(VisionLanguageRun):
             return super()._begin(device)
         self._shape()
         start = started(self.system, self.model, (), (), self.train.seed, Trainable, PairScorer)
-        images = image_source(KIND, start.system, self.backbone, device)
+        images = image_source(KIND, start.system, self.backbone, device, self.regions)
         if images.system != start.config:
-            raise UsageError(f"{self.model} was trained over another backbone; --set backbone= that one")
+            raise UsageError(f"{self.model} was trained on other features; {OTHER_FEATURES}")
         longest = min(self.vocabulary.max_length, start.config.max_length)
         return images, KnownVocabulary(start.given.tokenizer, longest), start.system

@@ -25,7 +25,7 @@ from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
-from showtell.runs.image_source import ImageSource, image_source, require_backbone
+from showtell.runs.image_source import ImageSource, image_source, require_images
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
@@ -80,6 +80,8 @@ class VisionLanguageRun:
     vocabulary: SubwordVocabulary
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
+    regions: Path | None = None
+    """A file of regions that a detector found, in place of the backbone, where the system reads regions."""
     whole_words: bool = True
     """Mask all tokens of a word together, or none."""
     augment: bool = False
@@ -99,7 +101,7 @@ class VisionLanguageRun:
         """The images and captions of a folder or file. A backbone that is not here is refused before."""
         shape = self._shape()
         require(not self.augment or shape.reads == "pixels", KIND, shape, "only pixels can be augmented")
-        require_backbone(shape, self.backbone)
+        require_images(KIND, shape, self.backbone, self.regions)
         return read_captioned(data, format)
 
     def _shape(self) -> Any:
@@ -108,7 +110,7 @@ class VisionLanguageRun:
 
     def _begin(self, device: str) -> tuple[ImageSource, CaptionVocabulary, Any]:
         """Where images come from, where the vocabulary does, and the system, where it is there already."""
-        return image_source(KIND, self._shape(), self.backbone, device), self.vocabulary, None
+        return image_source(KIND, self._shape(), self.backbone, device, self.regions), self.vocabulary, None
 
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""

@@ -110,6 +110,7 @@ class LXMERTEncoder(nn.Module):
     Config: ClassVar = LXMERTEncoderConfig
     config: LXMERTEncoderConfig
     reads: ClassVar = "features"
+    reads_regions: ClassVar = True
     num_class_tokens: ClassVar = 0
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
 

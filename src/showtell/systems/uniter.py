@@ -68,6 +68,7 @@ class UNITEREncoder(SingleStream):
 
     Config: ClassVar = UNITEREncoderConfig
     reads: ClassVar = "features"
+    reads_regions: ClassVar = True
     num_class_tokens: ClassVar = 0
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
 

@@ -88,6 +88,7 @@ class ViLBERTEncoder(nn.Module):
 
     Config: ClassVar = ViLBERTEncoderConfig
     reads: ClassVar = "features"
+    reads_regions: ClassVar = True
     num_class_tokens: ClassVar = 1
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
 

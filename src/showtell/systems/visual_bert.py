@@ -72,6 +72,7 @@ class VisualBERTEncoder(SingleStream):
     config: VisualBERTEncoderConfig
     pooler: Pooler
     reads: ClassVar = "features"
+    reads_regions: ClassVar = True
     num_class_tokens: ClassVar = 0
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Strict, Top
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Regions, Strict, Top
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
 
@@ -25,6 +25,7 @@ def ask(
     top: Top = 5,
     model: Model = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    regions: Regions = None,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
@@ -41,7 +42,7 @@ def ask(
     if not files:
         raise UsageError('name images and then the question: showtell ask cat.jpg "what is it?"')
     failures = Failures()
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, regions=regions)
     for one in ask(
         paths(files), question, loaded, top=top, max_pixels=max_pixels, skip=failures, strict=strict
     ):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Beam, Data, Device, Format, Json, Model, Strict, engine_names
+from showtell.cli.options import Beam, Data, Device, Format, Json, Model, Regions, Strict, engine_names
 from showtell.cli.output import flattened, print_json, print_table
 
 PANEL = "Training and evaluation"
@@ -35,6 +35,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    regions: Regions = None,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
@@ -45,7 +46,7 @@ def evaluate(
     from showtell.pipelines.model import load_model
 
     figures = evaluate(
-        load_model(model, device),
+        load_model(model, device, regions=regions),
         data,
         split,
         format=format,

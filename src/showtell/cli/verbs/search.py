@@ -13,6 +13,7 @@ from showtell.cli.options import (
     Json,
     Library,
     Model,
+    Regions,
     Seed,
     Strict,
     Top,
@@ -50,6 +51,7 @@ def search(
         bool, typer.Option("--loss-curve", help="Also show the loss of the inversion, step by step.")
     ] = False,
     seed: Seed = 0,
+    regions: Regions = None,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,
@@ -65,7 +67,7 @@ def search(
     if proposer and not model:
         raise UsageError("--proposer needs --model, the model of pairs that re-ranks what it proposes")
     named = model and (engine is None or engine_named(engine).needs_model)
-    chosen = load_model(model, device) if named else model_for(library, engine, device)
+    chosen = load_model(model, device, regions=regions) if named else model_for(library, engine, device)
     if chosen and engine:
         chosen.require(*engine_named(engine).requires)
     searcher = Searcher(library, chosen, load_model(proposer, device) if proposer else None)

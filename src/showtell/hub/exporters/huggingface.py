@@ -43,10 +43,10 @@ def _sidecars(checkpoint: Checkpoint, described: dict[str, Any]) -> Iterator[tup
             for name, i in ids.items():
                 described.get("text_config", described).setdefault(f"{name}_token_id", i)
             yield "config.json", described
-    if "version" in checkpoint.preprocess:
+    family = family_of(checkpoint.system)[0]
+    if "version" in checkpoint.preprocess and hasattr(family, "PROCESSOR"):  # others read regions
         ours = Preprocessor(str(checkpoint.preprocess.get("version")), config.mean, config.std)
-        family = cast(ImageFamily, family_of(checkpoint.system)[0])
-        yield PREPROCESSOR, preprocessor_config(ours, family.PROCESSOR)
+        yield PREPROCESSOR, preprocessor_config(ours, cast(ImageFamily, family).PROCESSOR)
     if texts := checkpoint.preprocess.get("texts"):  # the rest of them is written with the weights
         yield from sentence_files(config, described, texts).items()
         if template := texts.get("chat_template"):

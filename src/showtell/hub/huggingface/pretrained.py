@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+from showtell.data.regions.read import VERSION
 from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.load import fits
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -40,7 +41,9 @@ def read_pretrained(folder: Path) -> Pretrained:
             texts["chat_template"] = template
         config: Any = system.config
         cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
-    if isinstance(system, ImageEncoder | PairEncoder):
+    if getattr(system, "reads_regions", False):
+        preprocessing = VERSION
+    elif isinstance(system, ImageEncoder | PairEncoder):
         preprocessing = _preprocessor(system.config, folder).version
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +9,11 @@ import typer
 
 from showtell.cli.options import Format, Json
 from showtell.cli.output import print_json, print_note, print_text
+from showtell.cli.problems import check_regions, print_problems
 from showtell.errors import UserError
 from showtell.wording import counted
 
 PANEL = "Training and evaluation"
-SHOWN = 3
 
 
 def check(
@@ -22,18 +21,29 @@ def check(
         Path,
         typer.Argument(
             help="Images with captions (a folder or a caption file), questions about images, conversations, "
-            "texts, or pairs, questions or tags of texts (a folder, a file, or how the names of files begin)."
+            "regions of images, texts, or pairs, questions or tags of texts (a folder, a file, or how files "
+            "begin)."
         ),
     ],
     format: Format = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Check this file of regions alone, against the images of the data.", show_default=False
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
-    from showtell.data.check import alike, check_data
+    from showtell.data.check import check_data
     from showtell.data.conversations import read as conversations
     from showtell.data.qa.read import found_format, known_formats
+    from showtell.data.regions.read import region_format
     from showtell.datasets.unknown import unknown_words
 
+    if regions or (format is None and region_format(folder)):
+        check_regions(regions or folder, folder if regions else None, format, json)
+        return
     if format in conversations.known_formats() or (
         format is None and conversations.conversation_files(folder)
     ):
@@ -65,10 +75,8 @@ def check(
             print_text(f"  {counted(images, 'image')} in the split {name}")
         if unknown:
             print_text(f"  {unknown}")
-        for group in alike(report.problems):
-            _print_group(group, "")
-        for group in alike(report.unused):
-            _print_group(group, "not used: ")
+        print_problems(report.problems)
+        print_problems(report.unused, "not used: ")
         for name, count in report.passed_over.items():
             print_text(f"passed over: {name}" + (f" ({count} times)" if count > 1 else ""))
     if unknown and unknown.advice:
@@ -112,7 +120,7 @@ def _also_looked_for(error: UserError) -> UserError:
 
 def _check_examples(path: Path, format: str | None, json: bool) -> None:
     """Check questions about images, or pairs, questions or tags of texts."""
-    from showtell.data.check import alike, unreadable_images
+    from showtell.data.check import unreadable_images
     from showtell.data.qa.examples import images_of, unknown_answers
     from showtell.data.qa.read import read_examples
 
@@ -135,8 +143,7 @@ def _check_examples(path: Path, format: str | None, json: bool) -> None:
             print_text(f"  {counted(source.unlabelled, 'example')} without a label, skipped")
         if unknown:
             print_text(f"  {counted(unknown, 'example')} with an answer that no training example has")
-        for group in alike(problems):
-            _print_group(group, "")
+        print_problems(problems)
     if problems:
         print_note(counted(len(problems), "problem"))
         raise typer.Exit(1)
@@ -146,7 +153,7 @@ def _check_conversations(path: Path, format: str | None, json: bool) -> None:
     """Check conversations and the images that they show."""
     from collections import Counter
 
-    from showtell.data.check import alike, unreadable_images
+    from showtell.data.check import unreadable_images
     from showtell.data.conversations.read import read_conversations
 
     source = read_conversations(path, format)
@@ -165,17 +172,7 @@ def _check_conversations(path: Path, format: str | None, json: bool) -> None:
         )
         for name, count in splits.items():
             print_text(f"  {counted(count, 'conversation')} in the split {name}")
-        for group in alike(problems):
-            _print_group(group, "")
+        print_problems(problems)
     if problems:
         print_note(counted(len(problems), "problem"))
         raise typer.Exit(1)
-
-
-def _print_group(group: Sequence[object], before: str) -> None:
-    """The first three of equal problems, and how many more there are."""
-    shown = len(group) if len(group) <= SHOWN + 1 else SHOWN
-    for problem in group[:shown]:
-        print_text(f"{before}{problem}")
-    if len(group) > shown:
-        print_text(f"{before}and {len(group) - shown:,} more like these; --json lists all")
