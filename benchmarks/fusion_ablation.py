@@ -26,6 +26,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "no word-patch alignment": ["system.alignment=0"],
     "RandAugment": ["augment=true"],
     "hard negatives": ["system.candidates=4"],
+    "masked patches": ["system.masked_images=1"],
 }
 FIGURES = ("recall1", "image_recall1", "itm", "mlm")
 TRIED = 8

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from showtell.objectives.masked_pixels import mask_patches, masked_pixels
+from showtell.objectives.masked_pixels import mask_patches, mask_some, masked_pixels
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -60,3 +60,16 @@ def test_every_patch_is_masked_at_the_ratio() -> None:
 def test_squares_must_tile_the_image() -> None:
     with pytest.raises(ValueError, match="squares of 4 patches do not tile 6 by 8"):
         mask_patches(1, 6, 8, seeded(), unit=4)
+
+
+def test_some_real_patches_of_each_image_are_masked_at_the_rate() -> None:
+    keep = torch.arange(40) < torch.tensor([40, 25, 1])[:, None]
+    draws = [mask_some(keep, 0.15, torch.Generator().manual_seed(seed)) for seed in range(400)]
+    counts = torch.stack([masked.sum(1) for masked in draws])
+    assert not any((masked & ~keep).any() for masked in draws)
+    assert counts.min() == 1
+    assert counts[:, 2].eq(1).all()
+    assert counts[:, 0].float().mean().item() == pytest.approx(
+        0.15 * 40, abs=4 * (0.15 * 0.85 * 40 / 400) ** 0.5
+    )
+    assert mask_some(keep, 1.0, None).equal(keep)

@@ -6,9 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from showtell.checkpoint.load import load_checkpoint
+from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.hub.huggingface.rename import linear, read_in, rename
+from showtell.objectives.removed_pixels import removed_pixels
 from showtell.pairing import PairScorer
+from showtell.systems.uniter import UNITERConfig
+from showtell.systems.vilbert import ViLBERTConfig
 from showtell.systems.vilt import ViLT, ViLTConfig, ViLTEncoder
 from support.hf import same_gradients
 
@@ -251,3 +256,72 @@ def test_the_papers_sizes_are_the_defaults():
         system = ViLTEncoder(ViLTEncoder.Config())
     assert system.image.positions.shape == (145, 768)
     assert sum(p.numel() for p in system.parameters()) == 111_595_008
+
+
+def test_masked_patches_are_predicted_from_the_rest_and_their_loss_is_a_loop():
+    system = ViLT(replace(SMALL, masked_images=1.0, mask_rate=0.3)).eval()
+    batch, _ = pairs()
+    step = system(batch, torch.Generator().manual_seed(0))
+    assert set(step.losses) == {"itm", "mlm", "wpa", "mim"}
+    images, masked, target = system.mask_images(batch, torch.Generator().manual_seed(1))
+    found = system.mim_head(system.join(batch.texts, images).tokens[:, batch.texts.ids.shape[1] + 1 :])
+    total, count = 0.0, 0
+    pixels = batch.images.pixels / 127.5 - 1
+    for row, (rows, columns) in enumerate(SIZES):
+        for place in masked[row].nonzero()[:, 0].tolist():
+            top, left = 4 * (place // 6), 4 * (place % 6)  # in the grid of the widest image
+            assert top < rows
+            assert left < columns
+            colour = pixels[row, :, top : top + 4, left : left + 4].mean((1, 2))
+            total += (found[row, place] - colour).square().sum().item()
+            count += 3
+    assert removed_pixels(found, target, masked).item() == pytest.approx(total / count, rel=1e-5)
+    other = batch.images.pixels.clone()  # what is masked is not seen
+    place = masked[0].nonzero()[0, 0].item()
+    other[0, :, 4 * (place // 6) : 4 * (place // 6) + 4, 4 * (place % 6) : 4 * (place % 6) + 4] ^= 255
+    again = replace(batch, images=ImageBatch(pixels=other, sizes=batch.images.sizes))
+    unseen, _, moved = system.mask_images(again, torch.Generator().manual_seed(1))
+    assert torch.equal(unseen.tokens, images.tokens)
+    assert not torch.equal(moved, target)
+
+
+def test_the_head_of_masked_patches_stays_with_the_training(tmp_path):
+    system = ViLT(replace(SMALL, masked_images=0.5))
+    save_checkpoint(tmp_path / "m", system, record={}, tokenizer_json="", preprocess={}, card="")
+    loaded = load_checkpoint(tmp_path / "m").system
+    assert not hasattr(loaded, "mim_head")
+    assert torch.equal(loaded.itm_head.weight, system.itm_head.weight)
+    batch, _ = pairs()
+    torch.testing.assert_close(loaded.match(loaded.fuse(batch)), system.eval().match(system.fuse(batch)))
+
+
+def test_masked_regions_keep_their_boxes_and_lose_their_features():
+    sizes = {"width": 12, "depth": 1, "num_heads": 2, "mlp_dim": 8, "max_length": 9, "feature_width": 5}
+    masks = {"vocab_size": 31, "mask_id": 4, "special": (0, 1, 2, 3, 4), "mask_rate": 0.4}
+    system = UNITERConfig(**sizes, **masks, masked_images=1.0).build().eval()
+    features, corners = torch.randn(3, 6, 5), torch.rand(3, 6, 2)
+    boxes, keep = (
+        torch.cat([corners * 0.5, 0.5 + corners * 0.5], 2),
+        torch.arange(6) < torch.tensor([[6], [4], [1]]),
+    )
+    images = ImageBatch(features=features, boxes=boxes, keep=keep)
+    shown, masked, target = system.mask_images(Batch(images), torch.Generator().manual_seed(0))
+    assert not (masked & ~keep).any()
+    assert masked.any(1).all()
+    assert torch.equal(target, features)
+    whole = system.embed_images(Batch(images))
+    same = torch.isclose(shown.tokens, whole.tokens).all(2)
+    assert same.equal(~masked)
+    moved = Batch(ImageBatch(features=features + masked[..., None], boxes=boxes, keep=keep))
+    assert torch.equal(
+        system.mask_images(moved, torch.Generator().manual_seed(0)).images.tokens, shown.tokens
+    )
+    step = system(Batch(images, pairs()[0].texts), torch.Generator().manual_seed(1))
+    assert int(step.counts["mim"]) >= 3
+    step.losses["mim"].backward()
+    assert system.image.features.weight.grad.any()
+
+
+def test_other_systems_refuse_masked_images():
+    with torch.device("meta"), pytest.raises(ValueError, match="ViLBERT masks no images; leave out masked"):
+        ViLBERTConfig(masked_images=1.0).build()

@@ -2,15 +2,17 @@
 
     masked text | its image                -> MLM: the masked words
     whole text  | its image or another one -> ITM: which of the two, WPA: the words to the patches
+    whole text  | its image, partly masked -> MIM: the mean colours of masked patches, the features of regions
 
-Both halves are one forward pass of twice as many rows; an image is embedded once for both.
-Source: Kim et al. 2021, "ViLT", section 3.2; Chen et al. 2020, "UNITER", section 3.2.
+The first two are one forward pass of twice as many rows; an image is embedded once for both. The third is a
+pass of its own, and off by default: Kim et al. saw that it does not help.
+Source: Kim et al. 2021, "ViLT", sections 3.2 and 4.5; Chen et al. 2020, "UNITER", section 3.2 (MRFR).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,6 +27,7 @@ from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.objectives.masked_tokens import Masked, mask_tokens, masked_tokens
 from showtell.objectives.matching import draw_others, half_replaced, hardest, matching
+from showtell.objectives.removed_pixels import removed_pixels
 from showtell.objectives.word_patch import word_patch
 from showtell.protocols import Encoded, Step
 
@@ -66,10 +69,23 @@ class PairPretrainingConfig(MaskingConfig):
     candidates: int = 1
     """Other images drawn per text, of which the one that matches best by the model is the negative."""
 
+    masked_images: float = 0.0
+    """Weight of the masked patches or regions, of which `mask_rate` are masked; 0 leaves them out."""
+
     @property
     def loss_weights(self) -> dict[str, float]:
         """The losses and their weights."""
-        return {"itm": 1.0, "mlm": 1.0} | ({"wpa": self.alignment} if self.alignment else {})
+        weights = {"itm": 1.0, "mlm": 1.0, "wpa": self.alignment, "mim": self.masked_images}
+        return {name: weight for name, weight in weights.items() if weight}
+
+
+class MaskedImages(NamedTuple):
+    """Images of which a part is masked, embedded, and what is to be predicted there."""
+
+    images: Encoded
+    masked: Bool[Tensor, "B N"]
+    """Of the tokens after those of a class."""
+    target: Float[Tensor, "B N P"]
 
 
 class PairPretraining(nn.Module):
@@ -91,13 +107,33 @@ class PairPretraining(nn.Module):
         """Text `r` with image `r`, the tokens of the text first."""
         raise NotImplementedError
 
-    def make_heads(self, eps: float, activation: Activation) -> None:
-        """The heads of both predictions, initialised; the masked words share the token embedding."""
+    def mask_images(self, batch: Batch, generator: torch.Generator | None = None) -> MaskedImages:
+        """The images partly masked, of a system with a `masked_width`."""
+        raise NotImplementedError
+
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """The head of the masked patches, which nothing else reads."""
+        return ("mim_head.",) if self.config.masked_images else ()
+
+    def make_heads(self, eps: float, activation: Activation, masked_width: int = 0) -> None:
+        """The heads of the predictions, initialised; the masked words share the token embedding.
+
+        Of each masked patch or region `masked_width` numbers are predicted, where the system masks any.
+        """
         vocab_size, width = self.text.tokens.weight.shape
         self.mlm_head = MaskedLMHead(width, vocab_size, eps, activation)
         self.itm_head = Linear(self.fused_width, 2)
         self.loss_weights = self.config.loss_weights
-        for head in (self.mlm_head, self.itm_head):
+        heads: list[nn.Module] = [self.mlm_head, self.itm_head]
+        if self.config.masked_images:
+            if not masked_width:
+                raise ValueError(f"{type(self).__name__} masks no images; leave out masked_images")
+            self.mim_head = nn.Sequential(
+                Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps), Linear(width, masked_width)
+            )
+            heads.append(self.mim_head)
+        for head in heads:
             head.apply(initialise)
 
     def match(self, fused: Encoded) -> Float[Tensor, " R"]:
@@ -130,6 +166,8 @@ class PairPretraining(nn.Module):
         counts: dict[str, Tensor | int] = {"itm": rows, "mlm": masked.sum()}
         if "wpa" in self.loss_weights:
             losses["wpa"], counts["wpa"] = self._alignment(whole, texts, matched), rows
+        if "mim" in self.loss_weights:
+            losses["mim"], counts["mim"] = self._masked_images(batch, owner, generator)
         return Step(losses, counts=counts)
 
     def after_step(self, step: Step) -> None:
@@ -151,6 +189,16 @@ class PairPretraining(nn.Module):
                 scores = [self.match(self.join(texts, images[column])) for column in others.unbind(1)]
             others = hardest(others, torch.stack(scores, 1))[:, None]
         return half_replaced(owner, others[:, 0], generator)
+
+    def _masked_images(
+        self, batch: Batch, owner: Int[Tensor, " R"], generator: torch.Generator | None
+    ) -> tuple[Float[Tensor, ""], Tensor]:
+        """Squared error of what is masked in the image of each whole text, and how many patches that are."""
+        images, masked, target = self.mask_images(batch, generator)
+        fused = self.join(batch.texts, images[owner])
+        patches = fused.tokens[:, batch.texts.ids.shape[1] + self.num_class_tokens :]
+        masked = masked[owner]
+        return removed_pixels(self.mim_head(patches), target[owner], masked), masked.sum()
 
     def _alignment(self, fused: Encoded, texts: TextBatch, matched: Bool[Tensor, " R"]) -> Float[Tensor, ""]:
         """WPA between words, without the special tokens, and patches, without [class]."""

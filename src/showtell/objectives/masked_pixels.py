@@ -1,4 +1,4 @@
-"""Masked image modelling: which patches are masked, and the loss of their predicted pixels."""
+"""Masked image modelling: which patches or regions are masked, and the loss of their predicted pixels."""
 
 from __future__ import annotations
 
@@ -29,6 +29,21 @@ def mask_patches(
     order = torch.rand(count, high * wide, generator=generator, device=generator.device).argsort(1)
     squares = (order < num_masked).view(count, high, wide)
     return squares.repeat_interleave(unit, 1).repeat_interleave(unit, 2).flatten(1)
+
+
+def mask_some(
+    keep: Bool[Tensor, "B N"], rate: float, generator: torch.Generator | None
+) -> Bool[Tensor, "B N"]:
+    """Which of an image's patches or regions are masked: each with a probability, at least one of each image.
+
+    `keep` is True for those that are no padding.
+
+    Source: Chen et al. 2020, "UNITER", section 3.2: masked region modelling.
+    """
+    device = keep.device if generator is None else generator.device
+    drawn = torch.rand(keep.shape, generator=generator, device=device).to(keep.device)
+    drawn = drawn.masked_fill(~keep, torch.inf)
+    return keep & (drawn <= drawn.min(1, keepdim=True).values.clamp(min=rate))
 
 
 def masked_pixels(

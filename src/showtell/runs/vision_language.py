@@ -41,6 +41,7 @@ MEANING = {
     "itm": "negative log-likelihood of whether an image and a caption belong together, half of them do",
     "mlm": "negative log-likelihood per masked token, its image seen",
     "wpa": "cost of aligning words to patches: of matching pairs, minus that of others",
+    "mim": "squared error of masked patches' mean colours, or of masked regions' features",
 }
 
 

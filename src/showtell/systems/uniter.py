@@ -6,7 +6,7 @@
     tanh(W_p z_0) -> linear: do they match;  z_i at masked words -> softmax(E g(W z_i) + b)
 
 Source: Chen et al. 2020, "UNITER: UNiversal Image-TExt Representation Learning", figure 1, section 3;
-UNITER-base, on the uncased vocabulary. Masked regions are not trained, and dropout of 0.1 is off by default.
+UNITER-base, on the uncased vocabulary. Masked regions (MRFR) and dropout of 0.1 are off by default.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from showtell.data.batch import Batch, TextBatch
+from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
-from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
-from showtell.fusion.visual.regions import RegionEmbedder
+from showtell.fusion.visual.regions import RegionEmbedder, regions
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
+from showtell.objectives.masked_pixels import mask_some
 from showtell.protocols import Encoded
 
 
@@ -107,14 +108,22 @@ class UNITERConfig(PairPretrainingConfig, UNITEREncoderConfig):
 
 
 class UNITER(UNITEREncoder, PairPretraining):
-    """The encoder, pretrained on matching, masked words and the alignment of words to regions."""
+    """The encoder, pretrained on matching, masked words, their alignment to regions, and masked regions."""
 
     Config: ClassVar = UNITERConfig
     config: UNITERConfig
 
     def __init__(self, config: UNITERConfig) -> None:
         super().__init__(config)
-        self.make_heads(config.eps, config.activation)
+        self.make_heads(config.eps, config.activation, masked_width=config.feature_width)
+
+    def mask_images(self, batch: Batch, generator: torch.Generator | None = None) -> MaskedImages:
+        """The images with some regions' features zero, their boxes there, and the features."""
+        features, boxes, keep = regions(batch.images)
+        real = torch.ones_like(boxes[..., 0], dtype=torch.bool) if keep is None else keep
+        masked = mask_some(real, self.config.mask_rate, generator)
+        shown = ImageBatch(features=features.masked_fill(masked[..., None], 0.0), boxes=boxes, keep=keep)
+        return MaskedImages(self.embed_images(Batch(shown)), masked, features)
 
 
 @dataclass(frozen=True)

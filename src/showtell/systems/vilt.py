@@ -24,14 +24,17 @@ from torch import Tensor
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
+from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.patches import PatchEmbedder
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
+from showtell.objectives.masked_pixels import mask_some
 from showtell.protocols import Encoded
+
+COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class ViLTEncoder(SingleStream):
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
     ) -> Encoded:
         """[class] and patches `[B 1+N D]`, of modal type `1 + place`."""
-        image = self.image(batch.images, generator)
+        return self._typed(self.image(batch.images, generator), place)
+
+    def _typed(self, image: Encoded, place: int) -> Encoded:
         modal = self.modal_types.weight[1 + place]
         return Encoded(self.dropped(image.tokens) + modal, image.pooled + modal, image.keep)
 
@@ -117,11 +122,21 @@ class ViLTConfig(PairPretrainingConfig, ViLTEncoderConfig):
 
 
 class ViLT(ViLTEncoder, PairPretraining):
-    """The encoder, pretrained on matching, masked words and word-patch alignment."""
+    """The encoder, pretrained on matching, masked words, word-patch alignment, and masked patches."""
 
     Config: ClassVar = ViLTConfig
     config: ViLTConfig
 
     def __init__(self, config: ViLTConfig) -> None:
         super().__init__(config)
-        self.make_heads(config.eps, config.activation)
+        self.make_heads(config.eps, config.activation, masked_width=COLOURS)
+
+    def mask_images(self, batch: Batch, generator: torch.Generator | None = None) -> MaskedImages:
+        """The images with grey patches, and the mean colour of each patch, normalised as the pixels are."""
+        patches = self.image.choose(batch.images, generator)
+        keep = patches.keep
+        if keep is None:
+            keep = torch.ones(patches.pixels.shape[:2], dtype=torch.bool, device=patches.pixels.device)
+        masked = mask_some(keep, self.config.mask_rate, generator)
+        images = self._typed(self.image.embed(patches.without(masked)), 0)
+        return MaskedImages(images, masked, patches.pixels.unflatten(2, (COLOURS, -1)).mean(3))
