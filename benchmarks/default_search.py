@@ -19,7 +19,7 @@ import torch
 from showtell.data.captions.read import read_captions
 from showtell.datasets.captions import divide
 from showtell.evaluation.evaluate import encode_entries
-from showtell.library.search import largest
+from showtell.library.vectors import largest
 from showtell.pipelines.model import Model, load_model
 from showtell.tasks.metrics import median_rank, ranks, recall
 from table import command, table

@@ -1,7 +1,9 @@
 """Tags are the backbone's own classes; the shipped captioner knows what it was not trained on."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,3 +54,26 @@ def test_the_command_says_both_and_json_has_them(coffee, capsys) -> None:
     row = json.loads(capsys.readouterr().out)
     assert row["familiar"] is False
     assert row["tags"][0].keys() == {"label", "probability"}
+
+
+def test_a_library_keeps_both_and_what_is_found_has_them(ask, coffee, model, tmp_path) -> None:
+    place = ("--library", tmp_path / "library")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for photograph in sample_photographs()[:3]:
+        shutil.copy(photograph, photos)
+    shutil.copy(coffee, photos)
+    assert ask("index", photos, *place, "--model", "default", "--no-captions")[0] == 0
+    told = {Path(seen.path).name: seen for seen in caption([photos], model)}
+    _, found, err = ask("search", "a cup", *place, "--model", "default")
+    _, near, _ = ask("similar", coffee, *place)
+    assert err == ""
+    assert len(found) == len(near) == len(told)
+    for row in [*found, *near]:
+        seen = told[Path(row["path"]).name]
+        assert [tag["label"] for tag in row["tags"]] == [tag.label for tag in seen.tags]
+        assert [tag["probability"] for tag in row["tags"]] == pytest.approx(
+            [tag.probability for tag in seen.tags], abs=1e-5
+        )
+        assert row["familiar"] is seen.familiar
+        assert row["familiarity"] == pytest.approx(seen.familiarity, abs=1e-5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os.path import exists
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from showtell.cli.output import print_error, print_json, print_table, print_text
 from showtell.wording import counted
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None = None) -> None:
-    """One JSON object per hit, or a table. With `chance`, each object says whether it scores more.
+    """One JSON object per hit, with its tags and familiarity where they are stored, or a table.
+
+    With `chance`, each object says whether it scores more.
 
     Images that are no longer where they were indexed are counted on standard error.
     """
@@ -27,7 +29,9 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
         )
     if json:
         for rank, hit in enumerate(hits, 1):
-            known = {} if chance is None else {"above_chance": hit.score > chance}
+            known: dict[str, Any] = {} if chance is None else {"above_chance": hit.score > chance}
+            if seen := hit.sight:
+                known |= {"tags": seen.tags, "familiar": seen.familiar, "familiarity": seen.familiarity}
             print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score, **known})
     elif not hits:
         print_text(f"{query}: nothing found")

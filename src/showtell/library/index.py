@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +19,13 @@ from showtell.library.recovery import recovered
 from showtell.library.removal import check_removal, is_gone
 from showtell.library.respaced import respace
 from showtell.library.rows import File
-from showtell.library.run import Row, Run, read_rows
+from showtell.library.run import Run
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
+from showtell.library.sight import Sight
 from showtell.library.store import SKIPPED, Store, table_name, table_prefix
+from showtell.library.stored_rows import Row, add_sight, read_rows
+from showtell.protocols import Encoded
 from showtell.writing import replacing
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ def index(
     encoder: LibraryEncoder,
     *,
     captions: bool = True,
+    look: Callable[[Encoded], list[Sight]] | None = None,
     own_captions: Mapping[Path, Sequence[str]] | None = None,
     keep_captions: bool = False,
     max_pixels: int = MAX_PIXELS,
@@ -69,8 +73,9 @@ def index(
     images are listed in `skipped.jsonl`, and stay if they were stored before.
 
     With `captions` the model captions every image. `own_captions` are the person's; with `keep_captions`
-    those stored earlier are kept for images without any. Progress counts the images that are on disk,
-    unchanged or skipped.
+    those stored earlier are kept for images without any. `look` tells what encoded images show, which is
+    stored; images stored before without it are counted in a warning. Progress counts the images that are on
+    disk, unchanged or skipped.
 
     Raises `UserError` if there is no such folder, it is not a library, or another process is writing; and,
     unless `prune`, before it removes all images stored from the folder, or more than a quarter of them and
@@ -112,8 +117,9 @@ def index(
                 if not rebuild:
                     raise
                 lost = f"{LOST} ({error.reason})"
-        run = Run(store, target, encoder, captions, max_pixels)
+        run = Run(store, target, encoder, captions, max_pixels, look)
         if run.table is not None:
+            add_sight(store, run.table)
             respace(store, run.table)
         run.add(files)
         if not prune:
@@ -126,7 +132,9 @@ def index(
         with changing(library_dir), replacing(library_dir / SKIPPED) as file:
             for path, reason in run.skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
-        Library.open(library_dir)  # derives the unit vectors now, not in the first search
+        indexed = Library.open(library_dir)  # derives the unit vectors now, not in the first search
+        if look and indexed.unseen:
+            logger.warning("%s", indexed.unseen)
     return IndexReport(
         added=len(run.added),
         updated=len(run.updated),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,17 @@ import pyarrow as pa
 import torch
 
 from showtell.data.tokenizers.scripts import spaced
+from showtell.library.sight import Sight, Tag
 from showtell.protocols import Encoded
+
+SIGHT = pa.schema(
+    [
+        # The backbone's classes, best first; null where nobody looked.
+        pa.field("tags", pa.list_(pa.struct({"label": pa.string(), "probability": pa.float32()}))),
+        pa.field("familiarity", pa.float32()),
+    ]
+)
+"""The columns of what images show; a table of an older showtell has none."""
 
 
 def schema(width: int) -> pa.Schema:
@@ -36,6 +46,7 @@ def schema(width: int) -> pa.Schema:
             pa.field("tokens", pa.binary()),  # float16 [N D], null if the vector is the only token
             pa.field("model", pa.string(), nullable=False),
             pa.field("preprocessing", pa.string(), nullable=False),
+            *SIGHT,
         ]
     )
 
@@ -68,12 +79,14 @@ def new_rows(
     contents: Sequence[Content],
     encoded: Encoded,
     captions: Sequence[str | None],
+    sights: Sequence[Sight] | None = None,
     **maker: str,
 ) -> pa.Table:
     """One row per file, from newly encoded images; `maker` holds the model and the preprocessing."""
     pooled = encoded.pooled.numpy().astype(np.float32)
     tokens = encoded.tokens.numpy().astype(np.float16)
     num_tokens = tokens.shape[1]
+    seen: Sequence[Sight | None] = sights or [None] * len(files)
     columns = {
         **_file_columns(files, captions),
         "hash": [c.digest for c in contents],
@@ -84,6 +97,8 @@ def new_rows(
         "num_tokens": [num_tokens] * len(files),
         "tokens": [t.tobytes() if num_tokens > 1 else None for t in tokens],
         **{name: [value] * len(files) for name, value in maker.items()},
+        "tags": [[asdict(tag) for tag in one.tags] if one else None for one in seen],
+        "familiarity": [one.familiarity if one else None for one in seen],
     }
     fields = schema(pooled.shape[1])
     return pa.table({name: columns[name] for name in fields.names}, schema=fields)
@@ -118,6 +133,12 @@ def vectors_of(rows: pa.Table) -> np.ndarray:
     """The vectors in rows, `float32 [M D]`."""
     column = rows["vector"].combine_chunks()
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), column.type.list_size)
+
+
+def sights_of(rows: pa.Table) -> list[Sight | None]:
+    """What the images in rows show; None where it is not stored."""
+    both = zip(rows["tags"].to_pylist(), rows["familiarity"].to_pylist(), strict=True)
+    return [None if tags is None else Sight([Tag(**tag) for tag in tags], near) for tags, near in both]
 
 
 def search_text(captions: Sequence[str], caption: str | None) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -19,7 +17,9 @@ from showtell.library.manifest import VectorSet
 from showtell.library.removal import check_removal, is_gone, is_hidden
 from showtell.library.rows import Content, File, encoded_of, finite_rows, moved_rows, new_rows, where_id
 from showtell.library.scan import Reader, UnreadError, is_text
+from showtell.library.sight import Sight
 from showtell.library.store import Store
+from showtell.library.stored_rows import read_rows
 from showtell.progress import report
 from showtell.protocols import Encoded
 
@@ -28,34 +28,6 @@ logger = logging.getLogger(__name__)
 BATCH = 32
 # Every commit makes a version and a file, so rows are collected first, but not for long.
 COMMIT_ROWS, COMMIT_SECONDS = 256, 5.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table without its vectors."""
-
-    id: int
-    file: File
-    digest: bytes
-    caption: str | None
-
-
-def read_rows(store: Store, table: Any) -> list[Row]:
-    """All rows in the order of insertion; none if there is no table yet.
-
-    Raises `UserError` if they cannot be read.
-    """
-    if table is None:
-        return []
-    names = ["id", "path", "size", "mtime_ns", "captions", "hash", "caption"]
-    with reading(store.folder):
-        columns = table.search().select(names).to_arrow()
-    return [
-        Row(id, File(Path(path), size, mtime_ns, tuple(captions)), digest, caption)
-        for id, path, size, mtime_ns, captions, digest, caption in zip(
-            *(columns[name].to_pylist() for name in names), strict=True
-        )
-    ]
 
 
 class Run:
@@ -68,6 +40,7 @@ class Run:
         encoder: LibraryEncoder,
         captions: bool,
         max_pixels: int,
+        look: Callable[[Encoded], list[Sight]] | None = None,
     ) -> None:
         self.table = store.table(target)
         self.skipped: dict[Path, str] = {}
@@ -77,7 +50,7 @@ class Run:
         self.unchanged: set[Path] = set()
         self.removed = 0
         self._store, self._target, self._encoder = store, target, encoder
-        self._captions, self._max_pixels = captions, max_pixels
+        self._captions, self._max_pixels, self._look = captions, max_pixels, look
         self._old = read_rows(store, self.table)
         self._row_of = {row.file.path: row for row in self._old}  # of two rows, the later one
         self._id_of = {row.digest: row.id for row in self._old}
@@ -180,6 +153,7 @@ class Run:
         encoded = self._encoder.encode([content.prepared for content in fresh.values()])
         captions = self._encoder.best_captions(encoded) if self._captions else [None] * len(fresh)
         encoded = encoded.to("cpu")
+        sights = self._look(encoded) if self._look else None
         place = {digest: i for i, digest in enumerate(fresh)}
         finite = finite_rows(encoded)
         for file, digest in owners:
@@ -190,8 +164,9 @@ class Run:
         rows = new_rows(
             [file for file, _ in owners],
             [fresh[digest] for _, digest in owners],
-            Encoded(encoded.tokens[which], encoded.pooled[which]),
+            encoded[which],
             [captions[i] for i in which],
+            [sights[i] for i in which] if sights else None,
             model=self._target.model,
             preprocessing=self._target.preprocessing,
         )

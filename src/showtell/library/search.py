@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,28 +19,16 @@ from showtell.library import store
 from showtell.library.encoder import LibraryEncoder, require_model
 from showtell.library.failures import DamagedError, reading
 from showtell.library.manifest import VectorSet, choose
-from showtell.library.rows import encoded_of, schema, where_id
+from showtell.library.rows import encoded_of, sights_of, where_id
+from showtell.library.sight import Sight
 from showtell.library.store import Store
+from showtell.library.stored_rows import StoredImage, shown_columns
 from showtell.library.text import words
-from showtell.library.vectors import derived_vectors, raw_vectors
+from showtell.library.vectors import derived_vectors, largest, raw_vectors
 from showtell.protocols import Encoded
+from showtell.wording import counted
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """One image of a library."""
-
-    path: Path
-    hash: str
-    """SHA-256 of the file, in hexadecimal."""
-    width: int
-    height: int
-    caption: str | None
-    """The model's."""
-    captions: tuple[str, ...]
-    """The person's own."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +39,8 @@ class Hit:
     """Its position in the library."""
     path: Path
     score: float
+    sight: Sight | None = None
+    """Its tags and familiarity, where they are stored."""
 
 
 class Library:
@@ -64,7 +55,7 @@ class Library:
         self.behind = behind
         """The name of the model that indexed last, if its set holds other images than this one."""
         self._table = opened.table(chosen)
-        self._columns = _columns(self._table)
+        self._columns = shown_columns(self._table)
         self._row_of = {id: row for row, id in enumerate(self._columns["id"].to_pylist())}
         self._vectors = derived_vectors(self.folder, chosen.table, self._table, self._row_of)
 
@@ -99,9 +90,30 @@ class Library:
         chosen = self._columns if some is None else self._columns.take(pa.array(some, pa.int64()))
         columns = (chosen[name].to_pylist() for name in names)
         return [
-            StoredImage(Path(path), digest.hex(), width, height, caption, tuple(captions))
-            for path, digest, width, height, caption, captions in zip(*columns, strict=True)
+            StoredImage(Path(path), digest.hex(), width, height, caption, tuple(captions), sight)
+            for path, digest, width, height, caption, captions, sight in zip(
+                *columns, sights_of(chosen), strict=True
+            )
         ]
+
+    def sights(self, rows: Sequence[int] | None = None) -> list[Sight | None]:
+        """What all images show, or some of them in the given order; None where it is not stored."""
+        return sights_of(self._columns if rows is None else self._columns.take(pa.array(rows, pa.int64())))
+
+    def seen(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Hits, each with what its image shows."""
+        sights = self.sights([hit.row for hit in hits])
+        return [replace(hit, sight=sight) for hit, sight in zip(hits, sights, strict=True)]
+
+    @property
+    def unseen(self) -> str:
+        """How many images have no tags, and how they get some; empty where all have."""
+        if not (number := self._columns["tags"].null_count):
+            return ""
+        return (
+            f"{counted(number, 'image')} of {self.folder} were indexed before tags were stored; to add them: "
+            f"showtell index FOLDER --library {shlex.quote(str(self.folder))} --rebuild"
+        )
 
     def row_of(self, hash: str) -> int | None:
         """The first image whose file has this SHA-256, in hexadecimal; None where there is none."""
@@ -216,18 +228,6 @@ class Library:
         return found.take(pa.array([place[id] for id in ids], pa.int64()))
 
 
-def largest(scores: np.ndarray, top: int) -> list[int]:
-    """The indices of the `top` largest of `scores [M]`, largest first, ties in order.
-
-    >>> largest(np.array([0.1, 0.9, 0.5, 0.9]), 3)
-    [1, 3, 2]
-    """
-    rows = (
-        np.argpartition(-scores, top)[:top] if 0 < top < len(scores) else np.arange(len(scores) if top else 0)
-    )
-    return rows[np.lexsort((rows, -scores[rows]))].tolist()
-
-
 def _retry(folder: Path, attempt: Callable[[], Result]) -> Result:
     """Retry when an indexing process has just removed the version of the table being read."""
     for _ in range(4):
@@ -237,13 +237,3 @@ def _retry(folder: Path, attempt: Callable[[], Result]) -> Result:
         except DamagedError as error:
             damage = error
     raise damage
-
-
-def _columns(table: Any) -> pa.Table:
-    """The small columns sorted by path; of two rows of a path, left by a killed process, the later."""
-    names = ["id", "path", "hash", "width", "height", "caption", "captions"]
-    if table is None:
-        return schema(1).empty_table().select(names)
-    columns = table.search().select(names).to_arrow()
-    last = {path: place for place, path in enumerate(columns["path"].to_pylist())}
-    return columns.take(pa.array([last[path] for path in sorted(last)], pa.int64()))

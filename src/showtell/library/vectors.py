@@ -52,6 +52,18 @@ def raw_vectors(table: Any, row_of: Mapping[int, int]) -> tuple[np.ndarray, int]
     return _placed(table, row_of, lambda values: values)
 
 
+def largest(scores: np.ndarray, top: int) -> list[int]:
+    """The indices of the `top` largest of `scores [M]`, largest first, ties in order.
+
+    >>> largest(np.array([0.1, 0.9, 0.5, 0.9]), 3)
+    [1, 3, 2]
+    """
+    rows = (
+        np.argpartition(-scores, top)[:top] if 0 < top < len(scores) else np.arange(len(scores) if top else 0)
+    )
+    return rows[np.lexsort((rows, -scores[rows]))].tolist()
+
+
 def _unit_vectors(table: Any, row_of: Mapping[int, int]) -> np.ndarray:
     """Normalised vectors; a zero vector stays zero, and a NaN counts as zero."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.library.sight import Tag
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import BATCH, Model, load_model
-from showtell.pipelines.tags import Tag, sights
+from showtell.pipelines.tags import sights
 from showtell.tasks.caption import Caption
 
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from showtell.errors import UsageError
-from showtell.library.search import Hit, largest
+from showtell.library.search import Hit
+from showtell.library.vectors import largest
 from showtell.pairing import PairScorer
 from showtell.pipelines import engines
 from showtell.pipelines.model import Model

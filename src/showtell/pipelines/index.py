@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from showtell.data.captions.read import read_captions
@@ -16,6 +17,7 @@ from showtell.library.index import index as index_images
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import shipped_dual_encoder
+from showtell.pipelines.tags import sights
 from showtell.protocols import Captioner, ImageEncoder
 
 logger = logging.getLogger(__name__)
@@ -38,9 +40,9 @@ def index(
     which searches: the library then holds vectors of both, and the report is that of the captioner.
 
     Unchanged images are not read again. `captions=False` leaves out the model's captions, the slowest part; a
-    model that is no captioner adds none. Vectors of other models stay. Skipped images are listed with
-    their reasons in `skipped.jsonl` in the library. `prune` allows a run to remove all images stored from the
-    folder, or most of them.
+    model that is no captioner adds none. Tags and familiarity are stored too, where the model knows them.
+    Vectors of other models stay. Skipped images are listed with their reasons in `skipped.jsonl` in the
+    library. `prune` allows a run to remove all images stored from the folder, or most of them.
 
     Raises `UsageError` for a model that is no image encoder, `TypeError` for what is no model.
     """
@@ -57,6 +59,7 @@ def index(
             library,
             each,
             captions=captions and each.can(Captioner),
+            look=partial(sights, each),
             own_captions=own_captions,
             keep_captions=not whole,
             max_pixels=max_pixels,

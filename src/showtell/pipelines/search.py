@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def similar(
     encoded = model.encode([model.read(image, max_pixels)])
     itself = Path(image).resolve()
     hits = opened.similar(encoded.pooled[0].cpu(), top + 1)
-    return [hit for hit in hits if hit.path.resolve() != itself][:top]
+    return opened.seen([hit for hit in hits if hit.path.resolve() != itself][:top])
 
 
 class Searcher:
@@ -131,7 +132,8 @@ class Searcher:
             elif self._proposer:
                 raise UsageError(f"a proposer is for the engine rerank, not for {name}")
             self._engines[name] = chosen(images, self._model)
-        return next(self._engines[name].find([text], top, seed))
+        answer = next(self._engines[name].find([text], top, seed))
+        return replace(answer, hits=self.library.seen(answer.hits))
 
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best images by the default engine."""

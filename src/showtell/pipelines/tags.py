@@ -4,38 +4,14 @@ images that the model was trained on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
+from showtell.library.sight import Sight, Tag
 from showtell.pipelines.model import Model
 from showtell.protocols import Encoded
 
 LEAST = 0.05
 """Tags of a lower probability are left out."""
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A class of the backbone, such as ImageNet's, and its probability."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What can be said of an image before any caption."""
-
-    tags: list[Tag]
-    """The most probable first; none of a backbone without classes."""
-    familiarity: float | None
-    """Below 1 the image is unlike the training images; None where the model knows nothing of them."""
-
-    @property
-    def familiar(self) -> bool | None:
-        """Whether the image looks like the training images."""
-        return None if self.familiarity is None else self.familiarity >= 1
 
 
 def sights(model: Model, encoded: Encoded, num: int = 5) -> list[Sight]:

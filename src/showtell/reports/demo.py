@@ -14,16 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.images.decode import ImageError
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
-from showtell.library.search import Library
+from showtell.html.maps import ShownImage
+from showtell.library.search import Hit, Library
 from showtell.pipelines.engine import engines_of
 from showtell.pipelines.index import index
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.search import Searcher
 from showtell.pipelines.shipped import shipped_dual_encoder
-from showtell.pipelines.tags import Sight, sights
 from showtell.pipelines.words import analogy, similar_words
 from showtell.protocols import Captioner, HasTokenEmbeddings
 from showtell.reports import report
@@ -132,7 +131,7 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
     captions: list[list[Caption]] = []
     for first in range(0, len(rows), 32):
         captions += model.caption_encoded(library.encoded(rows[first : first + 32]), num=3)
-    seen = [_sight(model, library.path(row)) for row in rows]
+    seen = library.sights(rows)
     found = [
         report.CaptionedImage(image, some, sight)
         for image, some, sight in zip(images_of(library, rows), captions, seen, strict=True)
@@ -143,15 +142,6 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
         unlike = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
         logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, unlike)
     return found
-
-
-def _sight(model: Model, path: Path) -> Sight | None:
-    """What an image shows by the backbone's classes; None for a file that is gone in the meantime."""
-    try:
-        (sight,) = sights(model, model.encode([model.read(path)]), num=3)
-    except ImageError:
-        return None
-    return sight
 
 
 def _searches(searchers: Sequence[Searcher]) -> list[report.Search]:
@@ -168,7 +158,7 @@ def _searches(searchers: Sequence[Searcher]) -> list[report.Search]:
         answer = searcher.search(query, engine, top=5)
         seconds = time.perf_counter() - started
         images = images_of(searcher.library, [hit.row for hit in answer.hits])
-        found = [report.FoundImage(p, hit.score) for p, hit in zip(images, answer.hits, strict=True)]
+        found = [_found(i, hit) for i, hit in zip(images, answer.hits, strict=True)]
         searches.append(report.Search(query, engine, seconds, found, answer.nothing_alike))
         if answer.hits:
             best = "nothing alike" if answer.nothing_alike else answer.hits[0].path.name
@@ -176,12 +166,16 @@ def _searches(searchers: Sequence[Searcher]) -> list[report.Search]:
     return searches
 
 
+def _found(image: ShownImage, hit: Hit) -> report.FoundImage:
+    return report.FoundImage(image, hit.score, hit.sight.tags[:1] if hit.sight else [])
+
+
 def _similar_images(library: Library) -> list[report.SimilarImages]:
     similar = []
     for row in _spaced(len(library), 4):
         matches = [m for m in library.similar(library.vectors()[row], 6) if m.row != row][:5]
         image, *near = images_of(library, [row, *(m.row for m in matches)])
-        found = [report.FoundImage(i, m.score) for i, m in zip(near, matches, strict=True)]
+        found = [_found(i, hit) for i, hit in zip(near, library.seen(matches), strict=True)]
         similar.append(report.SimilarImages(image, found))
     return similar
 

@@ -11,7 +11,7 @@ from showtell.html.maps import ImageMap, ShownImage, WordMap
 from showtell.html.page import write_page
 
 if TYPE_CHECKING:
-    from showtell.pipelines.tags import Sight
+    from showtell.library.sight import Sight, Tag
     from showtell.tasks.caption import Caption
     from showtell.tasks.words import WordScore
 
@@ -35,6 +35,8 @@ class FoundImage:
 
     image: ShownImage
     score: float
+    tags: Sequence[Tag] = ()
+    """Its most probable one, where it is known."""
 
 
 @dataclass(frozen=True)
