@@ -59,7 +59,7 @@ class Answer:
         self._matcher, self._place = LLMatcher(vocabulary.tokens, grammar, log_level=0), Place()
         if self._matcher.is_error():
             raise SchemaError(f"the schema cannot be kept: {self._matcher.get_error().splitlines()[0]}")
-        plan = self._way_out(self._matcher, self._place, LONGEST)
+        plan = way_out(vocabulary, self._matcher, self._place, LONGEST)
         if plan is None:
             raise SchemaError(f"no document of {LONGEST} tokens or fewer was found that keeps the schema")
         if len(plan) >= budget:
@@ -111,42 +111,44 @@ class Answer:
         if not matcher.consume_token(token):
             raise RuntimeError(f"a token outside the grammar: {matcher.get_error()}")
         place = self._place.after(self._vocabulary.text(token))
-        plan = self._way_out(matcher, place, self._left - 2)
+        plan = way_out(self._vocabulary, matcher, place, self._left - 2)
         self._plan = self._plan if plan is None else plan
         return plan is not None
 
-    def _way_out(self, matcher: Any, place: Place, limit: int) -> list[int] | None:
-        """Tokens that complete the document, at most `limit`; None where none were found."""
-        if limit < 0:
+
+def way_out(vocabulary: Vocabulary, matcher: Any, place: Place, limit: int) -> list[int] | None:
+    """Tokens that complete the document, at most `limit`; None where none were found."""
+    if limit < 0:
+        return None
+    matcher, found = matcher.deep_copy(), list[int]()
+    used: Counter[int] = Counter()
+    while not matcher.is_accepting():
+        following = matcher.compute_ff_tokens() or _next(vocabulary, matcher, place, used)
+        if not following or len(found) + len(following) > limit:
             return None
-        matcher, found = matcher.deep_copy(), list[int]()
-        used: Counter[int] = Counter()
-        while not matcher.is_accepting():
-            following = matcher.compute_ff_tokens() or self._next(matcher, place, used)
-            if not following or len(found) + len(following) > limit:
+        for token in following:
+            if not matcher.consume_token(token):
                 return None
-            for token in following:
-                if not matcher.consume_token(token):
-                    return None
-                place = place.after(self._vocabulary.text(token))
-            found += following
-        return found
+            place = place.after(vocabulary.text(token))
+        found += following
+    return found
 
-    def _next(self, matcher: Any, place: Place, used: Counter[int]) -> list[int]:
-        """The token of one byte that most likely leads to the end.
 
-        Of several, the one least used in this value: else `^a*b$` has no end, nor a number above 0.
-        """
-        bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
-        tried = self._vocabulary.inside if place.inside else self._vocabulary.outside
-        allowed = tried[(bits[tried >> 3] >> (tried & 7)) & 1 == 1].tolist()
-        if place.inside and bits[self._vocabulary.quote >> 3] >> (self._vocabulary.quote & 7) & 1:
-            allowed = [self._vocabulary.quote]
-        if not allowed:
-            return []
-        if not place.inside and allowed[0] in self._vocabulary.closing:
-            used.clear()
-            return allowed[:1]
-        best = min(allowed, key=used.__getitem__)  # the first of those least used
-        used[best] += 1
-        return [best]
+def _next(vocabulary: Vocabulary, matcher: Any, place: Place, used: Counter[int]) -> list[int]:
+    """The token of one byte that most likely leads to the end.
+
+    Of several, the one least used in this value: else `^a*b$` has no end, nor a number above 0.
+    """
+    bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+    tried = vocabulary.inside if place.inside else vocabulary.outside
+    allowed = tried[(bits[tried >> 3] >> (tried & 7)) & 1 == 1].tolist()
+    if place.inside and bits[vocabulary.quote >> 3] >> (vocabulary.quote & 7) & 1:
+        allowed = [vocabulary.quote]
+    if not allowed:
+        return []
+    if not place.inside and allowed[0] in vocabulary.closing:
+        used.clear()
+        return allowed[:1]
+    best = min(allowed, key=used.__getitem__)  # the first of those least used
+    used[best] += 1
+    return [best]

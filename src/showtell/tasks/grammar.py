@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -44,17 +44,21 @@ INSIDE = b"@.-:/ 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What a pattern most likely asks for, inside a string."""
 
 
-class Spells(Protocol):
-    """Tokens that spell JSON."""
+class Tokenizer(Protocol):
+    """What a `Vocabulary` is made of."""
 
-    tokens: Any
-    """Of llguidance."""
+    @property
+    def end(self) -> int:
+        """The id that ends a text."""
+
+    def to_json(self) -> str:
+        """The tokenizer as Hugging Face writes it."""
 
 
 class Vocabulary:
     """What constrained decoding knows of a byte-level vocabulary."""
 
-    def __init__(self, tokenizer: SubwordTokenizer, size: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, size: int) -> None:
         """`size`: the ids that the model scores, which may be more than the tokenizer has.
 
         Raises `MissingError` without llguidance, `UsageError` for a vocabulary that cannot spell every byte.
@@ -88,13 +92,6 @@ class Vocabulary:
         return self.tokens.decode_bytes([token])
 
 
-class Bytes:
-    """The vocabulary of all bytes, in which any text is checked. Raises `MissingError` without llguidance."""
-
-    def __init__(self) -> None:
-        self.tokens = _llguidance().LLTokenizer("byte")
-
-
 def _llguidance() -> Any:
     try:
         import llguidance
@@ -113,24 +110,39 @@ def vocabulary_of(tokenizer: SubwordTokenizer, size: int) -> Vocabulary:
     return Vocabulary(tokenizer, size)
 
 
+class _Bytes:
+    """The tokenizer whose tokens are bytes, as llguidance names it."""
+
+    end = 261
+
+    def to_json(self) -> str:
+        """Its name in place of its rules."""
+        return "byte"
+
+
+@cache
+def byte_vocabulary() -> Vocabulary:
+    """The vocabulary of a text that comes without its tokens."""
+    return Vocabulary(_Bytes(), _Bytes.end + 1)
+
+
 def accepts(schema: object, text: str) -> bool:
     """Whether a text is an answer that constrained decoding could give to a schema.
 
     Then it is a document that is valid against it; not the other way around: its keys come in the order of
     `properties`. Raises as `compile_schema`.
     """
-    vocabulary, grammar = _checking(json.dumps(schema))
-    matcher = _llguidance().LLMatcher(vocabulary.tokens, grammar, log_level=0)
+    vocabulary = byte_vocabulary()
+    matcher = _llguidance().LLMatcher(vocabulary.tokens, _checking(json.dumps(schema)), log_level=0)
     return matcher.consume_tokens(vocabulary.tokens.tokenize_bytes(text.encode())) and matcher.is_accepting()
 
 
 @lru_cache(maxsize=16)
-def _checking(schema: str) -> tuple[Bytes, str]:
-    vocabulary = Bytes()
-    return vocabulary, compile_schema(json.loads(schema), vocabulary)
+def _checking(schema: str) -> str:
+    return compile_schema(json.loads(schema), byte_vocabulary())
 
 
-def compile_schema(schema: object, vocabulary: Spells) -> str:
+def compile_schema(schema: object, vocabulary: Vocabulary) -> str:
     """The grammar of the documents that are valid against a schema (draft 2020-12), for `Answer`.
 
     Keys come in the order of `properties`. Nothing is fetched: a `$ref` stays inside the schema. Raises
@@ -169,6 +181,10 @@ def _schema(node: Any, depth: int) -> Any:
         raise SchemaError("the schema has a `$id` below its root; leave it out")
     if unseen := UNSEEN & node.keys():
         raise SchemaError(f"the schema cannot be kept: `{min(unseen)}` is not understood")
+    least, needed = node.get("minProperties"), node.get("required")
+    if isinstance(least, int) and least > (len(needed) if isinstance(needed, list) else 0):
+        # The grammar counts a key that comes twice as two.
+        raise SchemaError("the schema's `minProperties` cannot be kept; name the keys in `required`")
     found: dict[str, Any] = {}
     also: list[Any] = []
     for keyword, value in node.items():
