@@ -47,6 +47,16 @@ def test_a_folder_that_is_no_library_is_said_before_models_are_loaded(tmp_path, 
     assert "is not a library" in capsys.readouterr().err
 
 
+def test_an_engine_that_does_not_answer_is_said_before_anything_is_loaded(capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    engine = "http://127.0.0.1:9/v1"
+    assert run(["serve", "--port", port, "--engine", engine, "-m", "no such model"]) == 1
+    said = capsys.readouterr().err
+    assert f"no engine answers at {engine}" in said
+    assert "loading" not in said
+
+
 @pytest.mark.slow
 def test_a_served_model_answers_until_the_signal(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

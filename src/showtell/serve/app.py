@@ -18,6 +18,7 @@ from showtell.serve.errors import answer_errors
 from showtell.serve.guard import LOCAL, Guard
 from showtell.serve.metrics import Measured, Metrics
 from showtell.serve.served import Served
+from showtell.serve.upstream import Upstream
 from showtell.serve.worker import Worker
 from showtell.version import __version__
 
@@ -38,11 +39,12 @@ def create_app(
     models: Mapping[str, Model],
     searcher: Searcher | None = None,
     *,
+    upstream: Upstream | None = None,
     api_key: str | None = None,
     local: bool = True,
     limits: Limits = Limits(),
 ) -> FastAPI:
-    """The application that serves loaded models, and a library where there is one.
+    """The application that serves loaded models, a library and another engine's models where there are any.
 
     `local`: without a key, it answers under the names of this machine's loopback alone, so that no page of
     the web reaches it by a name of its own.
@@ -52,9 +54,12 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.worker.close()
+        if upstream is not None:
+            await upstream.aclose()
 
     app = FastAPI(title="showtell", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.served = Served(models)
+    app.state.served = Served(models, () if upstream is None else upstream.models)
+    app.state.upstream = upstream
     app.state.searcher = searcher
     app.state.searchers = {}  # by engine, those that the first search with it opened
     app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)

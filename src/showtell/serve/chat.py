@@ -19,10 +19,10 @@ from showtell.protocols import Captioner
 from showtell.serve.errors import as_api_error, invalid
 from showtell.serve.pixels import pixels_of
 from showtell.serve.served import Served, chats
-from showtell.serve.wire import ChatRequest
+from showtell.serve.upstream import Upstream
+from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
 from showtell.serve.worker import Worker
 
-DEFAULT_TOKENS = 256
 CAPTION_BEAM = 5
 CLIENT_LEFT = 499
 """The status that is logged for a request whose client has gone."""
@@ -32,15 +32,15 @@ router = APIRouter(prefix="/v1")
 @router.post("/chat/completions")
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """An answer, whole or as a stream of server-sent events."""
-    served: Served = request.app.state.served
-    worker: Worker = request.app.state.worker
-    name, model = served.named(body.model)
-    pieces = _captioned(body, model, name) if model.can(Captioner) else _answered(body, model, name)
+    if body.schema_wanted is not None and body.stops:
+        raise invalid("a JSON document ends by itself, and would be cut by stop: leave it out", "stop")
+    upstream: Upstream | None = request.app.state.upstream
+    name, note = body.model, dict[str, str]()
+    if upstream is not None and name in upstream.models:
+        results = upstream.answer(body)
+    else:
+        results, note = _computed(body, request)
     head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
-    note = {}
-    if model.can(Captioner) and any(message.text for message in body.messages):
-        note["X-Showtell-Note"] = "captions do not depend on texts: those of the messages were not read"
-    results = worker.stream(lambda: until(pieces, body.stops))
     if body.stream:
         first = await anext(results)  # before it, a refusal still has its own status
         wanted = body.stream_options is not None and body.stream_options.include_usage
@@ -59,6 +59,21 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response:
     choice = {"index": 0, "message": message, "finish_reason": found[-1].finish, "logprobs": None}
     answer = {**head, "object": "chat.completion", "choices": [choice], "usage": usage(found[-1])}
     return JSONResponse(answer, headers=note)
+
+
+def _computed(body: ChatRequest, request: Request) -> tuple[AsyncGenerator[Piece], dict[str, str]]:
+    """The answer of a model of this process, and headers."""
+    served: Served = request.app.state.served
+    worker: Worker = request.app.state.worker
+    name, model = served.named(body.model)
+    note = {}
+    if model.can(Captioner):
+        pieces = _captioned(body, model, name)
+        if any(message.text for message in body.messages):
+            note["X-Showtell-Note"] = "captions do not depend on texts: those of the messages were not read"
+    else:
+        pieces = _answered(body, model, name)
+    return worker.stream(lambda: until(pieces, body.stops)), note
 
 
 async def _events(
@@ -134,13 +149,11 @@ def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         raise invalid(f"the model {name} does not answer messages; GET /v1/models says what it can", "model")
     if any(message.images for message in body.messages):
         raise invalid(f"the model {name} reads no images", "messages")
-    if body.schema_wanted is not None and body.stops:
-        raise invalid("a JSON document ends by itself, and would be cut by stop: leave it out", "stop")
     messages = [{"role": message.role, "content": message.text} for message in body.messages]
     return stream(
         messages,
         model,
-        body.max_completion_tokens or body.max_tokens or DEFAULT_TOKENS,
+        body.limit or DEFAULT_TOKENS,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=int.from_bytes(uuid.uuid4().bytes[:4]) if body.seed is None else body.seed % 2**63,
@@ -161,7 +174,7 @@ def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         raise invalid("captions are the most probable ones: leave out temperature, or give 0", "temperature")
     if body.schema_wanted is not None:
         raise invalid(f"the model {name} captions images, and writes no JSON", "response_format")
-    limit = body.max_completion_tokens or body.max_tokens
+    limit = body.limit
     pixels = pixels_of(images[0], "messages")
 
     def found() -> Iterator[Piece]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,16 +15,19 @@ from showtell.serve.errors import APIError, invalid
 
 @dataclass(frozen=True)
 class Served:
-    """Loaded models by name, the first the default."""
+    """Loaded models by name."""
 
     models: Mapping[str, Model]
+    others: Sequence[str] = ()
+    """Names of models that another engine answers messages with."""
     since: int = field(default_factory=lambda: int(time.time()))
 
-    def named(self, name: str | None) -> tuple[str, Model]:
-        """A model, by default the first. Raises `APIError` naming those that there are."""
-        name = name or next(iter(self.models))
+    def named(self, name: str) -> tuple[str, Model]:
+        """A model. Raises `APIError` naming those that there are."""
+        if name in self.others:
+            raise invalid(f"the model {name} is another engine's, and answers messages alone", "model")
         if name not in self.models:
-            message = f"there is no model {name!r} here; there are {', '.join(self.models)}"
+            message = f"there is no model {name!r} here; there are {', '.join([*self.models, *self.others])}"
             raise APIError(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
         return name, self.models[name]
 
@@ -34,7 +37,9 @@ class Served:
         Raises `APIError` for one that does not, naming those that do `what`.
         """
         fit = [known for known, model in self.models.items() if all(map(model.can, protocols))]
-        found, model = self.named(name or (fit[0] if fit else None))
+        if name is None and not fit:
+            raise invalid(f"no model here can {what}; start the server with a --model that can", "model")
+        found, model = self.named(name or fit[0])
         if found not in fit:
             others = f"; {', '.join(fit)} can" if fit else "; start the server with a --model that can"
             raise invalid(f"the model {found} cannot {what}{others}", "model")
@@ -42,10 +47,13 @@ class Served:
 
     def listed(self) -> list[dict[str, Any]]:
         """All models as `GET /v1/models` lists them, with what each can do."""
-        return [self.described(name) for name in self.models]
+        return [self.described(name) for name in (*self.models, *self.others)]
 
     def described(self, name: str) -> dict[str, Any]:
         """One model. Raises `APIError` for an unknown name."""
+        said = {"id": name, "object": "model", "created": self.since}
+        if name in self.others:
+            return {**said, "owned_by": "engine", "can": ["chat"]}
         _, model = self.named(name)
         able = {
             "captions": model.can(Captioner) and model.can(ImageEncoder),
@@ -53,8 +61,8 @@ class Served:
             "embeds_texts": embeds_texts(model),
             "embeds_images": model.can(ImageEncoder),
         }
-        said = {"id": name, "object": "model", "created": self.since, "owned_by": "showtell"}
-        return {**said, "hash": model.hash, "can": [what for what, yes in able.items() if yes]}
+        can = [what for what, yes in able.items() if yes]
+        return {**said, "owned_by": "showtell", "hash": model.hash, "can": can}
 
 
 def chats(model: Model) -> bool:

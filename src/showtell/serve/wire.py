@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+DEFAULT_TOKENS = 256
+"""The most tokens of an answer whose request says nothing of it."""
+
 
 def _encodable(text: str) -> str:
     """Raises `ValueError` for half of a surrogate pair, which JSON can spell and no file can hold."""
@@ -136,6 +139,11 @@ class ChatRequest(Body):
                 return named.schema_
             case _:
                 return None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens that the answer may have, where the request says it."""
+        return self.max_completion_tokens or self.max_tokens
 
     @property
     def stops(self) -> list[str]:

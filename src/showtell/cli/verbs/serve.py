@@ -24,12 +24,27 @@ def serve(
             "--model",
             "-m",
             help="A checkpoint, a run, or a name that `showtell models` lists; several times for several. "
-            "NAME=FOLDER gives it the name that requests use. Default: the shipped captioner.",
+            "NAME=FOLDER gives it the name that requests use. Default: the shipped captioner, or none beside "
+            "--engine.",
             show_default=False,
         ),
     ] = None,
     library: Annotated[
         Path | None, typer.Option("--library", "-l", help="A library to search.", show_default=False)
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="The base URL of an OpenAI-compatible server, such as http://127.0.0.1:8001/v1: its models "
+            "answer messages, behind this server's checks.",
+            show_default=False,
+        ),
+    ] = None,
+    engine_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SHOWTELL_ENGINE_KEY", help="What --engine is sent as its key.", show_default=False
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
@@ -56,6 +71,7 @@ def serve(
 
         from showtell.serve.app import Limits, create_app
         from showtell.serve.guard import LOCAL
+        from showtell.serve.upstream import Upstream, find_models
     except ImportError as error:
         raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
     from showtell.library.search import Library
@@ -65,17 +81,25 @@ def serve(
 
     if host not in LOCAL and not api_key:
         raise UsageError(f"--host {host} lets other machines in: give a key with --api-key as well")
-    named = dict(_named(one) for one in model or [SHIPPED.name])
+    named = dict(_named(one) for one in model or ([] if engine else [SHIPPED.name]))
     if len(named) < len(model or ""):
         raise UsageError("two models have one name; give them others with --model NAME=FOLDER")
     listening = _listening(host, port)
     if library:
         Library.open(library)  # what is no library is said before models are loaded
-    print_error(f"loading {', '.join(named)}")
+    limits = Limits(max_waiting=max_waiting)
+    upstream = None
+    if engine:
+        upstream = Upstream(engine, find_models(engine, engine_key), key=engine_key, seconds=limits.seconds)
+        if twice := named.keys() & upstream.models:
+            raise UsageError(f"the engine has a model {min(twice)} too; give yours another name: NAME=FOLDER")
+    if named:
+        print_error(f"loading {', '.join(named)}")
     models = {name: load_model(source, device) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
-    app = create_app(models, searcher, api_key=api_key, limits=Limits(max_waiting=max_waiting))
-    print_error(f"serving {', '.join(models)} at http://{host}:{port}/v1; its description is at /docs")
+    app = create_app(models, searcher, upstream=upstream, api_key=api_key, limits=limits)
+    names = [*models, *(upstream.models if upstream else ())]
+    print_error(f"serving {', '.join(names)} at http://{host}:{port}/v1; its description is at /docs")
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
