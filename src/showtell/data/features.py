@@ -75,14 +75,16 @@ class FeatureCache:
         size: int = 224,
         dtype: type[np.generic] = np.float16,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+        batch: Callable[[np.ndarray], ImageBatch] | None = None,
     ) -> None:
         """Open or create the cache of one backbone and one preprocessing.
 
         `compute` maps `uint8 [B S S 3]` to `[B N D]`; `shape` is `(N, D)`, `size` is `S`. `prepare` is what
-        `preprocessing` names: it maps one decoded image to `uint8 [S S 3]`, by default squashed.
+        `preprocessing` names: it maps one decoded image to `uint8 [S S 3]`, by default squashed. `batch` is
+        how a system reads some rows: by default bytes are pixels, other numbers features.
         """
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._compute, self._size = compute, size
+        self._compute, self._size, self._batch = compute, size, batch
         self._preprocess = prepare or (lambda pixels: squash(pixels, size))
         made_by = hashlib.sha256(f"{backbone_hash} {preprocessing} {shape} {size}".encode()).hexdigest()
         self.folder = Path(folder) / made_by[:16]
@@ -109,7 +111,9 @@ class FeatureCache:
         return torch.from_numpy(self._array[rows]).float()
 
     def images(self, rows: Sequence[int]) -> ImageBatch:
-        """Some rows as a system reads them: pixels where the cache holds bytes, else features."""
+        """Some rows as a system reads them."""
+        if self._batch is not None:
+            return self._batch(self._array[np.asarray(rows)])
         if self.dtype == np.uint8:
             return ImageBatch(pixels=torch.from_numpy(self._array[np.asarray(rows)]))
         return ImageBatch(features=self.grid(rows))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from showtell.data.features import FeatureCache
+from showtell.data.images.fit import Fit, unpacked
 from showtell.data.images.preprocess import Preprocessing
 from showtell.hub.backbone import Backbone
 from showtell.wording import counted
@@ -41,6 +42,21 @@ def pixel_cache(size: int) -> FeatureCache:
     shape = (3, size, size)
     return FeatureCache(
         cache_folder() / "pixels", "", _squashed(size), _channels_first, shape, size, np.uint8
+    )
+
+
+def fitted_cache(fit: Fit) -> FeatureCache:
+    """Images that keep their aspect ratio, `uint8 [F]` each."""
+    return FeatureCache(
+        cache_folder() / "pixels",
+        "",
+        fit.version,
+        torch.from_numpy,
+        (fit.packed_length,),
+        fit.size,
+        np.uint8,
+        fit.pack,
+        unpacked,
     )
 
 

@@ -10,8 +10,8 @@ from showtell.train.config import TrainConfig
 def vilt_base(num_images: int) -> VisionLanguageRun:
     """Matching, whole words masked, and words aligned to patches, at the paper's size, ViLT-B/32: wants GPUs.
 
-    Batches of 4,096 for 100,000 steps: section 4.1. From scratch, where the paper begins with the weights of
-    a ViT; images are squashed to squares.
+    Batches of 4,096 for 100,000 steps, images that keep their aspect ratio: section 4.1. From scratch, where
+    the paper begins with the weights of a ViT.
 
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
@@ -30,6 +30,7 @@ def vilt_base(num_images: int) -> VisionLanguageRun:
             checkpoint_every=2000,
         ),
         vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 40),
+        keep_ratio=True,
     )
 
 

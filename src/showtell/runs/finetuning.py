@@ -53,6 +53,8 @@ class Started:
     facts: dict[str, Any]
     """What the checkpoint records of that."""
     preprocess: dict[str, Any]
+    version: str = ""
+    """Of the preprocessing of images that it starts from; empty from scratch."""
 
 
 @dataclass
@@ -120,7 +122,10 @@ def started(
     else:
         logger.info("no --model: %s is trained from scratch", type(system).__name__)
     given, preprocess = _reading(system, config, tokenizer, before)
-    return Started(config, system, given, about, {"start": before.hash if before else ""}, preprocess)
+    version = str(before.preprocess.get("version", "")) if before else ""
+    return Started(
+        config, system, given, about, {"start": before.hash if before else ""}, preprocess, version
+    )
 
 
 def prepared(

@@ -25,7 +25,7 @@ from showtell.errors import UsageError
 from showtell.pairing import PairAnswerer
 from showtell.protocols import Trainable
 from showtell.runs.finetuning import few_epochs, prepared, started
-from showtell.runs.image_source import OTHER_FEATURES, image_source, require_images
+from showtell.runs.image_source import OTHER_FEATURES, fit_of, image_source, require_images
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.image_answers import answer_accuracy, answer_logits, without_images
 from showtell.train.config import TrainConfig
@@ -73,6 +73,9 @@ class ImageAnsweringRun:
     """The frozen image encoder in front of the system, where that reads features."""
     regions: Path | None = None
     """A file of regions that a detector found, in place of the backbone, where the system reads regions."""
+    keep_ratio: bool = False
+    """Keep the aspect ratio of images, the shorter side at `image_size`, if the system reads several sizes;
+    what starts from a model that keeps it does so too."""
 
     def _shape(self) -> nn.Module:
         """The system without parameters."""
@@ -82,19 +85,22 @@ class ImageAnsweringRun:
 
     def read(self, data: Path, format: str | None = None) -> ImageQuestions:
         """Questions, statements or hypotheses about images, in any format of `data/qa`."""
-        require_images(KIND, self._shape(), self.backbone, self.regions)
+        shape = self._shape()
+        require_images(KIND, shape, self.backbone, self.regions)
+        fit_of(KIND, shape, self.keep_ratio)
         return read_image_questions(data, format, self.at_least)
 
     def prepare(self, dataset: ImageQuestions, device: str) -> Job:
         """Images, questions and the system; beside its accuracy stands that of answers without images."""
         config: Any = self.system
         if getattr(self._shape(), "reads", "") != "pixels":
-            config = image_source(KIND, self._shape(), self.backbone, device, self.regions).system
+            config = image_source(KIND, self._shape(), self.backbone, device, regions=self.regions).system
         config = config.with_images(dataset.num_images, dataset.exclusive)
         texts = (one.text for one in dataset.training)
         names = dataset.answers
         start = started(config, self.model, names, texts, self.train.seed, Trainable, PairAnswerer)
-        source = image_source(KIND, start.system, self.backbone, device, self.regions)
+        fit = fit_of(KIND, start.system, self.keep_ratio, start.version)
+        source = image_source(KIND, start.system, self.backbone, device, regions=self.regions, fit=fit)
         if source.system != start.config:
             raise UsageError(f"--model {self.model} was trained on other features; {OTHER_FEATURES}")
         run, given = replace(self, system=start.config), start.given

@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from showtell.data.features import ImageStore
-from showtell.datasets.caches import feature_cache, pixel_cache, pixel_preprocess
+from showtell.data.images.fit import Fit
+from showtell.datasets.caches import feature_cache, fitted_cache, pixel_cache, pixel_preprocess
 from showtell.datasets.regions import RegionImages, region_file
 from showtell.hub.backbones import find_backbones, load_backbone
 from showtell.runs.job import require
@@ -33,11 +34,17 @@ class ImageSource:
 
 
 def image_source(
-    kind: str, system: nn.Module, backbone: str, device: str, regions: Path | None = None
+    kind: str,
+    system: nn.Module,
+    backbone: str,
+    device: str,
+    *,
+    regions: Path | None = None,
+    fit: Fit | None = None,
 ) -> ImageSource:
     """The input that suits a system: `reads` says whether it reads pixels, the features of the `backbone`, or
     their mean alone, which takes a fiftieth of the cache. With `regions`, a file of them stands in place of a
-    backbone.
+    backbone; with `fit`, images keep their aspect ratio.
 
     Raises `UsageError` for a system that reads none of them, `UserError` for a file that holds no regions.
     """
@@ -56,6 +63,8 @@ def image_source(
     require(reads in known, kind, system, "it reads neither pixels nor features of images")
     if reads == "pixels":
         size = config.image_size
+        if fit is not None:
+            return ImageSource(fitted_cache(fit), {"size": size, "version": fit.version}, config)
         return ImageSource(pixel_cache(size), pixel_preprocess(size), config)
     frozen = load_backbone(backbone, device)
     return ImageSource(
@@ -64,6 +73,22 @@ def image_source(
         config.with_feature_width(frozen.width),
         (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),
     )
+
+
+def fit_of(kind: str, system: nn.Module, keep_ratio: bool, before: str = "") -> Fit | None:
+    """The resizing that keeps the aspect ratio of a system's images: where a run asks for it, or as the
+    preprocessing `before`, of a model that it starts from, does.
+
+    Raises `UsageError` for a system that reads squares alone.
+    """
+    if before.startswith("fit"):
+        return Fit.of(before)
+    if not keep_ratio:
+        return None
+    several = getattr(system, "reads_several_sizes", False)
+    require(several, kind, system, "it reads squares alone; leave out keep_ratio")
+    config: Any = system.config
+    return Fit(config.image_size, config.size_multiple)
 
 
 def require_regions(kind: str, system: nn.Module) -> None:

@@ -10,8 +10,8 @@ from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.finetuning import started
-from showtell.runs.image_source import OTHER_FEATURES, ImageSource, image_source
-from showtell.runs.vision_language import KIND, VisionLanguageRun
+from showtell.runs.image_source import OTHER_FEATURES, ImageSource
+from showtell.runs.vision_language import VisionLanguageRun
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class PairRankingRun(VisionLanguageRun):
             return super()._begin(device)
         self._shape()
         start = started(self.system, self.model, (), (), self.train.seed, Trainable, PairScorer)
-        images = image_source(KIND, start.system, self.backbone, device, self.regions)
+        images = self._images(start.system, device, start.version)
         if images.system != start.config:
             raise UsageError(f"{self.model} was trained on other features; {OTHER_FEATURES}")
         longest = min(self.vocabulary.max_length, start.config.max_length)

@@ -25,7 +25,7 @@ from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
-from showtell.runs.image_source import ImageSource, image_source, require_images
+from showtell.runs.image_source import ImageSource, fit_of, image_source, require_images
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
@@ -83,6 +83,9 @@ class VisionLanguageRun:
     """The frozen image encoder in front of the system, where that reads features."""
     regions: Path | None = None
     """A file of regions that a detector found, in place of the backbone, where the system reads regions."""
+    keep_ratio: bool = False
+    """Keep the aspect ratio of images, the shorter side at `image_size`, if the system reads several sizes;
+    what starts from a model that keeps it does so too."""
     whole_words: bool = True
     """Mask all tokens of a word together, or none."""
     augment: bool = False
@@ -103,6 +106,7 @@ class VisionLanguageRun:
         shape = self._shape()
         require(not self.augment or shape.reads == "pixels", KIND, shape, "only pixels can be augmented")
         require_images(KIND, shape, self.backbone, self.regions)
+        fit_of(KIND, shape, self.keep_ratio)
         return read_captioned(data, format)
 
     def _shape(self) -> Any:
@@ -111,7 +115,11 @@ class VisionLanguageRun:
 
     def _begin(self, device: str) -> tuple[ImageSource, CaptionVocabulary, Any]:
         """Where images come from, where the vocabulary does, and the system, where it is there already."""
-        return image_source(KIND, self._shape(), self.backbone, device, self.regions), self.vocabulary, None
+        return self._images(self._shape(), device), self.vocabulary, None
+
+    def _images(self, system: nn.Module, device: str, before: str = "") -> ImageSource:
+        fit = fit_of(KIND, system, self.keep_ratio, before)
+        return image_source(KIND, system, self.backbone, device, regions=self.regions, fit=fit)
 
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
@@ -167,11 +175,15 @@ class VisionLanguageRun:
 
 
 def augmented(batch: Batch, seed: tuple[int, ...]) -> Batch:
-    """The batch with each of its images changed by RandAugment."""
-    generator = np.random.default_rng(seed)
-    images = [rand_augment(one.permute(1, 2, 0).numpy(), generator) for one in batch.images.pixels]
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    return replace(batch, images=ImageBatch(pixels=pixels))
+    """The batch with each of its images, without padding, changed by RandAugment."""
+    generator, pixels, sizes = np.random.default_rng(seed), batch.images.pixels.clone(), batch.images.sizes
+    for place, image in enumerate(pixels):
+        high, wide = image.shape[1:] if sizes is None else sizes[place].tolist()
+        own = image[:, :high, :wide]
+        own[:] = torch.from_numpy(
+            rand_augment(own.permute(1, 2, 0).numpy(), generator).transpose(2, 0, 1).copy()
+        )
+    return replace(batch, images=ImageBatch(pixels=pixels, sizes=sizes))
 
 
 def words_of(ids: Tensor, continues: Tensor) -> Tensor:

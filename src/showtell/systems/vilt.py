@@ -80,6 +80,7 @@ class ViLTEncoder(SingleStream):
 
     Config: ClassVar = ViLTEncoderConfig
     reads: ClassVar = "pixels"
+    reads_several_sizes: ClassVar = True
     num_class_tokens: ClassVar = 1
     vocabulary: ClassVar = Vocabulary("wordpiece", "bert")
 

@@ -17,6 +17,7 @@ from showtell.data.images.preprocess import FILTERS, Filter
 LONGEST = 1333 / 800
 """The longer side at most, as a multiple of the shorter side's size."""
 USUAL: Filter = "bicubic"
+_SIDES = 4  # bytes of height and width
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,19 @@ class Fit:
         height, width = (self._whole(int(side + 0.5)) for side in sides)
         return np.array(Image.fromarray(pixels).resize((width, height), FILTERS[self.filter]))
 
+    @property
+    def packed_length(self) -> int:
+        """Of what `pack` returns: two numbers for the sides, then the pixels of the largest image."""
+        return _SIDES + 3 * self._whole(self.shortest) * self._whole(self.size)
+
+    def pack(self, pixels: np.ndarray) -> np.ndarray:
+        """As a call, in a row of one length for every image, `uint8 [F]`: height, width, `[3 H W]`, zeros."""
+        image = self(pixels)
+        row = np.zeros(self.packed_length, np.uint8)
+        row[:_SIDES].view("<u2")[:] = image.shape[:2]
+        row[_SIDES : _SIDES + image.size] = image.transpose(2, 0, 1).ravel()
+        return row
+
     def _whole(self, side: int) -> int:
         return max(side // self.multiple, 1) * self.multiple
 
@@ -84,3 +98,19 @@ def padded(images: Sequence[np.ndarray]) -> ImageBatch:
     for place, image in enumerate(images):
         pixels[place, :, : image.shape[0], : image.shape[1]] = image.transpose(2, 0, 1)
     return ImageBatch(pixels=torch.from_numpy(pixels), sizes=torch.from_numpy(sizes))
+
+
+def unpacked(rows: np.ndarray) -> ImageBatch:
+    """Rows of `Fit.pack` as a batch, padded to the largest of them; without `sizes` where all are alike.
+
+    >>> fit = Fit(8, 4)
+    >>> unpacked(np.stack([fit.pack(np.zeros((4, 4 * n, 3), np.uint8)) for n in (1, 2)])).sizes.tolist()
+    [[8, 8], [4, 12]]
+    """
+    images = []
+    for row in rows:
+        height, width = row[:_SIDES].view("<u2").tolist()
+        image = row[_SIDES : _SIDES + 3 * height * width].reshape(3, height, width)
+        images.append(image.transpose(1, 2, 0))
+    batch = padded(images)
+    return batch if len({image.shape for image in images}) > 1 else ImageBatch(pixels=batch.pixels)
