@@ -26,7 +26,7 @@ NAMES = {
 KINDS_OF_DATA = {
     *("images with captions", "labelled images", "images", "texts"),
     *("labelled texts", "premises and hypotheses", "tagged words", "questions on passages"),
-    "questions about images",
+    *("questions about images", "conversations"),
 }
 
 

@@ -14,12 +14,11 @@ TEMPLATE = (
 )
 
 
-def llama_folder(folder, family, template, max_length=120):
+def llama_folder(folder, family, template, texts=("The cat sat on the mat.",) * 3, **sizes):
     """A tiny random Llama in the Hugging Face layout, as others write it."""
-    tokenizer = SubwordTokenizer.train(["The cat sat on the mat."] * 3, "bpe", 300, family)
-    config = LlamaConfig(
-        len(tokenizer), width=12, depth=2, num_heads=2, num_kv_heads=1, mlp_dim=20, max_length=max_length
-    )
+    tokenizer = SubwordTokenizer.train(texts, "bpe", 300, family)
+    small = {"width": 12, "depth": 2, "num_heads": 2, "num_kv_heads": 1, "mlp_dim": 20, "max_length": 120}
+    config = LlamaConfig(len(tokenizer), **small | sizes)
     torch.manual_seed(0)
     system = config.build()
     with torch.no_grad():

@@ -105,6 +105,8 @@ class TextBatch:
     """`int64 [R L]`, the index of the word that a token is a piece of, from 0 in each row."""
     features: Tensor | None = None
     """`float32 [R D]`, each text's vector from a frozen encoder, computed once for all epochs."""
+    answers: Tensor | None = None
+    """`bool [R L]`, True for a token of an answer, which alone is predicted; None: all tokens are."""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -34,6 +34,8 @@ class Cuts:
     noun: str = "text"
     strict: bool = False
     """Refuse a text that is too long instead of cutting it."""
+    whole: bool = False
+    """Texts that are too long are left out, where they would lose their sense if cut."""
     seen: int = 0
     count: int = 0
     """Texts that were cut."""
@@ -48,7 +50,10 @@ class Cuts:
         return ids
 
     def add(self, text: str, lost: int) -> None:
-        """Count a text of which the last `lost` tokens are not read. Raises `UserError` if it is `strict`."""
+        """Count a text of which the last `lost` tokens are not read. Raises `UserError` if it is `strict`.
+
+        Of a `whole` one, `text` says where it is.
+        """
         self.seen += 1
         if lost:
             self.count += 1
@@ -71,8 +76,9 @@ class Cuts:
         """Raises `UserError` that names the first text that was cut."""
         assert self.first is not None
         text, lost = self.first
+        which = text if self.whole else f"the {self.noun} that begins with {text[:40]!r}"
         raise UserError(
-            f"the {self.noun} that begins with {text[:40]!r} is {counted(lost, 'token')} longer than the "
+            f"{which} is {counted(lost, 'token')} longer than the "
             f"{self.limit} tokens that {self.reader}; shorten it"
         )
 
@@ -97,13 +103,16 @@ def log_cuts(cuts: dict[str, Cuts]) -> None:
     first = some[0]
     assert first.first is not None
     text, lost = first.first
+    cut, lose = ("left out, longer than", "is longer by") if first.whole else ("cut to", "lost")
     logger.warning(
-        "%s cut to the %s tokens that %s (%s); the first, %s, lost %s",
+        "%s %s the %s tokens that %s (%s); the first, %s, %s %s",
         counted(sum(one.count for one in some), first.noun),
+        cut,
         first.limit,
         first.reader,
         ", ".join(counts),
-        shortened(text),
+        text if first.whole else shortened(text),
+        lose,
         counted(lost, "token"),
     )
 

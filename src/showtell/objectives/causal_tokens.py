@@ -8,13 +8,16 @@ from torch.nn import functional as F
 
 
 def predicted(
-    keep: Bool[Tensor, "R L"], sequences: Int[Tensor, "R L"] | None = None
+    keep: Bool[Tensor, "R L"],
+    sequences: Int[Tensor, "R L"] | None = None,
+    answers: Bool[Tensor, "R L"] | None = None,
 ) -> Bool[Tensor, "R L-1"]:
     """Which of the tokens after the first are predicted: the real ones, but the first of each text.
 
-    `sequences [R L]` is the index of a token's text in a packed row.
+    `sequences [R L]` is the index of a token's text in a packed row; where some tokens are `answers [R L]`,
+    they alone are predicted.
     """
-    chosen = keep[:, 1:]
+    chosen = keep[:, 1:] if answers is None else keep[:, 1:] & answers[:, 1:]
     return chosen if sequences is None else chosen & (sequences[:, 1:] == sequences[:, :-1])
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from showtell.checkpoint.config import PREPROCESS
-from showtell.checkpoint.load import load_checkpoint
 from showtell.errors import UsageError, UserError
 from showtell.hub import exporters
-from showtell.hub.sources import frozen_tensors
+from showtell.hub.checkpoints import open_checkpoint
 from showtell.writing import replace_folder
 
 
@@ -34,7 +33,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
     if not Path(model).exists():
         raise UserError(f"{model} does not exist; name a checkpoint, or the folder of a training run")
-    checkpoint = load_checkpoint(Path(model), find_source=frozen_tensors)
+    checkpoint = open_checkpoint(model)
 
     def write(folder: Path) -> None:
         exporter.write(checkpoint, folder)

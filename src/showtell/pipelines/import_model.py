@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from showtell.checkpoint.card import CardFacts, model_card
-from showtell.checkpoint.save import save_checkpoint
-from showtell.hub.sources import load_pretrained
+from showtell.hub.checkpoints import import_checkpoint
 
 
 def import_model(source: str, output: Path | str, *, download: bool = False) -> dict[str, Any]:
@@ -22,19 +20,6 @@ def import_model(source: str, output: Path | str, *, download: bool = False) -> 
         MissingError: The model is not on this machine.
         UserError: A file, setting or tensor is missing, unknown or unfit; it is named.
     """
-    pretrained = load_pretrained(source, download=download)
-    system, name = pretrained.system, type(pretrained.system).__name__
-    origin = "Trained by others: their terms apply. `showtell export` returns the parameters unchanged. "
-    origin += "The description that came with them follows."
-    preprocess: dict[str, Any] = {"version": pretrained.preprocessing} if pretrained.preprocessing else {}
-    preprocess |= {"texts": pretrained.texts} if pretrained.texts else {}
-    save_checkpoint(
-        Path(output),
-        system,
-        record={"recipe": Path(source).name, "imported": source},
-        tokenizer_json=pretrained.tokenizer_json,
-        preprocess=preprocess,
-        card=model_card(system, f"imported from `{source}`", CardFacts(sources=(origin, pretrained.about))),
-    )
+    system = import_checkpoint(source, Path(output), download=download)
     count = sum(p.numel() for p in system.parameters())
-    return {"model": str(output), "system": name, "parameters": count}
+    return {"model": str(output), "system": type(system).__name__, "parameters": count}

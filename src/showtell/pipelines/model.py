@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.checkpoint.load import Checkpoint, load_checkpoint
+from showtell.checkpoint.adapters import adapted
+from showtell.checkpoint.load import Checkpoint
 from showtell.data.batch import Batch
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.data.prefetch import prefetch
@@ -23,7 +23,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import choose_device
 from showtell.errors import UsageError, UserError
-from showtell.hub.catalogue import find
+from showtell.hub.checkpoints import open_checkpoint
 from showtell.hub.sources import Sources
 from showtell.nn.cpu.packed import pack
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
@@ -196,28 +196,28 @@ class Model:
 
 
 def load_model(
-    name_or_folder: Path | str | None = None, device: str = "auto", *, regions: Path | str | None = None
+    name_or_folder: Path | str | None = None,
+    device: str = "auto",
+    *,
+    regions: Path | str | None = None,
+    adapter: Path | str | None = None,
 ) -> Model:
     """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped captioner.
 
     A folder comes before a model of the same name. `regions` is a file for a model that reads those; default:
-    the one of its training. Raises `UserError` when it is missing or damaged, `MissingError` for a package
-    that is not installed, `UsageError` for a device that is not there.
+    the one of its training. `adapter` is a folder that was trained on the model; by itself it names its base.
+    Raises `UserError` when it is missing or damaged, `MissingError` for a package that is not installed and
+    an adapter of another model, `UsageError` for a device that is not there.
 
     Example: `load_model().caption("cat.jpg")`
     """
     device, sources = choose_device(device), Sources()
     name = str(name_or_folder or SHIPPED.name)
-    there = bool(name_or_folder) and Path(name).exists()
-    if there or not find(name):
-        shipped = {folder.name: folder for folder in SHIPPED.parent.iterdir()}
-        folder = Path(name) if there else shipped.get(name, Path(name))
-        return _model(load_checkpoint(folder, device, sources.tensors), sources, device, regions)
-    from showtell.pipelines.import_model import import_model
-
-    with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
-        imported = import_model(name, Path(temporary) / "model")["model"]
-        return _model(load_checkpoint(Path(imported), device, sources.tensors), sources, device, regions)
+    if not name_or_folder or not Path(name).exists():
+        name = str({folder.name: folder for folder in SHIPPED.parent.iterdir()}.get(name, name))
+    checkpoint = open_checkpoint(name, device, sources.tensors)
+    checkpoint = adapted(Path(adapter), checkpoint) if adapter else checkpoint
+    return _model(checkpoint, sources, device, regions)
 
 
 def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path | str | None) -> Model:

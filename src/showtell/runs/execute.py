@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from showtell.checkpoint.adapters import save_adapter
 from showtell.checkpoint.card import model_card
 from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
@@ -41,20 +42,25 @@ def execute(
     def finish(folder: Path) -> None:
         if job.validate and not figures:  # stopped before the first validation
             measure(job.system)
+        recorded = {**facts, "validation": dict(figures)}
+        card = model_card(
+            job.system,
+            f"trained with the recipe `{name}`",
+            job.card,
+            figures=figures,
+            data_hash=job.data["hash"],
+            settings=settings,
+        )
+        if job.base is not None:
+            save_adapter(folder, job.system, job.base, recorded, card=card, frozen=job.frozen)
+            return
         save_checkpoint(
             folder,
             job.system,
-            record={**facts, "validation": dict(figures)},
+            record=recorded,
             tokenizer_json=job.tokenizer_json,
             preprocess=job.preprocess,
-            card=model_card(
-                job.system,
-                f"trained with the recipe `{name}`",
-                job.card,
-                figures=figures,
-                data_hash=job.data["hash"],
-                settings=settings,
-            ),
+            card=card,
             frozen=job.frozen,
             dtype=job.dtype,
             familiarity=job.familiarity,
@@ -82,7 +88,7 @@ def execute(
         alarm.draw()
     reached: dict[str, Any] = {"model": str(output / "model"), "steps": trained.step}
     if job.cuts:
-        reached["cut"] = sum(cuts.count for cuts in job.cuts)
+        reached["left_out" if job.cuts[0].whole else "cut"] = sum(cuts.count for cuts in job.cuts)
     if trained.best is not None:
         reached[job.run.train.metric] = trained.best
     if job.test:

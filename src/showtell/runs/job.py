@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.frozen import Frozen
+from showtell.checkpoint.load import Checkpoint
 from showtell.data.batch import Batch
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
@@ -91,6 +92,8 @@ class Job:
     """The texts of each split that were longer than the run reads."""
     frozen: Sequence[Frozen] = ()
     """The parts of the system that the checkpoint records by their source instead of copying them."""
+    base: Checkpoint | None = None
+    """The checkpoint that the run adapts: it leaves an adapter, all else of the system being `frozen`."""
     familiarity: Mapping[str, Tensor] | None = None
     """Statistics of the training images, which the checkpoint keeps."""
 

@@ -63,6 +63,8 @@ class GPT(CachedDecoder):
     examples: ClassVar = Blocks
     packs: ClassVar = False
     """Blocks of running text fill their rows: there is nothing to pack."""
+    lora: ClassVar = "transformer."
+    """The prefix of the linear layers that an adapter corrects."""
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: GPTConfig) -> None:
@@ -115,8 +117,8 @@ class GPT(CachedDecoder):
         return tokens, now | {"keep": whole}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next token."""
-        chosen = predicted(batch.texts.keep, batch.texts.sequences)
+        """Cross-entropy of each next token, or of those of the answers."""
+        chosen = predicted(batch.texts.keep, batch.texts.sequences, batch.texts.answers)
         logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
         return Step({"lm": causal_tokens(logits, batch.texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
 

@@ -11,7 +11,7 @@ from showtell.errors import UsageError
 from showtell.train.config import TrainConfig
 from showtell.train.distributed import rank
 from showtell.train.schedule import learning_rate
-from showtell.wording import counted
+from showtell.wording import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def require_same_run(
     early = 0 < config.patience <= saved["progress"]["worse"]
     refused = [name for name in differing if not (grown and not early and name.endswith(LENGTH))]
     if refused:
-        listed = "; ".join(f"{name} was {then.get(name)!r} and is now {now.get(name)!r}" for name in refused)
+        told = [f"{name} was {then.get(name)!r} and is now {now.get(name)!r}" for name in refused]
         advice = "Resume it with its own settings, or choose another output folder."
         if "train.steps" in refused and early:
             advice = (
@@ -50,7 +50,7 @@ def require_same_run(
             )
         elif "train.steps" in refused:
             advice += f" Only a finished run takes another train.steps, a larger one: it is at step {step}."
-        raise UsageError(f"{folder} holds another run: {listed}. {advice}")
+        raise UsageError(f"{folder} holds another run: {listed(told, 5, '; ')}. {advice}")
     if rank():
         return
     if grown:

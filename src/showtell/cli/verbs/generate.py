@@ -28,6 +28,10 @@ def generate(
         Path | None,
         typer.Option(help="A JSON schema that the answer keeps, whatever the model.", show_default=False),
     ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="An adapter of the model, as `showtell train tune` leaves it.", show_default=False),
+    ] = None,
     seed: Seed = 0,
     strict: Strict = False,
     device: Device = "auto",
@@ -45,7 +49,7 @@ def generate(
             "no language model is shipped: name one with --model (SmolLM2-135M-Instruct: `showtell models`), "
             "or train one with `showtell train gpt_mini --data TEXTS --output RUN`"
         )
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, adapter=adapter)
     text = [{"role": "user", "content": prompt}] if chat else prompt
     wanted = read_object(schema) if schema else None
     continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict, schema=wanted)

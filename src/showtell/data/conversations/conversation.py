@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from showtell.data.captions.entry import Problem
+from showtell.data.tokenizers.chat import ANSWERS
 
 Role = Literal["system", "user", "assistant", "tool", "function"]
 ROLES: tuple[Role, ...] = get_args(Role)
-ANSWERS: tuple[Role, ...] = ("assistant", "function")
-"""The roles that a model speaks; `function` is a call that it writes."""
 IMAGE = "<image>"
 """Stands where a message shows the next image."""
 
@@ -34,7 +33,7 @@ class Message:
 
     @property
     def answers(self) -> bool:
-        """Whether the model speaks."""
+        """Whether the model speaks; as `function` it writes a call."""
         return self.role in ANSWERS
 
 

@@ -15,13 +15,22 @@ Message = Mapping[str, str]
 """`role`, such as system, user or assistant, and `content`."""
 
 
+ANSWERS = ("assistant", "function")
+"""The roles that a model speaks."""
+
+
 def render_chat(
-    template: str, messages: Sequence[Message], names: Mapping[str, str], special: Collection[str]
+    template: str,
+    messages: Sequence[Message],
+    names: Mapping[str, str],
+    special: Collection[str],
+    *,
+    answered: bool = False,
 ) -> str:
     """The text of messages up to where the model's answer begins, as `transformers` makes it.
 
     `names` are the special tokens that a template may name: `bos_token`. Templates come with weights of
-    others, so they run in a sandbox.
+    others, so they run in a sandbox. Where the last message is the answer (`answered`), the text is all.
 
     Raises `UserError` for messages without role or content, for content that spells one of the `special`
     tokens, and for what the template refuses.
@@ -37,10 +46,43 @@ def render_chat(
             )
     try:
         return _compiled(template).render(
-            messages=messages, add_generation_prompt=True, raise_exception=_refuse, **names
+            messages=messages, add_generation_prompt=not answered, raise_exception=_refuse, **names
         )
     except Exception as error:  # a template is a program of others: it may raise anything
         raise UserError(f"the model's chat template does not take these messages: {error}") from error
+
+
+def answered_chat(
+    template: str, messages: Sequence[Message], names: Mapping[str, str], special: Collection[str], end: str
+) -> list[tuple[str, bool]]:
+    """The text of a conversation in pieces, each with whether the model writes it: an answer with its `end`.
+
+    What stands before an answer is what `render_chat` makes of the messages before it: the model is trained
+    on what it will read.
+
+    Raises `UserError` as `render_chat`, and for a template whose answers cannot be told from the rest.
+    """
+    pieces: list[tuple[str, bool]] = []
+    read = ""
+    for count, message in enumerate(messages):
+        if message["role"] not in ANSWERS:
+            continue
+        before = render_chat(template, messages[:count], names, special)
+        whole = render_chat(template, messages[: count + 1], names, special, answered=True)
+        answer, ended, _ = whole.removeprefix(before).partition(end)
+        if not before.startswith(read) or not whole.startswith(before):
+            raise UserError(
+                "the model's chat template rewrites a conversation as it goes on, so that its answers "
+                "cannot be told; adapt another model"
+            )
+        if not ended or message["content"].strip() not in answer:
+            raise UserError(
+                f"the model's chat template does not write the answer {message['content'][:40]!r} as it is, "
+                f"followed by {end}"
+            )
+        pieces += [(before[len(read) :], False), (answer + end, True)]
+        read = before + answer + end
+    return pieces
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer, models
 
 from showtell.data.tokenizers import training
-from showtell.data.tokenizers.chat import Message, render_chat
+from showtell.data.tokenizers.chat import Message, answered_chat, render_chat
 from showtell.data.tokenizers.families import FAMILIES, Name, family_of
 from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
@@ -150,10 +150,29 @@ class SubwordTokenizer:
 
         Raises `UserError` for messages that the template does not take.
         """
+        text = render_chat(self.chat_template, messages, *self._chat_tokens)
+        return self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+
+    def encode_answers(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        """Ids of a conversation, by the `chat_template`, and which of them the model writes.
+
+        Those are the answers with the end token after each. Raises `UserError` as `answered_chat`.
+        """
+        ids: list[int] = []
+        answers: list[bool] = []
+        end = self.tokens[self.end]
+        for text, answered in answered_chat(self.chat_template, messages, *self._chat_tokens, end):
+            found = self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+            ids += found
+            answers += [answered] * len(found)
+        return ids, answers
+
+    @property
+    def _chat_tokens(self) -> tuple[dict[str, str], list[str]]:
+        """The special tokens that a template may name, and all that no message may spell."""
         roles = {"bos_token": self.start, "eos_token": self.end, "pad_token": self.pad}
         names = {name: self.tokens[i] for name, i in roles.items()}
-        text = render_chat(self.chat_template, messages, names, [self.tokens[i] for i in self.special])
-        return self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+        return names, [self.tokens[i] for i in self.special]
 
     @property
     def opening(self) -> list[int]:

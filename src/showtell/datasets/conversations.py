@@ -1,0 +1,72 @@
+"""Conversations, divided into training and validation."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from showtell.data.conversations.conversation import Conversation
+from showtell.data.conversations.read import read_conversations
+from showtell.datasets.division import held_out
+from showtell.errors import UserError
+from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """Training and validation conversations."""
+
+    training: list[Conversation]
+    validation: list[Conversation]
+
+    @property
+    def num_training(self) -> int:
+        """Training conversations."""
+        return len(self.training)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all messages in their order, and of the images' bytes."""
+        digest = hashlib.sha256()
+        for one in [*self.training, None, *self.validation]:
+            digest.update(repr(one and one.messages).encode() + b"\0")
+            for image in one.images if one else ():
+                digest.update(hashlib.sha256(image.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def read_divided(path: Path, format: str | None, share: float) -> Conversations:
+    """The conversations of a file or folder; those of the split `val` validate, or else a share of the rest.
+
+    With a share of 0 none are held out. Conversations about the same images stay on one side. What is skipped
+    is logged, counted. Raises `UserError` where nothing is left to train on.
+    """
+    source = read_conversations(path, format)
+    if source.problems:
+        many, first = counted(len(source.problems), "problem"), source.problems[0]
+        logger.warning("%s, each skipped (showtell data check lists them); the first: %s", many, first)
+    by_split: dict[str | None, list[Conversation]] = {}
+    for one in source.conversations:
+        by_split.setdefault(one.split, []).append(one)
+    if tested := by_split.get("test"):
+        logger.info("%s of the split test not read", counted(len(tested), "conversation"))
+    training = by_split.get("train", []) + by_split.get(None, [])
+    validation = by_split.get("val", [])
+    if not validation and share:
+        training, validation = _divided(training, share)
+    if not training:
+        raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
+    return Conversations(training, validation)
+
+
+def _divided(
+    conversations: Sequence[Conversation], share: float
+) -> tuple[list[Conversation], list[Conversation]]:
+    held = held_out([one.key.encode() for one in conversations], share)
+    pairs = list(zip(conversations, held, strict=True))
+    return [one for one, out in pairs if not out], [one for one, out in pairs if out]

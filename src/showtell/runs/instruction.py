@@ -1,0 +1,190 @@
+"""An instruction run: conversations in, an adapter of a language model out, which answers as they do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, cast
+
+import torch
+from torch import nn
+
+from showtell.checkpoint.adapters import base_parts
+from showtell.checkpoint.card import CardFacts
+from showtell.checkpoint.load import Checkpoint
+from showtell.data.batch import Batch, TextBatch, pad
+from showtell.data.conversations.conversation import Conversation
+from showtell.data.sampler import Sampler
+from showtell.data.tokenizers.load import load_tokenizer
+from showtell.data.tokenizers.subword import SubwordTokenizer
+from showtell.datasets.conversations import Conversations, read_divided
+from showtell.datasets.cuts import Cuts, log_cuts
+from showtell.errors import UsageError, UserError
+from showtell.hub.checkpoints import open_checkpoint
+from showtell.nn.lora import add_lora
+from showtell.protocols import CausalLanguageModel, Trainable
+from showtell.runs.job import Figures, Job
+from showtell.train.config import TrainConfig
+
+CHUNK = 8
+"""Conversations of one batch of a validation."""
+MEANING = {
+    "loss": "negative log-likelihood per token of the answers",
+    "perplexity": "perplexity per token of the answers",
+}
+
+
+class EncodedConversation(NamedTuple):
+    """A conversation as the system reads it."""
+
+    ids: list[int]
+    answers: list[bool]
+    """Which of the ids the system is trained to write."""
+
+
+@dataclass(frozen=True)
+class InstructionRun:
+    """Trains low-rank layers of a language model to give the answers of conversations."""
+
+    trains_on: ClassVar = "conversations"
+
+    train: TrainConfig
+    model: str = ""
+    """The model to adapt: a checkpoint, or a name that `showtell models` lists."""
+    rank: int = 16
+    """Of the correction of each matrix."""
+    alpha: float = 32.0
+    """The corrections count `alpha / rank` times."""
+    max_length: int = 0
+    """Tokens of the longest conversation; longer ones are left out. 0: all that the model reads."""
+    held_out: float = 0.05
+    """The share of the conversations that validates, where no file is called val; 0: none."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("rank", 1), ("max_length", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)}; give {least} or more")
+        if not (math.isfinite(self.alpha) and self.alpha > 0):
+            raise UsageError(f"alpha is {self.alpha}; give a number above 0")
+        if not 0 <= self.held_out < 1:
+            raise UsageError(f"held_out is {self.held_out}; give 0 or more and less than 1")
+
+    def read(self, data: Path, format: str | None = None) -> Conversations:
+        """The conversations of a file or folder."""
+        if not self.model:
+            raise UsageError("name the model to adapt with --model; `showtell models` lists some")
+        return read_divided(data, format, self.held_out)
+
+    def prepare(self, dataset: Conversations, device: str) -> Job:
+        """The model with new corrections, the conversations as it reads them."""
+        base = open_checkpoint(self.model)
+        system, tokenizer = cast(Any, base.system), answering_tokenizer(base, self.model)
+        torch.manual_seed(self.train.seed)
+        add_lora(system, _layers(system, self.model), self.rank, self.alpha)
+        limit = min(self.max_length or system.config.max_length, system.config.max_length)
+        cuts = {
+            name: Cuts(limit, f"{self.model} is trained on", "conversation", whole=True)
+            for name in ("training", "validation")
+        }
+        rows = encoded(dataset.training, tokenizer, cuts["training"])
+        measured = encoded(dataset.validation, tokenizer, cuts["validation"])
+        log_cuts(cuts)
+        if not rows:
+            raise UserError(f"no conversation fits into {limit} tokens; raise max_length, or shorten them")
+        sampler = Sampler(len(rows), self.train.batch_size, self.train.seed)
+        tokens = sum(sum(row.answers) for row in rows)
+        return Job(
+            self,
+            system,
+            load_batch=lambda index: batch_of([rows[i] for i in sampler(index)], tokenizer),
+            describe=lambda index: f"conversations {', '.join(map(str, sampler(index)))}",
+            data={"hash": dataset.hash, "base": base.hash, "train": len(rows), "val": len(measured)},
+            about=f"{len(rows)} training conversations with {tokens} tokens of answers, {len(measured)} "
+            f"validation conversations, corrections of {self.model}@{base.hash[:12]}",
+            card=CardFacts(
+                {
+                    "adapts": f"`{self.model}`, of hash `{base.hash[:12]}`",
+                    "training conversations": f"{len(rows):,}, {tokens:,} tokens of answers",
+                    "validation conversations": f"{len(measured):,}",
+                    "longest conversation": f"{limit} tokens",
+                },
+                MEANING,
+                more="An adapter: low-rank corrections of its base, which it needs "
+                "(`showtell generate --chat`). `showtell merge` makes one model of both.",
+            ),
+            validate=(lambda module: measure(module, measured, tokenizer, device)) if measured else None,
+            cuts=tuple(cuts.values()),
+            frozen=base_parts(system, base),
+            base=base,
+        )
+
+
+def answering_tokenizer(base: Checkpoint, name: str) -> SubwordTokenizer:
+    """The tokenizer of a model that answers messages. Raises `UsageError` for one without a chat template."""
+    texts = base.preprocess.get("texts")
+    tokenizer = load_tokenizer(base.tokenizer_json, name, texts) if base.tokenizer_json else None
+    if not isinstance(tokenizer, SubwordTokenizer) or not tokenizer.chat_template:
+        raise UsageError(
+            f"{name} has no chat template, which says how messages are read; adapt another model"
+        )
+    return tokenizer
+
+
+def encoded(
+    conversations: Sequence[Conversation], tokenizer: SubwordTokenizer, cuts: Cuts
+) -> list[EncodedConversation]:
+    """Conversations as ids; those that are too long are left out, and counted.
+
+    Raises `UserError` that names the record for what the model's chat template does not take, and for images.
+    """
+    found = []
+    for one in conversations:
+        if one.images:
+            raise UserError(
+                f"{one.where} shows images, which the model does not read; choose another --model"
+            )
+        messages = [{"role": message.role, "content": message.content} for message in one.messages]
+        try:
+            row = EncodedConversation(*tokenizer.encode_answers(messages))
+        except UserError as error:
+            raise UserError(f"{one.where}: {error}") from error
+        lost = max(0, len(row.ids) - (cuts.limit or len(row.ids)))
+        cuts.add(one.where, lost)
+        if not lost:
+            found.append(row)
+    return found
+
+
+def batch_of(rows: Sequence[EncodedConversation], tokenizer: SubwordTokenizer) -> Batch:
+    """One conversation per row."""
+    ids, keep = pad([row.ids for row in rows], tokenizer.pad)
+    return Batch(texts=TextBatch(ids, keep, answers=pad([row.answers for row in rows])[0].bool()))
+
+
+@torch.no_grad()
+def measure(
+    system: nn.Module, rows: Sequence[EncodedConversation], tokenizer: SubwordTokenizer, device: str
+) -> Figures:
+    """`loss` and `perplexity` per token of the answers."""
+    model, nll, count = cast(Trainable, system), 0.0, 0
+    for first in range(0, len(rows), CHUNK):
+        step = model.forward(batch_of(rows[first : first + CHUNK], tokenizer).to(device))
+        tokens = int(step.counts["lm"])
+        nll, count = nll + float(step.losses["lm"]) * tokens, count + tokens
+    return {"loss": nll / count, "perplexity": math.exp(nll / count)}
+
+
+def _layers(system: nn.Module, name: str) -> list[str]:
+    """The linear layers that a system lets an adapter correct. Raises `UsageError` for one that lets none."""
+    prefix = getattr(system, "lora", None)
+    if prefix is None or not isinstance(system, CausalLanguageModel) or not isinstance(system, Trainable):
+        raise UsageError(
+            f"{name} is a {type(system).__name__}, no language model that is adapted; give another"
+        )
+    return [
+        layer
+        for layer, module in system.named_modules()
+        if layer.startswith(prefix) and isinstance(module, nn.Linear)
+    ]
