@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from showtell.data.batch import Batch, TextBatch
-    from showtell.protocols import Encoded
+    from showtell.protocols import Encoded, State
 
 
 @runtime_checkable
@@ -67,4 +67,21 @@ class PairAnswerer(PairEncoder, Protocol):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each answer `[R K]`; they add up to 1 only where one answer excludes the others."""
+        ...
+
+
+@runtime_checkable
+class AnswerWriter(PairEncoder, Protocol):
+    """Answers questions about an image in words of its own: a `Decoder` whose memory is a fused question."""
+
+    def prefill_questions(self, fused: Encoded) -> State:
+        """What is computed once per fused question, `[R ...]`."""
+        ...
+
+    def initial_state(self, memory: State) -> State:
+        """The state before the first token, one hypothesis per question, `[R 1 ...]`."""
+        ...
+
+    def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
+        """Append one token per hypothesis, `ids [R K]`; return logits `[R K V]` and the new state."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,14 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from showtell.data.batch import Batch
 from showtell.data.images.decode import MAX_PIXELS, ImageError
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError
-from showtell.pairing import PairAnswerer
+from showtell.pairing import AnswerWriter, PairAnswerer
 from showtell.pipelines.classify_texts import text_input
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files, read_files
 from showtell.pipelines.model import Model
+from showtell.tasks.decoding import beam_search
 from showtell.wording import counted
+
+BEAM = 3
+"""Of answers that are written. Source: Li et al. 2022, "BLIP", whose code has it."""
+LONGEST = 10
+"""Tokens of a written answer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class ImageAnswer:
 
     answer: str
     probability: float
-    """Of being right; those of all answers add up to 1 only where one excludes the others."""
+    """Of being right, those of all answers adding up to 1 only where one excludes the others; or of being
+    written, where the model writes answers."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ def ask(
 ) -> Iterator[Asked]:
     """The `top` answers to a question about each image file, or each two of them, in the order given.
 
+    They are answers of the training, or those that the model writes.
+
     A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`. A question that is
     too long is cut, with a warning, or with `strict` refused by a `UserError`. Raises `UsageError` for a
     model that answers no questions, an empty question, and one image where the model reads two.
@@ -65,14 +76,17 @@ def ask(
         for one in ask("cat.jpg", "what is on the sofa?", load_model("run")):
             print(one.answers[0].answer, one.answers[0].probability)
     """
-    names = named_answers(model)
+    names = () if model.can(AnswerWriter) else named_answers(model)
     if not question.strip():
         raise UsageError("the question is empty; write one")
     cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
     for paths, pixels in _images(images, model, max_pixels, skip):
-        probable = answer_probabilities(model, pixels, [question], cuts)[0]
-        values, places = probable.topk(min(top, len(names)))
-        found = [ImageAnswer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
+        if model.can(AnswerWriter):
+            found = _written(model, pixels, question, cuts, top)
+        else:
+            probable = answer_probabilities(model, pixels, [question], cuts)[0]
+            values, places = probable.topk(min(top, len(names)))
+            found = [ImageAnswer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
         yield Asked(paths[0] if len(paths) == 1 else paths, question, found, model.name)
     cuts.log()
 
@@ -92,6 +106,35 @@ def answer_probabilities(
     model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts
 ) -> Tensor:
     """The probability of each answer, `[Q K]`, to questions about the same prepared images."""
+    return (
+        model.system.probabilities(model.system.answer(_batch(model, images, questions, cuts))).float().cpu()
+    )
+
+
+@torch.no_grad()
+def _written(
+    model: Model, images: Sequence[np.ndarray], question: str, cuts: Cuts, top: int
+) -> list[ImageAnswer]:
+    """The most probable answers of a model that writes them, those without a word left out."""
+    system, tokenizer = model.system, model.tokenizer
+    memory = system.prefill_questions(system.fuse(_batch(model, images, [question], cuts)))
+    found = beam_search(
+        system,
+        memory,
+        start=tokenizer.start,
+        end=tokenizer.end,
+        beam=max(BEAM, top + 1),
+        num=top + 1,
+        max_tokens=LONGEST,
+        length_penalty=0.0,
+        banned=tokenizer.never_generated(system.config.vocab_size),
+    )[0]
+    said = [ImageAnswer(tokenizer.decode(one.ids), math.exp(one.logprob)) for one in found if one.ids]
+    return said[:top]
+
+
+def _batch(model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts) -> Batch:
+    """Questions about the same prepared images."""
     given: Any = text_input(model)
     items = []
     for question in questions:
@@ -101,15 +144,14 @@ def answer_probabilities(
     assert model.image_input is not None
     seen, texts = model.image_input.batch(images), given.batch(items, (0,)).texts
     owner = torch.zeros(len(items), dtype=torch.long)
-    batch = replace(seen, texts=replace(texts, owner=owner)).to(model.device)
-    return model.system.probabilities(model.system.answer(batch)).float().cpu()
+    return replace(seen, texts=replace(texts, owner=owner)).to(model.device)
 
 
 def _images(
     images: ImageFiles, model: Model, max_pixels: int, skip: Skip | None
 ) -> Iterator[tuple[list[str], list[np.ndarray]]]:
     """The files of each question with their prepared pixels."""
-    count = model.system.num_images
+    count = getattr(model.system, "num_images", 1)  # who writes answers reads one
     read = read_files(images, lambda path: model.read(path, max_pixels), skip)
     if count == 1:
         yield from (([str(path)], [pixels]) for path, pixels in read)

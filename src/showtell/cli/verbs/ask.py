@@ -30,7 +30,8 @@ def ask(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that was imported.
+    """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that was imported,
+    such as BLIP, which writes its answers.
 
     A model of statements about two images, such as NLVR2's, reads two images for each question. A file that
     cannot be read is named on standard error, and the exit status is 1.
