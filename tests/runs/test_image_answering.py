@@ -171,6 +171,30 @@ def test_statements_about_two_images(tmp_path: Path) -> None:
     assert found.path == [str(file) for file in files]
     with pytest.raises(UsageError, match="name 2 for each, not 1 image"):
         next(answers(files[:1], "both are alike", model))
+    single = {"image": "red.png", "question": "it is red", "answer": "true"}
+    (tmp_path / "single_test.jsonl").write_text(json.dumps(single))
+    with pytest.raises(
+        UserError, match=r"about 2 images each; those of .* in the split .* are about 1 image"
+    ):
+        evaluate(model, tmp_path / "single_test.jsonl", "test")
+
+
+def test_questions_are_no_statements(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(UsageError, match=r"no statements .*: its answers are blue, no, red and 1"):
+        train_model("nlvr_vilt", data, tmp_path / "run", SMALL)
+
+
+def test_questions_longer_than_the_model_reads_are_counted_or_refused(tmp_path, data: Path, caplog) -> None:
+    rows = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
+    rows[0]["question"] = "is it red? " * 40
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "val.jsonl").write_text((data / "val.jsonl").read_text())
+    for split in ("train", "val"):
+        (tmp_path / split).symlink_to(data / split)
+    with pytest.raises(UserError, match=r"'is it red\? .*longer than the 40 tokens"):
+        train_model("vqa_vilt", tmp_path, tmp_path / "strict", SMALL, strict=True)
+    train_model("vqa_vilt", tmp_path, tmp_path / "run", [*SMALL, "train.steps=1"])
+    assert "1 question cut to the 40 tokens" in caplog.text
 
 
 def test_data_of_another_kind_and_other_systems_are_refused(tmp_path: Path, data: Path) -> None:

@@ -18,6 +18,7 @@ from showtell.pipelines.classify_texts import text_input
 from showtell.pipelines.model import Model
 from showtell.progress import report
 from showtell.tasks.image_answers import answer_accuracy
+from showtell.wording import counted
 
 
 def image_answer_figures(
@@ -29,7 +30,14 @@ def image_answer_figures(
     with `strict` for one to cut.
     """
     names = named_answers(model)
-    questions = as_many(read_split(data, split, format), model.system.num_images)
+    found, wanted = read_split(data, split, format), model.system.num_images
+    questions = as_many(found, wanted)
+    if not questions:
+        there = counted(len(found[0].images), "image")
+        raise UserError(
+            f"{model.name} answers questions about {counted(wanted, 'image')} each; those of {data} in the "
+            f"split {split!r} are about {there}: name other data, or another model"
+        )
     log_unknown_answers(questions, names)
     cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
     about: dict[tuple[Path, ...], list[ImageQuestion]] = defaultdict(list)

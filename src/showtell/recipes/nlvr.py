@@ -12,4 +12,6 @@ def nlvr_vilt(num_statements: int) -> ImageAnsweringRun:
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
     """
-    return ImageAnsweringRun(system=replace(MINI, image_size=96), train=answering_training(num_statements))
+    return ImageAnsweringRun(
+        system=replace(MINI, image_size=96), train=answering_training(num_statements), statements=True
+    )

@@ -29,11 +29,13 @@ from showtell.runs.image_source import OTHER_FEATURES, fit_of, image_source, req
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.image_answers import answer_accuracy, answer_logits, without_images
 from showtell.train.config import TrainConfig
-from showtell.wording import counted
+from showtell.wording import counted, listed
 
 KIND = "image-answering"
 CHUNK = 64
 """Questions of one batch of a validation."""
+STATED = ("true", "false")
+"""The answers to a statement."""
 MEANING = {
     "accuracy": "mean score of the answers, which is the official accuracy where ten people answered",
     "accuracy_se": "standard error of the accuracy",
@@ -67,6 +69,8 @@ class ImageAnsweringRun:
     train: TrainConfig
     model: str = ""
     """The checkpoint to start from; empty: from scratch."""
+    statements: bool = False
+    """Whether each text is a statement that is true or false; other answers are refused."""
     at_least: int = 1
     """Training questions that an answer must have to be learnt."""
     backbone: str = "efficientnet_lite0"
@@ -88,7 +92,14 @@ class ImageAnsweringRun:
         shape = self._shape()
         require_images(KIND, shape, self.backbone, self.regions)
         fit_of(KIND, shape, self.keep_ratio)
-        return read_image_questions(data, format, self.at_least)
+        found = read_image_questions(data, format, self.at_least)
+        others = [one for one in found.answers if one.lower() not in STATED]
+        if self.statements and others:
+            raise UsageError(
+                f"{data} holds no statements that are true or false: its answers are {listed(others, 3)}; "
+                "train on its questions by vqa_vilt"
+            )
+        return found
 
     def prepare(self, dataset: ImageQuestions, device: str) -> Job:
         """Images, questions and the system; beside its accuracy stands that of answers without images."""
