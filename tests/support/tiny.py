@@ -65,6 +65,8 @@ def tiny(config: Any) -> Any:
     for name, value in ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config)):
         if dataclasses.is_dataclass(value):
             changes[name] = tiny(value)
+            if name == "language":  # it reads images too
+                changes[name] = dataclasses.replace(changes[name], max_length=40)
         elif name in SIZES:
             changes[name] = SIZES[name]
         elif name == "feature_width" and not value:

@@ -149,9 +149,15 @@ class Llama(CachedDecoder):
 
         Raises `UserError` when the text grows longer than `max_length`.
         """
+        return self.append(state, self.embed(ids), keep)
+
+    def append(
+        self, state: State, tokens: Float[Tensor, "B L D"], keep: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B L D"], State]:
+        """As `extend`, of tokens that are embedded already: those of images among them."""
         whole, positions, mask = appended(state["keep"], keep, self.config.max_length)
         caches = to_caches(state, self.config.depth)
-        tokens = self._transform(self.embed(ids), mask, positions, caches)
+        tokens = self._transform(tokens, mask, positions, caches)
         return tokens, to_state(caches) | {"keep": whole}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:

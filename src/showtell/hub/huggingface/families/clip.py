@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -34,6 +34,18 @@ TEXT = TOWER | {
     "vocab_size": 49408,
     "max_position_embeddings": 77,
 }
+
+
+class ImageConfig(Protocol):
+    """The fields of a config that describe CLIP's image tower."""
+
+    @property
+    def image(self) -> TowerConfig:
+        """Its transformer."""
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
 
 
 def config_from(theirs: Mapping[str, Any], names: set[str]) -> CLIPConfig:
@@ -79,25 +91,32 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
 
 def table(ours: CLIPConfig) -> list[Rename]:
     """The rename table of all tensors; their patch embedding is a convolution."""
-    size, vision = ours.patch_size, "vision_model.embeddings"
     return [
         rename("log_logit_scale", "logit_scale"),
-        rename("image.embed.class_token", f"{vision}.class_embedding"),
-        rename("image.embed.positions.table", f"{vision}.position_embedding.weight"),
-        rename(
-            "image.embed.patches.project.weight",
-            f"{vision}.patch_embedding.weight",
-            shape=(ours.image.width, 3, size, size),
-        ),
-        *linear("image.norm", "vision_model.pre_layrnorm"),
-        *linear("image.transformer.norm", "vision_model.post_layernorm"),
-        *blocks("image.transformer", "vision_model", ours.image.depth),
+        *image_table("image", "vision_model", ours),
         rename("embed.tokens.weight", "text_model.embeddings.token_embedding.weight"),
         rename("embed.positions.weight", "text_model.embeddings.position_embedding.weight"),
         *linear("text.norm", "text_model.final_layer_norm"),
         *blocks("text", "text_model", ours.text.depth),
         rename("project_image.weight", "visual_projection.weight"),
         rename("project_text.weight", "text_projection.weight"),
+    ]
+
+
+def image_table(prefix: str, theirs: str, ours: ImageConfig) -> list[Rename]:
+    """The image tower, which LLaVA has too."""
+    size, embeddings = ours.patch_size, f"{theirs}.embeddings"
+    return [
+        rename(f"{prefix}.embed.class_token", f"{embeddings}.class_embedding"),
+        rename(f"{prefix}.embed.positions.table", f"{embeddings}.position_embedding.weight"),
+        rename(
+            f"{prefix}.embed.patches.project.weight",
+            f"{embeddings}.patch_embedding.weight",
+            shape=(ours.image.width, 3, size, size),
+        ),
+        *linear(f"{prefix}.norm", f"{theirs}.pre_layrnorm"),
+        *linear(f"{prefix}.transformer.norm", f"{theirs}.post_layernorm"),
+        *blocks(f"{prefix}.transformer", theirs, ours.image.depth),
     ]
 
 

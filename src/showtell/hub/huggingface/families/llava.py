@@ -1,0 +1,103 @@
+"""LLaVA as `LlavaForConditionalGeneration`, with a CLIP tower and a Llama."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from showtell.errors import UsageError
+from showtell.hub.huggingface.families import clip, llama
+from showtell.hub.huggingface.names import respell
+from showtell.hub.huggingface.rename import Rename, linear
+from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
+from showtell.systems.clip import TowerConfig
+from showtell.systems.llava import LLaVA, LLaVAConfig
+
+MODEL_TYPES = ("llava",)
+SYSTEMS = (LLaVA,)
+PROCESSOR = "CLIPImageProcessor"
+MARK = "multi_modal_projector.linear_2.weight"
+SPELLINGS = {
+    r"^vision_tower\.vision_model\.": "vision_tower.",
+    r"^model\.(vision_tower|multi_modal_projector)\.": r"\1.",
+    r"^model\.language_model\.": "language_model.model.",
+    r"^lm_head\.": "language_model.lm_head.",
+}
+"""Names of older and of newer files, and of the modules in memory, as those between have them."""
+
+
+def config_from(theirs: Mapping[str, Any], names: set[str]) -> LLaVAConfig:
+    """Our config."""
+    image, text = clip.IMAGE | dict(theirs["vision_config"]), dict(theirs["text_config"])
+    expect(image, model_type="clip_vision_model", num_channels=3)
+    expect(text, model_type="llama")
+    expect(theirs, projector_hidden_act="gelu", multimodal_projector_bias=True)
+    layer, strategy = theirs.get("vision_feature_layer", -2), theirs.get("vision_feature_select_strategy")
+    if not isinstance(layer, int):
+        raise ValueError(f"vision_feature_layer {layer} is not supported, only one layer")
+    return LLaVAConfig(
+        image=TowerConfig(**sizes_from(image)),
+        image_size=image["image_size"],
+        patch_size=image["patch_size"],
+        image_layer=layer,
+        class_token=strategy == "full",
+        language=llama.config_from(text, names),
+        image_id=theirs.get("image_token_index", theirs.get("image_token_id", 32000)),
+    )
+
+
+def config_to(ours: LLaVAConfig) -> dict[str, Any]:
+    """Their `config.json`, from our config."""
+    if ours.feature_width:
+        raise UsageError("LLaVA of transformers reads pixels, and this one the features of a frozen encoder")
+    if ours.projector != "mlp":
+        raise UsageError("LLaVA of transformers has a projector of two layers: train one with projector=mlp")
+    text = llama.config_to(ours.language)
+    return {
+        "model_type": "llava",
+        "architectures": ["LlavaForConditionalGeneration"],
+        "image_token_index": ours.image_id,
+        "image_seq_length": (ours.image_size // ours.patch_size) ** 2 + ours.class_token,
+        "multimodal_projector_bias": True,
+        "projector_hidden_act": "gelu",
+        "vision_feature_layer": ours.image_layer,
+        "vision_feature_select_strategy": "full" if ours.class_token else "default",
+        "tie_word_embeddings": ours.language.tied,
+        "text_config": {name: value for name, value in text.items() if name != "architectures"},
+        "vision_config": {
+            "model_type": "clip_vision_model",
+            "image_size": ours.image_size,
+            "patch_size": ours.patch_size,
+            **sizes_to(ours.image),
+        },
+    }
+
+
+def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Their tensors under one spelling, without a tied output and position ids."""
+    named = respell(found, SPELLINGS)
+    prefix = "language_model."
+    text = {name.removeprefix(prefix): t for name, t in named.items() if name.startswith(prefix)}
+    others = {name: t for name, t in named.items() if not name.startswith(prefix)}
+    tidied = llama.tidy(text, theirs["text_config"])
+    return {
+        **{f"{prefix}{name}": tensor for name, tensor in tidied.items()},
+        **{name: tensor for name, tensor in others.items() if not name.endswith("position_ids")},
+    }
+
+
+def table(ours: LLaVAConfig) -> list[Rename]:
+    """The rename table of all tensors."""
+    text = llama.table(ours.language)
+    return [
+        *clip.image_table("image", "vision_tower", ours),
+        *linear("project.first", "multi_modal_projector.linear_1"),
+        *linear("project.second", "multi_modal_projector.linear_2"),
+        *(
+            replace(row, ours=f"language.{row.ours}", theirs=tuple(f"language_model.{n}" for n in row.theirs))
+            for row in text
+        ),
+    ]
