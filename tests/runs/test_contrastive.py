@@ -167,7 +167,7 @@ def test_the_pretrained_text_tower_is_copied_exactly():
     tokenizer = recipe.vocabulary.learn([])
     torch.manual_seed(0)
     system = recipe.build(tokenizer).eval()
-    given = recipe.vocabulary.encoder(0.0).eval()
+    given = recipe.vocabulary.encoder().eval()
     assert system.config.text == given.config
     assert system.rates["text."].scale < 1
     for name, tensor in given.state_dict().items():
@@ -198,7 +198,7 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     assert "frozen and no part of this checkpoint: all-MiniLM-L6-v2" in (folder / "README.md").read_text()
     model = load_model(tmp_path / "run", device="cpu")
     assert model.tokenizer.encode("A dog runs.") == [101, 1037, 3899, 3216, 1012, 102]
-    given = PretrainedText().encoder(0.0).eval()
+    given = PretrainedText().encoder().eval()
     for name, tensor in given.state_dict().items():
         assert torch.equal(tensor, model.system.state_dict()[f"text.{name}"]), name
     training.train_model("clip_mini", images, tmp_path / "run", settings, resume=True, device="cpu")

@@ -12,7 +12,8 @@ from PIL import Image
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch
 from showtell.datasets.encoded_captions import Split
-from showtell.errors import UsageError
+from showtell.errors import MissingError, UsageError
+from showtell.hub.catalogue import package_path
 from showtell.pairing import PairScorer
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import find_recipe, train_model
@@ -57,6 +58,17 @@ def settings_of(name, *more):
     return [*QUICK, *(f"system.{setting}" for setting in SMALL[name]), *more]
 
 
+@pytest.fixture
+def from_scratch(monkeypatch):
+    """As where no package of pretrained texts is installed."""
+
+    def missing(name):
+        raise MissingError(name)
+
+    monkeypatch.setattr("showtell.recipes.blip.package_path", missing)
+
+
+@pytest.mark.usefixtures("from_scratch")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path):
     if name != "vilt_mini":
@@ -69,6 +81,22 @@ def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path)
     assert figures.keys() == {*checkpoint.system.loss_weights, "recall1", "image_recall1"}
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "| validation: a caption finds its image among 32 |" in card
+
+
+@pytest.mark.slow
+def test_blip_mini_begins_with_a_packages_texts_and_the_tokens_of_the_captions(images, tmp_path):
+    for name in ("all-MiniLM-L6-v2", "efficientnet_lite0"):
+        try:
+            package_path(name)
+        except MissingError as error:
+            pytest.skip(str(error))
+    settings = ["train.steps=1", "train.batch_size=4", "train.warmup_steps=0", "train.validate_every=0"]
+    train_model("blip_mini", images, tmp_path / "run", settings, device="cpu")
+    checkpoint = load_checkpoint(tmp_path / "run")
+    config = checkpoint.system.config
+    assert (config.width, config.depth, config.num_heads) == (384, 6, 12)
+    assert config.vocab_size < 2500, "of 30,522: single characters and what the captions hold"
+    assert "trained further: all-MiniLM-L6-v2" in (tmp_path / "run" / "model" / "README.md").read_text()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
+from showtell.systems.bert import BERTEncoder
 from showtell.systems.blip import BLIP, BLIPConfig
 from support.tiny import WIDTH, batch, build, seeded, tiny
 
@@ -104,3 +105,59 @@ def test_padded_features_are_not_seen(over_features):
     torch.testing.assert_close(over_features.fuse(padded).pooled, over_features.fuse(given).pooled)
     whole, part = (over_features(one, seeded()).losses["lm"] for one in (given, padded))
     torch.testing.assert_close(part, whole)
+
+
+@pytest.fixture
+def pretrained():
+    return build(BERTEncoder).eval()
+
+
+def test_texts_begin_as_a_pretrained_encoder_and_so_does_the_teacher(pretrained):
+    config = tiny(BLIPConfig()).with_text_tower(pretrained.config)
+    blip = replace(config, vocab_size=pretrained.config.vocab_size + 2, start_id=1, pooling="mean").build()
+    blip.begin_texts(pretrained)
+    given = batch()
+    one_segment = replace(given.texts, segments=None)
+    expected = pretrained.encode_texts(replace(given, texts=one_segment)).tokens
+    for towers in (blip.towers, blip.teacher.net):
+        torch.testing.assert_close(towers.text_tokens(given.texts).tokens, expected)
+    reader = blip.reader
+    for block, causal in zip(reader.stack.blocks, reader.stack.causal, strict=True):
+        for name, tensor in causal.state_dict().items():
+            assert torch.equal(block.state_dict()[name], tensor), name
+    start = reader.embed.tokens.weight[1]
+    assert torch.equal(reader.embed.tokens.weight[-2:], start.expand(2, -1))
+    assert not any(p.requires_grad for p in blip.teacher.parameters())
+
+
+def test_a_texts_vector_is_its_first_token_or_the_mean_of_the_real_ones(blip):
+    texts = batch().texts
+    blip.towers.pooling = "mean"
+    tokens = blip.towers.text_tokens(texts)
+    keep = texts.keep[..., None]
+    mean = (tokens.tokens * keep).sum(1) / keep.sum(1)
+    torch.testing.assert_close(tokens.pooled, F.normalize(blip.towers.project_text(mean), dim=-1))
+
+
+def test_pretrained_parts_of_the_texts_have_a_rate_of_their_own():
+    blip = replace(tiny(BLIPConfig()), text_rate=0.1).build()
+    scales = {}
+    for name, _ in blip.named_parameters():
+        prefix = max((p for p in blip.rates if name.startswith(p)), key=len, default=None)
+        scales[name] = blip.rates[prefix].scale if prefix else 1.0
+    slow = {name for name, scale in scales.items() if scale == 0.1}
+    assert slow == {n for n in scales if n.startswith("towers.text.") and "cross_attention" not in n}
+
+
+def test_a_feature_is_hidden_from_all_tokens_of_an_image(over_features):
+    tower = over_features.towers.image
+    tower.dropout.p, tower.training = 0.5, True
+    tower.dropout.train()
+    seen = []
+    tower.project.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    torch.manual_seed(0)
+    tower(ImageBatch(features=torch.ones(2, 4, WIDTH)))
+    hidden = seen[0] == 0
+    assert hidden.any()
+    assert torch.equal(hidden, hidden[:, :1].expand_as(hidden))
+    assert not torch.equal(hidden[0], hidden[1])

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.load import load_tokenizer
+from showtell.data.tokenizers.occurring import occurring
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Kind
@@ -116,6 +117,8 @@ class PretrainedText:
     """The package's name: `showtell models` lists them."""
     max_length: int = 64
     """Tokens of a caption that are kept, with start and end."""
+    occurring: bool = False
+    """Keep of its tokens those that the training captions hold, and single characters."""
 
     @property
     def about(self) -> str:
@@ -129,17 +132,26 @@ class PretrainedText:
         return _read(self.package)
 
     def learn(self, texts: Iterable[str]) -> SubwordTokenizer:
-        """The package's tokenizer, whatever the captions."""
-        return tokenizer_in(self.given)
+        """The package's tokenizer; whatever the captions, unless only what occurs in them is kept."""
+        tokenizer = tokenizer_in(self.given)
+        return occurring(tokenizer, texts) if self.occurring else tokenizer
 
-    def encoder(self, dropout: float) -> BERTEncoder:
-        """The package's encoder that pools the mean of its tokens, without pooler and what follows it."""
+    def encoder(self, tokenizer: SubwordTokenizer | None = None) -> BERTEncoder:
+        """The package's encoder that pools the mean of its tokens, without pooler and what follows it.
+
+        With `tokenizer`, one that `learn` returned, its embedding has the rows of those tokens.
+        """
         given = cast(BERTEncoder, self.given.system)
         positions = given.config.num_positions or given.config.max_length
         alone = replace(given.config, pooler=False, pooling="mean", head=())
-        encoder = BERTEncoder(replace(alone, max_length=positions, num_positions=None, dropout=dropout))
-        left_out = ("pooler.", "head.")
-        encoder.load_state_dict({n: t for n, t in given.state_dict().items() if not n.startswith(left_out)})
+        left_out, table = ("pooler.", "head."), "embed.tokens.weight"
+        tensors = {n: t for n, t in given.state_dict().items() if not n.startswith(left_out)}
+        if tokenizer is not None:
+            row = {token: i for i, token in enumerate(tokenizer_in(self.given).tokens)}
+            tensors[table] = tensors[table][[row[token] for token in tokenizer.tokens]]
+        sizes = {"max_length": positions, "num_positions": None, "vocab_size": len(tensors[table])}
+        encoder = BERTEncoder(replace(alone, **sizes))
+        encoder.load_state_dict(tensors)
         return encoder
 
 

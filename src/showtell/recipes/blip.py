@@ -1,6 +1,10 @@
 """BLIP: one transformer of texts that finds, matches and describes images."""
 
-from showtell.datasets.vocabulary import SubwordVocabulary
+from dataclasses import replace
+
+from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
+from showtell.errors import MissingError
+from showtell.hub.catalogue import package_path
 from showtell.runs.length import epochs
 from showtell.runs.vision_language import VisionLanguageRun, pair_training
 from showtell.systems.blip import BLIPConfig
@@ -26,26 +30,33 @@ def blip_base(num_images: int) -> VisionLanguageRun:
 
 
 def blip_mini(num_images: int) -> VisionLanguageRun:
-    """A small BLIP from scratch, over the features of a frozen image encoder.
+    """A small BLIP over the features of a frozen image encoder.
+
+    The texts' transformer begins as all-MiniLM-L6-v2 where its package is installed, at a low learning rate,
+    as the paper's begins as BERT; else it is a small one, trained from scratch.
 
     Paper: Li et al. 2022, "BLIP: Bootstrapping Language-Image Pre-training"
     Time: not measured
     """
     batch_size = 64
     steps = epochs(25, num_images, batch_size, at_least=300)
-    return VisionLanguageRun(
-        system=BLIPConfig(
-            image=TowerConfig(256, 4, 1024, 1, "gelu", 1e-6),
-            feature_width=1280,
-            width=256,
-            depth=3,
-            num_heads=4,
-            mlp_dim=1024,
-            max_length=40,
-            dropout=0.1,
-            queue_size=min(1024, num_images),
-            warm_updates=steps // 10,
-        ),
-        train=pair_training(steps, batch_size, 5e-4),
-        vocabulary=SubwordVocabulary("wordpiece", "bert", 4000, 40),
+    system = BLIPConfig(
+        image=TowerConfig(256, 4, 1024, 1, "gelu", 1e-6),
+        feature_width=1280,
+        feature_dropout=0.3,
+        width=256,
+        depth=3,
+        num_heads=4,
+        mlp_dim=1024,
+        max_length=40,
+        dropout=0.1,
+        queue_size=min(1024, num_images),
+        warm_updates=steps // 10,
     )
+    train = pair_training(steps, batch_size, 5e-4)
+    pretrained = PretrainedText(max_length=40, occurring=True)
+    try:
+        package_path(pretrained.package)
+    except MissingError:
+        return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
+    return VisionLanguageRun(replace(system, pooling="mean", text_rate=0.1), train, pretrained)

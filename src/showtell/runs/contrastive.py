@@ -28,6 +28,7 @@ from showtell.protocols import Contrastive, HasFrozenText, SharedSpace
 from showtell.runs.familiarity import familiarity_of, means
 from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
+from showtell.runs.text_tower import build_system, text_sources
 from showtell.tasks.chance import Chance
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
@@ -97,7 +98,13 @@ class ContrastiveRun:
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
-                (*images.sources, *self._text_sources(bool(frozen))),
+                (
+                    *images.sources,
+                    *text_sources(
+                        self.vocabulary,
+                        "frozen and no part of this checkpoint" if frozen else "trained further",
+                    ),
+                ),
                 "`showtell evaluate --model FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
@@ -111,15 +118,7 @@ class ContrastiveRun:
 
     def build(self, tokenizer: CaptionTokenizer) -> Any:
         """The system, its text tower that of the package where the vocabulary names one, else untrained."""
-        config: Any = self.system
-        if not isinstance(self.vocabulary, PretrainedText):
-            return config.with_tokenizer(tokenizer).build()
-        if not hasattr(config, "with_text_tower"):
-            raise UsageError(f"{type(config).__name__} takes no pretrained text tower")
-        encoder = self.vocabulary.encoder(config.text.dropout)
-        system = config.with_text_tower(encoder.config).build()
-        system.text.load_state_dict(encoder.state_dict())
-        return system
+        return build_system(self.system, self.vocabulary, tokenizer)
 
     def _frozen(self, system: Any) -> tuple[Frozen, ...]:
         """The text tower, where it is that of a package and not trained.
@@ -150,12 +149,6 @@ class ContrastiveRun:
         texts = {"texts": said} if said.get("prompts") else {}
         source = recorded_tokenizer(self.vocabulary.package, given.tokenizer_json)
         return {**texts, "tokenizer": source} if frozen else texts
-
-    def _text_sources(self, frozen: bool) -> tuple[str, ...]:
-        if not isinstance(self.vocabulary, PretrainedText):
-            return ()
-        state = "frozen and no part of this checkpoint" if frozen else "trained further"
-        return (f"The text tower, {state}: {self.vocabulary.about}",)
 
 
 @torch.inference_mode()

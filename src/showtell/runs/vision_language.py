@@ -20,13 +20,14 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.wordpiece import CONTINUES
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
-from showtell.datasets.vocabulary import CaptionVocabulary, SubwordVocabulary
+from showtell.datasets.vocabulary import CaptionVocabulary, PretrainedText, SubwordVocabulary
 from showtell.errors import UsageError
 from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import ImageSource, fit_of, image_source, require_images
 from showtell.runs.job import Job, SystemConfig, require, sketch
+from showtell.runs.text_tower import build_system, text_sources
 from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
 
@@ -78,7 +79,8 @@ class VisionLanguageRun:
     system: SystemConfig
     """`vocab_size` follows from the vocabulary."""
     train: TrainConfig
-    vocabulary: SubwordVocabulary
+    vocabulary: SubwordVocabulary | PretrainedText
+    """Of a package that encodes texts, where the system begins with its parameters."""
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
     regions: Path | None = None
@@ -92,7 +94,8 @@ class VisionLanguageRun:
     """RandAugment of the training images, where the system reads pixels."""
 
     def __post_init__(self) -> None:
-        if self.vocabulary.kind != "wordpiece" or self.vocabulary.family != "bert":
+        learnt = self.vocabulary
+        if isinstance(learnt, SubwordVocabulary) and (learnt.kind, learnt.family) != ("wordpiece", "bert"):
             raise UsageError("a vision-language run reads pieces of words: give kind=wordpiece, family=bert")
         longest = getattr(self.system, "max_length", self.vocabulary.max_length)
         if self.vocabulary.max_length > longest:
@@ -128,7 +131,7 @@ class VisionLanguageRun:
         assert isinstance(tokenizer, SubwordTokenizer)
         if system is None:
             torch.manual_seed(self.train.seed)
-            system = images.system.with_tokenizer(tokenizer).build()
+            system = build_system(images.system, self.vocabulary, tokenizer)
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         if (queue := getattr(system.config, "queue_size", 0)) > len(training):
@@ -161,7 +164,7 @@ class VisionLanguageRun:
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
-                images.sources,
+                (*images.sources, *text_sources(self.vocabulary, "trained further")),
             ),
             validate=lambda system: {
                 **held_out_losses(system, [pairs(validation, some, 0) for some in _parts(validation)]),

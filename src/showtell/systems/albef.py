@@ -49,6 +49,8 @@ class ALBEFConfig(MaskingConfig, AlignmentConfig):
     patch_size: int = 16
     feature_width: int = 0
     """Width of a frozen encoder's features, where those are read; 0: pixels."""
+    feature_dropout: float = 0.0
+    """Share of those features that training hides from all tokens of an image."""
     width: int = 768
     depth: int = 6
     """Blocks that read a text alone."""

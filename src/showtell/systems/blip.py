@@ -26,9 +26,11 @@ from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
+from showtell.nn.pool import Pooling, pool
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
-from showtell.protocols import Encoded, State, Step
+from showtell.protocols import Encoded, Rate, State, Step
+from showtell.systems.bert import BERTEncoder
 from showtell.systems.blip_parts import BLIPPartsConfig, Reader, Writer
 
 
@@ -39,6 +41,10 @@ class BLIPConfig(AlignmentConfig, BLIPPartsConfig):
     queue_size: int = 57600
     shared_width: int = 256
     """Of the vectors that are compared."""
+    pooling: Pooling = "first"
+    """A text's vector: [CLS], or the mean of its tokens, as in pretrained encoders of sentences."""
+    text_rate: float = 1.0
+    """The learning rate of pretrained texts' parameters, as a multiple of that of the others."""
     smoothing: float = 0.1
     """Label smoothing of the language model."""
 
@@ -50,9 +56,11 @@ class BLIPConfig(AlignmentConfig, BLIPPartsConfig):
 class BLIPTowers(nn.Module):
     """Both encoders and the space that they share."""
 
-    def __init__(self, config: BLIPPartsConfig, shared_width: int, *, own_causal: bool) -> None:
+    def __init__(
+        self, config: BLIPPartsConfig, shared_width: int, *, own_causal: bool, pooling: Pooling = "first"
+    ) -> None:
         super().__init__()
-        c = config
+        c, self.pooling = config, pooling
         self.image = TowerEmbedder(c)
         self.text = Reader(c, c.image.width, own_causal=own_causal)
         self.project_image = Linear(c.image.width, shared_width)
@@ -66,7 +74,8 @@ class BLIPTowers(nn.Module):
     def text_tokens(self, texts: TextBatch) -> Encoded:
         """Tokens `[R L W]` of the texts alone; pooled, the vector of length 1."""
         tokens = self.text.encode(texts)
-        return Encoded(tokens, F.normalize(self.project_text(tokens[:, 0]), dim=-1), texts.keep)
+        pooled = pool((self.pooling,), tokens, texts.keep, texts.positions)
+        return Encoded(tokens, F.normalize(self.project_text(pooled), dim=-1), texts.keep)
 
     def prefill(self, encoded: Encoded) -> State:
         """The keys and values of images for every block, `[B H N D/H]`."""
@@ -85,10 +94,17 @@ class BLIP(AlignThenFuse, Writer):
     def __init__(self, config: BLIPConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.towers = BLIPTowers(c, c.shared_width, own_causal=True)
+        self.towers = BLIPTowers(c, c.shared_width, own_causal=True, pooling=c.pooling)
         self.lm_head = MaskedLMHead(c.width, c.vocab_size, c.eps, c.activation)
         self.make_alignment(c.shared_width)
         self.apply(initialise)
+        self.teacher = Teacher(self.towers)
+        new = [f"towers.text.stack.blocks.{i}.cross_attention" for i in range(c.depth)]
+        self.rates = {"towers.text.": Rate(c.text_rate), **dict.fromkeys(new, Rate())}
+
+    def begin_texts(self, encoder: BERTEncoder) -> None:
+        """Begin with the parameters of a pretrained encoder of texts; so does the teacher."""
+        self.reader.begin(encoder)
         self.teacher = Teacher(self.towers)
 
     @property

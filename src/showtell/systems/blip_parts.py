@@ -24,6 +24,7 @@ from showtell.nn.heads import MaskedLMHead
 from showtell.nn.mask import attention_mask
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.protocols import State
+from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from showtell.systems.clip import TowerConfig
 
 
@@ -36,6 +37,8 @@ class BLIPPartsConfig:
     patch_size: int = 16
     feature_width: int = 0
     """Width of a frozen encoder's features, where those are read; 0: pixels."""
+    feature_dropout: float = 0.0
+    """Share of those features that training hides from all tokens of an image."""
     vocab_size: int = 30524
     """With the tokens [Decode] and [Encode], which the tokenizer does not have."""
     width: int = 768
@@ -69,6 +72,19 @@ class BLIPPartsConfig:
             encode_id=size + 1,
         )
 
+    def with_text_tower(self, text: BERTEncoderConfig) -> Self:
+        """For a pretrained encoder of texts, which `begin_texts` loads."""
+        return replace(
+            self,
+            width=text.width,
+            depth=text.depth,
+            num_heads=text.num_heads,
+            mlp_dim=text.mlp_dim,
+            activation=text.activation,
+            eps=text.eps,
+            max_length=text.max_length,
+        )
+
     def with_feature_width(self, width: int) -> Self:
         """For a frozen encoder whose features have this width."""
         return replace(self, feature_width=width)
@@ -97,6 +113,23 @@ class Reader(nn.Module):
             dropout=c.dropout,
             own_causal=own_causal,
         )
+
+    @torch.no_grad()
+    def begin(self, encoder: BERTEncoder) -> None:
+        """Take over the parameters of an encoder of texts; what looks at images has none to take over.
+
+        [Decode] and [Encode] begin as the start token, the decoder's own attention as the encoder's.
+        """
+        own, given = self.embed, encoder.embed
+        start = given.tokens.weight[self.config.start_id]
+        own.tokens.weight.copy_(torch.cat([given.tokens.weight, start.expand(2, -1)]))
+        own.positions.weight.copy_(given.positions.weight)
+        if given.segments is not None:  # a caption has one
+            own.positions.weight.add_(given.segments.weight[0])
+        own.norm.load_state_dict(given.norm.state_dict())
+        for (attends, block), source in zip(self.stack.layers(), encoder.transformer.blocks, strict=True):
+            block.load_state_dict(source.state_dict(), strict=False)
+            attends.load_state_dict({n: t for n, t in source.state_dict().items() if "attention" in n})
 
     def encode(self, texts: TextBatch) -> Float[Tensor, "R L W"]:
         """Texts alone."""

@@ -73,7 +73,7 @@ class LiTConfig:
 
     def with_text_tower(self, text: BERTEncoderConfig) -> LiTConfig:
         """For a pretrained text tower."""
-        return replace(self, text=text)
+        return replace(self, text=replace(text, dropout=self.text.dropout))
 
     def with_feature_width(self, width: int) -> LiTConfig:
         """For image features of this width."""
@@ -99,6 +99,10 @@ class LiT(TwoTowers):
         self.log_logit_scale = nn.Parameter(torch.tensor(-math.log(c.temperature)))
         self.rates = {"text.": Rate(c.text_rate)} if c.text_rate else {}
         self.text.requires_grad_(c.text_rate > 0)
+
+    def begin_texts(self, encoder: BERTEncoder) -> None:
+        """Begin with the parameters of a pretrained encoder of texts."""
+        self.text.load_state_dict(encoder.state_dict())
 
     def _projection(self, width: int) -> nn.Module:
         c = self.config

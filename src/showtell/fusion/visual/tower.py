@@ -42,6 +42,10 @@ class TowerConfig(Protocol):
         """Width of a frozen encoder's features, where those are read; 0: pixels."""
 
     @property
+    def feature_dropout(self) -> float:
+        """Share of those features that training hides from all tokens of an image."""
+
+    @property
     def mean(self) -> tuple[float, ...]:
         """Of pixels in 0..1."""
 
@@ -58,6 +62,8 @@ class TowerEmbedder(nn.Module):
         c, width = config, config.image.width
         self.reads_features = c.feature_width > 0
         if self.reads_features:
+            # The same features of all tokens: of one alone, its neighbours would tell them.
+            self.dropout = nn.Dropout1d(c.feature_dropout)
             self.project = Linear(c.feature_width, width)
         else:
             self.normalise = PixelNorm(c.mean, c.std)
@@ -77,7 +83,8 @@ class TowerEmbedder(nn.Module):
     def forward(self, images: ImageBatch) -> Encoded:
         """`[B 1+N D]`, pooled as [class]; of features `[B N D]`, pooled as the mean of the real ones."""
         if self.reads_features:
-            tokens, keep = self.project(images.features), images.keep
+            features = self.dropout(images.features.transpose(1, 2)).transpose(1, 2)
+            tokens, keep = self.project(features), images.keep
             mask = None if keep is None else attention_mask(keep, queries=keep.shape[1])
             tokens = self.transformer(tokens, mask)
             return Encoded(tokens, mean_token(tokens, keep, None), keep)
