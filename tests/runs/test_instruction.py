@@ -15,6 +15,7 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.tensors import load_tensors
 from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch
+from showtell.datasets.conversation_input import ConversationInput, EncodedConversation
 from showtell.errors import MissingError, UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.pipelines.generate import generate
@@ -22,8 +23,7 @@ from showtell.pipelines.import_model import import_model
 from showtell.pipelines.merge_adapter import merge_adapter
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import train_model
-from showtell.runs import instruction
-from showtell.runs.instruction import EncodedConversation, answering_tokenizer, batch_of, measure
+from showtell.runs.instruction import answering_tokenizer, measure
 from support.chat import TEMPLATE, llama_folder
 
 SETTINGS = [
@@ -135,9 +135,9 @@ def test_the_loss_is_that_of_the_answers_tokens(base) -> None:
     checkpoint = load_checkpoint(base)
     tokenizer = answering_tokenizer(checkpoint, "base")
     asked = (documents()[0], documents()[1][:3])
-    rows = [EncodedConversation(*tokenizer.encode_answers(one)) for one in asked]
-    batch = batch_of(rows, tokenizer)
-    step = checkpoint.system(batch)
+    rows = [EncodedConversation(*tokenizer.encode_answers(one), []) for one in asked]
+    given = ConversationInput(tokenizer)
+    step = checkpoint.system(given.batch(rows))
     nlls = []
     for row in rows:
         ids = torch.tensor([row.ids])
@@ -148,7 +148,7 @@ def test_the_loss_is_that_of_the_answers_tokens(base) -> None:
     assert step.counts["lm"] == len(nlls) == sum(map(sum, (row.answers for row in rows)))
     mean = torch.stack(nlls).mean().detach()
     torch.testing.assert_close(step.losses["lm"], mean)
-    assert measure(checkpoint.system, rows, tokenizer, "cpu")["loss"] == pytest.approx(float(mean))
+    assert measure(checkpoint.system, rows, given, "cpu")["loss"] == pytest.approx(float(mean))
 
 
 def test_what_was_saved_is_loaded_to_the_same_bits(memorised, base) -> None:
@@ -168,17 +168,17 @@ def test_what_was_saved_is_loaded_to_the_same_bits(memorised, base) -> None:
 
 def test_a_resumed_run_equals_an_uninterrupted_one(base, data, tmp_path, monkeypatch) -> None:
     tune(data, tmp_path / "whole", base)
-    made = batch_of
+    made = ConversationInput.batch
 
-    def stops(rows, tokenizer):
+    def stops(self, rows):
         stops.count += 1
         if stops.count == 4:
             raise KeyboardInterrupt
-        return made(rows, tokenizer)
+        return made(self, rows)
 
     stops.count = 0
     with monkeypatch.context() as patch:
-        patch.setattr(instruction, "batch_of", stops)
+        patch.setattr(ConversationInput, "batch", stops)
         with pytest.raises(KeyboardInterrupt):
             tune(data, tmp_path / "cut", base, "train.prefetch=1")
     progress = json.loads((tmp_path / "cut" / "state" / "progress.json").read_text())

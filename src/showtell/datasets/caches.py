@@ -39,9 +39,20 @@ def feature_cache(backbone: Backbone, pooled: bool = False) -> FeatureCache:
 
 def pixel_cache(size: int) -> FeatureCache:
     """Images squashed to `size` pixels a side, `uint8 [3 S S]` each."""
-    shape = (3, size, size)
+    return prepared_cache(Preprocessing.of(_squashed(size)))
+
+
+def prepared_cache(prepare: Preprocessing) -> FeatureCache:
+    """Images made a square by a preprocessing, `uint8 [3 S S]` each."""
     return FeatureCache(
-        cache_folder() / "pixels", "", _squashed(size), _channels_first, shape, size, np.uint8
+        cache_folder() / "pixels",
+        "",
+        prepare.version,
+        _channels_first,
+        (3, prepare.size, prepare.size),
+        prepare.size,
+        np.uint8,
+        prepare,
     )
 
 

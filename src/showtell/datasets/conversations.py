@@ -10,6 +10,8 @@ from pathlib import Path
 
 from showtell.data.conversations.conversation import Conversation
 from showtell.data.conversations.read import read_conversations
+from showtell.data.features import ImageStore
+from showtell.datasets.caches import log_skipped
 from showtell.datasets.division import held_out
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -62,6 +64,24 @@ def read_divided(path: Path, format: str | None, share: float) -> Conversations:
     if not training:
         raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
     return Conversations(training, validation)
+
+
+def load_shown(
+    conversations: Sequence[Conversation], store: ImageStore
+) -> tuple[list[Conversation], dict[Path, int]]:
+    """The conversations whose images can all be read, and the row of each image; each is read once.
+
+    Raises `UserError` where none is left.
+    """
+    paths = list(dict.fromkeys(path for one in conversations for path in one.images))
+    found = store.add(paths)
+    log_skipped(found.skipped)
+    kept = [one for one in conversations if found.skipped.keys().isdisjoint(one.images)]
+    if lost := len(conversations) - len(kept):
+        logger.warning("%s left out, whose images cannot be read", counted(lost, "conversation"))
+    if conversations and not kept:
+        raise UserError(f"none of the {len(paths)} images can be read; showtell data check says why")
+    return kept, dict(zip(paths, found.rows.tolist(), strict=True))
 
 
 def _divided(

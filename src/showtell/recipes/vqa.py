@@ -5,7 +5,7 @@ from showtell.systems.vilt_finetuned import ViLTAnswererConfig
 
 MINI = ViLTAnswererConfig(
     width=128,
-    depth=6,
+    depth=4,
     num_heads=4,
     mlp_dim=512,
     image_size=64,

@@ -9,10 +9,19 @@ from typing import Any
 
 from torch import nn
 
+from showtell.checkpoint.load import Checkpoint
 from showtell.data.features import ImageStore
 from showtell.data.images.fit import Fit
-from showtell.datasets.caches import feature_cache, fitted_cache, pixel_cache, pixel_preprocess
+from showtell.data.images.preprocess import Preprocessing
+from showtell.datasets.caches import (
+    feature_cache,
+    fitted_cache,
+    pixel_cache,
+    pixel_preprocess,
+    prepared_cache,
+)
 from showtell.datasets.regions import RegionImages, region_file
+from showtell.errors import MissingError, UsageError
 from showtell.hub.backbones import find_backbones, load_backbone
 from showtell.runs.job import require
 
@@ -73,6 +82,24 @@ def image_source(
         config.with_feature_width(frozen.width),
         (f"The frozen backbone, which is not part of this checkpoint: {frozen.about}",),
     )
+
+
+def store_of(base: Checkpoint, name: str, device: str) -> ImageStore:
+    """Images as the checkpoint `name` reads them, by its `preprocess.json`.
+
+    Raises `MissingError` for a backbone that is not here or not as it was, `UsageError` for a preprocessing
+    that is no square.
+    """
+    said = base.preprocess
+    if backbone := said.get("backbone"):
+        frozen = load_backbone(str(backbone), device)
+        if frozen.hash != said.get("hash"):
+            raise MissingError(f"{name} was trained over another {backbone}; put that one back")
+        return feature_cache(frozen)
+    try:
+        return prepared_cache(Preprocessing.of(str(said.get("version"))))
+    except ValueError as error:
+        raise UsageError(f"{name} reads images of its own shape: {error}; adapt another model") from error
 
 
 def fit_of(kind: str, system: nn.Module, keep_ratio: bool, before: str = "") -> Fit | None:

@@ -1,4 +1,8 @@
-"""An instruction run: conversations in, an adapter of a language model out, which answers as they do."""
+"""An instruction run: conversations in, an adapter of a language model out, which answers as they do.
+
+A system that reads images has an `image_id`, which stands among the ids for each token of an image, and
+computes the loss of the answers given the images of the batch, in the order of those ids.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -14,19 +18,21 @@ from torch import nn
 from showtell.checkpoint.adapters import base_parts
 from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.load import Checkpoint
-from showtell.data.batch import Batch, TextBatch, pad
-from showtell.data.conversations.conversation import Conversation
+from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.conversations import Conversations, read_divided
+from showtell.datasets.conversation_input import ConversationInput, EncodedConversation, Shown
+from showtell.datasets.conversations import Conversations, load_shown, read_divided
 from showtell.datasets.cuts import Cuts, log_cuts
 from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.nn.lora import add_lora
-from showtell.protocols import CausalLanguageModel, Trainable
+from showtell.protocols import CausalLanguageModel, ImageEncoder, Trainable
+from showtell.runs.image_source import store_of
 from showtell.runs.job import Figures, Job
 from showtell.train.config import TrainConfig
+from showtell.train.distributed import count
 
 CHUNK = 8
 """Conversations of one batch of a validation."""
@@ -34,14 +40,6 @@ MEANING = {
     "loss": "negative log-likelihood per token of the answers",
     "perplexity": "perplexity per token of the answers",
 }
-
-
-class EncodedConversation(NamedTuple):
-    """A conversation as the system reads it."""
-
-    ids: list[int]
-    answers: list[bool]
-    """Which of the ids the system is trained to write."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,8 @@ class InstructionRun:
     def prepare(self, dataset: Conversations, device: str) -> Job:
         """The model with new corrections, the conversations as it reads them."""
         base = open_checkpoint(self.model)
-        system, tokenizer = cast(Any, base.system), answering_tokenizer(base, self.model)
+        system: Any = base.system
+        dataset, given = conversation_input(base, dataset, self.model, device)
         torch.manual_seed(self.train.seed)
         add_lora(system, _layers(system, self.model), self.rank, self.alpha)
         limit = min(self.max_length or system.config.max_length, system.config.max_length)
@@ -88,8 +87,8 @@ class InstructionRun:
             name: Cuts(limit, f"{self.model} is trained on", "conversation", whole=True)
             for name in ("training", "validation")
         }
-        rows = encoded(dataset.training, tokenizer, cuts["training"])
-        measured = encoded(dataset.validation, tokenizer, cuts["validation"])
+        rows = given.fitting(dataset.training, cuts["training"])
+        measured = given.fitting(dataset.validation, cuts["validation"])
         log_cuts(cuts)
         if not rows:
             raise UserError(f"no conversation fits into {limit} tokens; raise max_length, or shorten them")
@@ -98,7 +97,7 @@ class InstructionRun:
         return Job(
             self,
             system,
-            load_batch=lambda index: batch_of([rows[i] for i in sampler(index)], tokenizer),
+            load_batch=lambda index: given.batch([rows[i] for i in sampler(index)]),
             describe=lambda index: f"conversations {', '.join(map(str, sampler(index)))}",
             data={"hash": dataset.hash, "base": base.hash, "train": len(rows), "val": len(measured)},
             about=f"{len(rows)} training conversations with {tokens} tokens of answers, {len(measured)} "
@@ -114,7 +113,7 @@ class InstructionRun:
                 more="An adapter: low-rank corrections of its base, which it needs "
                 "(`showtell generate --chat`). `showtell merge` makes one model of both.",
             ),
-            validate=(lambda module: measure(module, measured, tokenizer, device)) if measured else None,
+            validate=(lambda module: measure(module, measured, given, device)) if measured else None,
             cuts=tuple(cuts.values()),
             frozen=base_parts(system, base),
             base=base,
@@ -132,48 +131,45 @@ def answering_tokenizer(base: Checkpoint, name: str) -> SubwordTokenizer:
     return tokenizer
 
 
-def encoded(
-    conversations: Sequence[Conversation], tokenizer: SubwordTokenizer, cuts: Cuts
-) -> list[EncodedConversation]:
-    """Conversations as ids; those that are too long are left out, and counted.
+def conversation_input(
+    base: Checkpoint, dataset: Conversations, name: str, device: str
+) -> tuple[Conversations, ConversationInput]:
+    """How the model called `name` reads conversations, and those whose images can be read.
 
-    Raises `UserError` that names the record for what the model's chat template does not take, and for images.
+    Raises `UsageError` for images where it reads none.
     """
-    found = []
-    for one in conversations:
-        if one.images:
-            raise UserError(
-                f"{one.where} shows images, which the model does not read; choose another --model"
-            )
-        messages = [{"role": message.role, "content": message.content} for message in one.messages]
-        try:
-            row = EncodedConversation(*tokenizer.encode_answers(messages))
-        except UserError as error:
-            raise UserError(f"{one.where}: {error}") from error
-        lost = max(0, len(row.ids) - (cuts.limit or len(row.ids)))
-        cuts.add(one.where, lost)
-        if not lost:
-            found.append(row)
-    return found
-
-
-def batch_of(rows: Sequence[EncodedConversation], tokenizer: SubwordTokenizer) -> Batch:
-    """One conversation per row."""
-    ids, keep = pad([row.ids for row in rows], tokenizer.pad)
-    return Batch(texts=TextBatch(ids, keep, answers=pad([row.answers for row in rows])[0].bool()))
+    tokenizer = answering_tokenizer(base, name)
+    sides = (dataset.training, dataset.validation)
+    seen = next((one for side in sides for one in side if one.images), None)
+    if seen is None:
+        return dataset, ConversationInput(tokenizer)
+    system: Any = base.system
+    if not isinstance(system, ImageEncoder) or not hasattr(system, "image_id"):
+        raise UsageError(f"{seen.where} shows images, which {name} does not read; adapt another model")
+    if count() > 1:
+        raise UsageError(
+            "conversations that show images are trained by one process; start it without torchrun"
+        )
+    store = store_of(base, name, "cpu")
+    (training, rows), (validation, more) = (load_shown(side, store) for side in sides)
+    first = Batch(store.images([next(iter({**rows, **more}.values()))]))
+    with torch.no_grad():
+        tokens = system.encode_images(first).tokens.shape[1]
+    shown = Shown(store, {**rows, **more}, system.image_id, tokens)
+    return Conversations(training, validation), ConversationInput(tokenizer, shown)
 
 
 @torch.no_grad()
 def measure(
-    system: nn.Module, rows: Sequence[EncodedConversation], tokenizer: SubwordTokenizer, device: str
+    system: nn.Module, rows: Sequence[EncodedConversation], given: ConversationInput, device: str
 ) -> Figures:
     """`loss` and `perplexity` per token of the answers."""
-    model, nll, count = cast(Trainable, system), 0.0, 0
+    model, nll, total = cast(Trainable, system), 0.0, 0
     for first in range(0, len(rows), CHUNK):
-        step = model.forward(batch_of(rows[first : first + CHUNK], tokenizer).to(device))
+        step = model.forward(given.batch(rows[first : first + CHUNK]).to(device))
         tokens = int(step.counts["lm"])
-        nll, count = nll + float(step.losses["lm"]) * tokens, count + tokens
-    return {"loss": nll / count, "perplexity": math.exp(nll / count)}
+        nll, total = nll + float(step.losses["lm"]) * tokens, total + tokens
+    return {"loss": nll / total, "perplexity": math.exp(nll / total)}
 
 
 def _layers(system: nn.Module, name: str) -> list[str]:

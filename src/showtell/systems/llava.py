@@ -163,14 +163,19 @@ class LLaVA(CachedDecoder):
         """Cross-entropy of each next token: of the answers in conversations, whose ids name the images; of
         captions where nothing is marked as an answer.
         """
-        texts, images = batch.texts, self.encode_images(batch)
+        texts = batch.texts
         if texts.answers is None:
+            images = self.encode_images(batch)
             rows = torch.arange(len(texts), device=texts.ids.device)
             owner = rows if texts.owner is None else texts.owner
             logits = self.teacher_forced_logits(self.prefill(images), owner, texts.ids, texts.keep)
             targets = next_tokens(texts.ids, texts.keep)
         else:
-            tokens, _ = self.extend_seen(self.empty_cache(len(texts)), texts.ids, texts.keep, images)
+            empty, given = self.empty_cache(len(texts)), (texts.ids, texts.keep)
+            if len(batch.images):
+                tokens, _ = self.extend_seen(empty, *given, self.encode_images(batch))
+            else:
+                tokens, _ = self.extend(empty, *given)
             chosen = predicted(texts.keep, None, texts.answers)
             logits, targets = self.next_token_logits(tokens[:, :-1][chosen]), texts.ids[:, 1:][chosen]
         return Step({"lm": causal_tokens(logits, targets)}, counts={"lm": len(logits)})

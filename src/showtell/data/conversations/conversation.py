@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from showtell.data.captions.entry import Problem
-from showtell.data.tokenizers.chat import ANSWERS
+from showtell.data.tokenizers.chat import ANSWERS, IMAGE
 
 Role = Literal["system", "user", "assistant", "tool", "function"]
 ROLES: tuple[Role, ...] = get_args(Role)
-IMAGE = "<image>"
-"""Stands where a message shows the next image."""
 
 
 class Fault(ValueError):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from showtell.data.conversations.conversation import IMAGE, ROLES, Conversation, Fault, Message, Role
+from showtell.data.conversations.conversation import ROLES, Conversation, Fault, Message, Role
+from showtell.data.tokenizers.chat import IMAGE
 
 SPELLED: Mapping[str, Role] = {
     **{role: role for role in ROLES},

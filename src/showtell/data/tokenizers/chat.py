@@ -17,6 +17,8 @@ Message = Mapping[str, str]
 
 ANSWERS = ("assistant", "function")
 """The roles that a model speaks."""
+IMAGE = "<image>"
+"""Stands where a message shows the next image."""
 
 
 def render_chat(

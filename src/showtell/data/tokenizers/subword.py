@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer, models
 
 from showtell.data.tokenizers import training
-from showtell.data.tokenizers.chat import Message, answered_chat, render_chat
+from showtell.data.tokenizers.chat import IMAGE, Message, answered_chat, render_chat
 from showtell.data.tokenizers.families import FAMILIES, Name, family_of
 from showtell.data.tokenizers.pieces import Pieces, pieces_of
 from showtell.data.tokenizers.wellformed import wellformed
@@ -145,34 +145,45 @@ class SubwordTokenizer:
             raise ValueError(f"max_length {max_length} leaves no room for the special tokens")
         return [*ids[: max_length - len(self._after)], *self._after]
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(self, messages: Sequence[Message], image_id: int | None = None) -> list[int]:
         """Ids of messages, by the `chat_template`, up to where the answer begins.
 
-        Raises `UserError` for messages that the template does not take.
+        Each `<image>` becomes the `image_id` of a system that reads images. Raises `UserError` for messages
+        that the template does not take.
         """
-        text = render_chat(self.chat_template, messages, *self._chat_tokens)
-        return self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+        text = render_chat(self.chat_template, messages, *self._chat_tokens(image_id))
+        return self._chat_ids(text, image_id)
 
-    def encode_answers(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        """Ids of a conversation, by the `chat_template`, and which of them the model writes.
+    def encode_answers(
+        self, messages: Sequence[Message], image_id: int | None = None
+    ) -> tuple[list[int], list[bool]]:
+        """Ids of a conversation, as of `encode_chat`, and which of them the model writes.
 
         Those are the answers with the end token after each. Raises `UserError` as `answered_chat`.
         """
         ids: list[int] = []
         answers: list[bool] = []
-        end = self.tokens[self.end]
-        for text, answered in answered_chat(self.chat_template, messages, *self._chat_tokens, end):
-            found = self._reading_special.encode(wellformed(text), add_special_tokens=False).ids
+        tokens, end = self._chat_tokens(image_id), self.tokens[self.end]
+        for text, answered in answered_chat(self.chat_template, messages, *tokens, end):
+            found = self._chat_ids(text, image_id)
             ids += found
             answers += [answered] * len(found)
         return ids, answers
 
-    @property
-    def _chat_tokens(self) -> tuple[dict[str, str], list[str]]:
+    def _chat_tokens(self, image_id: int | None) -> tuple[dict[str, str], list[str]]:
         """The special tokens that a template may name, and all that no message may spell."""
         roles = {"bos_token": self.start, "eos_token": self.end, "pad_token": self.pad}
         names = {name: self.tokens[i] for name, i in roles.items()}
-        return names, [self.tokens[i] for i in self.special]
+        special = [self.tokens[i] for i in self.special]
+        return names, [token for token in special if image_id is None or token != IMAGE]
+
+    def _chat_ids(self, text: str, image_id: int | None) -> list[int]:
+        parts = [text] if image_id is None else text.split(IMAGE)
+        ids: list[int] = []
+        for number, part in enumerate(parts):
+            found = self._reading_special.encode(wellformed(part), add_special_tokens=False).ids
+            ids += [image_id, *found] if number and image_id is not None else found
+        return ids
 
     @property
     def opening(self) -> list[int]:
