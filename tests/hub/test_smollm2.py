@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from showtell.checkpoint.adapters import base_of
 from showtell.cli.main import run
 from showtell.data.batch import Batch, TextBatch
 from showtell.hub.catalogue import find
@@ -16,6 +17,7 @@ from showtell.hub.huggingface.rename import write_out
 from showtell.hub.huggingface.sidecars import tokenizer_config
 from showtell.pipelines.generate import generate
 from showtell.pipelines.model import load_model
+from showtell.recipes.launch import train_model
 
 NAME = "SmolLM2-135M-Instruct"
 TEXTS = [
@@ -123,3 +125,15 @@ def test_it_continues_answers_and_cuts_nothing(model, capsys):
     assert answer.text == asked[0]["content"]
     assert run(["generate", asked[0]["content"], "--chat", "-m", NAME, "--max-tokens", "30"]) == 0
     assert capsys.readouterr().out.strip() == answer.completion.strip()
+
+
+@pytest.mark.slow
+def test_an_adapter_of_the_packages_model_names_it_and_is_loaded_again(model, tmp_path):
+    said = [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "A zebra named Zoe."}]
+    (tmp_path / "data.json").write_text(json.dumps([{"messages": said}]))
+    settings = ["held_out=0", "train.steps=8", "train.batch_size=1", "train.learning_rate=1e-3"]
+    train_model("tune", tmp_path / "data.json", tmp_path / "run", settings, model=NAME, device="cpu")
+    assert base_of(tmp_path / "run") == NAME
+    tuned = load_model(tmp_path / "run", "cpu")
+    assert generate(said[:1], tuned, 20).completion == said[1]["content"]
+    assert generate(said[:1], model, 20).completion != said[1]["content"]

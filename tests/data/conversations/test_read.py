@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from showtell.data.conversations.conversation import Conversation, Message
@@ -299,3 +301,77 @@ def test_the_verbs(ask, folder: Path) -> None:
     assert status == 1
     assert "1 problem, which `showtell data check` lists; first:" in said
     assert not (folder / "none.json").exists()
+
+
+ODD = [
+    None,
+    True,
+    0,
+    10**30,
+    1.5,
+    "",
+    "<image>",
+    "assistant",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"type": "text"},
+    [None, "a"],
+]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> Any:
+    """A record with one of its values replaced, removed or nested."""
+    record = json.loads(
+        json.dumps(draw(st.sampled_from([RECORD, PLAIN, {"instruction": "a", "output": "b"}])))
+    )
+    at: Any = record
+    for _ in range(draw(st.integers(0, 2))):
+        inner = [
+            value for value in (at.values() if isinstance(at, dict) else at) if isinstance(value, dict | list)
+        ]
+        at = draw(st.sampled_from(inner)) if inner else at
+    if keys := list(at) if isinstance(at, dict) else list(range(len(at))):
+        key = draw(st.sampled_from(keys))
+        if draw(st.booleans()):
+            at[key] = draw(st.sampled_from(ODD))
+        else:
+            del at[key]
+    return record
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(records=st.lists(spoiled(), max_size=3), name=st.sampled_from(["data.json", "data.jsonl"]))
+def test_whatever_a_record_holds_is_read_or_named(folder: Path, records: list[Any], name: str) -> None:
+    whole = [PLAIN, *records]
+    lines = name.endswith("l")
+    text = "\n".join(map(json.dumps, whole)) if lines else json.dumps(whole)
+    (folder / name).write_text(text)
+    source = read_conversations(folder / name)
+    assert len(source.conversations) + len(source.problems) == len(whole)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '[{"messages": ' + "9" * 5000, '{"a": 1e999, "messages": "\x00']
+)
+def test_hostile_files_are_named(folder: Path, text: str) -> None:
+    (folder / "data.json").write_text(text)
+    with pytest.raises(UserError, match="holds no usable conversation"):
+        read_conversations(folder / "data.json", "messages")
+
+
+def test_an_odd_dataset_info_is_named_or_passed_over(folder: Path) -> None:
+    (folder / "data.json").write_text(json.dumps([PLAIN]))
+    file = folder / "dataset_info.json"
+    entry = {"file_name": "data.json", "formatting": "openai", "columns": ["a"], "tags": {"role_tag": 3}}
+    for said in (
+        "[]",
+        "{",
+        json.dumps({"a": 3}),
+        json.dumps({"a": entry}),
+        json.dumps({"a": {"file_name": 3}}),
+    ):
+        file.write_text(said)
+        assert len(read_conversations(folder / "data.json").conversations) == 1

@@ -48,8 +48,16 @@ def named_files(folder: Path, problems: list[Problem]) -> dict[Path, Named]:
         elif not (folder / one["file_name"]).is_file():
             fault = f"names the file {one['file_name']!r}, which is missing", f"put it into {folder}"
         else:
-            columns, tags = (one.get(part) or {} for part in ("columns", "tags"))
+            columns, tags = _names(one, "columns"), _names(one, "tags")
             found[folder / one["file_name"]] = Named(one.get("formatting", "alpaca"), columns, tags)
             continue
         problems.append(Problem(file, None, f"{name!r} {fault[0]}", fault[1]))
     return found
+
+
+def _names(entry: Mapping[str, Any], part: str) -> dict[str, str]:
+    """The names that an entry gives; what is no name is as if it were not there."""
+    given = entry.get(part)
+    return (
+        {key: name for key, name in given.items() if isinstance(name, str)} if isinstance(given, dict) else {}
+    )

@@ -51,7 +51,7 @@ def _listed(text: str, at: int, file: Path, problems: list[Problem]) -> Iterator
             return
         try:
             value, at = _DECODER.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             problems.append(_no_json(file, text, at, error))
             return
         yield line, value
@@ -72,7 +72,7 @@ def _following(text: str, at: int, file: Path, problems: list[Problem]) -> Itera
         try:
             value, at = _DECODER.raw_decode(text, at)
             yield line, value
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             problems.append(_no_json(file, text, at, error))
             found = _NEXT.search(text, at)
             at = found.end() if found else len(text)
@@ -84,7 +84,10 @@ def _no_json(file: Path, text: str, at: int, error: Exception) -> Problem:
         return Problem(
             file, error.lineno, f"is no JSON at column {error.colno}: {error.msg}", "correct it there"
         )
-    return Problem(file, text.count("\n", 0, at) + 1, "is nested too deeply", "flatten it")
+    line = text.count("\n", 0, at) + 1
+    if isinstance(error, RecursionError):
+        return Problem(file, line, "is nested too deeply", "flatten it")
+    return Problem(file, line, f"is no JSON that can be read: {error}", "correct it there")
 
 
 def _blank(text: str, at: int) -> int:
