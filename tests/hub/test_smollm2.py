@@ -129,7 +129,10 @@ def test_it_continues_answers_and_cuts_nothing(model, capsys):
 
 @pytest.mark.slow
 def test_an_adapter_of_the_packages_model_names_it_and_is_loaded_again(model, tmp_path):
-    said = [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "A zebra named Zoe."}]
+    said = [
+        {"role": "user", "content": "Who are you?"},
+        {"role": "assistant", "content": "A zebra named Zoe."},
+    ]
     (tmp_path / "data.json").write_text(json.dumps([{"messages": said}]))
     settings = ["held_out=0", "train.steps=8", "train.batch_size=1", "train.learning_rate=1e-3"]
     train_model("tune", tmp_path / "data.json", tmp_path / "run", settings, model=NAME, device="cpu")
