@@ -5,7 +5,7 @@ from showtell.systems.vilt_finetuned import ViLTAnswererConfig
 
 MINI = ViLTAnswererConfig(
     width=128,
-    depth=4,
+    depth=6,
     num_heads=4,
     mlp_dim=512,
     image_size=64,

@@ -44,17 +44,21 @@ MEANING = {
 
 
 def answering_training(num_questions: int) -> TrainConfig:
-    """Three epochs, validated four times; the best parameters are kept."""
+    """Nine epochs, validated ten times; the best parameters are kept.
+
+    At twice this learning rate, four layers for as long stayed at 0.88 of easy-VQA's held-out questions; six
+    at this one reached 0.96 (LOG.md).
+    """
     train = few_epochs(num_questions)
     batch = 64
-    steps = max(train.steps * train.batch_size // batch, 300)
+    steps = max(3 * train.steps * train.batch_size // batch, 300)
     return replace(
         train,
         steps=steps,
         batch_size=batch,
-        learning_rate=1e-3,
-        warmup_steps=steps // 10,
-        validate_every=max(steps // 4, 1),
+        learning_rate=5e-4,
+        warmup_steps=steps // 5,
+        validate_every=max(steps // 10, 1),
     )
 
 
