@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from showtell.data.tokenizers.families import Name
 from showtell.data.tokenizers.load import load_tokenizer
@@ -149,7 +149,7 @@ class PretrainedText:
         if tokenizer is not None:
             row = {token: i for i, token in enumerate(tokenizer_in(self.given).tokens)}
             tensors[table] = tensors[table][[row[token] for token in tokenizer.tokens]]
-        sizes = {"max_length": positions, "num_positions": None, "vocab_size": len(tensors[table])}
+        sizes: dict[str, Any] = {"max_length": positions, "num_positions": None, "vocab_size": len(tensors[table])}
         encoder = BERTEncoder(replace(alone, **sizes))
         encoder.load_state_dict(tensors)
         return encoder
