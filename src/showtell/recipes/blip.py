@@ -43,7 +43,7 @@ def blip_mini(num_images: int) -> VisionLanguageRun:
     system = BLIPConfig(
         image=TowerConfig(256, 4, 1024, 1, "gelu", 1e-6),
         feature_width=1280,
-        feature_dropout=0.3,
+        feature_dropout=0.5,
         width=256,
         depth=3,
         num_heads=4,
@@ -59,4 +59,4 @@ def blip_mini(num_images: int) -> VisionLanguageRun:
         package_path(pretrained.package)
     except MissingError:
         return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
-    return VisionLanguageRun(replace(system, pooling="mean", text_rate=0.1), train, pretrained)
+    return VisionLanguageRun(replace(system, pooling="mean", text_rate=0.3), train, pretrained)
