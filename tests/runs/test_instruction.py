@@ -274,6 +274,10 @@ def test_what_cannot_be_tuned_is_refused(base, data, tmp_path, checkpoint) -> No
         train_model("tune", data, tmp_path / "a", [], device="cpu")
     with pytest.raises(UsageError, match="has no chat template"):
         tune(data, tmp_path / "b", checkpoint)
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"adapter is an adapter itself; `showtell merge`"):
+        tune(data, tmp_path / "c", tmp_path / "adapter")
     for wrong in ("rank=0", "alpha=0", "held_out=1", "max_length=-1"):
         with pytest.raises(UsageError, match=wrong.partition("=")[0]):
             tune(data, tmp_path / "c", base, wrong)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import nn
 
-from showtell.checkpoint.adapters import base_parts
+from showtell.checkpoint.adapters import adapter_in, base_parts
 from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.load import Checkpoint
 from showtell.data.batch import Batch
@@ -73,6 +73,8 @@ class InstructionRun:
         """The conversations of a file or folder."""
         if not self.model:
             raise UsageError("name the model to adapt with --model; `showtell models` lists some")
+        if adapter_in(Path(self.model)):
+            raise UsageError(f"{self.model} is an adapter itself; `showtell merge` makes a model of it first")
         return read_divided(data, format, self.held_out)
 
     def prepare(self, dataset: Conversations, device: str) -> Job:
@@ -150,7 +152,7 @@ def conversation_input(
         raise UsageError(
             "conversations that show images are trained by one process; start it without torchrun"
         )
-    store = store_of(base, name, "cpu")
+    store = store_of(base, name, device)
     (training, rows), (validation, more) = (load_shown(side, store) for side in sides)
     first = Batch(store.images([next(iter({**rows, **more}.values()))]))
     with torch.no_grad():
