@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
+from showtell.data.qa.answers import soft_scores
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.caches import pixel_preprocess
 from showtell.errors import UserError
+from showtell.evaluation.evaluate import evaluate
 from showtell.pairing import AnswerWriter
 from showtell.pipelines.ask import ask
 from showtell.pipelines.import_model import import_model
@@ -104,6 +106,22 @@ def test_a_long_question_is_cut_or_refused(folder, squares, caplog):
     assert "1 question" in caplog.text
     with pytest.raises(UserError, match="question"):
         list(ask(squares / "red.png", long, load_model(folder), strict=True))
+
+
+def test_written_answers_are_evaluated(folder, squares, tmp_path):
+    rows = [
+        {"image": f"{colour}.png", "question": ASKED[0], "answer": f"The dark, {colour}!"}
+        for colour in COLOURS
+    ]
+    rows.append({"image": "red.png", "question": ASKED[1], "answers": ["no", "no", "no", "yes"]})
+    for colour in COLOURS:
+        (tmp_path / f"{colour}.png").write_bytes((squares / f"{colour}.png").read_bytes())
+    (tmp_path / "qa_val.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = evaluate(load_model(folder), tmp_path / "qa_val.jsonl", "val")
+    assert (found["questions"], found["images"]) == (len(COLOURS) + 1, len(COLOURS))
+    partly = dict(soft_scores(["no", "no", "no", "yes"]))["yes"]
+    assert 0 < partly < 1
+    assert found["accuracy"] == pytest.approx((len(COLOURS) + partly) / (len(COLOURS) + 1))
 
 
 def test_an_imported_blip_is_asked(tmp_path, squares, capsys):

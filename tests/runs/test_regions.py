@@ -126,12 +126,16 @@ def test_data_check_names_what_is_wrong(captioned, tmp_path, capsys):
         f"image '{names[1]}': has 2 of 3 boxes" in shown or f"image '{names[1]}': has 3 of 3 boxes" in shown
     )
     assert run(["data", "check", str(folder), "--regions", str(file), "--json"]) == 1
-    problems = [one["what"] for one in json.loads(capsys.readouterr().out)["problems"]]
+    report = json.loads(capsys.readouterr().out)
+    problems = [one["what"] for one in report["problems"]]
     assert any("leave the image" in one for one in problems)
     assert "has no regions in r.tsv" in problems
-    assert "holds regions of 1 image that the data does not have: stranger" in problems
-    good = write_tsv(tmp_path / "good.tsv", regions)
+    assert report["not_in_the_data"] == ["stranger"]
+    good = write_tsv(tmp_path / "good.tsv", regions | {"stranger": regions[names[0]]})
     assert run(["data", "check", str(folder), "--regions", str(good)]) == 0
+    assert "1 image that the data does not have: stranger" in capsys.readouterr().out
+    write_tsv(good, changed)  # it is read anew
+    assert run(["data", "check", str(good)]) == 1
 
 
 def test_an_imported_lxmert_asks_for_regions(tmp_path, capsys):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from showtell.cli.output import print_json, print_note, print_text
-from showtell.wording import counted
+from showtell.wording import counted, listed
 
 if TYPE_CHECKING:
     from showtell.data.captions.entry import Problem
@@ -32,17 +32,20 @@ def print_problems(problems: Sequence[Problem], before: str = "") -> None:
 
 def check_regions(path: Path, data: Path | None, format: str | None, json: bool) -> None:
     """Check a file of regions, and, with `data`, that its images are those; exit status 1 for problems."""
-    from showtell.datasets.regions import images_of_data, region_file, region_problems
+    from showtell.datasets.regions import images_of_data, region_file, region_problems, unread_regions
 
     images = None if data is None else images_of_data(data, format)
-    file = region_file(str(path))
+    file = region_file(path)
     problems = region_problems(file, images)
+    unread = [] if images is None else unread_regions(file, images)
     if json:
-        about = {"regions_of": len(file), "feature_width": file.width, "problems": problems}
-        print_json({"path": path, "format": file.format, **about})
+        about = {"images": len(file), "feature_width": file.width, "not_in_the_data": unread}
+        print_json({"path": path, "format": file.format, **about, "problems": problems})
     else:
         of_images = f"regions of {counted(len(file), 'image')}"
         print_text(f"{path}: {file.format}, {of_images}, {file.width} numbers per region")
+        if unread:
+            print_text(f"  {counted(len(unread), 'image')} that the data does not have: {listed(unread, 3)}")
         print_problems(problems)
     if problems:
         print_note(counted(len(problems), "problem"))

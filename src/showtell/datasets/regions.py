@@ -22,9 +22,14 @@ from showtell.progress import report
 from showtell.wording import counted, listed
 
 
+def region_file(path: Path) -> RegionFile:
+    """A region file, indexed once per process as long as it does not change."""
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _indexed(path, changed)
+
+
 @lru_cache(maxsize=2)
-def region_file(path: str) -> RegionFile:
-    """A region file, indexed once per process."""
+def _indexed(path: Path, changed: int) -> RegionFile:
     return RegionFile(path)
 
 
@@ -86,8 +91,7 @@ def images_of_data(data: Path, format: str | None = None) -> list[Path]:
 
 
 def region_problems(file: RegionFile, images: Sequence[Path] | None) -> list[Problem]:
-    """What is wrong with a region file: unsound regions, and, where `images` are given, those that have none
-    and regions of no image."""
+    """What is wrong with a region file: unsound regions and, where `images` are given, those without any."""
     problems = list(file.problems)
     for done, (key, id) in enumerate(file.ids.items(), 1):
         try:
@@ -106,7 +110,10 @@ def region_problems(file: RegionFile, images: Sequence[Path] | None) -> list[Pro
         elif named[key] != path:
             what = f"has the regions of {named[key]} too"
             problems.append(Problem(path, None, what, "give the images names of their own"))
-    if unused := [id for key, id in file.ids.items() if key not in named]:
-        many = f"{counted(len(unused), 'image')} that the data does not have: {listed(unused, 3)}"
-        problems.append(Problem(file.path, None, f"holds regions of {many}", "leave them: they are not read"))
     return problems
+
+
+def unread_regions(file: RegionFile, images: Sequence[Path]) -> list[str]:
+    """The ids of a region file that are of none of the images."""
+    named = {image_key(path.name) for path in images}
+    return [id for key, id in file.ids.items() if key not in named]

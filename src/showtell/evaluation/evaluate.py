@@ -24,7 +24,7 @@ from showtell.evaluation.word_figures import (
     relation_figures,
     word_figures,
 )
-from showtell.pairing import PairAnswerer
+from showtell.pairing import AnswerWriter, PairAnswerer
 from showtell.pipelines.engine import engine_named, engines_of
 from showtell.pipelines.model import Model
 from showtell.progress import report
@@ -63,7 +63,7 @@ def evaluate(
     Of a model that answers questions about images, the accuracy of its answers.
     """
     data = Path(data)
-    if model.can(PairAnswerer):
+    if model.can(PairAnswerer) or model.can(AnswerWriter):
         return image_answer_figures(model, data, split, format, strict)
     engines = engines_of(model) if engines is None else engines
     for engine in engines:

@@ -82,7 +82,7 @@ def ask(
     cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
     for paths, pixels in _images(images, model, max_pixels, skip):
         if model.can(AnswerWriter):
-            found = _written(model, pixels, question, cuts, top)
+            (found,) = written_answers(model, pixels, [question], cuts, top)
         else:
             probable = answer_probabilities(model, pixels, [question], cuts)[0]
             values, places = probable.topk(min(top, len(names)))
@@ -112,12 +112,12 @@ def answer_probabilities(
 
 
 @torch.no_grad()
-def _written(
-    model: Model, images: Sequence[np.ndarray], question: str, cuts: Cuts, top: int
-) -> list[ImageAnswer]:
-    """The most probable answers of a model that writes them, those without a word left out."""
+def written_answers(
+    model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts, top: int
+) -> list[list[ImageAnswer]]:
+    """The most probable answers to each question of a model that writes them; none is without a word."""
     system, tokenizer = model.system, model.tokenizer
-    memory = system.prefill_questions(system.fuse(_batch(model, images, [question], cuts)))
+    memory = system.prefill_questions(system.fuse(_batch(model, images, questions, cuts)))
     found = beam_search(
         system,
         memory,
@@ -128,9 +128,11 @@ def _written(
         max_tokens=LONGEST,
         length_penalty=0.0,
         banned=tokenizer.never_generated(system.config.vocab_size),
-    )[0]
-    said = [ImageAnswer(tokenizer.decode(one.ids), math.exp(one.logprob)) for one in found if one.ids]
-    return said[:top]
+    )
+    return [
+        [ImageAnswer(tokenizer.decode(one.ids), math.exp(one.logprob)) for one in row if one.ids][:top]
+        for row in found
+    ]
 
 
 def _batch(model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts) -> Batch:

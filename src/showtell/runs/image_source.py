@@ -60,7 +60,7 @@ def image_source(
     config: Any = system.config
     if regions is not None:
         require_regions(kind, system)
-        file = region_file(str(regions))
+        file = region_file(regions)
         return ImageSource(
             RegionImages(file),
             {"regions": str(file.path), "version": file.version},
@@ -128,7 +128,7 @@ def require_images(kind: str, system: nn.Module, backbone: str, regions: Path | 
     needs and that is not here."""
     if regions is not None:
         require_regions(kind, system)
-        region_file(str(regions))
+        region_file(regions)
     else:
         require_backbone(system, backbone)
 

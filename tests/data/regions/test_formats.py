@@ -119,6 +119,18 @@ def test_features_of_another_width_are_said(tmp_path):
         file.load("b.jpg")
 
 
+def test_a_damaged_npz_is_one_image_less(tmp_path):
+    folder = write_npz(tmp_path / "r", {"a": some_regions(2), "b": some_regions(2), "c": some_regions(2)})
+    (folder / "b.npz").write_bytes((folder / "b.npz").read_bytes()[:200])
+    np.savez(folder / "c.npz", features=np.zeros((2, 6)))
+    file = RegionFile(folder)
+    assert file.load("a.jpg").shape == (2, 10)
+    with pytest.raises(ImageError, match=r"r holds b\.npz, which cannot be read"):
+        file.load("b.jpg")
+    with pytest.raises(ImageError, match="without bbox or boxes, only features"):
+        file.load("c.jpg")
+
+
 def test_hdf5_without_its_reader_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     (tmp_path / "r.h5").write_bytes(b"\x89HDF\r\n\x1a\n")

@@ -41,9 +41,12 @@ def index(path: Path, problems: list[Problem]) -> Iterator[tuple[str, str]]:
 
 def load(path: Path, place: str) -> np.ndarray:
     """The regions of a group."""
-    with _opened(path) as file:
-        features, boxes, width, height = (np.asarray(file[place][name]) for name in NAMES)
-    return packed(features, boxes, (float(width), float(height)))
+    try:
+        with _opened(path) as file:
+            features, boxes, width, height = (np.asarray(file[place][name]) for name in NAMES)
+    except OSError as error:
+        raise ValueError(f"holds {place}, which cannot be read: {error}") from error
+    return packed(features, boxes, (float(width.item()), float(height.item())))
 
 
 def _without(group: Any) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
@@ -37,9 +38,9 @@ def load(path: Path, place: str) -> np.ndarray:
             features = _first(arrays, FEATURES)
             normalised = any(name in arrays for name in NORMALISED)
             boxes = _first(arrays, NORMALISED if normalised else BOXES)
-            count = int(arrays["num_bbox"]) if "num_bbox" in arrays else len(features)
-            width, height = (None if normalised else float(_first(arrays, names)) for names in SIZES)
-    except (OSError, EOFError, BadZipFile) as error:
+            count = int(arrays["num_bbox"].item()) if "num_bbox" in arrays else len(features)
+            width, height = (None if normalised else float(_first(arrays, names).item()) for names in SIZES)
+    except (OSError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"holds {place}, which cannot be read: {error}") from error
     size = None if width is None or height is None else (width, height)
     return packed(features[:count], boxes[:count], size)
