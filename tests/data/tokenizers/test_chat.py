@@ -2,8 +2,9 @@
 
 import pytest
 
-from showtell.data.tokenizers.chat import render_chat
+from showtell.data.tokenizers.chat import answered_chat, render_chat
 from showtell.errors import UserError
+from support.chat import TEMPLATE as CHATML
 
 TEMPLATE = """{% for message in messages %}
     {% if message['role'] == 'robot' %}{{ raise_exception('robots do not speak') }}{% endif %}
@@ -55,3 +56,17 @@ def test_messages_that_do_not_fit_are_refused(messages, message):
 def test_templates_run_in_a_sandbox(template):
     with pytest.raises(UserError, match="chat template does not take these messages"):
         render(template, ASKED)
+
+
+def test_a_template_may_mark_the_answers():
+    marked = "{% for m in messages %}[{% generation %}{{ m.content }}{% endgeneration %}]{% endfor %}"
+    assert render(marked, [*ASKED, {"role": "assistant", "content": "Ho"}]) == "[Hi][Ho]"
+
+
+def test_a_conversation_in_pieces_is_the_whole_text():
+    """A piece is written by the model where it is an answer with the end token after it."""
+    asked = [*ASKED, {"role": "assistant", "content": "Ho"}, *ASKED, {"role": "assistant", "content": "Hum"}]
+    tokens = {}, ["<|im_start|>", "<|im_end|>"]
+    pieces = answered_chat(CHATML, asked, *tokens, "<|im_end|>")
+    assert [text for text, answer in pieces if answer] == ["Ho<|im_end|>", "Hum<|im_end|>"]
+    assert "".join(text for text, _ in pieces) + "\n" == render_chat(CHATML, asked, *tokens, answered=True)
