@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
@@ -25,6 +26,7 @@ from showtell.systems.blip import BLIPConfig
 from showtell.systems.clip import TowerConfig
 from support.dual import COLOURS, captioned_squares
 from support.library import draw
+from support.pairs import untrained_vilt
 
 SIDE = 8
 
@@ -140,6 +142,17 @@ def test_bootstrapping_keeps_what_matches_and_is_read_again(model, noisy, tmp_pa
     assert len(again.entries) == 4
     assert {entry.split for entry in again.entries} == {"train"}
     assert not again.problems
+
+
+def test_a_filter_may_keep_the_aspect_ratio_of_images(model, tmp_path):
+    (tmp_path / "shapes").mkdir()
+    for name, size in (("wide", (40, 16)), ("high", (16, 30)), ("square", (16, 16))):
+        Image.new("RGB", size, COLOURS["red"]).save(tmp_path / "shapes" / f"{name}.png")
+        (tmp_path / "shapes" / f"{name}.txt").write_text("a red square")
+    judge = load_model(untrained_vilt(tmp_path / "vilt", "fit16x8-v1"))
+    found = bootstrap(tmp_path / "shapes", tmp_path / "out", model, judge)
+    assert found["images"] == 3
+    assert found["kept"]["data"] + found["dropped"]["data"] == 3
 
 
 def test_bootstrapping_goes_on_where_it_stopped(model, noisy, tmp_path, monkeypatch):

@@ -11,8 +11,9 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.cli.main import run
 from showtell.data.captions.read import read_captions
 from showtell.errors import UsageError, UserError
-from showtell.pipelines.ask import ask
+from showtell.pipelines.ask import ask as answers
 from showtell.pipelines.import_model import import_model
+from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import train_model
 from support.dual import captioned_squares
@@ -88,8 +89,8 @@ def test_questions_are_answered_from_regions(asked, tmp_path, capsys):
     reached = train_model("vqa_vilt", folder, tmp_path / "run", settings, device="cpu")
     assert reached["accuracy"] == 1.0
     own = write_npz(tmp_path / "own", {"9": regions["8"]})
-    found = list(ask(folder / "9.png", "is it?", load_model(tmp_path / "run"), top=1))
-    other = list(ask(folder / "9.png", "is it?", load_model(tmp_path / "run", regions=own), top=1))
+    found = list(answers(folder / "9.png", "is it?", load_model(tmp_path / "run"), top=1))
+    other = list(answers(folder / "9.png", "is it?", load_model(tmp_path / "run", regions=own), top=1))
     assert [found[0].answers[0].answer, other[0].answers[0].answer] == ["yes", "no"]
     file.rename(tmp_path / "moved.tsv")
     with pytest.raises(UserError, match=r"no longer at .*regions\.tsv; name a file of them with --regions"):
@@ -99,6 +100,21 @@ def test_questions_are_answered_from_regions(asked, tmp_path, capsys):
         == 1
     )
     assert "3.png: has no regions in own" in capsys.readouterr().err
+
+
+def test_images_are_ranked_by_their_regions(captioned, clip, tmp_path, ask):
+    folder, regions = captioned
+    file = write_tsv(tmp_path / "r.tsv", regions)
+    train_model("uniter_mini", folder, tmp_path / "run", [*CAPTIONS, f"regions={file}"], device="cpu")
+    index(folder, tmp_path / "library", load_model(clip, "cpu"), captions=False)
+    first = dict(list(regions.items())[:7])
+    own = write_tsv(tmp_path / "own.tsv", first)
+    told = ["--library", tmp_path / "library", "--engine", "rerank", "--model", tmp_path / "run"]
+    status, hits, _ = ask("search", "a red square", *told, "--proposer", clip)
+    assert (status, len(hits)) == (0, 10)
+    status, hits, said = ask("search", "a red square", *told, "--proposer", clip, "--regions", own)
+    assert (status, {Path(hit["path"]).stem for hit in hits}) == (0, set(first))
+    assert f"{len(regions) - len(first)} proposed images left out" in said
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

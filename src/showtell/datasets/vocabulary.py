@@ -149,7 +149,11 @@ class PretrainedText:
         if tokenizer is not None:
             row = {token: i for i, token in enumerate(tokenizer_in(self.given).tokens)}
             tensors[table] = tensors[table][[row[token] for token in tokenizer.tokens]]
-        sizes: dict[str, Any] = {"max_length": positions, "num_positions": None, "vocab_size": len(tensors[table])}
+        sizes: dict[str, Any] = {
+            "max_length": positions,
+            "num_positions": None,
+            "vocab_size": len(tensors[table]),
+        }
         encoder = BERTEncoder(replace(alone, **sizes))
         encoder.load_state_dict(tensors)
         return encoder

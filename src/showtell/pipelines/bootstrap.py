@@ -203,7 +203,7 @@ def _probabilities(
 ) -> list[list[float]]:
     """That each text matches its image."""
     assert judge.image_input is not None
-    images = judge.system.embed_images(judge.image_input.batch(np.stack(pixels)).to(judge.device))
+    images = judge.system.embed_images(judge.image_input.batch(pixels).to(judge.device))
     rows = [judge.tokenizer.encode(text, judge.max_length) for row in texts for text in row]
     ids, keep = pad(rows, judge.tokenizer.pad)
     owner = torch.tensor([place for place, row in enumerate(texts) for _ in row])
