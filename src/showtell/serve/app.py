@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, Response
 from showtell.pipelines.model import Model
 from showtell.pipelines.search import Searcher
 from showtell.serve import chat, embeddings, images
-from showtell.serve.description import description
+from showtell.serve.answers import REFUSALS, ModelAnswer, ModelsAnswer, good, written_as
+from showtell.serve.description import description, with_models
 from showtell.serve.errors import answer_errors
 from showtell.serve.guard import LOCAL, Guard
 from showtell.serve.metrics import Measured, Metrics
@@ -52,28 +53,35 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)
         yield
         app.state.worker.close()
         if upstream is not None:
             await upstream.aclose()
 
-    app = FastAPI(title="showtell", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="showtell",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=REFUSALS,
+    )
     app.state.served = Served(models, () if upstream is None else upstream.models)
     app.state.upstream = upstream
     app.state.searcher = searcher
     app.state.searchers = {}  # by engine, those that the first search with it opened
-    app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)
     app.state.metrics = Metrics()
     answer_errors(app)
     for module in (chat, embeddings, images):
         app.include_router(module.router)
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=good(ModelsAnswer))
     async def list_models() -> dict[str, Any]:
         """The models of this server."""
         return {"object": "list", "data": app.state.served.listed()}
 
-    @app.get("/v1/models/{name:path}")
+    @app.get("/v1/models/{name:path}", responses=good(ModelAnswer))
     async def one_model(name: str) -> dict[str, Any]:
         """One of them."""
         return app.state.served.described(name)
@@ -83,17 +91,19 @@ def create_app(
         """Whether requests are taken."""
         return {"status": "ok", "version": __version__}
 
-    @app.get("/docs")
+    @app.get("/docs", response_class=Response, responses=written_as("text/html"))
     async def docs() -> HTMLResponse:
         """This description. It loads nothing from elsewhere."""
         return HTMLResponse(description(app.openapi()))
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=Response, responses=written_as("text/plain"))
     async def metrics(request: Request) -> Response:
         """Figures for a monitor."""
         app.state.metrics.inside.set(app.state.worker.inside)
         return Response(app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    general = app.openapi
+    app.openapi = lambda: with_models(general(), app.state.served.names)  # type: ignore[method-assign]
     hosts = LOCAL if local and api_key is None else ()
     app.add_middleware(Guard, api_key=api_key, max_body=limits.max_body, hosts=hosts)
     app.add_middleware(Measured, metrics=app.state.metrics)

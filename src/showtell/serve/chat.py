@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from showtell.pipelines.generate import Piece, stream
 from showtell.pipelines.model import Model
 from showtell.protocols import Captioner
+from showtell.serve.answers import ChatAnswer, good
 from showtell.serve.errors import as_api_error, invalid
 from showtell.serve.pixels import pixels_of
 from showtell.serve.served import Served, chats
@@ -29,7 +30,7 @@ CLIENT_LEFT = 499
 router = APIRouter(prefix="/v1")
 
 
-@router.post("/chat/completions")
+@router.post("/chat/completions", responses=good(ChatAnswer, content={"text/event-stream": {}}))
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """An answer, whole or as a stream of server-sent events."""
     if body.schema_wanted is not None and body.stops:
@@ -175,10 +176,9 @@ def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
     if body.schema_wanted is not None:
         raise invalid(f"the model {name} captions images, and writes no JSON", "response_format")
     limit = body.limit
-    pixels = pixels_of(images[0], "messages")
 
     def found() -> Iterator[Piece]:
-        encoded = model.encode([model.prepare(pixels)])
+        encoded = model.encode([model.prepare(pixels_of(images[0], "messages"))])
         ((best,),) = model.caption_encoded(encoded, beam=CAPTION_BEAM)
         words = best.text.split(" ")
         kept = " ".join(words[:limit])

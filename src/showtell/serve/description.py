@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from showtell.html.page import environment
@@ -31,6 +31,16 @@ def description(document: Mapping[str, Any]) -> str:
     }
     page = environment().get_template("service.html.j2")
     return page.render(title=document["info"]["title"], routes=routes, bodies=fields)
+
+
+def with_models(document: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """An OpenAPI document in which the field `model` of each request says which models there are."""
+    for name, body in document["components"]["schemas"].items():
+        field = body["properties"].get("model") if name.endswith("Request") else None
+        for kind in [] if field is None else field.get("anyOf", [field]):
+            if kind.get("type") == "string":
+                kind["enum"] = list(names)
+    return document
 
 
 def _body(route: Mapping[str, Any]) -> str | None:

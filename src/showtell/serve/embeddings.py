@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 
 from showtell.protocols import ImageEncoder
+from showtell.serve.answers import EmbeddingsAnswer, good
 from showtell.serve.errors import invalid
 from showtell.serve.pixels import is_image, pixels_of
 from showtell.serve.served import Served, embeds_texts
@@ -18,7 +19,7 @@ from showtell.serve.worker import Worker
 router = APIRouter(prefix="/v1")
 
 
-@router.post("/embeddings")
+@router.post("/embeddings", responses=good(EmbeddingsAnswer))
 async def embeddings(body: EmbeddingRequest, request: Request) -> dict[str, Any]:
     """One vector per input, in order; a text that is too long is refused."""
     served: Served = request.app.state.served

@@ -15,6 +15,7 @@ from showtell.pipelines.engine import engine_named
 from showtell.pipelines.search import Searcher
 from showtell.pipelines.tags import sights
 from showtell.protocols import Captioner, ImageEncoder
+from showtell.serve.answers import CaptionsAnswer, ImagesAnswer, SearchAnswer, good, written_as
 from showtell.serve.errors import APIError, invalid
 from showtell.serve.pixels import pixels_of
 from showtell.serve.served import Served
@@ -24,16 +25,15 @@ from showtell.serve.worker import Worker
 router = APIRouter(prefix="/v1")
 
 
-@router.post("/captions")
+@router.post("/captions", responses=good(CaptionsAnswer))
 async def captions(body: CaptionRequest, request: Request) -> dict[str, Any]:
     """The best captions of an image with their log-probabilities, tags, and whether it looks familiar."""
     served: Served = request.app.state.served
     worker: Worker = request.app.state.worker
     name, model = served.able(body.model, "caption images", Captioner, ImageEncoder)
-    pixels = pixels_of(body.image, "image")
 
     def found() -> dict[str, Any]:
-        encoded = model.encode([model.prepare(pixels)])
+        encoded = model.encode([model.prepare(pixels_of(body.image, "image"))])
         (rows,) = model.caption_encoded(encoded, beam=body.beam, num=body.num)
         (seen,) = sights(model, encoded)
         return {
@@ -47,7 +47,7 @@ async def captions(body: CaptionRequest, request: Request) -> dict[str, Any]:
     return await worker.run(found)
 
 
-@router.post("/search")
+@router.post("/search", responses=good(SearchAnswer))
 async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     """Images of the library that fit a description, best first."""
     first = _searcher(request)
@@ -61,28 +61,27 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     return await worker.run(found)
 
 
-@router.post("/similar")
+@router.post("/similar", responses=good(ImagesAnswer))
 async def similar(body: SimilarRequest, request: Request) -> dict[str, Any]:
     """The images of the library nearest to an image, nearest first; the image itself is left out."""
     searcher = _searcher(request)
     worker: Worker = request.app.state.worker
     if (body.image is None) == (body.id is None):
         raise invalid("give an image, or the id of one in the library", "image")
-    pixels = None if body.image is None else pixels_of(body.image, "image")
 
     def found() -> dict[str, Any]:
-        if pixels is None:
+        if body.image is None:
             row = _row(searcher.library, body.id or "")
             hits = searcher.library.similar(searcher.library.vectors()[row], body.top + 1)
             return _listed(searcher.library, [hit for hit in hits if hit.row != row][: body.top])
         model = searcher.model
-        vector = model.encode([model.prepare(pixels)]).pooled[0].cpu()
+        vector = model.encode([model.prepare(pixels_of(body.image, "image"))]).pooled[0].cpu()
         return _listed(searcher.library, searcher.library.similar(vector, body.top))
 
     return await worker.run(found)
 
 
-@router.get("/images/{id}")
+@router.get("/images/{id}", response_class=Response, responses=written_as("image/jpeg"))
 async def thumbnail(id: str, request: Request) -> Response:
     """A small JPEG of an image of the library."""
     searcher = _searcher(request)

@@ -22,12 +22,17 @@ class Served:
     """Names of models that another engine answers messages with."""
     since: int = field(default_factory=lambda: int(time.time()))
 
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        return [*self.models, *self.others]
+
     def named(self, name: str) -> tuple[str, Model]:
         """A model. Raises `APIError` naming those that there are."""
         if name in self.others:
             raise invalid(f"the model {name} is another engine's, and answers messages alone", "model")
         if name not in self.models:
-            message = f"there is no model {name!r} here; there are {', '.join([*self.models, *self.others])}"
+            message = f"there is no model {name!r} here; there are {', '.join(self.names)}"
             raise APIError(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
         return name, self.models[name]
 
@@ -47,7 +52,7 @@ class Served:
 
     def listed(self) -> list[dict[str, Any]]:
         """All models as `GET /v1/models` lists them, with what each can do."""
-        return [self.described(name) for name in (*self.models, *self.others)]
+        return [self.described(name) for name in self.names]
 
     def described(self, name: str) -> dict[str, Any]:
         """One model. Raises `APIError` for an unknown name."""
