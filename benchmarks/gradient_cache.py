@@ -1,9 +1,11 @@
-"""Memory and time of a contrastive step for growing batches, whole and in chunks.
+"""Memory and time of a training step for growing batches, whole and in chunks.
 
-    python benchmarks/gradient_cache.py [--batches 32,64,128,256] [--chunk 32] [--tiny]
+    python benchmarks/gradient_cache.py [--system clip] [--batches 32,64,128,256] [--chunk 32] [--tiny]
 
-CLIP ViT-B/32 with random parameters, images of 224 pixels, captions of 16 tokens. Each row is its own
-process: `MB more` is the peak resident memory of the step beyond that before it.
+`clip` is CLIP ViT-B/32, images of 224 pixels: a contrastive loss. `blip` is BLIP with six blocks of 384 over
+the features of a frozen encoder: its three losses, a teacher and a queue of 1,024. Parameters are random,
+captions of 16 tokens. Each row is its own process: `MB more` is the peak resident memory of the step beyond
+that before it. For `blip` a step of one chunk comes first, so that it is what more pairs cost.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import torch
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.protocols import Step
+from showtell.systems.blip import BLIP, BLIPConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from showtell.train.gradient_cache import cached_backward
 from table import command, table
@@ -30,18 +33,45 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def captions_of(batch_size: int, words: int) -> TextBatch:
+    """A caption of each image."""
+    return TextBatch(
+        torch.randint(1, words, (batch_size, 16)),
+        torch.ones(batch_size, 16, dtype=torch.bool),
+        owner=torch.arange(batch_size),
+    )
+
+
+def measure_blip(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
+    """One step of BLIP in this process, after one of a single chunk."""
+    torch.set_flush_denormal(True)
+    width, depth = (32, 2) if tiny else (384, 6)
+    sizes = {"width": width, "depth": depth, "mlp_dim": 4 * width, "num_heads": width // 16}
+    tower = TowerConfig(width, width // 16, 4 * width, 1)
+    system = BLIP(
+        BLIPConfig(image=tower, feature_width=1280, vocab_size=8000, max_length=40, queue_size=1024, **sizes)
+    )
+    system.chunk_size = chunk_size
+
+    def step(items: int) -> None:
+        images = ImageBatch(features=torch.randn(items, 49, 1280))
+        losses = system(Batch(images, captions_of(items, 7000)), torch.Generator().manual_seed(0)).losses
+        torch.stack([*losses.values()]).sum().backward()
+
+    step(chunk_size or 32)
+    before, started = peak(), time.perf_counter()
+    step(batch_size)
+    return {"seconds": time.perf_counter() - started, "memory": peak() - before, "before": before}
+
+
 def measure(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
-    """One step in this process."""
+    """One step of CLIP in this process."""
     torch.set_flush_denormal(True)
     towers = (TowerConfig(64, 2, 128, 4), TowerConfig(64, 2, 128, 4)) if tiny else ()
     system = CLIP(CLIPConfig(*towers))
     batch = Batch(
         ImageBatch(pixels=torch.randint(256, (batch_size, 3, 224, 224), dtype=torch.uint8)),
-        TextBatch(
-            torch.randint(1, 49408, (batch_size, 16)),
-            torch.ones(batch_size, 16, dtype=torch.bool),
-            owner=torch.arange(batch_size),
-        ),
+        captions_of(batch_size, 49408),
     )
     for parameter in system.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -55,30 +85,34 @@ def measure(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
         cached_backward(system, batch, generator, total, chunk_size=chunk_size, autocast=nullcontext)
     else:
         total(system(batch)).backward()
-    return {"seconds": time.perf_counter() - started, "memory": peak() - before}
+    return {"seconds": time.perf_counter() - started, "memory": peak() - before, "before": before}
 
 
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--system", choices=["clip", "blip"], default="clip")
     parser.add_argument("--batches", default="32,64,128,256")
     parser.add_argument("--chunk", type=int, default=32)
     parser.add_argument("--tiny", action="store_true", help="a tiny network, to try the script")
     parser.add_argument("--one", type=int, nargs=2, metavar=("BATCH", "CHUNK"), help="one row, as JSON")
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(*options.one, options.tiny)))
+        ways = {"clip": measure, "blip": measure_blip}
+        print(json.dumps(ways[options.system](*options.one, options.tiny)))
         return
     rows = []
     for batch_size in map(int, options.batches.split(",")):
         for chunk_size in (0, options.chunk):
-            one = [sys.executable, __file__, "--one", str(batch_size), str(chunk_size)]
+            one = [sys.executable, __file__, "--system", options.system]
+            one += ["--one", str(batch_size), str(chunk_size)]
             done = subprocess.run([*one, *["--tiny"] * options.tiny], check=True, capture_output=True)
             found = json.loads(done.stdout)
-            figures = [f"{found['memory']:.0f}", f"{found['seconds']:.2f}"]
+            figures = [f"{found[name]:.0f}" for name in ("before", "memory")]
+            figures.append(f"{found['seconds']:.2f}")
             rows.append([batch_size, chunk_size or "whole", *figures])
     command()
-    table(["pairs", "chunk", "MB more", "seconds"], rows)
+    table(["pairs", "chunk", "MB before", "MB more", "seconds"], rows)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import torch
 
 from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
+from showtell.nn.chunked import ComputesInChunks
 from showtell.protocols import Contrastive, Trainable
 from showtell.train.gradient_cache import cached_backward
 from support.tiny import batch, build, found, keeping, seeded, tiny
@@ -87,6 +88,41 @@ def test_chunks_have_the_loss_and_gradients_of_the_whole(name):
     torch.testing.assert_close(total(step), total(whole))
     for n, parameter in system.named_parameters():
         torch.testing.assert_close(parameter.grad, expected[n], msg=n)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@keeping(ComputesInChunks)
+def test_computing_in_chunks_changes_neither_losses_nor_gradients(name, size):
+    """Also of the update after it, when the queue of a teacher is filled."""
+    system, given = build(found()[name]).double(), batch(torch.float64)
+    system.after_step(system(given, seeded()))
+    found_at = {}
+    for chunk_size in (0, size):
+        system.zero_grad()
+        system.chunk_size = chunk_size
+        step = system(given, seeded())
+        total(step).backward()
+        gradients = {n: p.grad for n, p in system.named_parameters() if p.grad is not None}
+        found_at[chunk_size] = {**step.losses, **step.carry, **gradients}
+    assert found_at[0].keys() == found_at[size].keys()
+    for n, tensor in found_at[0].items():
+        torch.testing.assert_close(found_at[size][n], tensor, msg=n)
+
+
+@keeping(ComputesInChunks)
+def test_chunks_keep_fewer_activations_for_the_gradient(name):
+    kept = {}
+    for chunk_size in (0, 1):
+        system = build(found()[name])
+        system.chunk_size, kept[chunk_size] = chunk_size, 0
+
+        def pack(tensor, chunk_size=chunk_size):
+            kept[chunk_size] += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            system(batch(), seeded())
+    assert kept[1] < kept[0] / 3
 
 
 @pytest.mark.parametrize("name", found())

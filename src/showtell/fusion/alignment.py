@@ -12,15 +12,17 @@ The queues begin empty, not with random vectors.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.fusion.pair_towers import PairTowers, Towers, of_rows
+from showtell.nn.chunked import by_chunks
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
 from showtell.objectives.matching import hard_negatives, matching
@@ -44,24 +46,6 @@ class AlignmentConfig:
     """Updates over which that weight grows from 0."""
 
 
-class Towers(Protocol):
-    """What a system and its teacher both have: two encoders and the shared space."""
-
-    image: TowerEmbedder
-
-    def image_tokens(self, batch: Batch) -> Encoded:
-        """Tokens `[B N C]` and, pooled, the vector `[B D]` of length 1."""
-        ...
-
-    def text_tokens(self, texts: TextBatch) -> Encoded:
-        """Tokens `[R L W]` of the texts alone and, pooled, the vector `[R D]` of length 1."""
-        ...
-
-    def prefill(self, encoded: Encoded) -> State:
-        """The keys and values of images, `[B ...]`."""
-        ...
-
-
 class Aligned(NamedTuple):
     """What both encoders say of a batch, and what the contrast found."""
 
@@ -77,76 +61,12 @@ class Aligned(NamedTuple):
     """Weight of the teacher's opinion."""
 
 
-class PairTowers(nn.Module):
-    """`SharedSpace` and `PairScorer` for a system with `towers` and an `itm_head` that defines `ground`."""
-
-    config: Any
-    towers: Towers
-    itm_head: nn.Module
-
-    def ground(
-        self, texts: TextBatch, memory: State, read: Float[Tensor, "R L W"] | None = None
-    ) -> Float[Tensor, "R L W"]:
-        """Tokens of the texts, each of which looks at the image of its row of the memory.
-
-        `read` are their tokens alone, where they are there already and the system begins with them.
-        """
-        raise NotImplementedError
-
-    @property
-    def reads(self) -> str:
-        """What the batch must hold of images."""
-        return self.towers.image.reads
-
-    @property
-    def num_class_tokens(self) -> int:
-        """Tokens of an image that are no patches and come first."""
-        return self.towers.image.num_class_tokens
-
-    @property
-    def fused_width(self) -> int:
-        """Width of a pair's vector."""
-        return self.config.width
-
-    def encode_images(self, batch: Batch) -> Encoded:
-        """Tokens `[B N C]`; pooled `[B D]`, projected, of length 1."""
-        return self.towers.image_tokens(batch)
-
-    def encode_texts(self, batch: Batch) -> Encoded:
-        """Tokens `[R L W]` of the texts alone; pooled `[R D]`, [CLS] projected, of length 1."""
-        return self.towers.text_tokens(batch.texts)
-
-    def image_vectors(self, batch: Batch) -> Float[Tensor, "B D"]:
-        """What `encode_images` calls pooled."""
-        return self.encode_images(batch).pooled
-
-    def text_vectors(self, batch: Batch) -> Float[Tensor, "R D"]:
-        """What `encode_texts` calls pooled."""
-        return self.encode_texts(batch).pooled
-
-    def embed_images(
-        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
-    ) -> Encoded:
-        """As `encode_images`: what is computed once per image."""
-        return self.encode_images(batch)
-
-    def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
-        """Each text, which looks at its image; pooled from its first token."""
-        images = self.encode_images(batch) if images is None else images
-        memory, owner = self.towers.prefill(images), batch.texts.owner
-        tokens = self.ground(batch.texts, memory if owner is None else of_rows(memory, owner))
-        return Encoded(tokens, tokens[:, 0], batch.texts.keep)
-
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
-        """The log-odds that a pair belongs together."""
-        no, yes = self.itm_head(fused.pooled).unbind(1)
-        return yes - no
-
-
 class AlignThenFuse(PairTowers):
     """The two losses, and what moves the teacher and its queues."""
 
     teacher: Teacher
+    chunk_size: int = 0
+    """Rows whose activations are kept at once in training; 0: those of the whole batch."""
 
     def make_alignment(self, shared_width: int) -> None:
         """The matching head, the temperature, and the teacher with its queues."""
@@ -162,17 +82,41 @@ class AlignThenFuse(PairTowers):
         self.updates: Tensor
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
+    def _encoded(self, towers: Towers, batch: Batch) -> tuple[Encoded, Encoded]:
+        """The images and the texts of a batch, each alone."""
+
+        def images(rows: slice) -> tuple[Tensor, Tensor]:
+            found = towers.image_tokens(Batch(batch.images.part(rows)))
+            return found.tokens, found.pooled
+
+        def texts(rows: slice) -> tuple[Tensor, Tensor]:
+            found = towers.text_tokens(batch.texts.part(rows))
+            return found.tokens, found.pooled
+
+        keep = batch.images.keep if towers.image.reads_features else None
+        seen, image_vectors = by_chunks(images, len(batch.images), self.chunk_size)
+        read, text_vectors = by_chunks(texts, len(batch.texts), self.chunk_size)
+        return Encoded(seen, image_vectors, keep), Encoded(read, text_vectors, batch.texts.keep)
+
+    def memory_of(self, images: Encoded) -> Callable[[Tensor], State]:
+        """What gives the keys and values of the image of each of some rows: all are computed first or, in
+        chunks, those of the rows when they are asked for.
+        """
+        if self.chunk_size:
+            return lambda rows: self.towers.prefill(images[rows])
+        memory = self.towers.prefill(images)
+        return lambda rows: of_rows(memory, rows)
+
     def align(self, batch: Batch) -> tuple[Aligned, Step]:
         """The contrast of a batch."""
         texts, c = batch.texts, self.config
         owner = texts.owner
         if owner is None:
             owner = torch.arange(len(texts), device=texts.ids.device)
-        images, read = self.towers.image_tokens(batch), self.towers.text_tokens(texts)
+        images, read = self._encoded(self.towers, batch)
         with torch.no_grad():
-            known = cast(Towers, self.teacher.net)
-            taught = known.image_tokens(batch)
-            slow_texts = known.text_tokens(texts).pooled
+            taught, slow = self._encoded(cast(Towers, self.teacher.net), batch)
+        slow_texts = slow.pooled
         filled = min(int(self.queued), c.queue_size)
         all_images, all_texts = (
             torch.cat([slow, queue[:filled]])
@@ -202,7 +146,11 @@ class AlignThenFuse(PairTowers):
         return Aligned(images, read, owner, logits, taught, alpha), step
 
     def matched(
-        self, aligned: Aligned, texts: TextBatch, memory: State, generator: torch.Generator | None
+        self,
+        aligned: Aligned,
+        texts: TextBatch,
+        memory: Callable[[Tensor], State],
+        generator: torch.Generator | None,
     ) -> Float[Tensor, ""]:
         """The matching loss; a batch of one image has no negatives."""
         owner, count = aligned.owner, len(aligned.images.pooled)
@@ -216,12 +164,14 @@ class AlignThenFuse(PairTowers):
                 torch.arange(count, device=owner.device),
             ]
         which, where = torch.cat(chosen), torch.cat(pictures)
-        chosen_texts = TextBatch(texts.ids[which], texts.keep[which])
-        tokens = self.ground(chosen_texts, of_rows(memory, where), aligned.texts.tokens[which])
-        return matching(
-            self.match(Encoded(tokens, tokens[:, 0])),
-            torch.arange(len(which), device=owner.device) < len(rows),
-        )
+
+        def scores(some: slice) -> tuple[Tensor]:
+            own_texts = TextBatch(texts.ids[which[some]], texts.keep[which[some]])
+            tokens = self.ground(own_texts, memory(where[some]), aligned.texts.tokens[which[some]])
+            return (self.match(Encoded(tokens, tokens[:, 0])),)
+
+        (found,) = by_chunks(scores, len(which), self.chunk_size)
+        return matching(found, torch.arange(len(which), device=owner.device) < len(rows))
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
@@ -236,8 +186,3 @@ class AlignThenFuse(PairTowers):
         place = (self.queued + torch.arange(len(images), device=images.device)) % size
         self.image_queue[place], self.text_queue[place] = images, texts
         self.queued += len(images)
-
-
-def of_rows(memory: State, rows: Int[Tensor, " R"]) -> State:
-    """Some rows of a memory."""
-    return {name: tensor[rows] for name, tensor in memory.items()}

@@ -13,6 +13,7 @@ Distillation", figure 1, sections 3.1 to 3.3; ViT-B/16 and BERT-base.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -23,9 +24,10 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.alignment import Aligned, AlignmentConfig, AlignThenFuse, of_rows
+from showtell.fusion.alignment import Aligned, AlignmentConfig, AlignThenFuse
 from showtell.fusion.pretraining import MaskingConfig
 from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.nn.chunked import by_chunks
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
@@ -169,7 +171,7 @@ class ALBEF(AlignThenFuse):
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """All three losses of a batch; with `groups` whole words are masked."""
         aligned, step = self.align(batch)
-        memory = self.towers.prefill(aligned.images)
+        memory = self.memory_of(aligned.images)
         mlm, count = self._masked_words(aligned, batch.texts, memory, generator)
         itm = self.matched(aligned, batch.texts, memory, generator)
         return Step(
@@ -179,16 +181,25 @@ class ALBEF(AlignThenFuse):
         )
 
     def _masked_words(
-        self, aligned: Aligned, texts: TextBatch, memory: State, generator: torch.Generator | None
+        self,
+        aligned: Aligned,
+        texts: TextBatch,
+        memory: Callable[[Tensor], State],
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
         """The loss of masked words, whose targets are in part the teacher's, and their number."""
         c = self.config
-        ids, masked = c.mask(texts, generator)
+        ids, all_masked = c.mask(texts, generator)
         given = replace(texts, ids=ids)
-        logits = self.towers.masked_logits(given, of_rows(memory, aligned.owner), masked)
-        with torch.no_grad():
-            teacher: ALBEFTowers = self.teacher.net  # type: ignore[assignment]
-            taught = of_rows(teacher.prefill(aligned.taught), aligned.owner)
-            opinion = teacher.masked_logits(given, taught, masked)
-        right = F.one_hot(texts.ids[masked], c.vocab_size).bool()
-        return soft_cross_entropy(logits, right, opinion, aligned.alpha), masked.sum()
+        teacher: ALBEFTowers = self.teacher.net  # type: ignore[assignment]
+
+        def cost(rows: slice) -> tuple[Tensor]:
+            some, masked, owner = given.part(rows), all_masked[rows], aligned.owner[rows]
+            logits = self.towers.masked_logits(some, memory(owner), masked)
+            with torch.no_grad():
+                opinion = teacher.masked_logits(some, teacher.prefill(aligned.taught[owner]), masked)
+            right = F.one_hot(texts.ids[rows][masked], c.vocab_size).bool()
+            return ((soft_cross_entropy(logits, right, opinion, aligned.alpha) * len(logits))[None],)
+
+        (costs,) = by_chunks(cost, len(texts), self.chunk_size)
+        return costs.sum() / all_masked.sum(), all_masked.sum()

@@ -11,6 +11,7 @@ sizes are those with ViT-B/16. The contrast is ALBEF's (`fusion/alignment.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.alignment import AlignmentConfig, AlignThenFuse
 from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.nn.chunked import by_chunks
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
@@ -128,11 +130,23 @@ class BLIP(AlignThenFuse, Writer):
         """All three losses of a batch."""
         texts = batch.texts
         aligned, step = self.align(batch)
-        memory = self.towers.prefill(aligned.images)
-        logits = self.teacher_forced_logits(memory, aligned.owner, texts.ids, texts.keep)
+        memory = self.memory_of(aligned.images)
         losses = {
             **step.losses,
             "itm": self.matched(aligned, texts, memory, generator),
-            "lm": causal_tokens(logits, next_tokens(texts.ids, texts.keep), self.config.smoothing),
+            "lm": self._written(texts, aligned.owner, memory),
         }
-        return Step(losses, step.carry, {**step.counts, "itm": len(texts), "lm": len(logits)})
+        counts = {**step.counts, "itm": len(texts), "lm": texts.keep[:, 1:].sum()}
+        return Step(losses, step.carry, counts)
+
+    def _written(self, texts: TextBatch, owner: Tensor, memory: Callable[[Tensor], State]) -> Tensor:
+        """The language model's loss, per token."""
+
+        def cost(rows: slice) -> tuple[Tensor]:
+            ids, keep = texts.ids[rows], texts.keep[rows]
+            logits = self.logits(self.reader.decode(ids[:, :-1], memory(owner[rows]))[keep[:, 1:]])
+            mean = causal_tokens(logits, next_tokens(ids, keep), self.config.smoothing)
+            return ((mean * len(logits))[None],)
+
+        (costs,) = by_chunks(cost, len(texts), self.chunk_size)
+        return costs.sum() / texts.keep[:, 1:].sum()

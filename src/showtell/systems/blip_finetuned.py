@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.alignment import PairTowers, of_rows
+from showtell.fusion.pair_towers import PairTowers, of_rows
 from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear

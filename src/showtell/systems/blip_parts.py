@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from showtell.data.batch import TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
-from showtell.fusion.alignment import of_rows
+from showtell.fusion.pair_towers import of_rows
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation

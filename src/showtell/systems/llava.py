@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from showtell.data.batch import Batch
-from showtell.fusion.alignment import of_rows
+from showtell.fusion.pair_towers import of_rows
 from showtell.fusion.projector import Projector, ProjectorKind, placed
 from showtell.nn.decoder import CachedDecoder
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD

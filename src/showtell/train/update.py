@@ -18,6 +18,7 @@ from torch.nn.utils import get_total_norm
 
 from showtell.data.batch import Batch
 from showtell.errors import UserError
+from showtell.nn.chunked import ComputesInChunks
 from showtell.protocols import Step, Trainable
 from showtell.train.config import TrainConfig
 from showtell.train.data_parallel import Alone, DataParallel
@@ -87,6 +88,8 @@ class Update:
             device,
         )
         self.parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
+        if isinstance(state.system, ComputesInChunks):
+            state.system.chunk_size = config.chunk_size
         self.forward = DataParallel(state.system) if count() > 1 and not state.sharded else Alone()
 
     def __call__(self, signals: Signals) -> tuple[dict[str, Any], Step]:
@@ -158,7 +161,7 @@ class Update:
             weighed = weigh(outcomes[0].losses, system.loss_weights)
             return weighed * (self._loss_scale / config.accumulate)
 
-        if config.chunk_size:
+        if config.chunk_size and not isinstance(system, ComputesInChunks):
             cached_backward(
                 self.state.system,
                 part,
