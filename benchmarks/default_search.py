@@ -1,10 +1,11 @@
-"""Search with the shipped dual encoder: in English, in Chinese, and how long a query takes.
+"""Search with the shipped dual encoder: in English, in Chinese, for what is not there, and its time.
 
     python benchmarks/default_search.py --data DATA/flickr8k [--model M] [--split val]
 
 A query is the first caption of an image, searched among all images of the split. `chinese_queries.tsv` holds
 Chinese descriptions of a hundred images of `val`, translated by hand. Times are of one query at a time, from
-the text to the ten best of the split's images, and of as many copies of them as make 100,000.
+the text to the ten best of the split's images, and of as many copies of them as make 100,000. For what is not
+there, each English query is asked of so many images drawn at random, once its own among them and once not.
 """
 
 from __future__ import annotations
@@ -21,17 +22,33 @@ from showtell.datasets.captions import divide
 from showtell.evaluation.evaluate import encode_entries
 from showtell.library.vectors import largest
 from showtell.pipelines.model import Model, load_model
+from showtell.tasks.chance import Chance
 from showtell.tasks.metrics import median_rank, ranks, recall
 from table import command, table
 
 CHINESE = Path(__file__).with_name("chinese_queries.tsv")
 TIMED, MANY = 50, 100_000
+COUNTS = 1, 15, 100, 999
+"""Images in which something is looked for that may not be there."""
 
 
-def found(model: Model, texts: list[str], places: list[int], images: np.ndarray) -> np.ndarray:
-    """The rank of each text's image among all."""
-    vectors = torch.nn.functional.normalize(model.text_vectors(texts), dim=-1).cpu().numpy()
-    return ranks(vectors @ images.T, places)
+def cosines(model: Model, texts: list[str], images: np.ndarray) -> np.ndarray:
+    """Of each text with all images."""
+    return torch.nn.functional.normalize(model.text_vectors(texts), dim=-1).cpu().numpy() @ images.T
+
+
+def said_to_be_absent(scores: np.ndarray, chance: Chance, number: int) -> tuple[float, float]:
+    """The share of queries said to be like none of `number` images: with their own among them, and without.
+
+    `scores [Q M]`, of which query `q` describes image `q`.
+    """
+    rng, threshold = np.random.default_rng(0), chance.threshold(number)
+    with_own, without = [], []
+    for row, of_query in enumerate(scores):
+        others = np.delete(of_query, row)[rng.permutation(len(of_query) - 1)[:number]]
+        without.append(others.max() <= threshold)
+        with_own.append(max(of_query[row], *others[: number - 1], -1.0) <= threshold)
+    return float(np.mean(with_own)), float(np.mean(without))
 
 
 def milliseconds(model: Model, texts: list[str], images: np.ndarray) -> float:
@@ -67,10 +84,17 @@ def main() -> None:
         ("English", english, [*range(len(entries))]),
         ("Chinese", *([*column] for column in zip(*chinese, strict=True))),
     ):
-        rank = found(model, texts, places, images)
+        rank = ranks(cosines(model, texts, images), places)
         figures = [f"{value:.3f}" for value in recall(rank).values()]
         rows.append([language, *figures, f"{median_rank(rank):.0f}", len(texts)])
     table(["queries", "R@1", "R@5", "R@10", "median rank", "number"], rows)
+    if model.chance:
+        scores = cosines(model, english, images)
+        rows = []
+        for number in COUNTS:
+            wrongly, rightly = said_to_be_absent(scores, model.chance, number)
+            rows.append([number, f"{model.chance.threshold(number):.3f}", f"{wrongly:.3f}", f"{rightly:.3f}"])
+        table(["images", "threshold", "absent, although there", "absent, and so it is"], rows)
     many = np.tile(images, (-(-MANY // len(images)), 1))[:MANY]
     timed = [[f"{len(some):,}", f"{milliseconds(model, english, some):.1f}"] for some in (images, many)]
     table(["images", "ms per query"], timed)

@@ -51,7 +51,7 @@ def test_what_was_seen_is_stored_and_moves_with_the_image(photos, tmp_path) -> N
     assert seen(library) == {"moved": RED, "grey": Sight([], None), "blue": BLUE}
     opened = Library.open(library)
     assert opened.unseen == ""
-    hits = opened.seen(opened.similar(opened.vectors()[0], top=2))
+    hits = opened.similar(opened.vectors()[0], top=2)
     assert (hits[0].path.stem, hits[0].sight) == ("blue", BLUE)
     assert verify(library) == []
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch
+from showtell.errors import UsageError
+from showtell.pipelines.captioner_rerank import WEIGHT
 from showtell.pipelines.engines import rerank
 from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
@@ -113,3 +115,43 @@ def test_search_reranks_with_the_model_that_is_named(ask, library, vilt, clip):
     status, _, said = ask(*given, "--engine", "rerank", "--model", clip)
     assert status == 2
     assert "pair scorer" in said
+
+
+def test_a_captioner_orders_what_another_proposes_by_cosine_and_likelihood(library, photos, clip, checkpoint):
+    captioner, dual = load_model(checkpoint, "cpu"), load_model(clip, "cpu")
+    index(photos, library, captioner, captions=False)
+    query = "a dog in the grass"
+    proposed = {hit.path: hit.score for hit in Searcher(library, dual).search(query).hits}
+    described = {hit.path: hit.score for hit in Searcher(library, captioner).search(query, "likelihood").hits}
+    expected = {path: proposed[path] + WEIGHT * described[path] for path in proposed}
+    searcher = Searcher(library, captioner, dual)
+    hits = searcher.search(query, "rerank").hits
+    assert [hit.path for hit in hits] == sorted(expected, key=lambda path: -expected[path])
+    assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-3)
+    assert searcher.search(query, "rerank", top=2).hits == hits[:2]
+    with pytest.raises(UsageError, match="a proposer is for the engine rerank, not for likelihood"):
+        searcher.search(query, "likelihood")
+    with pytest.raises(UsageError, match="is not a captioner"):
+        Searcher(library, dual, dual)
+
+
+def test_a_captioner_leaves_a_query_that_it_cannot_read_as_proposed(library, photos, clip, checkpoint):
+    captioner, dual = load_model(checkpoint, "cpu"), load_model(clip, "cpu")
+    index(photos, library, captioner, captions=False)
+    for query in ("a zebra eating apples", "zebra", "一只猫"):
+        answer = Searcher(library, captioner, dual).search(query, "rerank")
+        assert answer.hits == Searcher(library, dual).search(query).hits
+        assert answer.unknown
+
+
+def test_images_that_the_captioner_has_not_indexed_are_left_out(library, photos, clip, checkpoint, caplog):
+    captioner, dual = load_model(checkpoint, "cpu"), load_model(clip, "cpu")
+    aside = (photos / "red.png").rename(photos / "red.aside")
+    try:
+        index(photos, library, captioner, captions=False)
+    finally:
+        aside.rename(photos / "red.png")
+    index(photos, library, dual)
+    hits = Searcher(library, captioner, dual).search("a dog", "rerank").hits
+    assert sorted(hit.path.stem for hit in hits) == ["blue", "green", "yellow"]
+    assert f"1 proposed image left out, which {captioner.name} has not indexed" in caplog.text

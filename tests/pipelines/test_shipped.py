@@ -60,6 +60,19 @@ def test_the_default_index_is_searched_by_it_in_several_languages(dual, photogra
     assert model_for(tmp_path / "library", "likelihood", "cpu").hash == load_model(device="cpu").hash
 
 
+def test_the_captioner_reranks_what_it_proposes(ask, dual, photographs, tmp_path) -> None:
+    index(photographs, tmp_path / "library", captions=False, device="cpu")
+    given = ("--library", tmp_path / "library", "--engine", "rerank")
+    status, lines, err = ask("search", "a man with a camera", *given)
+    assert (status, err) == (0, "")
+    assert Path(lines[0]["path"]).stem == "camera"
+    by_cosine = Searcher(tmp_path / "library", dual).search("a man with a camera").hits[0].score
+    assert lines[0]["score"] < by_cosine, "a log-probability was added"
+    status, lines, err = ask("search", "一只猫", *given)
+    assert Path(lines[0]["path"]).stem == "chelsea"
+    assert "words that the model does not know were ignored" in err
+
+
 def test_a_folder_that_is_no_library_is_said_and_nothing_else(dual, tmp_path, caplog) -> None:
     shipped._say.cache_clear()
     with pytest.raises(UserError, match="is not a library"):

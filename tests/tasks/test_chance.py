@@ -1,27 +1,36 @@
-"""What texts score with images that they do not describe."""
+"""What texts score with images that they describe, and with others."""
 
 import numpy as np
 import pytest
 import torch
 
-from showtell.tasks.chance import Chance
+from showtell.tasks.chance import FALSE_ALARMS, Chance
 
 
-def test_only_images_of_other_texts_count() -> None:
+def test_images_of_other_texts_are_told_from_its_own() -> None:
     images = torch.eye(3)
     texts = torch.tensor([[1.0, 0.5, 0.0], [0.9, 0.1, 0.2], [0.0, 1.0, 0.3]])
     found = Chance.of(images, texts, torch.tensor([0, 0, 1]))
-    others = [0.5, 0.0, 0.1, 0.2, 0.0, 0.3]
-    assert found.mean == pytest.approx(np.mean(others))
-    assert found.deviation == pytest.approx(np.std(others, ddof=1))
+    others, own = [0.5, 0.0, 0.1, 0.2, 0.0, 0.3], [1.0, 0.9, 1.0]
+    assert found.mismatched_mean == pytest.approx(np.mean(others))
+    assert found.mismatched_deviation == pytest.approx(np.std(others, ddof=1))
+    assert found.matched_mean == pytest.approx(np.mean(own))
+    assert found.matched_deviation == pytest.approx(np.std(own, ddof=1))
+    assert Chance.of(images[:1], texts[:2], torch.tensor([0, 0])) is None
 
 
-def test_the_best_of_many_is_the_median_of_draws() -> None:
-    drawn = np.random.default_rng(0).normal(0.1, 0.2, (4000, 50)).max(1)
-    assert Chance(0.1, 0.2).best_of(50) == pytest.approx(np.median(drawn), abs=0.01)
-    assert Chance(0.1, 0.2).best_of(1) == pytest.approx(0.1)
+@pytest.mark.parametrize("number", [1, 10, 200])
+def test_so_many_searches_that_have_an_image_to_find_are_below_the_threshold(number) -> None:
+    rng = np.random.default_rng(0)
+    own, others = rng.normal(0.4, 0.1, 10_000), rng.normal(0.0, 0.12, (10_000, number))
+    others[:, 0] = own
+    threshold = Chance(0.0, 0.12, 0.4, 0.1).threshold(number)
+    assert (others.max(1) <= threshold).mean() == pytest.approx(FALSE_ALARMS, abs=0.01)
 
 
 def test_figures_without_it_say_nothing() -> None:
-    assert Chance.recorded({"recall1": 0.5}) is None
-    assert Chance.recorded({"mismatched_mean": 0.1, "mismatched_deviation": 0.2}) == Chance(0.1, 0.2)
+    chance = Chance(0.1, 0.2, 0.5, 0.3)
+    figures = {"recall1": 0.5, **chance.figures()}
+    assert Chance.recorded(figures) == chance
+    del figures["matched_mean"]
+    assert Chance.recorded(figures) is None

@@ -48,6 +48,10 @@ class EncodedImages:
         """Some images as the model encoded them."""
         return Encoded(self._encoded.tokens[list(rows)], self._encoded.pooled[list(rows)])
 
+    def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
+        """Rows and their scores as hits."""
+        return [Hit(row, self._paths[row], score) for row, score in found]
+
     def similar(self, vector: Tensor, top: int) -> list[Hit]:
         """The images nearest a vector `[D]` by cosine."""
         return best(self, self._normalised @ F.normalize(vector, dim=-1), top)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,10 +100,12 @@ class Library:
         """What all images show, or some of them in the given order; None where it is not stored."""
         return sights_of(self._columns if rows is None else self._columns.take(pa.array(rows, pa.int64())))
 
-    def seen(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Hits, each with what its image shows."""
-        sights = self.sights([hit.row for hit in hits])
-        return [replace(hit, sight=sight) for hit, sight in zip(hits, sights, strict=True)]
+    def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
+        """Rows and their scores as hits."""
+        sights = self.sights([row for row, _ in found])
+        return [
+            Hit(row, self.path(row), score, sight) for (row, score), sight in zip(found, sights, strict=True)
+        ]
 
     @property
     def unseen(self) -> str:
@@ -171,7 +173,7 @@ class Library:
         if len(self) >= store.APPROXIMATE_FROM and (matches := self._nearly(query, top)):
             return matches
         scores = self._vectors @ (query / max(float(np.linalg.norm(query)), 1e-12))
-        return [Hit(row, self.path(row), float(scores[row])) for row in largest(scores, top)]
+        return self.hits([(row, float(scores[row])) for row in largest(scores, top)])
 
     def _nearly(self, query: np.ndarray, top: int) -> list[Hit]:
         """The results of the table's vector index; none if there is no index."""
@@ -190,7 +192,7 @@ class Library:
 
         found = _retry(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
-        return [Hit(row, self.path(row), score) for row, score in rows if row is not None]
+        return self.hits([(row, score) for row, score in rows if row is not None])
 
     def full_text(self, query: str, top: int = 10) -> list[Hit]:
         """The images whose captions contain words of the query, by BM25."""
@@ -208,7 +210,7 @@ class Library:
 
         found = _retry(self.folder, attempt)
         rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]
-        return [Hit(row, self.path(row), score) for row, score in rows if row is not None][:top]
+        return self.hits([(row, score) for row, score in rows if row is not None][:top])
 
     def _fetch(self, rows: Sequence[int], names: list[str]) -> pa.Table:
         """Large columns of some rows, in the given order."""

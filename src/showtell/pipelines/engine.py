@@ -43,6 +43,10 @@ class SearchedImages(Protocol):
         """Some images as the model encoded them."""
         ...
 
+    def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
+        """Rows and their scores as hits."""
+        ...
+
     def similar(self, vector: Tensor, top: int) -> list[Hit]:
         """The images nearest a vector `[D]` by cosine."""
         ...
@@ -70,7 +74,7 @@ class Answer:
     loss_curve: tuple[float, ...] | None = None
     """Of the inversion: nats per token, one value per step of gradient descent."""
     chance: float | None = None
-    """What the best of as many images scores for a text that describes none of them; None where not known."""
+    """The score that the best of as many images has by chance; None where it is not known."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -136,7 +140,7 @@ def engines_of(model: Model) -> list[str]:
 def best(images: SearchedImages, scores: Tensor, top: int) -> list[Hit]:
     """The images with the `top` highest of `scores [N]`."""
     rows = largest(scores.numpy(), top)
-    return [Hit(row, images.path(row), scores[row].item()) for row in rows]
+    return images.hits([(row, scores[row].item()) for row in rows])
 
 
 def _names() -> list[str]:

@@ -58,7 +58,7 @@ class Model:
     familiarity: Familiarity | None = None
     """The density of the training images, where the checkpoint holds it."""
     chance: Chance | None = None
-    """What texts score with images that they do not describe, where the checkpoint says it."""
+    """What texts score with images that they describe, or not, where the checkpoint says it."""
 
     def encode_images(self, images: ImageLike | Iterable[ImageLike]) -> np.ndarray:
         """One vector per image, `float32 [B D]`, for files, PIL images or arrays, one or many.

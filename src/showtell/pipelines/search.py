@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError, UserError
 from showtell.library.search import Hit, Library
 from showtell.pairing import PairScorer
+from showtell.pipelines.captioner_rerank import CaptionerRerank
 from showtell.pipelines.engine import Answer, Engine, OwnProposals, engine_named, engines_of
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
-from showtell.pipelines.shipped import model_for
+from showtell.pipelines.shipped import model_for, proposer_for
 from showtell.pipelines.text_input import Text
-from showtell.protocols import SharedSpace
+from showtell.protocols import Captioner, SharedSpace
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,15 @@ def search(
     """Images of a library that fit a description, best first.
 
     The model defaults to the shipped dual encoder, where its parts and its vectors are there, else to the
-    captioner. A model of pairs re-ranks what the `proposer` finds (see `Searcher`). An engine is a file of
+    captioner. A model of pairs, or a captioner, re-ranks what the `proposer` finds (see `Searcher`); without
+    a model, the shipped captioner what the shipped dual encoder finds. An engine is a file of
     `pipelines/engines`, by default the first that the model supports. For many queries make one `Searcher`. A
     query longer than the model reads is cut, with a warning, or with `strict` refused by a `UserError`.
 
     Raises `UsageError` for an unknown engine, one that the model does not support, and a query without a
     single known word.
     """
+    proposer = proposer or (None if model else proposer_for(engine))
     searcher = Searcher(library, model or model_for(library, engine), proposer)
     cuts = searcher.cuts(strict)
     answer = searcher.search(query, engine, top, seed, cuts)
@@ -67,7 +69,7 @@ def similar(
     encoded = model.encode([model.read(image, max_pixels)])
     itself = Path(image).resolve()
     hits = opened.similar(encoded.pooled[0].cpu(), top + 1)
-    return opened.seen([hit for hit in hits if hit.path.resolve() != itself][:top])
+    return [hit for hit in hits if hit.path.resolve() != itself][:top]
 
 
 class Searcher:
@@ -80,16 +82,21 @@ class Searcher:
         self, library: Path | str, model: Model | None = None, proposer: Model | None = None
     ) -> None:
         """A model of pairs re-ranks what the `proposer` finds: by default itself, if it has vectors too, else
-        the shipped model that the library was indexed with.
+        the shipped model that the library was indexed with. A captioner re-ranks by what it has indexed.
 
-        Raises `UserError` for a folder that is no library, and for one without vectors of this model.
+        Raises `UserError` for a folder that is no library, and for one without vectors of this model,
+        `UsageError` for a model that re-ranks nothing with a proposer.
         """
         self._model = model
         self._proposer: Searcher | None = None
-        if model is not None and model.can(PairScorer) and (proposer or not model.can(SharedSpace)):
+        self._described: Library | None = None
+        if model is not None and (proposer or (model.can(PairScorer) and not model.can(SharedSpace))):
+            if not model.can(PairScorer):
+                model.require(Captioner)
+                self._described = open_library(library, model)
             self._proposer = Searcher(library, proposer or model_for(library, None, model.device))
         self.library: Library = self._proposer.library if self._proposer else open_library(library, model)
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, Engine | CaptionerRerank] = {}
         self._asked = self.cuts()
 
     def cuts(self, strict: bool = False) -> Cuts:
@@ -115,10 +122,12 @@ class Searcher:
             raise UsageError("the query is empty; describe an image in a few words")
         name = engine or engines_of(self.model)[0]
         chosen = engine_named(name)
+        by_captioner = self._described is not None and PairScorer in chosen.requires
         if chosen.needs_model:
-            self.model.require(*chosen.requires)
+            if not by_captioner:
+                self.model.require(*chosen.requires)
             text = self.model.read_text(query)
-            if not text.known:
+            if not text.known and not by_captioner:
                 raise UsageError(f"the model knows no word of {query!r}; use other words")
             self._count(text, cuts)
         else:
@@ -126,14 +135,18 @@ class Searcher:
         if not len(self.library):
             return Answer(text, [])
         if name not in self._engines:
-            images: Any = self.library
-            if PairScorer in chosen.requires:
-                images = self._proposer or OwnProposals(self.library, self.model)
-            elif self._proposer:
+            self._engines[name] = self._made(name, chosen)
+        return next(self._engines[name].find([text], top, seed))
+
+    def _made(self, name: str, chosen: type[Engine]) -> Engine | CaptionerRerank:
+        if PairScorer not in chosen.requires:
+            if self._proposer:
                 raise UsageError(f"a proposer is for the engine rerank, not for {name}")
-            self._engines[name] = chosen(images, self._model)
-        answer = next(self._engines[name].find([text], top, seed))
-        return replace(answer, hits=self.library.seen(answer.hits))
+            return chosen(self.library, self._model)
+        if self._proposer and self._described:
+            return CaptionerRerank(self._proposer, self.library, self._described, self.model)
+        images: Any = self._proposer or OwnProposals(self.library, self.model)
+        return chosen(images, self._model)
 
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best images by the default engine."""

@@ -12,6 +12,7 @@ from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
 from showtell.hub.catalogue import Package, find
 from showtell.library.search import Library
+from showtell.pairing import PairScorer
 from showtell.pipelines.engine import engine_named
 from showtell.pipelines.model import SHIPPED, Model, load_model
 from showtell.protocols import SharedSpace
@@ -82,6 +83,15 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
         else:
             return dual
     return load_model(device=device)
+
+
+def proposer_for(engine: str | None, device: str = "auto") -> Model | None:
+    """The shipped dual encoder where an engine re-ranks what it proposes; None for any other engine.
+
+    Raises `MissingError` where a part of it is not here.
+    """
+    reranks = engine is not None and PairScorer in engine_named(engine).requires
+    return dual_encoder(device) if reranks else None
 
 
 @cache

@@ -175,7 +175,7 @@ def _similar_images(library: Library) -> list[report.SimilarImages]:
     for row in _spaced(len(library), 4):
         matches = [m for m in library.similar(library.vectors()[row], 6) if m.row != row][:5]
         image, *near = images_of(library, [row, *(m.row for m in matches)])
-        found = [_found(i, hit) for i, hit in zip(near, library.seen(matches), strict=True)]
+        found = [_found(i, hit) for i, hit in zip(near, matches, strict=True)]
         similar.append(report.SimilarImages(image, found))
     return similar
 

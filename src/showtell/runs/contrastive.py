@@ -153,14 +153,14 @@ class ContrastiveRun:
 
 @torch.inference_mode()
 def validate(system: nn.Module, split: Split) -> dict[str, float]:
-    """R@1, 5, 10 of captions among images and of images among captions; what mismatched pairs score."""
+    """R@1, 5, 10 of captions among images and of images among captions; what pairs score, matched or not."""
     images, texts, owner = embed_split(system, split)
     chance = Chance.of(images, texts, owner)
     of_texts, of_images = ranks_both_ways(images, texts, owner)
     return {
         **{f"text_to_image_recall{k}": value for k, value in recall(of_texts).items()},
         **{f"image_to_text_recall{k}": value for k, value in recall(of_images).items()},
-        **({"mismatched_mean": chance.mean, "mismatched_deviation": chance.deviation} if chance else {}),
+        **(chance.figures() if chance else {}),
     }
 
 

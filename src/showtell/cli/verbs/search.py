@@ -62,15 +62,16 @@ def search(
     from showtell.pipelines.engine import engine_named
     from showtell.pipelines.model import load_model
     from showtell.pipelines.search import Searcher
-    from showtell.pipelines.shipped import model_for
+    from showtell.pipelines.shipped import model_for, proposer_for
 
     if proposer and not model:
-        raise UsageError("--proposer needs --model, the model of pairs that re-ranks what it proposes")
+        raise UsageError("--proposer needs --model, the model that re-ranks what it proposes")
     named = model and (engine is None or engine_named(engine).needs_model)
     chosen = load_model(model, device, regions=regions) if named else model_for(library, engine, device)
-    if chosen and engine:
+    proposes = load_model(proposer, device) if proposer else None if named else proposer_for(engine, device)
+    if chosen and engine and not proposes:
         chosen.require(*engine_named(engine).requires)
-    searcher = Searcher(library, chosen, load_model(proposer, device) if proposer else None)
+    searcher = Searcher(library, chosen, proposes)
     failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):
         try:

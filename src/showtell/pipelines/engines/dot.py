@@ -26,9 +26,9 @@ class Dot:
         self._images, self._model = images, model
 
     def find(self, queries: Sequence[Text], top: int, seed: int = 0) -> Iterator[Answer]:
-        """The `top` nearest images, and what chance would score."""
+        """The `top` nearest images, and the score that says whether any fits."""
         known = self._model.chance
-        chance = known.best_of(len(self._images)) if known and len(self._images) else None
+        chance = known.threshold(len(self._images)) if known and len(self._images) else None
         for query in queries:
             (vector,) = self._model.vectors_of([query.ids])
             yield Answer(query, self._images.similar(vector.cpu(), top), chance=chance)

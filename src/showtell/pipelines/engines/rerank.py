@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -56,7 +57,7 @@ class Rerank:
             images = joined([self._cache[hit.row] for hit in hits])
             scores = pair_scores(self._model.system, [query.ids], images)[0]
             order = scores.argsort(descending=True, stable=True)[:top].tolist()
-            yield Answer(query, [Hit(hits[i].row, hits[i].path, scores[i].item()) for i in order])
+            yield Answer(query, [replace(hits[i], score=scores[i].item()) for i in order])
             self._forget()
 
     def _embedded(self, hits: Sequence[Hit]) -> list[Hit]:
