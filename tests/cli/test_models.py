@@ -19,6 +19,7 @@ def test_models_lists_the_shipped_one_and_the_packages(ask, capsys) -> None:
     assert [one["name"] for one in found] == [
         "default",
         "default_search",
+        "default_documents",
         *(package.name for package in all_packages()),
     ]
     for one in found:

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from showtell.cli.main import run
+from showtell.datasets.printed_text import TextLine
 from showtell.errors import UserError
 from showtell.pipelines.extract import Extracted, LanguageReader, extract
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
-from showtell.pipelines.ocr import TextLine
 from showtell.tasks.documents import DocumentError
 from support.chat import TEMPLATE, llama_folder
 

@@ -21,12 +21,14 @@ NAMES = {
     *("albef_base", "albef_mini"),
     *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
     *("answer_bert", "answer_vlp"),
+    "extract_fields",
 }
 
 KINDS_OF_DATA = {
     *("images with captions", "labelled images", "images", "texts"),
     *("labelled texts", "premises and hypotheses", "tagged words", "questions on passages"),
     *("questions about images", "conversations"),
+    "labelled documents",
 }
 
 

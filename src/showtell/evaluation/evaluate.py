@@ -10,12 +10,14 @@ import torch
 
 from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
+from showtell.data.documents.labelled import holds_documents
 from showtell.data.images.decode import ImageError
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.captions import divide, refuse_two_splits
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
 from showtell.evaluation.captioning import caption_figures, caption_perplexity
+from showtell.evaluation.documents import document_evaluation
 from showtell.evaluation.image_answers import image_answer_figures
 from showtell.evaluation.retrieval import EncodedImages, retrieval_figures, search_figures
 from showtell.evaluation.word_figures import (
@@ -60,9 +62,12 @@ def evaluate(
     Raises `UserError` with `strict` for a caption to cut, `UsageError` for an engine that the model does not
     support, and for a model that supports none.
 
-    Of a model that answers questions about images, the accuracy of its answers.
+    Of a model that answers questions about images, the accuracy of its answers. On labelled documents,
+    `document_evaluation`.
     """
     data = Path(data)
+    if holds_documents(data):
+        return document_evaluation(model, data, split)
     if model.can(PairAnswerer) or model.can(AnswerWriter):
         return image_answer_figures(model, data, split, format, strict)
     engines = engines_of(model) if engines is None else engines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,20 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from showtell.data.documents.materials import DEFAULT_SCHEMA
+from showtell.data.documents.materials import DEFAULT_SCHEMA, KIND, OTHER
 from showtell.data.images.decode import MAX_PIXELS, ImageError, load_image
 from showtell.data.images.pdf import is_pdf, pdf_pages
+from showtell.datasets.printed_text import MIN_CONFIDENCE, TextLine, TextReader, page_of
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.generate import stream
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files
-from showtell.pipelines.model import Model
-from showtell.pipelines.ocr import TextLine, TextReader
-from showtell.tasks.documents import DocumentError, asked, page_text, parsed, whole_items, written
+from showtell.pipelines.model import Model, load_model
+from showtell.tasks.documents import DocumentError, asked, fitted, page_text, parsed, whole_items, written
 from showtell.tasks.grammar import accepts
+from showtell.tasks.word_tagging import FieldTagger, read_materials
 
-MIN_CONFIDENCE = 0.5
-"""Lines that are read with less are left out."""
+SHIPPED = "default_documents"
+"""The model that reads documents where none is named."""
 MAX_TOKENS = 768
 """Of an answer."""
 
@@ -76,8 +78,8 @@ class LanguageReader:
 
     def __call__(self, lines: list[TextLine], schema: object) -> Found:
         """As `Reader`. Raises `UsageError` for a model without a chat template."""
-        boxes = np.array([line.box for line in lines], np.float64).reshape(-1, 4, 2)
-        messages = asked(page_text([line.text for line in lines], boxes), schema)
+        page = page_of(lines)
+        messages = asked(page_text(page.texts, page.boxes), schema)
         try:
             pieces = list(stream(messages, self._model, self._max_tokens, schema=schema))
         except UsageError:
@@ -97,6 +99,29 @@ class LanguageReader:
         return Found(items, truncated=True)
 
 
+class FieldReader:
+    """A tagger of printed words, which knows the kinds of material that it was trained on."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises `UsageError` for a model of another kind."""
+        model.require(FieldTagger)
+        self._model = model
+        self.name = model.name
+
+    def __call__(self, lines: list[TextLine], schema: object) -> Found:
+        """As `Reader`: what it knows of what the schema names; `其他` for a text of no known material."""
+        page = page_of(lines)
+        materials = read_materials(self._model.system, page, self._model.device)
+        if not materials and lines and schema == DEFAULT_SCHEMA:
+            materials = [{KIND: OTHER}]
+        return Found(json.loads(written(fitted(materials, schema), schema)), truncated=False)
+
+
+def reader_of(model: Model, max_tokens: int = MAX_TOKENS) -> Reader:
+    """What a model reads documents by: a tagger of words, or a language model."""
+    return FieldReader(model) if model.can(FieldTagger) else LanguageReader(model, max_tokens)
+
+
 def extract_page(
     pixels: np.ndarray, reader: Reader, text_reader: TextReader, schema: object, path: str, page: int | None
 ) -> Extracted:
@@ -111,7 +136,7 @@ def extract_page(
 
 def extract(
     images: ImageFiles,
-    reader: Reader | Model,
+    reader: Reader | Model | None = None,
     *,
     schema: object = DEFAULT_SCHEMA,
     max_pixels: int = MAX_PIXELS,
@@ -120,18 +145,19 @@ def extract(
     """The documents in image files, folders of them and PDFs, in the order given, one result per page.
 
     Each is valid against the JSON `schema`, by default a list of the materials of an image, each a dict with
-    its kind under `文字材料类别`. A file that cannot be read, and a page that yields no such document, is
-    passed to `skip`; without `skip` it raises.
+    its kind under `文字材料类别`. Without a `reader` the shipped model reads. A file that cannot be read, and
+    a page that yields no such document, is passed to `skip`; without `skip` it raises.
 
     Raises `SchemaError` for a schema that cannot be kept, `MissingError` with the line that installs what
     is missing.
 
     Example::
 
-        for page in showtell.extract("receipts/", load_model("SmolLM2-135M-Instruct")):
+        for page in showtell.extract("receipts/"):
             print(page.documents)
     """
-    reads = LanguageReader(reader) if isinstance(reader, Model) else reader
+    reader = load_model(SHIPPED) if reader is None else reader
+    reads = reader_of(reader) if isinstance(reader, Model) else reader
     accepts(schema, "")  # a schema that cannot be kept is said before an image is read
     text_reader = TextReader()
     for path in all_files([images] if isinstance(images, (Path, str)) else images):

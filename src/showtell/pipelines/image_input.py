@@ -136,7 +136,7 @@ def load_image_input(
         raise UsageError(f"{folder} reads no regions; leave out --regions {regions}")
     if version == VERSION:
         return ImageInput(_regions(folder, regions or preprocess.get("regions")))
-    if not preprocess.keys() - {"texts", "tokenizer"}:
+    if not preprocess.keys() - {"texts", "tokenizer", "printed_text"}:
         return None
     try:
         prepare = _preparation(version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from showtell.hub.catalogue import Offer, catalogue, find
+from showtell.pipelines.extract import SHIPPED as DOCUMENTS
 from showtell.pipelines.model import SHIPPED
 from showtell.pipelines.shipped import DUAL_ENCODER, install_all, packages_of
 
@@ -42,7 +43,12 @@ def models() -> list[OfferedModel]:
     dual = _shipped(
         DUAL_ENCODER, "the shipped dual encoder, used where no model is named", "index, search, demo"
     )
-    return [captioner, dual, *map(_of_package, catalogue())]
+    documents = _shipped(
+        DOCUMENTS,
+        "the shipped tagger of printed words, which knows receipts",
+        "extract, evaluate on documents",
+    )
+    return [captioner, dual, documents, *map(_of_package, catalogue())]
 
 
 def _shipped(name: str, what: str, used_by: str) -> OfferedModel:

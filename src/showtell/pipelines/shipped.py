@@ -51,7 +51,11 @@ def shipped_dual_encoder(device: str = "auto") -> Model | None:
 def packages_of(folder: Path) -> list[Package]:
     """The packages whose weights a shipped checkpoint records instead of copying them."""
     frozen, said = read_object(folder / CONFIG).get("frozen", []), read_object(folder / PREPROCESS)
-    names = [*said.get("backbone", "").split("+"), *(part["source"] for part in frozen)]
+    names = [
+        *said.get("backbone", "").split("+"),
+        said.get("printed_text", ""),
+        *(part["source"] for part in frozen),
+    ]
     return [package for name in names if (package := find(name))]
 
 

@@ -21,6 +21,7 @@ ASKED = (
 )
 SPECIAL = re.compile(r"<(?=\|)")
 """The beginning of a special token, which no text of an image may end a message with."""
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
@@ -109,6 +110,40 @@ def whole_items(text: str) -> list[Any]:
         if not rest.startswith(","):
             return found
         place = len(text) - len(rest) + 1
+
+
+def fitted(materials: Sequence[Mapping[str, str]], schema: object) -> Any:
+    """Materials in the shape that a schema asks for, as far as they have what it names.
+
+    A schema of a list takes all, one of an object the first; properties keep their order, and numbers are
+    read from their texts.
+
+    >>> numbers = {"type": "object", "properties": {"total": {"type": "number"}, "shop": {"type": "string"}}}
+    >>> fitted([{"shop": "A", "date": "x", "total": "RM 1,200.50"}], {"type": "array", "items": numbers})
+    [{'total': 1200.5, 'shop': 'A'}]
+    >>> fitted([{"shop": "A", "total": "none"}], numbers)
+    {'shop': 'A'}
+    """
+    if not isinstance(schema, Mapping):
+        return list(materials)
+    if schema.get("type") == "object":
+        return _shaped(next(iter(materials), {}), schema)
+    return [_shaped(one, schema.get("items")) for one in materials]
+
+
+def _shaped(material: Mapping[str, str], schema: object) -> dict[str, Any]:
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return dict(material)
+    found: dict[str, Any] = {}
+    for name, wanted in properties.items():
+        kinds = wanted.get("type") if isinstance(wanted, Mapping) else None
+        if name in material and kinds in ("number", "integer"):
+            if digits := NUMBER.search(material[name].replace(",", "")):
+                found[name] = float(digits[0]) if kinds == "number" else int(digits[0].partition(".")[0])
+        elif name in material:
+            found[name] = material[name]
+    return found
 
 
 def written(document: Any, schema: object) -> str:

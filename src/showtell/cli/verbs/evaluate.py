@@ -41,12 +41,18 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate a captioner or a dual encoder: captions, search, retrieval, word embeddings; or the answers of
-    a model that was trained to answer questions about images."""
+    a model that was trained to answer questions about images.
+
+    On labelled documents (SROIE, materials.jsonl): what a tagger or a language model reads in them, by kind
+    of material and field; by default the shipped tagger.
+    """
+    from showtell.data.documents.labelled import holds_documents
     from showtell.evaluation.evaluate import evaluate
+    from showtell.pipelines.extract import SHIPPED
     from showtell.pipelines.model import load_model
 
     figures = evaluate(
-        load_model(model, device, regions=regions),
+        load_model(model or (SHIPPED if holds_documents(data) else None), device, regions=regions),
         data,
         split,
         format=format,

@@ -29,12 +29,14 @@ def extract(
         typer.Option(
             "--model",
             "-m",
-            help="A language model with a chat template: a checkpoint, a run, or a name that "
-            "`showtell models` lists. Default: SmolLM2-135M-Instruct.",
+            help="A run of `showtell train extract_fields`, or a language model with a chat template: a "
+            "checkpoint, or a name that `showtell models` lists. Default: the shipped model, for receipts.",
             show_default=False,
         ),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="The most tokens of an answer.")] = 768,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="The most tokens of a language model's answer.")
+    ] = 768,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",
     json: Json = False,
@@ -47,11 +49,11 @@ def extract(
     """
     from showtell.data.documents.materials import DEFAULT_SCHEMA
     from showtell.data.json import read_object
-    from showtell.pipelines.extract import LanguageReader, extract
+    from showtell.pipelines.extract import SHIPPED, extract, reader_of
     from showtell.pipelines.model import load_model
 
     wanted = DEFAULT_SCHEMA if schema is None else read_object(schema)
-    reader = LanguageReader(load_model(model or "SmolLM2-135M-Instruct", device), max_tokens)
+    reader = reader_of(load_model(model or SHIPPED, device), max_tokens)
     failures, unsure, truncated = Failures(), 0, 0
     for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):
         unsure, truncated = unsure + found.unsure, truncated + found.truncated
