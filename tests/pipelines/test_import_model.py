@@ -47,6 +47,8 @@ def test_special_tokens_are_the_tokenizers(source, tmp_path):
         ),
         (["openai/clip-vit-base-patch32", "--download"], 4, "openai/clip-vit-base-patch32 cannot be fetched"),
         (["clip"], 2, "no model of a package: all-MiniLM-L6-v2, efficientnet_lite0"),
+        (["gpt2"], 2, "where it is an old id on the hub, --download fetches it"),
+        (["gpt2", "--download"], 4, "gpt2 cannot be fetched"),
         (["../../no/such"], 2, "is no folder, no id"),
         ([__file__], 2, "is a file; give the folder that holds it"),
     ],
@@ -73,7 +75,8 @@ def test_a_model_downloaded_before_is_found_in_the_hubs_cache(source, tmp_path, 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     done = import_model("someone/something", tmp_path / "ours")
     import_model("someone/something", tmp_path / "ours", download=True)
-    assert requested == [("someone/something", True), ("someone/something", False)]
+    import_model("gpt2", tmp_path / "old")
+    assert requested == [("someone/something", True), ("someone/something", False), ("gpt2", True)]
     assert load_model(done["model"]).name.startswith("something@")
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "config.json").write_text("{}")

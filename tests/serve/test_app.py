@@ -122,6 +122,9 @@ def test_embeddings_of_texts_and_images_lie_in_one_space(client, models) -> None
 
 def test_the_library_is_searched_and_shown(url, searcher) -> None:
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as http:
+        for empty in ("", " "):
+            error = http.post("/v1/search", json={"query": empty}).json()["error"]
+            assert (error["param"], error["message"][:14]) == ("query", "query is empty")
         found = http.post("/v1/search", json={"query": "a green square", "top": 2}).json()["data"]
         assert found[0]["name"] == "green.png"
         assert "/" not in json.dumps([one["name"] for one in found])

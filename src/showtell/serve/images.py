@@ -50,6 +50,8 @@ async def captions(body: CaptionRequest, request: Request) -> dict[str, Any]:
 @router.post("/search", responses=good(SearchAnswer))
 async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     """Images of the library that fit a description, best first."""
+    if not body.query.strip():
+        raise invalid("query is empty; describe an image in a few words", "query")
     first = _searcher(request)
     worker: Worker = request.app.state.worker
 

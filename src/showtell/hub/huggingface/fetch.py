@@ -32,7 +32,7 @@ PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "[0-9]_*/pytorc
 
 
 def find_folder(source: str, *, download: bool = False) -> Path:
-    """The folder of `source`: itself, or an id on the hub, `org/name`, from the hub's cache.
+    """The folder of `source`: itself, or an id on the hub, `org/name` or an old `name`, from the hub's cache.
 
     A model that is not in the cache is fetched only with `download`.
 
@@ -42,12 +42,12 @@ def find_folder(source: str, *, download: bool = False) -> Path:
         return folder
     if folder.exists():
         raise UsageError(f"{source} is a file; give the folder that holds it")
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII):
-        raise UsageError(
-            f"{source} is no folder, no id on the Hugging Face hub such as openai/clip-vit-base-patch32, and "
-            "no model of a package: "
-            f"{', '.join(package.name for package in all_packages())}"
-        )
+    neither = (
+        f"{source} is no folder, no id on the Hugging Face hub such as openai/clip-vit-base-patch32, and "
+        f"no model of a package: {', '.join(package.name for package in all_packages())}"
+    )
+    if not re.fullmatch(r"([\w-][\w.-]*/)?[\w-][\w.-]*", source, re.ASCII):
+        raise UsageError(neither)
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -63,6 +63,8 @@ def find_folder(source: str, *, download: bool = False) -> Path:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if download:
             raise MissingError(f"{source} cannot be fetched from the Hugging Face hub: {reason}") from error
+        if "/" not in source:  # an old id such as gpt2, or a misspelt name
+            raise UsageError(f"{neither}; where it is an old id on the hub, --download fetches it") from error
         found = None
     places = [] if found is None else [found, *found.glob("0_*")]
     weights = [place for place in places if any(place.glob("*.safetensors")) or any(place.glob(PICKLED[0]))]
