@@ -11,7 +11,8 @@ from serve.conftest import KEY, data_url, running
 from serve.test_app import ASKED, Material, seen
 from showtell.errors import UserError
 from showtell.serve.app import create_app
-from showtell.serve.upstream import MAX_IMAGES, Upstream, find_models
+from showtell.serve.pixels import MAX_IMAGES
+from showtell.serve.upstream import Upstream, find_models
 from support.hostile_engine import DOCUMENT, hostile_engine
 
 SCHEMA = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -17,23 +16,7 @@ from showtell.protocols import CausalLanguageModel, State
 from showtell.tasks.constrained import Answer
 from showtell.tasks.decoding import stream_tokens
 from showtell.tasks.grammar import compile_schema, vocabulary_of
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A text with its continuation."""
-
-    text: str
-    """The prompt, or the last message."""
-    completion: str
-    """What follows it, the first space included; or the answer."""
-    tokens: int
-    """Generated tokens."""
-    cut: int
-    """Tokens at the start of the prompt that the model did not read."""
-    finish: Literal["stop", "length"] = "stop"
-    """Whether the model ended it, or the limit. A document that the limit ended is valid, but its last
-    values are made up."""
+from showtell.tasks.pen import Completion, Piece
 
 
 @torch.inference_mode()
@@ -71,20 +54,6 @@ def generate(
     completion = "".join(piece.text for piece in pieces)
     last = pieces[-1]
     return Completion(prompt.shown, completion, last.tokens, prompt.cut, last.finish or "stop")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The next piece of a text that is being generated."""
-
-    text: str
-    tokens: int
-    """Generated so far."""
-    prompt_tokens: int
-    finish: Literal["stop", "length"] | None = None
-    """In the last piece, which may be empty: whether the model ended it, or the limit."""
-    made_up: bool = False
-    """Whether it completes a document that the limit ended."""
 
 
 def stream(
@@ -175,6 +144,8 @@ def _prompt(text: str | Sequence[Message], model: Model, max_tokens: int, strict
         )
     if isinstance(text, str):
         opening, whole, shown = tokenizer.opening, tokenizer.pieces(text).ids, text
+    elif any(not isinstance(message.get("content", ""), str) for message in text):
+        raise UsageError(f"the model {model.name} reads messages of text alone")
     elif tokenizer.chat_template:
         opening, whole, shown = [], tokenizer.encode_chat(text), text[-1]["content"]
     else:

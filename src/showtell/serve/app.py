@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
+from showtell.pipelines.image_chat import ImageChat
 from showtell.pipelines.model import Model
 from showtell.pipelines.search import Searcher
 from showtell.serve import chat, embeddings, images
@@ -37,7 +38,7 @@ class Limits:
 
 
 def create_app(
-    models: Mapping[str, Model],
+    models: Mapping[str, Model | ImageChat],
     searcher: Searcher | None = None,
     *,
     upstream: Upstream | None = None,

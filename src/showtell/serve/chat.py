@@ -18,11 +18,13 @@ from showtell.pipelines.model import Model
 from showtell.protocols import Captioner
 from showtell.serve.answers import ChatAnswer, good
 from showtell.serve.errors import as_api_error, invalid
-from showtell.serve.pixels import pixels_of
+from showtell.serve.pixels import images_of, pixels_of
 from showtell.serve.served import Served, chats
 from showtell.serve.upstream import Upstream
 from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
-from showtell.serve.worker import Worker
+from showtell.serve.worker import AnswersTogether, Asked, Worker
+from showtell.tasks.pen import Sampling
+from showtell.tasks.stops import Stops
 
 CAPTION_BEAM = 5
 CLIENT_LEFT = 499
@@ -67,7 +69,9 @@ def _computed(body: ChatRequest, request: Request) -> tuple[AsyncGenerator[Piece
     served: Served = request.app.state.served
     worker: Worker = request.app.state.worker
     name, model = served.named(body.model)
-    note = {}
+    note = dict[str, str]()
+    if model.can(AnswersTogether):
+        return worker.stream(_asked(body, model)), note
     if model.can(Captioner):
         pieces = _captioned(body, model, name)
         if any(message.text for message in body.messages):
@@ -126,22 +130,14 @@ def until(pieces: Iterable[Piece], stops: Sequence[str]) -> Iterator[Piece]:
     >>> [(piece.text, piece.finish) for piece in found]
     [('a ', None), ('', 'stop')]
     """
-    held = ""
+    watched = Stops(stops)
     for piece in pieces:
-        held += piece.text
-        ends = [place for stop in stops if (place := held.find(stop)) >= 0]
-        if ends:
-            yield replace(piece, text=held[: min(ends)], finish="stop")
+        text = watched.take(piece.text, last=piece.finish is not None)
+        finish = "stop" if watched.found else piece.finish
+        if text or finish:
+            yield replace(piece, text=text, finish=finish)
+        if finish:
             return
-        waiting = 0 if piece.finish else _may_begin(held, stops)
-        text, held = held[: len(held) - waiting], held[len(held) - waiting :]
-        if text or piece.finish:
-            yield replace(piece, text=text)
-
-
-def _may_begin(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of a text may begin one of `stops`."""
-    return max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
 
 
 def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
@@ -155,11 +151,20 @@ def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
         messages,
         model,
         body.limit or DEFAULT_TOKENS,
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
-        seed=int.from_bytes(uuid.uuid4().bytes[:4]) if body.seed is None else body.seed % 2**63,
         schema=body.schema_wanted,
+        **body.drawn,
     )
+
+
+def _asked(body: ChatRequest, model: AnswersTogether) -> Asked:
+    """Messages with images, for a model that answers several conversations at once."""
+    messages = [{"role": message.role, "content": message.parts} for message in body.messages]
+    sampling = Sampling(body.limit or DEFAULT_TOKENS, **body.drawn, stops=tuple(body.stops))
+
+    def question() -> Any:
+        return model.question(messages, images_of(body.images), sampling, body.schema_wanted)
+
+    return Asked(model, question)
 
 
 def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:

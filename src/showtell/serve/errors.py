@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from showtell.data.images.decode import ImageError
 from showtell.errors import UserError
+from showtell.pipelines.image_chat import TooLongError
 from showtell.tasks.grammar import SchemaError
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ def as_api_error(error: Exception) -> APIError:
         return invalid(f"the image {error.reason}", code="invalid_image")
     if isinstance(error, SchemaError):
         return invalid(str(error), "response_format", "invalid_json_schema")
+    if isinstance(error, TooLongError):
+        return invalid(str(error), "messages", "context_length_exceeded")
     if isinstance(error, UserError):
         return invalid(str(error))
     number = uuid.uuid4().hex[:12]

@@ -116,7 +116,8 @@ def _answering(request: Request, first: Searcher, engine: str | None) -> Searche
     if not chosen.needs_model:
         known[engine] = Searcher(folder)
         return known[engine]
-    for model in (first.model, *served.models.values()):
+    able: list[Any] = [first.model, *served.models.values()]
+    for model in able:
         if all(map(model.can, chosen.requires)):
             with suppress(UserError):  # it has not indexed the library
                 known[engine] = Searcher(folder, model)

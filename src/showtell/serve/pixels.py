@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from showtell.data.images.decode import decode_image
 from showtell.serve.errors import invalid
 
 MAX_PIXELS = 50_000_000
+MAX_IMAGES = 8
+"""Of a conversation."""
 _DATA = re.compile(r"data:image/[\w.+-]+;base64,", re.ASCII | re.IGNORECASE)
 
 
@@ -41,3 +44,15 @@ def pixels_of(url: str, param: str) -> np.ndarray:
     except (binascii.Error, ValueError):
         raise invalid("the base64 of the image is damaged", param, "invalid_image") from None
     return decode_image(data, param, MAX_PIXELS)
+
+
+def images_of(urls: Sequence[str]) -> Iterator[np.ndarray]:
+    """The images of a conversation, each decoded when the one before is done with.
+
+    Raises as `pixels_of`, and `APIError` for too many.
+    """
+    if len(urls) > MAX_IMAGES:
+        message = f"{len(urls)} images; a request has at most {MAX_IMAGES}"
+        raise invalid(message, "messages", "too_many_images")
+    for url in urls:
+        yield pixels_of(url, "messages")

@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from showtell.pipelines.model import Model
+from showtell.hub.qwen_vl import is_qwen_vl
+from showtell.pipelines.image_chat import ImageChat, load_image_chat
+from showtell.pipelines.model import Model, load_model
 from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
 from showtell.serve.errors import APIError, invalid
+from showtell.serve.worker import AnswersTogether
 
 
 @dataclass(frozen=True)
 class Served:
     """Loaded models by name."""
 
-    models: Mapping[str, Model]
+    models: Mapping[str, Model | ImageChat]
     others: Sequence[str] = ()
     """Names of models that another engine answers messages with."""
     since: int = field(default_factory=lambda: int(time.time()))
@@ -27,7 +30,7 @@ class Served:
         """All of them."""
         return [*self.models, *self.others]
 
-    def named(self, name: str) -> tuple[str, Model]:
+    def named(self, name: str) -> tuple[str, Any]:
         """A model. Raises `APIError` naming those that there are."""
         if name in self.others:
             raise invalid(f"the model {name} is another engine's, and answers messages alone", "model")
@@ -36,7 +39,7 @@ class Served:
             raise APIError(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
         return name, self.models[name]
 
-    def able(self, name: str | None, what: str, *protocols: type) -> tuple[str, Model]:
+    def able(self, name: str | None, what: str, *protocols: type) -> tuple[str, Any]:
         """A model that keeps protocols, by default the first that does.
 
         Raises `APIError` for one that does not, naming those that do `what`.
@@ -62,12 +65,17 @@ class Served:
         _, model = self.named(name)
         able = {
             "captions": model.can(Captioner) and model.can(ImageEncoder),
-            "chat": chats(model) or model.can(Captioner),
+            "chat": chats(model) or model.can(Captioner) or model.can(AnswersTogether),
             "embeds_texts": embeds_texts(model),
             "embeds_images": model.can(ImageEncoder),
         }
         can = [what for what, yes in able.items() if yes]
         return {**said, "owned_by": "showtell", "hash": model.hash, "can": can}
+
+
+def load_served(source: str, device: str) -> Model | ImageChat:
+    """What `load_model` loads, or a Qwen-VL folder as published. Raises as the two."""
+    return load_image_chat(source, device) if is_qwen_vl(source) else load_model(source, device)
 
 
 def chats(model: Model) -> bool:

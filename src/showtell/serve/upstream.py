@@ -19,14 +19,13 @@ from pydantic import BaseModel, ValidationError
 from showtell.errors import UserError
 from showtell.pipelines.generate import Piece
 from showtell.serve.engine_answers import RETRY_AFTER, chunks_of, failed, finish_of, refusal, start_of
-from showtell.serve.errors import APIError, invalid, overloaded
-from showtell.serve.pixels import pixels_of
+from showtell.serve.errors import APIError, overloaded
+from showtell.serve.pixels import images_of
 from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
 from showtell.tasks.checked_text import BrokenText, CheckedText
 
 AT_ONCE = 64
 """Requests that an engine is given at the same time; more are refused."""
-MAX_IMAGES = 8
 TOKEN_CHARACTERS = 64
 """The longest text per token that is believed."""
 CONNECT_SECONDS = 10.0
@@ -150,10 +149,6 @@ def _headers(key: str | None) -> dict[str, str]:
 
 def _checked(body: ChatRequest) -> CheckedText | None:
     """The check of the answer, when that of the request is passed."""
-    images = [url for message in body.messages for url in message.images]
-    if len(images) > MAX_IMAGES:
-        message = f"{len(images)} images; a request has at most {MAX_IMAGES}"
-        raise invalid(message, "messages", "too_many_images")
-    for url in images:
-        pixels_of(url, "messages")
+    for _ in images_of(body.images):
+        pass  # one after the other, so that one alone is in memory
     return None if body.schema_wanted is None else CheckedText(body.schema_wanted)

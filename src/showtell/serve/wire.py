@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -65,6 +66,17 @@ class ChatMessage(Body):
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def parts(self) -> str | list[dict[str, str]]:
+        """The content as a chat template takes it: a text, or parts, with a place for each image."""
+        if not self.images:
+            return self.text
+        parts = self.content if isinstance(self.content, list) else []
+        return [
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
+            for part in parts
+        ]
 
     @property
     def images(self) -> list[str]:
@@ -144,6 +156,20 @@ class ChatRequest(Body):
     def limit(self) -> int | None:
         """The most tokens that the answer may have, where the request says it."""
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def images(self) -> list[str]:
+        """The URLs of the images of all messages."""
+        return [url for message in self.messages for url in message.images]
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """How tokens are drawn: a temperature of 1 and another seed each time, where nothing is said."""
+        return {
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+            "seed": int.from_bytes(uuid.uuid4().bytes[:4]) if self.seed is None else self.seed % 2**63,
+        }
 
     @property
     def stops(self) -> list[str]:

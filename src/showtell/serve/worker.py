@@ -6,24 +6,61 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from showtell.serve.errors import APIError, overloaded
 
 Result = TypeVar("Result")
+READERS = 2
+"""Threads that decode images meanwhile."""
+DONE = object()
+
+
+@runtime_checkable
+class AnswersTogether(Protocol):
+    """A model that answers questions, several in one batch."""
+
+    def question(
+        self, messages: Sequence[Any], images: Iterable[Any], sampling: Any, schema: object = None
+    ) -> Any:
+        """A conversation as `answer` takes it, with the images, `uint8 [H W 3]`, that it names, in order."""
+
+    def fits(self, questions: Sequence[Any]) -> bool:
+        """Whether questions may be answered in one batch."""
+        ...
+
+    def answer(self, questions: Sequence[Any], puts: Sequence[Callable[[Any], bool]]) -> None:
+        """Answer questions in one batch.
+
+        Each piece of an answer is put, and told whether more is wanted. The last one has a `finish`.
+        """
+
+
+class Asked(NamedTuple):
+    """A job that is computed together with others of the same model."""
+
+    model: AnswersTogether
+    question: Callable[[], Any]
+    """Makes what the model answers, in another thread."""
 
 
 class Worker:
-    """Runs jobs one after the other in a thread of its own."""
+    """Runs jobs in the order in which they came, in a thread of its own.
+
+    A question takes along those behind it that fit into one batch.
+    """
 
     def __init__(self, *, max_waiting: int, seconds: float) -> None:
         """`seconds`: the longest that a request may take, waiting included."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._max_waiting, self._seconds = max_waiting, seconds
+        self._waiting: deque[_Job] = deque()
+        self._lock = threading.Lock()
         self._recent: deque[float] = deque([1.0], maxlen=20)
         self.inside = 0
         """Jobs that wait or run."""
@@ -36,40 +73,26 @@ class Worker:
                 return result
         raise AssertionError("a job has one result")
 
-    async def stream(self, job: Callable[[], Iterable[Result]]) -> AsyncGenerator[Result]:
+    async def stream(self, job: Callable[[], Iterable[Result]] | Asked) -> AsyncGenerator[Result]:
         """What a job yields, as it does; a consumer that leaves ends the job at its next item.
 
         Raises `APIError` when the queue is full or the time is over.
         """
         with self._place():
             loop = asyncio.get_running_loop()
-            items: asyncio.Queue[Any] = asyncio.Queue()
-            left = threading.Event()
-            done = object()
-
-            def put(item: Any) -> None:
-                if not left.is_set():
-                    loop.call_soon_threadsafe(items.put_nowait, item)
-
-            def work() -> None:
-                if left.is_set():
-                    return
-                started = time.monotonic()
-                try:
-                    for item in job():
-                        put(item)
-                        if left.is_set():
-                            break
-                except Exception as error:
-                    put(error)
-                else:
-                    put(done)
-                self._recent.append(time.monotonic() - started)
-
-            future = self._pool.submit(work)
             until = loop.time() + self._seconds
+            waiting = _Job(loop)
             try:
-                while (item := await asyncio.wait_for(items.get(), until - loop.time())) is not done:
+                if isinstance(job, Asked):
+                    waiting.model = job.model
+                    reading = loop.run_in_executor(self._readers, job.question)
+                    waiting.question = await asyncio.wait_for(reading, self._seconds)
+                else:
+                    waiting.alone = job
+                with self._lock:
+                    self._waiting.append(waiting)
+                self._pool.submit(self._work)
+                while (item := await asyncio.wait_for(waiting.items.get(), until - loop.time())) is not DONE:
                     if isinstance(item, Exception):
                         raise item
                     yield item
@@ -77,13 +100,48 @@ class Worker:
                 message = f"the request took longer than {self._seconds:g} s"
                 raise APIError(HTTPStatus.GATEWAY_TIMEOUT, "timeout", message, kind="server_error") from None
             finally:
-                left.set()
-                future.cancel()
+                waiting.left.set()
 
     def close(self) -> None:
         """Take no more jobs."""
         self.closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._readers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self) -> None:
+        """Compute the next job, and what fits beside it."""
+        jobs = self._next()
+        if not jobs:  # they ran in the batch of another
+            return
+        started, model = time.monotonic(), jobs[0].model
+        try:
+            if model is not None:
+                model.answer([job.question for job in jobs], [job.put for job in jobs])
+            else:
+                for item in jobs[0].alone():
+                    if not jobs[0].put(item):
+                        break
+        except Exception as error:
+            for job in jobs:
+                job.put(error)
+        for job in jobs:
+            job.put(DONE)
+        self._recent.append((time.monotonic() - started) / len(jobs))
+
+    def _next(self) -> list[_Job]:
+        """The first job that somebody waits for, and those that are computed together with it."""
+        with self._lock:
+            wanted = [job for job in self._waiting if not job.left.is_set()]
+            found, rest = wanted[:1], list[_Job]()
+            for job in wanted[1:]:
+                model = found[0].model
+                questions = [one.question for one in (*found, job)]
+                if model is not None and job.model is model and model.fits(questions):
+                    found.append(job)
+                else:
+                    rest.append(job)
+            self._waiting = deque(rest)
+        return found
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -97,3 +155,25 @@ class Worker:
             yield
         finally:
             self.inside -= 1
+
+
+class _Job:
+    """A job, and where its results go."""
+
+    alone: Callable[[], Iterable[Any]]
+    model: AnswersTogether | None = None
+    question: Any = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.items: asyncio.Queue[Any] = asyncio.Queue()
+        self.left = threading.Event()
+        """Whether nobody waits any more."""
+
+    def put(self, item: Any) -> bool:
+        """Hand over an item, from any thread; returns whether more is wanted."""
+        if not self.left.is_set():
+            self._loop.call_soon_threadsafe(self.items.put_nowait, item)
+            if getattr(item, "finish", None):  # others of its batch may go on
+                self._loop.call_soon_threadsafe(self.items.put_nowait, DONE)
+        return not self.left.is_set()

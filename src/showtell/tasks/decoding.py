@@ -140,7 +140,7 @@ def stream_tokens(
     while True:
         logits, state = _next_logits(system, memory, state, last, [*banned])
         logits = logits if answer is None else answer.mask(logits)
-        last = _drawn(logits / temperature, top_p, generator) if temperature else logits.argmax(-1)
+        last = sample_top_p(logits / temperature, top_p, generator) if temperature else logits.argmax(-1)
         token = int(last) if answer is None else answer.take(int(last))
         if token == end:
             return
@@ -148,7 +148,7 @@ def stream_tokens(
         yield token
 
 
-def _drawn(logits: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
+def sample_top_p(logits: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
     """A token `[B K]` by `logits [B K V]`, from the smallest set whose probability reaches `top_p`."""
     probs, order = logits.softmax(-1).sort(-1, descending=True)
     probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
@@ -186,7 +186,7 @@ def nucleus(
     ended = torch.zeros(batch, num, dtype=torch.bool, device=device)
     for length in range(max_tokens + 1):
         logits, state = _next_logits(system, memory, state, last, [start, *banned])
-        drawn = _drawn(logits / temperature, top_p, generator)
+        drawn = sample_top_p(logits / temperature, top_p, generator)
         last = drawn.masked_fill(ended | (length == max_tokens), end)
         step = logits.log_softmax(-1).gather(-1, last[..., None]).squeeze(-1)
         logprob = logprob + step.masked_fill(ended, 0.0)

@@ -23,9 +23,9 @@ def serve(
         typer.Option(
             "--model",
             "-m",
-            help="A checkpoint, a run, or a name that `showtell models` lists; several times for several. "
-            "NAME=FOLDER gives it the name that requests use. Default: the shipped captioner, or none beside "
-            "--engine.",
+            help="A checkpoint, a run, a folder of Qwen-VL as published, or a name that `showtell models` "
+            "lists; several times for several. NAME=FOLDER gives it the name that requests use. Default: the "
+            "shipped captioner, or none beside --engine.",
             show_default=False,
         ),
     ] = None,
@@ -71,11 +71,12 @@ def serve(
 
         from showtell.serve.app import Limits, create_app
         from showtell.serve.guard import LOCAL
+        from showtell.serve.served import load_served
         from showtell.serve.upstream import Upstream, find_models
     except ImportError as error:
         raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
     from showtell.library.search import Library
-    from showtell.pipelines.model import SHIPPED, load_model
+    from showtell.pipelines.model import SHIPPED
     from showtell.pipelines.search import Searcher
     from showtell.pipelines.shipped import model_for
 
@@ -95,7 +96,7 @@ def serve(
             raise UsageError(f"the engine has a model {min(twice)} too; give yours another name: NAME=FOLDER")
     if named:
         print_error(f"loading {', '.join(named)}")
-    models = {name: load_model(source, device) for name, source in named.items()}
+    models = {name: load_served(source, device) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
     app = create_app(models, searcher, upstream=upstream, api_key=api_key, limits=limits)
     names = [*models, *(upstream.models if upstream else ())]

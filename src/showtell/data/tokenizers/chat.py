@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError
 from jinja2.ext import Extension
@@ -14,8 +14,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from showtell.errors import UserError
 
-Message = Mapping[str, str]
-"""`role`, such as system, user or assistant, and `content`."""
+Message = Mapping[str, Any]
+"""`role`, such as system, user or assistant, and `content`: a text, or parts, each `{"type": "text", "text":
+...}` or `{"type": "image"}`, which stands for the next of the images that come with the messages."""
 
 
 ANSWERS = ("assistant", "function")
@@ -43,9 +44,10 @@ def render_chat(
     if not messages:
         raise UserError("a conversation needs a message: {'role': 'user', 'content': '...'}")
     for message in messages:
-        if not all(isinstance(message.get(name), str) for name in ("role", "content")):
+        if not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str | list):
             raise UserError(f"a message has a role and a content, both texts; {dict(message)!r} has not")
-        if spelled := [token for token in special if token in message["content"]]:
+        text = message_text(message)
+        if spelled := [token for token in special if token in text]:
             raise UserError(
                 f"a message spells the special token {spelled[0]}, which would end it; write it otherwise"
             )
@@ -88,6 +90,18 @@ def answered_chat(
         pieces += [(before[len(read) :], False), (answer + end, True)]
         read = before + answer + end
     return pieces
+
+
+def message_text(message: Message) -> str:
+    """The texts of a message, one per line.
+
+    >>> parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    >>> message_text({"role": "user", "content": parts})
+    'What is it?'
+    """
+    if isinstance(message["content"], str):
+        return message["content"]
+    return "\n".join(part["text"] for part in message["content"] if part["type"] == "text")
 
 
 @lru_cache
