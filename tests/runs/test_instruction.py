@@ -135,7 +135,7 @@ def test_the_loss_is_that_of_the_answers_tokens(base) -> None:
     checkpoint = load_checkpoint(base)
     tokenizer = answering_tokenizer(checkpoint, "base")
     asked = (documents()[0], documents()[1][:3])
-    rows = [EncodedConversation(*tokenizer.encode_answers(one), []) for one in asked]
+    rows = [EncodedConversation(*tokenizer.encode_answers(one), ()) for one in asked]
     given = ConversationInput(tokenizer)
     step = checkpoint.system(given.batch(rows))
     nlls = []

@@ -142,7 +142,7 @@ def test_each_image_takes_its_tokens_and_is_never_cut(base, data, tmp_path, capl
     found, given = conversation_input(opened, read_divided(data, None, 0), "base", "cpu")
     rows = [given.encode(one) for one in found.training]
     tokens = opened.system.encode_images(given.batch(rows[:1])).tokens.shape[1]
-    assert tokens == given.shown.tokens == 16
+    assert tokens == given.shown.count == 16
     assert [row.ids.count(opened.system.image_id) for row in rows] == [tokens] * 6 + [0]
     assert all(len(row.ids) == len(row.answers) for row in rows)
     limit = len(rows[0].ids) - 1

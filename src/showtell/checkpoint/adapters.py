@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from showtell.checkpoint.config import CARD, FORMAT, parse, require_format, system_name
+from showtell.checkpoint.config import CARD, FORMAT, parse, require_format
 from showtell.checkpoint.frozen import Frozen, moved_along, require_unchanged
 from showtell.checkpoint.load import Checkpoint
 from showtell.checkpoint.tensors import named_tensors, read_tensors, refuse_nonfinite, write_tensors
@@ -32,7 +32,7 @@ class _Adapter:
     """The checkpoint folder that it adapts, or the name of a package's model."""
     base_hash: str
     system: str
-    """The class of the base, `module.Class`."""
+    """The class of the base."""
     layers: tuple[str, ...]
     rank: int
     alpha: float
@@ -70,7 +70,7 @@ def save_adapter(
     adapter = _Adapter(
         base=_source(base),
         base_hash=base.hash,
-        system=system_name(system),
+        system=type(system).__name__,
         layers=tuple(layers),
         rank=first.rank,
         alpha=first.alpha,

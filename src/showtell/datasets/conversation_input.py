@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.conversations.conversation import Conversation
 from showtell.data.features import ImageStore
+from showtell.data.images.decode import ImageError
+from showtell.data.tokenizers.chat import IMAGE
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
+from showtell.progress import report
 
 
 class EncodedConversation(NamedTuple):
@@ -21,21 +24,50 @@ class EncodedConversation(NamedTuple):
     ids: list[int]
     answers: list[bool]
     """Which of the ids the system is trained to write."""
-    images: list[int]
-    """The rows of its images in their store."""
+    images: Sequence[Path]
+
+
+class Shown(Protocol):
+    """The images of conversations, as a system reads them."""
+
+    @property
+    def image_id(self) -> int:
+        """Stands among the ids for each token of an image."""
+        ...
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the chat template writes the ids of images, of messages whose content is in parts."""
+        ...
+
+    def tokens(self, path: Path) -> int:
+        """How many tokens an image has."""
+        ...
+
+    def batch(self, paths: Sequence[Path]) -> ImageBatch:
+        """Some images."""
+        ...
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The images of conversations, as a system reads them."""
+class StoredImages:
+    """Images of one size in a store."""
 
     store: ImageStore
     rows: Mapping[Path, int]
     """Of each image in the store."""
     image_id: int
-    """Stands among the ids for each token of an image."""
-    tokens: int
-    """Per image."""
+    count: int
+    """Tokens per image."""
+    in_parts: ClassVar = False
+
+    def tokens(self, path: Path) -> int:
+        """As many for each image."""
+        return self.count
+
+    def batch(self, paths: Sequence[Path]) -> ImageBatch:
+        """Some images."""
+        return self.store.images([self.rows[path] for path in paths])
 
 
 @dataclass(frozen=True)
@@ -50,18 +82,30 @@ class ConversationInput:
     def encode(self, conversation: Conversation) -> EncodedConversation:
         """Ids, answers and images. Raises `UserError` that names the record for what the template refuses."""
         shown = self.shown if conversation.images else None
-        messages = [{"role": one.role, "content": one.content} for one in conversation.messages]
+        in_parts = shown is not None and shown.in_parts
+        messages = [
+            {"role": one.role, "content": parts_of(one.content) if in_parts else one.content}
+            for one in conversation.messages
+        ]
         try:
-            ids, answers = self.tokenizer.encode_answers(messages, shown.image_id if shown else None)
+            ids, answers = self.tokenizer.encode_answers(
+                messages, shown.image_id if shown and not in_parts else None
+            )
         except UserError as error:
             raise UserError(f"{conversation.where}: {error}") from error
         if shown is None:
-            return EncodedConversation(ids, answers, [])
-        times = [shown.tokens if i == shown.image_id else 1 for i in ids]
+            return EncodedConversation(ids, answers, ())
+        if ids.count(shown.image_id) != len(conversation.images):
+            raise UserError(
+                f"{conversation.where}: the model's chat template writes {ids.count(shown.image_id)} images "
+                f"of {len(conversation.images)}; adapt another model"
+            )
+        counts = map(shown.tokens, conversation.images)
+        times = [next(counts) if i == shown.image_id else 1 for i in ids]
         return EncodedConversation(
             [i for i, count in zip(ids, times, strict=True) for _ in range(count)],
             [answer for answer, count in zip(answers, times, strict=True) for _ in range(count)],
-            [shown.rows[path] for path in conversation.images],
+            conversation.images,
         )
 
     def fitting(self, conversations: Sequence[Conversation], cuts: Cuts) -> list[EncodedConversation]:
@@ -80,5 +124,32 @@ class ConversationInput:
         ids, keep = pad([row.ids for row in rows], self.tokenizer.pad)
         answers = pad([row.answers for row in rows])[0].bool()
         images = [image for row in rows for image in row.images]
-        shown = self.shown.store.images(images) if self.shown and images else ImageBatch()
+        shown = self.shown.batch(images) if self.shown and images else ImageBatch()
         return Batch(shown, TextBatch(ids, keep, answers=answers))
+
+
+def unreadable(shown: Shown, paths: Sequence[Path]) -> dict[Path, str]:
+    """Those of some images that cannot be read, each with the reason."""
+    skipped = {}
+    for done, path in enumerate(paths, 1):
+        try:
+            shown.tokens(path)
+        except ImageError as error:
+            skipped[path] = error.reason
+        except UserError as error:  # too long for its width
+            skipped[path] = str(error)
+        report("reading images", done, len(paths))
+    return skipped
+
+
+def parts_of(content: str) -> str | list[dict[str, Any]]:
+    """A text with `<image>` in it as the parts of a message; one without stays a text.
+
+    >>> parts_of("<image>What is it?")
+    [{'type': 'image'}, {'type': 'text', 'text': 'What is it?'}]
+    """
+    first, *rest = content.split(IMAGE)
+    if not rest:
+        return content
+    texts = [[{"type": "text", "text": text}] if text else [] for text in (first, *rest)]
+    return [*texts[0], *(part for text in texts[1:] for part in ({"type": "image"}, *text))]

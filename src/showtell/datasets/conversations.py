@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from showtell.data.conversations.conversation import Conversation
 from showtell.data.conversations.read import read_conversations
-from showtell.data.features import ImageStore
-from showtell.datasets.caches import log_skipped
 from showtell.datasets.division import held_out
 from showtell.errors import UserError
 from showtell.wording import counted
@@ -66,22 +64,12 @@ def read_divided(path: Path, format: str | None, share: float) -> Conversations:
     return Conversations(training, validation)
 
 
-def load_shown(
-    conversations: Sequence[Conversation], store: ImageStore
-) -> tuple[list[Conversation], dict[Path, int]]:
-    """The conversations whose images can all be read, and the row of each image; each is read once.
-
-    Raises `UserError` where none is left.
-    """
-    paths = list(dict.fromkeys(path for one in conversations for path in one.images))
-    found = store.add(paths)
-    log_skipped(found.skipped)
-    kept = [one for one in conversations if found.skipped.keys().isdisjoint(one.images)]
+def readable(conversations: Sequence[Conversation], skipped: Mapping[Path, str]) -> list[Conversation]:
+    """The conversations without an image that was skipped; the others are logged, counted."""
+    kept = [one for one in conversations if skipped.keys().isdisjoint(one.images)]
     if lost := len(conversations) - len(kept):
         logger.warning("%s left out, whose images cannot be read", counted(lost, "conversation"))
-    if conversations and not kept:
-        raise UserError(f"none of the {len(paths)} images can be read; showtell data check says why")
-    return kept, dict(zip(paths, found.rows.tolist(), strict=True))
+    return kept
 
 
 def _divided(

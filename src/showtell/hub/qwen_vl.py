@@ -65,7 +65,7 @@ class QwenVL:
         name, and an image that is more than 200 times as long as it is wide.
         """
         ids, image_token = self.tokenizer.encode_chat(messages), self.model.config.image_token_id
-        found = [self._patches(image) for image in images]
+        found = [self.patches(image) for image in images]
         if ids.count(image_token) != len(found):
             raise UserError(f"the messages name {ids.count(image_token)} images, and {len(found)} came along")
         if not found:
@@ -75,7 +75,7 @@ class QwenVL:
         expanded = [one for i in ids for one in ([i] * next(counts) if i == image_token else [i])]
         return Prompt(expanded, pixels, grids)
 
-    def _patches(self, image: np.ndarray) -> tuple[Tensor, Tensor]:
+    def patches(self, image: np.ndarray) -> tuple[Tensor, Tensor]:
         """The patches of an image, resized, and its grid."""
         size = dict(self.image_processor.size)
         size["longest_edge"] = min(self.max_pixels, size["longest_edge"])

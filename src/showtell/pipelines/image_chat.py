@@ -12,7 +12,8 @@ import torch
 from showtell.data.tokenizers.chat import Message, message_text
 from showtell.device import choose_device
 from showtell.errors import UserError
-from showtell.hub.qwen_vl import Prompt, QwenVL, load_qwen_vl
+from showtell.hub.qwen_vl import Prompt, QwenVL
+from showtell.hub.qwen_vl_system import load_tuned
 from showtell.tasks.constrained import Answer
 from showtell.tasks.grammar import Vocabulary, compile_schema, vocabulary_of
 from showtell.tasks.pen import Completion, Pen, Piece, Put, Row, Sampling
@@ -128,9 +129,9 @@ class ImageChat:
 
 
 def load_image_chat(folder: Path | str, device: str = "auto") -> ImageChat:
-    """Load a Qwen2-VL, Qwen2.5-VL or Qwen3-VL folder as published.
+    """Load a Qwen2-VL, Qwen2.5-VL or Qwen3-VL folder as published, or an adapter of one with its base.
 
     Raises as `load_qwen_vl`, and `UsageError` for a device that is not there.
     """
-    loaded = load_qwen_vl(folder, choose_device(device))
+    loaded = load_tuned(Path(folder), choose_device(device))
     return ImageChat(loaded, f"{Path(folder).name}@{loaded.hash[:12]}")

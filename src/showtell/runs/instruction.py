@@ -7,7 +7,7 @@ computes the loss of the answers given the images of the batch, in the order of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -19,16 +19,26 @@ from showtell.checkpoint.adapters import adapter_in, base_parts
 from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.load import Checkpoint
 from showtell.data.batch import Batch
+from showtell.data.features import ImageStore
 from showtell.data.sampler import Sampler
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.conversation_input import ConversationInput, EncodedConversation, Shown
-from showtell.datasets.conversations import Conversations, load_shown, read_divided
+from showtell.datasets.caches import log_skipped
+from showtell.datasets.conversation_input import (
+    ConversationInput,
+    EncodedConversation,
+    Shown,
+    StoredImages,
+    unreadable,
+)
+from showtell.datasets.conversations import Conversations, read_divided, readable
 from showtell.datasets.cuts import Cuts, log_cuts
 from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
+from showtell.hub.qwen_vl import is_qwen_vl
+from showtell.hub.qwen_vl_system import qwen_base
 from showtell.nn.lora import add_lora
-from showtell.protocols import CausalLanguageModel, ImageEncoder, Trainable
+from showtell.protocols import ImageEncoder, Trainable
 from showtell.runs.image_source import store_of
 from showtell.runs.job import Figures, Job
 from showtell.train.config import TrainConfig
@@ -79,7 +89,7 @@ class InstructionRun:
 
     def prepare(self, dataset: Conversations, device: str) -> Job:
         """The model with new corrections, the conversations as it reads them."""
-        base = open_checkpoint(self.model)
+        base = qwen_base(self.model, device) if is_qwen_vl(self.model) else open_checkpoint(self.model)
         system: Any = base.system
         dataset, given = conversation_input(base, dataset, self.model, device)
         torch.manual_seed(self.train.seed)
@@ -140,25 +150,42 @@ def conversation_input(
 
     Raises `UsageError` for images where it reads none.
     """
-    tokenizer = answering_tokenizer(base, name)
+    tokenizer, system = answering_tokenizer(base, name), cast(Any, base.system)
     sides = (dataset.training, dataset.validation)
-    seen = next((one for side in sides for one in side if one.images), None)
-    if seen is None:
+    showing = [one for side in sides for one in side if one.images]
+    if not showing:
         return dataset, ConversationInput(tokenizer)
-    system: Any = base.system
-    if not isinstance(system, ImageEncoder) or not hasattr(system, "image_id"):
-        raise UsageError(f"{seen.where} shows images, which {name} does not read; adapt another model")
+    own, reads = hasattr(system, "conversation_images"), hasattr(system, "image_id")
+    if not own and not (reads and isinstance(system, ImageEncoder)):
+        raise UsageError(f"{showing[0].where} shows images, which {name} does not read; adapt another model")
     if count() > 1:
-        raise UsageError(
-            "conversations that show images are trained by one process; start it without torchrun"
-        )
-    store = store_of(base, name, device)
-    (training, rows), (validation, more) = (load_shown(side, store) for side in sides)
-    first = Batch(store.images([next(iter({**rows, **more}.values()))]))
-    with torch.no_grad():
-        tokens = system.encode_images(first).tokens.shape[1]
-    shown = Shown(store, {**rows, **more}, system.image_id, tokens)
+        raise UsageError("conversations that show images are trained by one process: leave out torchrun")
+    paths = list(dict.fromkeys(path for one in showing for path in one.images))
+    if own:
+        shown: Shown = system.conversation_images
+        skipped = unreadable(shown, paths)
+    else:
+        store = store_of(base, name, device)
+        found = store.add(paths)
+        rows = dict(zip(paths, found.rows.tolist(), strict=True))
+        shown, skipped = stored_images(system, store, rows), found.skipped
+    log_skipped(skipped)
+    training, validation = (readable(side, skipped) for side in sides)
+    if not training:
+        raise UserError("no training conversation has images that can be read; showtell data check says why")
     return Conversations(training, validation), ConversationInput(tokenizer, shown)
+
+
+def stored_images(system: Any, store: ImageStore, rows: Mapping[Path, int]) -> StoredImages:
+    """Images of a store as a system reads them, which makes as many tokens of each.
+
+    Raises `UserError` where none could be read.
+    """
+    if (first := max(rows.values())) < 0:
+        raise UserError(f"none of the {len(rows)} images can be read; showtell data check says why")
+    with torch.no_grad():
+        tokens = system.encode_images(Batch(store.images([first]))).tokens.shape[1]
+    return StoredImages(store, rows, system.image_id, tokens)
 
 
 @torch.no_grad()
@@ -177,7 +204,7 @@ def measure(
 def _layers(system: nn.Module, name: str) -> list[str]:
     """The linear layers that a system lets an adapter correct. Raises `UsageError` for one that lets none."""
     prefix = getattr(system, "lora", None)
-    if prefix is None or not isinstance(system, CausalLanguageModel) or not isinstance(system, Trainable):
+    if prefix is None or not isinstance(system, Trainable):
         raise UsageError(
             f"{name} is a {type(system).__name__}, no language model that is adapted; give another"
         )

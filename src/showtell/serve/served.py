@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from showtell.hub.qwen_vl import is_qwen_vl
+from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
 from showtell.pipelines.image_chat import ImageChat, load_image_chat
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
@@ -75,7 +75,7 @@ class Served:
 
 def load_served(source: str, device: str) -> Model | ImageChat:
     """What `load_model` loads, or a Qwen-VL folder as published. Raises as the two."""
-    return load_image_chat(source, device) if is_qwen_vl(source) else load_model(source, device)
+    return load_image_chat(source, device) if is_tuned_qwen_vl(source) else load_model(source, device)
 
 
 def chats(model: Model) -> bool:
