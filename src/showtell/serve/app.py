@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 from showtell.pipelines.image_chat import ImageChat
 from showtell.pipelines.model import Model
 from showtell.pipelines.search import Searcher
-from showtell.serve import chat, embeddings, images
+from showtell.serve import chat, documents, embeddings, images
 from showtell.serve.answers import REFUSALS, ModelAnswer, ModelsAnswer, good, written_as
 from showtell.serve.description import description, with_models
 from showtell.serve.errors import answer_errors
@@ -74,7 +74,7 @@ def create_app(
     app.state.searchers = {}  # by engine, those that the first search with it opened
     app.state.metrics = Metrics()
     answer_errors(app)
-    for module in (chat, embeddings, images):
+    for module in (chat, documents, embeddings, images):
         app.include_router(module.router)
 
     @app.get("/v1/models", responses=good(ModelsAnswer))

@@ -210,3 +210,11 @@ class SimilarRequest(Body):
     image: Text | None = None
     id: Text | None = None
     top: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class DocumentRequest(Body):
+    """`POST /v1/documents`: an image, and the JSON schema of the answer, by default a list of materials."""
+
+    image: Text
+    model: Text | None = None
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None

@@ -1,0 +1,70 @@
+"""`/v1/documents`: the document in an image as JSON that keeps a schema."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from showtell.data.documents.materials import DEFAULT_SCHEMA
+from showtell.datasets.printed_text import TextReader
+from showtell.pipelines.extract import SHIPPED, Reader, extract_page, reader_of
+from showtell.pipelines.model import Model, load_model
+from showtell.serve.errors import APIError, invalid
+from showtell.serve.pixels import pixels_of
+from showtell.serve.served import Served, chats
+from showtell.serve.wire import DocumentRequest
+from showtell.serve.worker import Worker
+from showtell.tasks.documents import DocumentError
+from showtell.tasks.word_tagging import FieldTagger
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/documents")
+async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
+    """What the printed text of an image says, by default a list of materials, each with its kind."""
+    served: Served = request.app.state.served
+    worker: Worker = request.app.state.worker
+    model = None if body.model is None else _named(served, body.model)
+    pixels = pixels_of(body.image, "image")
+    schema = DEFAULT_SCHEMA if body.schema_ is None else body.schema_
+
+    def found() -> dict[str, Any]:
+        reader = _shipped() if model is None else reader_of(model)
+        try:
+            page = extract_page(pixels, reader, _text_reader(), schema, "", None)
+        except DocumentError as error:
+            raise APIError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_document", str(error)) from error
+        return {
+            "object": "document",
+            "model": page.model,
+            "documents": page.documents,
+            "truncated": page.truncated,
+            "lines": page.lines,
+            "unsure": page.unsure,
+        }
+
+    return await worker.run(found)
+
+
+def _named(served: Served, name: str) -> Model:
+    """Raises `APIError` for an unknown model, and for one that reads no documents."""
+    name, model = served.named(name)
+    if not (model.can(FieldTagger) or chats(model)):
+        raise invalid(f"the model {name} reads no documents; leave it out for the shipped one", "model")
+    return model
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Reader:
+    """Kept: it is small."""
+    return reader_of(load_model(SHIPPED))
+
+
+@lru_cache(maxsize=1)
+def _text_reader() -> TextReader:
+    """Kept: compiling its networks takes seconds."""
+    return TextReader()
