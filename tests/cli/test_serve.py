@@ -57,6 +57,22 @@ def test_an_engine_that_does_not_answer_is_said_before_anything_is_loaded(capsys
     assert "loading" not in said
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="without the signal nothing can end by it")
+def test_a_client_that_leaves_ends_its_answer_and_not_the_server(monkeypatch) -> None:
+    """A pipe that closes ends other verbs; a connection is one to the system."""
+    found = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: found.append(signal.getsignal(signal.SIGPIPE)))
+    monkeypatch.setattr("showtell.serve.upstream.find_models", lambda *_: ["chat"])
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        assert run(["serve", "--port", port, "--engine", "http://127.0.0.1:9/v1"]) == 0
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+    assert found == [signal.SIG_IGN]
+
+
 @pytest.mark.slow
 def test_a_served_model_answers_until_the_signal(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

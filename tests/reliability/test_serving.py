@@ -19,6 +19,7 @@ from PIL import Image
 pytestmark = pytest.mark.reliability
 CLIENTS, WAITING = 50, 16
 DRAIN_SECONDS = 10
+LEAVING = 40
 PATIENCE = 300
 
 
@@ -79,6 +80,18 @@ def test_more_clients_than_fit_are_refused_and_none_is_lost() -> None:
         assert "showtell_jobs 0.0" in figures
         assert together(1, url)[0].status_code == 200
     print(f"{CLIENTS} clients: {len(served)} served, {len(refused)} refused, none lost")
+
+
+def test_clients_that_leave_in_the_middle_of_an_answer_do_not_end_the_server() -> None:
+    content = [{"type": "image_url", "image_url": {"url": image_url()}}]
+    body = {"model": "default", "messages": [{"role": "user", "content": content}], "stream": True}
+    with serving() as (server, url):
+        for _ in range(LEAVING):
+            with httpx.Client(timeout=PATIENCE) as client:
+                with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
+                    next(response.iter_lines())
+                assert server.poll() is None
+        assert together(1, url)[0].status_code == 200
 
 
 def test_a_server_that_is_told_to_end_answers_what_it_took() -> None:

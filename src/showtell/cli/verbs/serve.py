@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -101,6 +102,8 @@ def serve(
     app = create_app(models, searcher, upstream=upstream, api_key=api_key, limits=limits)
     names = [*models, *(upstream.models if upstream else ())]
     print_error(f"serving {', '.join(names)} at http://{host}:{port}/v1; its description is at /docs")
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that leaves ends its answer, not the server
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
