@@ -17,7 +17,7 @@ NAMES = {
     *("roberta_base", "roberta_mini", "gpt", "gpt_mini", "llama_mini"),
     "default_search",
     *("vilt_base", "vilt_mini", "uniter_base", "uniter_mini", "pixel_bert_base", "pixel_bert_mini"),
-    *("vilbert_base", "vilbert_mini", "blip_base", "blip_mini"),
+    *("vilbert_base", "vilbert_mini", "blip_base", "blip_mini", "llava_mini"),
     *("albef_base", "albef_mini"),
     *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
     *("answer_bert", "answer_vlp"),

@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from showtell.checkpoint.card import CardFacts
+from showtell.checkpoint.frozen import Frozen
 from showtell.data.sampler import Sampler
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
-from showtell.datasets.vocabulary import WordVocabulary
+from showtell.datasets.pretrained_language import PretrainedLanguage
+from showtell.datasets.vocabulary import CaptionTokenizer, WordVocabulary
 from showtell.protocols import Captioner, ImageEncoder, Trainable
 from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import image_source, require_backbone
@@ -38,7 +40,7 @@ class CaptioningRun:
 
     system: SystemConfig
     train: TrainConfig
-    vocabulary: WordVocabulary = field(default_factory=WordVocabulary)
+    vocabulary: WordVocabulary | PretrainedLanguage = field(default_factory=WordVocabulary)
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
     weights: Literal["float32", "float16"] = "float32"
@@ -47,6 +49,8 @@ class CaptioningRun:
     def read(self, data: Path, format: str | None = None) -> CaptionData:
         """The images and captions of a folder or file. A backbone that is not here is refused before."""
         require_backbone(self._shape(), self.backbone)
+        if isinstance(self.vocabulary, PretrainedLanguage):
+            assert self.vocabulary.given  # one that is not on this machine is refused before the data is read
         return read_captioned(data, format)
 
     def _shape(self) -> nn.Module:
@@ -57,13 +61,15 @@ class CaptioningRun:
         """Vocabulary, features and the system; the best parameters by the validation loss are kept."""
         images = image_source("captioning", self._shape(), self.backbone, device)
         tokenizer, splits = load_splits(dataset.entries, self.vocabulary, images.cache)
-        run = replace(self, system=images.system.with_tokenizer(tokenizer))
+        torch.manual_seed(self.train.seed)
+        system, frozen = self._build(images.system, tokenizer)
+        run = replace(self, system=cast(Any, system).config)
         training, validation = splits["train"], splits["val"]
         sampler = Sampler(len(training), run.train.batch_size, run.train.seed)
-        torch.manual_seed(run.train.seed)
+        language = self.vocabulary if isinstance(self.vocabulary, PretrainedLanguage) else None
         return Job(
             run,
-            run.system.build(),
+            system,
             load_batch=lambda index: training.batch(sampler(index)),
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
@@ -72,16 +78,23 @@ class CaptioningRun:
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
-                images.sources,
+                (*images.sources, *([language.about] if language else [])),
                 "`showtell evaluate --model FOLDER --data DIR` measures more.",
             ),
             validate=lambda system: validate(system, validation),
             tokenizer_json=tokenizer.to_json(),
             cuts=[split.cuts for split in splits.values()],
             familiarity=familiarity_of(splits),
-            preprocess=images.preprocess,
+            preprocess={**images.preprocess, **({"texts": language.texts} if language else {})},
             dtype=getattr(torch, run.weights),
+            frozen=frozen,
         )
+
+    def _build(self, config: Any, tokenizer: CaptionTokenizer) -> tuple[nn.Module, tuple[Frozen, ...]]:
+        """The system, with the pretrained language model that the vocabulary names, and what is frozen."""
+        if isinstance(self.vocabulary, PretrainedLanguage):
+            return self.vocabulary.under(config)
+        return config.with_tokenizer(tokenizer).build(), ()
 
 
 @torch.inference_mode()

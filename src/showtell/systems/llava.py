@@ -48,6 +48,7 @@ class LLaVAConfig:
     feature_width: int = 0
     """Width of a frozen encoder's features, where those are read; 0: pixels."""
     projector: ProjectorKind = "mlp"
+    """One linear layer, or two with GELU between."""
     language: LlamaConfig = field(default_factory=lambda: LlamaConfig(vocab_size=32064, eps=1e-5))
     train_language: bool = True
     """Whether the language model learns too; else it stays as it was."""

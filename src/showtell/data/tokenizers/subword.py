@@ -88,12 +88,14 @@ class SubwordTokenizer:
         """The same, with the prompt of `default_prompt_name` before texts, lowercased by `do_lower_case`.
 
         Both as `sentence-transformers` has them; `pieces` are those of a text without its prompt. And with
-        the `chat_template`.
+        the `chat_template`. With `start_and_end`, every text stands between these tokens.
         """
         copied = copy(self)
         copied.prompt = texts.get("prompts", {}).get(texts.get("default_prompt_name"), "")
         copied.lowercase = bool(texts.get("do_lower_case", False))
         copied.chat_template = texts.get("chat_template", "")
+        if texts.get("start_and_end"):
+            copied._before, copied._after = [copied.start], [copied.end]
         return copied
 
     def to_json(self) -> str:
