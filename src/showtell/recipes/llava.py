@@ -29,7 +29,7 @@ def llava_mini(num_images: int) -> CaptioningRun:
     `showtell train tune --model` trains the second on conversations.
 
     Paper: Liu et al. 2023, "Visual Instruction Tuning"
-    Time: not measured
+    Time: 4 minutes on an H200 that eight trainings shared
     """
     batch_size = 32
     steps = epochs(4, num_images, batch_size, at_least=200)
