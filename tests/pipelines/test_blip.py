@@ -53,9 +53,10 @@ def model_folder(tmp_path_factory):
     ).with_tokenizer(tokenizer)
     system = config.build()
     ids, keep = pad([tokenizer.encode(text) for text in texts], tokenizer.pad)
-    optimiser = torch.optim.AdamW(system.parameters(), lr=0.005)
+    optimiser = torch.optim.AdamW(system.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 400)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(300):
+    for _ in range(400):
         noise = torch.randint(-20, 20, (4, 3, SIDE, SIDE), generator=generator)
         pixels = (torch.tensor([*COLOURS.values()])[..., None, None] + noise).clamp(0, 255).to(torch.uint8)
         batch = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep, owner=torch.arange(4)))
@@ -63,6 +64,7 @@ def model_folder(tmp_path_factory):
         optimiser.zero_grad()
         sum(step.losses.values()).backward()
         optimiser.step()
+        schedule.step()
         system.after_step(step)
     save_checkpoint(
         folder,

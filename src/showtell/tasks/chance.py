@@ -57,7 +57,7 @@ class Chance:
 
         >>> chance = Chance(0.0, 0.1, 0.4, 0.1)
         >>> [round(chance.threshold(number), 3) for number in (1, 100, 10_000)]
-        [0.236, 0.258, 0.362]
+        [0.236, 0.259, 0.356]
         """
         others = NormalDist(self.mismatched_mean, self.mismatched_deviation)
         fitting = NormalDist(self.matched_mean, self.matched_deviation)
