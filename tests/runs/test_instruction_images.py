@@ -14,13 +14,13 @@ from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
 from showtell.checkpoint.tensors import load_tensors, named_tensors
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.conversation_input import ConversationInput
 from showtell.datasets.conversations import read_divided
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.recipes.launch import train_model
 from showtell.runs.instruction import answering_tokenizer, conversation_input
 from showtell.systems.llava import LLaVAConfig
 from support.chat import TEMPLATE
+from support.interrupted import interrupted
 from support.tiny import tiny
 
 SETTINGS = [
@@ -113,17 +113,8 @@ def short(data: Path, output: Path, base: Path, *settings: str, **options) -> di
 def test_a_resumed_run_equals_an_uninterrupted_one(base, data, tmp_path, monkeypatch) -> None:
     few = "train.batch_size=2"
     short(data, tmp_path / "whole", base, few)
-    made, count = ConversationInput.batch, iter(range(100))
-
-    def stops(self, rows):
-        if next(count) == 3:
-            raise KeyboardInterrupt
-        return made(self, rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ConversationInput, "batch", stops)
-        with pytest.raises(KeyboardInterrupt):
-            short(data, tmp_path / "cut", base, few, "train.prefetch=1")
+    with interrupted(monkeypatch, 3):
+        short(data, tmp_path / "cut", base, few, "train.prefetch=1")
     short(data, tmp_path / "cut", base, few, resume=True)
     whole, cut = (load_tensors(tmp_path / name / "model/adapter.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 
 from showtell.checkpoint.tensors import load_tensors
 from showtell.data.images.decode import load_image
-from showtell.datasets.conversation_input import ConversationInput, parts_of
+from showtell.datasets.conversation_input import parts_of
 from showtell.datasets.conversations import read_divided
 from showtell.errors import MissingError, UsageError
 from showtell.hub.qwen_vl_system import load_tuned, qwen_base
@@ -25,6 +25,7 @@ from showtell.recipes.launch import train_model
 from showtell.runs.instruction import conversation_input
 from showtell.serve.served import load_served
 from showtell.tasks.pen import Sampling
+from support.interrupted import interrupted
 from support.qwen import FAMILIES, qwen_folder
 
 SETTINGS = [
@@ -91,17 +92,8 @@ def test_an_adapter_is_served_resumed_and_refused_on_another_base(data, tmp_path
     base = base_folder(tmp_path / "qwen", "qwen2_vl")
     short = ("train.steps=3", "train.checkpoint_every=2", "train.batch_size=2")
     tune(data, tmp_path / "whole", base, *short)
-    made, count = ConversationInput.batch, iter(range(100))
-
-    def stops(self, rows):
-        if next(count) == 2:
-            raise KeyboardInterrupt
-        return made(self, rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ConversationInput, "batch", stops)
-        with pytest.raises(KeyboardInterrupt):
-            tune(data, tmp_path / "cut", base, *short, "train.prefetch=1")
+    with interrupted(monkeypatch, 2):
+        tune(data, tmp_path / "cut", base, *short, "train.prefetch=1")
     tune(data, tmp_path / "cut", base, *short, resume=True)
     whole, cut = (load_tensors(tmp_path / name / "model/adapter.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

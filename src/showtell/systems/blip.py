@@ -144,7 +144,7 @@ class BLIP(AlignThenFuse, Writer):
 
         def cost(rows: slice) -> tuple[Tensor]:
             ids, keep = texts.ids[rows], texts.keep[rows]
-            logits = self.logits(self.reader.decode(ids[:, :-1], memory(owner[rows]))[keep[:, 1:]])
+            logits = self.next_logits(memory(owner[rows]), ids, keep)
             mean = causal_tokens(logits, next_tokens(ids, keep), self.config.smoothing)
             return ((mean * len(logits))[None],)
 

@@ -195,7 +195,11 @@ class Writer(nn.Module):
         self, memory: State, owner: Int[Tensor, " R"], ids: Tensor, keep: Tensor
     ) -> Float[Tensor, "T V"]:
         """Logits of the real tokens after the first, row by row."""
-        return self.logits(self.reader.decode(ids[:, :-1], of_rows(memory, owner))[keep[:, 1:]])
+        return self.next_logits(of_rows(memory, owner), ids, keep)
+
+    def next_logits(self, memory: State, ids: Tensor, keep: Tensor) -> Float[Tensor, "T V"]:
+        """As `teacher_forced_logits`, each text with its own row of the memory."""
+        return self.logits(self.reader.decode(ids[:, :-1], memory)[keep[:, 1:]])
 
     def logits(self, tokens: Float[Tensor, "T W"]) -> Float[Tensor, "T V"]:
         """Of the token after each of `tokens`."""

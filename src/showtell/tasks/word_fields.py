@@ -143,7 +143,7 @@ class _Tagged:
 
 
 def _follows(page: Page, before: Sequence[int], piece: Sequence[int]) -> bool:
-    """Whether a piece goes on with a value: in the same row, or in one of the next lines and below it."""
+    """Whether a piece continues with a value: in the same row, or in one of the next lines and below it."""
     start, end = page.words[before[0]], page.words[before[-1]]
     first, last = page.words[piece[0]], page.words[piece[-1]]
     if first.row == end.row:
