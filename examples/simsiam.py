@@ -48,7 +48,6 @@ def main(folder: Path | None = None, steps: int = 100, batch_size: int = 16) -> 
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        system.after_step(outcome)  # nothing to do for SimSiam; BYOL would move its teacher
         losses.append(loss.item())
         if step % 10 == 0:
             with torch.no_grad():

@@ -66,7 +66,7 @@ class Step:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """Can be trained: `forward` mutates nothing, `after_step` alone changes what gradients do not."""
+    """Can be trained: `forward` mutates nothing."""
 
     loss_weights: Mapping[str, float]
 
@@ -74,10 +74,13 @@ class Trainable(Protocol):
         """The losses of one batch, by name."""
         ...
 
+
+@runtime_checkable
+class HasAfterStep(Protocol):
+    """Changes, after an update, what gradients do not: a teacher, a queue, the range of a temperature."""
+
     def after_step(self, step: Step) -> None:
-        """Move what gradients do not: a teacher, a queue. Called once per update with the step of all its
-        batches: losses averaged, `carry` concatenated.
-        """
+        """Called once per update with the step of all its batches: losses averaged, `carry` concatenated."""
         ...
 
 
@@ -91,9 +94,8 @@ class HasLearningRates(Protocol):
 
 @runtime_checkable
 class Contrastive(Trainable, Protocol):
-    """Compares each image of a batch with each text: `forward` is `compare(encode_pairs(batch), batch)`, so
-    that the loop can compute vectors chunk by chunk and compare them across chunks and processes.
-    """
+    """Compares each image with each text: `forward` is `compare(encode_pairs(batch), batch)`, for vectors to
+    be computed chunk by chunk and compared across chunks and processes."""
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Vectors of the images `[B D]` and of the texts `[R D]`, each from its own row of the batch."""
@@ -146,7 +148,6 @@ class TextEncoder(Protocol):
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """The `R` texts of the batch."""
-        ...
 
 
 @runtime_checkable
@@ -180,7 +181,6 @@ class Decoder(Protocol):
 
     def initial_state(self, memory: State) -> State:
         """The state before the first token, one hypothesis per image, `[B 1 ...]`."""
-        ...
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.augment import SIMSIAM_CIFAR, Augmentation, draw_views
 from showtell.explain.collapse import CollapseMonitor, effective_rank, health
+from showtell.protocols import HasAfterStep
 from showtell.systems import byol, simsiam
 from support.two_views import SMALL, build, images
 
@@ -105,7 +106,8 @@ def run(name: str, seed: int, steps: int = STEPS, planted: bool = False) -> Coll
             optimiser.zero_grad()
             sum(outcome.losses.values()).backward()
             optimiser.step()
-            system.after_step(outcome)
+            if isinstance(system, HasAfterStep):
+                system.after_step(outcome)
             if step % EVERY == 0:
                 views = draw_views(held_out, (VIEW, VIEW), torch.Generator().manual_seed(0))
                 with torch.no_grad():

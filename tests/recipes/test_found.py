@@ -61,9 +61,6 @@ class Colour(nn.Module):
         """The squared error of the colour."""
         colour = batch.images.pixels.float().mean((2, 3)) / 255
         return Step({"colour": (self.up(self.encode_images(batch).pooled) - colour).square().mean()})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing moves but by its gradient."""
 '''
 RUN = '''
 """A run on square images as they are."""

@@ -50,9 +50,6 @@ class Finetuned(nn.Module):
         """Cross-entropy of the images' classes."""
         return Step({"classes": F.cross_entropy(self.classify(batch), batch.targets.labels)})
 
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: all parameters have gradients."""
-
 
 def finetune(
     model: Model,

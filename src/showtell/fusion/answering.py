@@ -122,6 +122,3 @@ class PairAnswers(nn.Module):
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The loss of the answers, against the score of each."""
         return Step({"answers": self.answer_loss(self.answer(batch, generator), batch.targets.scores)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

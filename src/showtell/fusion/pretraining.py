@@ -12,16 +12,16 @@ Source: Kim et al. 2021, "ViLT", sections 3.2 and 4.5; Chen et al. 2020, "UNITER
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsMasks
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
@@ -33,18 +33,13 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class MaskingConfig:
+class MaskingConfig(FitsMasks):
     """What masking words needs to know. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK]."""
 
     vocab_size: int = 30522
     mask_id: int = 103
     special: tuple[int, ...] = (0, 100, 101, 102, 103)
     mask_rate: float = 0.15
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size and special tokens of `tokenizer`."""
-        assert tokenizer.mask is not None
-        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
     def mask(self, texts: TextBatch, generator: torch.Generator | None) -> Masked:
         """The texts with masked words, whole ones where there are `groups`, and where they are."""
@@ -169,9 +164,6 @@ class PairPretraining(nn.Module):
         if "mim" in self.loss_weights:
             losses["mim"], counts["mim"] = self._masked_images(batch, owner, generator)
         return Step(losses, counts=counts)
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
 
     def _pairs(
         self,

@@ -72,6 +72,3 @@ class PairRanking(nn.Module):
         scores = torch.stack([self.match(self.join(texts, images[column])) for column in columns], 1)
         own = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
         return Step({"ranking": F.cross_entropy(scores, own)}, counts={"ranking": len(scores)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

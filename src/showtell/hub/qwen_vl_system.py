@@ -97,9 +97,6 @@ class QwenVLSystem(nn.Module):
         logits = self.model.lm_head(tokens[:, :-1][chosen])
         return Step({"lm": causal_tokens(logits, texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
 
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
-
 
 def qwen_checkpoint(loaded: QwenVL, folder: Path) -> Checkpoint:
     """A loaded folder as what an adapter adapts."""

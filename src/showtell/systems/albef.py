@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -31,6 +31,7 @@ from showtell.nn.chunked import by_chunks
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
@@ -43,7 +44,7 @@ from showtell.systems.clip import TowerConfig
 
 
 @dataclass(frozen=True)
-class ALBEFConfig(MaskingConfig, AlignmentConfig):
+class ALBEFConfig(MaskingConfig, AlignmentConfig, FitsFeatures):
     """ALBEF. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072, 12, "gelu", 1e-6))
@@ -73,10 +74,6 @@ class ALBEFConfig(MaskingConfig, AlignmentConfig):
     def build(self) -> ALBEF:
         """The untrained system of this config."""
         return ALBEF(self)
-
-    def with_feature_width(self, width: int) -> Self:
-        """For a frozen encoder whose features have this width."""
-        return replace(self, feature_width=width)
 
     @property
     def size_multiple(self) -> int:

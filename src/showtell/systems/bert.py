@@ -12,7 +12,7 @@ the tokens (Reimers & Gurevych 2019, "Sentence-BERT", section 3); what follows t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,10 +21,10 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.data.texts.pairs import SentencePairs
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsMasks, FitsTokenizer
 from showtell.nn.heads import MaskedLMHead, Pooler
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
@@ -37,7 +37,7 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class BERTEncoderConfig:
+class BERTEncoderConfig(FitsTokenizer):
     """BERT-base, uncased."""
 
     vocab_size: int = 30522
@@ -69,10 +69,6 @@ class BERTEncoderConfig:
     def build(self) -> BERTEncoder:
         """The untrained system of this config."""
         return BERTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class BERTEncoder(nn.Module):
@@ -120,7 +116,7 @@ class BERTEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class BERTConfig(BERTEncoderConfig):
+class BERTConfig(BERTEncoderConfig, FitsMasks):
     """BERT-base, uncased. `special` ids are never masked: [PAD] [UNK] [CLS] [SEP] [MASK].
 
     Without `pooler` there is no next sentence prediction: masked tokens alone.
@@ -135,11 +131,6 @@ class BERTConfig(BERTEncoderConfig):
     def build(self) -> BERT:
         """The untrained system of this config."""
         return BERT(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size and special tokens of `tokenizer`."""
-        assert tokenizer.mask is not None
-        return replace(self, vocab_size=len(tokenizer), mask_id=tokenizer.mask, special=tokenizer.special)
 
 
 class BERT(BERTEncoder):
@@ -194,6 +185,3 @@ class BERT(BERTEncoder):
             )
             counts["next_sentence"] = len(batch.targets.follows)
         return Step(losses, counts=counts)
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -62,9 +62,6 @@ class BERTClassifier(BERTEncoder):
         logits = self.classify(self.encode_texts(batch))
         return Step({"classes": F.cross_entropy(logits, batch.targets.classes)})
 
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
-
 
 @dataclass(frozen=True)
 class BERTTaggerConfig(ClassNames, BERTEncoderConfig):
@@ -104,9 +101,6 @@ class BERTTagger(BERTEncoder):
         loss = F.cross_entropy(logits, tags[tags >= 0], reduction="sum") / max(len(logits), 1)
         return Step({"tags": loss}, counts={"tags": len(logits)})
 
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
-
 
 @dataclass(frozen=True)
 class BERTAnswererConfig(BERTEncoderConfig):
@@ -142,6 +136,3 @@ class BERTAnswerer(BERTEncoder):
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of the first and the last token, their mean. Source: section 4.2."""
         return Step({"spans": F.cross_entropy(self.span_logits(batch), batch.targets.spans)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -78,9 +78,6 @@ class BLIPCaptioner(Writer):
         loss = causal_tokens(logits, next_tokens(texts.ids, texts.keep), self.config.smoothing)
         return Step({"lm": loss}, counts={"lm": len(logits)})
 
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
-
 
 @dataclass(frozen=True)
 class BLIPRetrieverConfig(BLIPPartsConfig):

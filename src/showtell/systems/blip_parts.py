@@ -20,6 +20,7 @@ from showtell.fusion.pair_towers import of_rows
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.mask import attention_mask
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
@@ -29,7 +30,7 @@ from showtell.systems.clip import TowerConfig
 
 
 @dataclass(frozen=True)
-class BLIPPartsConfig:
+class BLIPPartsConfig(FitsFeatures):
     """BLIP with ViT-B/16. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072, 12, "gelu", 1e-6))
@@ -84,10 +85,6 @@ class BLIPPartsConfig:
             eps=text.eps,
             max_length=text.max_length,
         )
-
-    def with_feature_width(self, width: int) -> Self:
-        """For a frozen encoder whose features have this width."""
-        return replace(self, feature_width=width)
 
     @property
     def size_multiple(self) -> int:

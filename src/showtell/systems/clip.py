@@ -11,8 +11,7 @@ Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural L
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -25,6 +24,7 @@ from showtell.fusion.dot_product import TwoTowers
 from showtell.nn.attention import pick
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.patch_embedding import ImageEmbedding
@@ -47,7 +47,7 @@ class TowerConfig:
 
 
 @dataclass(frozen=True)
-class CLIPConfig:
+class CLIPConfig(FitsTokenizer):
     """CLIP ViT-B/32. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072))
@@ -64,10 +64,6 @@ class CLIPConfig:
     def build(self) -> CLIP:
         """The untrained system of this config."""
         return CLIP(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> CLIPConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class CLIPImageTower(nn.Module):

@@ -129,6 +129,3 @@ class DINOv2Classifier(DINOv2):
         return Step(
             {"classes": F.cross_entropy(self.classify(self.encode_images(batch)), batch.targets.labels)}
         )
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -74,6 +74,3 @@ class EfficientNet(nn.Module):
         """Cross-entropy of the classes."""
         logits = self.classify(self.encode_images(batch))
         return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

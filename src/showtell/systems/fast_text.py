@@ -66,6 +66,3 @@ class FastText(nn.Module):
             drawn = torch.rand(keep.shape, generator=generator, device=keep.device)
             keep = keep & (drawn >= self.config.dropout)
         return Step({"classes": F.cross_entropy(self.bag_classes(batch, keep), batch.targets.classes)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -8,8 +8,7 @@ those of GPT-2 small.
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -23,6 +22,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.decoder import CachedDecoder, appended
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
@@ -32,7 +32,7 @@ from showtell.protocols import Encoded, State, Step
 
 
 @dataclass(frozen=True)
-class GPTConfig:
+class GPTConfig(FitsTokenizer):
     """GPT-2 small, 124 M parameters."""
 
     vocab_size: int = 50257
@@ -48,10 +48,6 @@ class GPTConfig:
     def build(self) -> GPT:
         """The untrained system of this config."""
         return GPT(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> GPTConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class GPT(CachedDecoder):
@@ -121,6 +117,3 @@ class GPT(CachedDecoder):
         chosen = predicted(batch.texts.keep, batch.texts.sequences, batch.texts.answers)
         logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
         return Step({"lm": causal_tokens(logits, batch.texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
+from showtell.nn.fitted import FitsFeatures
 from showtell.nn.linear import Linear
 from showtell.nn.projection import BesideHidden, Standardise
 from showtell.objectives.contrastive import symmetric_info_nce
@@ -34,7 +35,7 @@ def _minilm() -> BERTEncoderConfig:
 
 
 @dataclass(frozen=True)
-class LiTConfig:
+class LiTConfig(FitsFeatures):
     """MiniLM as the text tower, EfficientNet-Lite0 as the image tower."""
 
     text: BERTEncoderConfig = field(default_factory=_minilm)
@@ -74,10 +75,6 @@ class LiTConfig:
     def with_text_tower(self, text: BERTEncoderConfig) -> LiTConfig:
         """For a pretrained text tower."""
         return replace(self, text=replace(text, dropout=self.text.dropout))
-
-    def with_feature_width(self, width: int) -> LiTConfig:
-        """For image features of this width."""
-        return replace(self, feature_width=width)
 
 
 class LiT(TwoTowers):

@@ -9,8 +9,8 @@ Keys and values shared by groups of heads: Touvron et al. 2023, "Llama 2", secti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -24,6 +24,7 @@ from showtell.errors import UserError
 from showtell.nn.attention import Attention, KVCache
 from showtell.nn.decoder import CachedDecoder, appended
 from showtell.nn.feedforward import MLP
+from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import last_token
@@ -35,7 +36,7 @@ from showtell.protocols import Encoded, State, Step
 
 
 @dataclass(frozen=True)
-class LlamaConfig:
+class LlamaConfig(FitsTokenizer):
     """LLaMA 7B, 6.7 billion parameters."""
 
     vocab_size: int = 32000
@@ -55,10 +56,6 @@ class LlamaConfig:
     def build(self) -> Llama:
         """The untrained system of this config."""
         return Llama(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> LlamaConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class LlamaBlock(nn.Module):
@@ -165,9 +162,6 @@ class Llama(CachedDecoder):
         chosen = predicted(batch.texts.keep, batch.texts.sequences, batch.texts.answers)
         logits = self.next_token_logits(self.encode_texts(batch).tokens[:, :-1][chosen])
         return Step({"lm": causal_tokens(logits, batch.texts.ids[:, 1:][chosen])}, counts={"lm": len(logits)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
 
     def _transform(
         self, tokens: Tensor, mask: Tensor | None, positions: Tensor, caches: list[KVCache] | list[None]

@@ -25,6 +25,7 @@ from showtell.data.batch import Batch
 from showtell.fusion.pair_towers import of_rows
 from showtell.fusion.projector import Projector, ProjectorKind, placed
 from showtell.nn.decoder import CachedDecoder
+from showtell.nn.fitted import FitsFeatures
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.nn.pool import mean_token
 from showtell.nn.transformer import initialise
@@ -35,7 +36,7 @@ from showtell.systems.llama import Llama, LlamaConfig
 
 
 @dataclass(frozen=True)
-class LLaVAConfig:
+class LLaVAConfig(FitsFeatures):
     """LLaVA-1.5 7B: CLIP ViT-L/14 at 336 pixels, and Vicuna. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(1024, 16, 4096, 24))
@@ -88,10 +89,6 @@ class LLaVAConfig:
     def with_language_model(self, language: LlamaConfig) -> LLaVAConfig:
         """For a pretrained language model."""
         return replace(self, language=language, image_id=language.vocab_size)
-
-    def with_feature_width(self, width: int) -> LLaVAConfig:
-        """For a frozen encoder whose features have this width."""
-        return replace(self, feature_width=width)
 
 
 class LLaVA(CachedDecoder):
@@ -180,9 +177,6 @@ class LLaVA(CachedDecoder):
             chosen = predicted(texts.keep, None, texts.answers)
             logits, targets = self.next_token_logits(tokens[:, :-1][chosen]), texts.ids[:, 1:][chosen]
         return Step({"lm": causal_tokens(logits, targets)}, counts={"lm": len(logits)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """Texts alone, as the language model encodes them."""

@@ -13,8 +13,8 @@ Source: Tan & Bansal 2019, "LXMERT: Learning Cross-Modality Encoder Representati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
@@ -32,6 +31,7 @@ from showtell.nn.attention import Attention
 from showtell.nn.blocks import PostNormBlock
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.heads import Pooler
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
@@ -43,7 +43,7 @@ Mask = Bool[Tensor, "#B #H #N #M"] | None
 
 
 @dataclass(frozen=True)
-class LXMERTEncoderConfig:
+class LXMERTEncoderConfig(FitsTokenizer, FitsFeatures):
     """LXMERT."""
 
     vocab_size: int = 30522
@@ -66,14 +66,6 @@ class LXMERTEncoderConfig:
     def build(self) -> LXMERTEncoder:
         """The untrained system of this config."""
         return LXMERTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> Self:
-        """For regions whose features have this width."""
-        return replace(self, feature_width=width)
 
     def block(self) -> PostNormBlock:
         """An untrained block of either stream."""

@@ -12,15 +12,14 @@ frozen image encoder. Word-patch alignment is not the paper's and off by default
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
@@ -30,13 +29,14 @@ from showtell.fusion.visual.grid import GridEmbedder
 from showtell.nn.backbones.resnet import Stem
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
 from showtell.protocols import Encoded
 
 
 @dataclass(frozen=True)
-class PixelBERTEncoderConfig:
+class PixelBERTEncoderConfig(FitsTokenizer, FitsFeatures):
     """Pixel-BERT with ResNet-50."""
 
     vocab_size: int = 30522
@@ -62,14 +62,6 @@ class PixelBERTEncoderConfig:
     def build(self) -> PixelBERTEncoder:
         """The untrained system of this config."""
         return PixelBERTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> Self:
-        """For a frozen encoder whose features have this width."""
-        return replace(self, feature_width=width)
 
     @property
     def size_multiple(self) -> int:

@@ -104,6 +104,3 @@ class ResNetClassifier(ResNetEncoder):
         """Cross-entropy of the classes."""
         logits = self.classify(self.encode_images(batch))
         return Step({"classes": F.cross_entropy(logits, batch.targets.labels)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

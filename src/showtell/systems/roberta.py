@@ -9,7 +9,7 @@ Source: Liu et al. 2019, "RoBERTa", section 4: dynamic masking, no next-sentence
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.data.texts.contiguous import FullSentences
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsMasks
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import first_token
@@ -31,7 +31,7 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class RoBERTaConfig:
+class RoBERTaConfig(FitsMasks):
     """RoBERTa-base. `special` ids are never masked: <s> <pad> </s> <unk> <mask>.
 
     `max_length` is the longest text in tokens; the position embedding has `first_position` more rows, which
@@ -60,19 +60,9 @@ class RoBERTaConfig:
         """The untrained system of this config."""
         return RoBERTa(self)
 
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> RoBERTaConfig:
-        """The vocabulary's size and special tokens are those of `tokenizer`.
-
-        Position embeddings start after the padding id, as in the reference.
-        """
-        assert tokenizer.mask is not None
-        return replace(
-            self,
-            first_position=tokenizer.pad + 1,
-            vocab_size=len(tokenizer),
-            mask_id=tokenizer.mask,
-            special=tokenizer.special,
-        )
+    def with_tokenizer(self, tokenizer: Any) -> Self:
+        """Also with the first position after the padding id, as in the reference."""
+        return replace(super().with_tokenizer(tokenizer), first_position=tokenizer.pad + 1)
 
 
 class RoBERTa(nn.Module):
@@ -140,6 +130,3 @@ class RoBERTa(nn.Module):
         tokens = self.encode(replace(batch, texts=replace(batch.texts, ids=ids)))
         loss = masked_tokens(self.masked_token_logits(tokens[masked]), batch.texts.ids[masked])
         return Step({"mlm": loss}, counts={"mlm": masked.sum()})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -9,8 +9,7 @@ neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
@@ -26,7 +26,7 @@ from showtell.protocols import Encoded, State, Step
 
 
 @dataclass(frozen=True)
-class ShowAndTellConfig:
+class ShowAndTellConfig(FitsTokenizer, FitsFeatures):
     """The article's sizes."""
 
     vocab_size: int = 8004
@@ -41,14 +41,6 @@ class ShowAndTellConfig:
     def build(self) -> ShowAndTell:
         """The untrained system of this config."""
         return ShowAndTell(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> ShowAndTellConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> ShowAndTellConfig:
-        """For image features of this width."""
-        return replace(self, feature_width=width)
 
 
 class ShowAndTell(nn.Module):
@@ -110,6 +102,3 @@ class ShowAndTell(nn.Module):
         )
         loss = causal_tokens(logits, next_tokens(batch.texts.ids, batch.texts.keep), self.config.smoothing)
         return Step({"lm": loss}, counts={"lm": len(logits)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

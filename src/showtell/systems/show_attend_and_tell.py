@@ -10,8 +10,7 @@ Source: Xu et al. 2015, "Show, Attend and Tell", the soft attention of section 4
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.additive_attention import AdditiveAttention
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.objectives.coverage import doubly_stochastic
@@ -28,7 +28,7 @@ from showtell.protocols import Encoded, State, Step
 
 
 @dataclass(frozen=True)
-class ShowAttendAndTellConfig:
+class ShowAttendAndTellConfig(FitsTokenizer, FitsFeatures):
     """Widths for a vocabulary of some thousand words; input and output share the token embedding."""
 
     vocab_size: int = 8004
@@ -47,14 +47,6 @@ class ShowAttendAndTellConfig:
     def build(self) -> ShowAttendAndTell:
         """The untrained system of this config."""
         return ShowAttendAndTell(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> ShowAttendAndTellConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> ShowAttendAndTellConfig:
-        """For image features of this width."""
-        return replace(self, feature_width=width)
 
 
 class ShowAttendAndTell(nn.Module):
@@ -171,6 +163,3 @@ class ShowAttendAndTell(nn.Module):
             },
             counts={"lm": len(logits), "coverage": len(batch.texts.ids)},
         )
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -29,7 +29,7 @@ from showtell.nn.patch_embedding import ImageEmbedding
 from showtell.nn.pixels import PixelNorm
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.sigmoid import pairwise_sigmoid
-from showtell.protocols import Encoded, Step
+from showtell.protocols import Encoded
 from showtell.systems.clip import TowerConfig
 
 
@@ -125,6 +125,3 @@ class SigLIP(TwoTowers):
     ) -> dict[str, Float[Tensor, ""]]:
         """The sigmoid loss over all pairs."""
         return {"pairs": pairwise_sigmoid(images, texts, self.logit_scale, self.bias, owner)}
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -80,6 +80,3 @@ class SimCLR(nn.Module):
         first, second = each_view(self.project, batch.images.views, self.config.joint_statistics)
         loss = nt_xent(gather_rows(first), gather_rows(second), self.config.temperature)
         return Step({"nt_xent": loss})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -111,6 +111,3 @@ class SimMIM(nn.Module):
         if config.normalised:
             target = normalise_patches(target)
         return Step({"masked_pixels": masked_pixels(self.predictor(tokens), target, masked)})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -86,6 +86,3 @@ class SimSiam(nn.Module):
         predictions = each_view(self.predictor, targets, joint)
         both = simsiam_loss(predictions[0], targets[1]) + simsiam_loss(predictions[1], targets[0])
         return Step({"simsiam": both / 2})
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

@@ -12,14 +12,13 @@ UNITER-base, on the uncased vocabulary. Masked regions (MRFR) and dropout of 0.1
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
@@ -28,6 +27,7 @@ from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.regions import RegionEmbedder, regions
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.masked_pixels import mask_some
@@ -35,7 +35,7 @@ from showtell.protocols import Encoded
 
 
 @dataclass(frozen=True)
-class UNITEREncoderConfig:
+class UNITEREncoderConfig(FitsTokenizer, FitsFeatures):
     """UNITER-base."""
 
     vocab_size: int = 30522
@@ -54,14 +54,6 @@ class UNITEREncoderConfig:
     def build(self) -> UNITEREncoder:
         """The untrained system of this config."""
         return UNITEREncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> Self:
-        """For regions whose features have this width."""
-        return replace(self, feature_width=width)
 
 
 class UNITEREncoder(SingleStream):

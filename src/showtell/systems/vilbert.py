@@ -14,15 +14,14 @@ trained, and dropout is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.co_attention import CoAttention
@@ -31,6 +30,7 @@ from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.visual.regions import regions
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.pool import mean_token
@@ -51,7 +51,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class ViLBERTEncoderConfig:
+class ViLBERTEncoderConfig(FitsTokenizer, FitsFeatures):
     """ViLBERT on BERT-base."""
 
     vocab_size: int = 30522
@@ -73,14 +73,6 @@ class ViLBERTEncoderConfig:
     def build(self) -> ViLBERTEncoder:
         """The untrained system of this config."""
         return ViLBERTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> Self:
-        """For regions whose features have this width."""
-        return replace(self, feature_width=width)
 
 
 class ViLBERTEncoder(nn.Module):

@@ -14,21 +14,21 @@ figure 3, equations 1 to 6, sections 3.2 and 4.1; ViLT-B/32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.patches import PatchEmbedder
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.heads import Pooler
 from showtell.nn.transformer import Transformer, initialise
 from showtell.objectives.masked_pixels import mask_some
@@ -38,7 +38,7 @@ COLOURS = 3
 
 
 @dataclass(frozen=True)
-class ViLTEncoderConfig:
+class ViLTEncoderConfig(FitsTokenizer):
     """ViLT-B/32. `mean` and `std` are those of pixels in 0..1."""
 
     vocab_size: int = 30522
@@ -64,10 +64,6 @@ class ViLTEncoderConfig:
     def build(self) -> ViLTEncoder:
         """The untrained system of this config."""
         return ViLTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
     @property
     def size_multiple(self) -> int:

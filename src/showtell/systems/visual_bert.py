@@ -12,15 +12,14 @@ sections 3.2, 3.3 and 4; the sizes are BERT-base's. Word-patch alignment is not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
@@ -29,6 +28,7 @@ from showtell.fusion.single_stream import SingleStream
 from showtell.nn.attention import pick
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.heads import Pooler
 from showtell.nn.linear import Linear
 from showtell.nn.pool import mean_token
@@ -37,7 +37,7 @@ from showtell.protocols import Encoded
 
 
 @dataclass(frozen=True)
-class VisualBERTEncoderConfig:
+class VisualBERTEncoderConfig(FitsTokenizer, FitsFeatures):
     """VisualBERT on BERT-base, over the 2,048 features of a Faster R-CNN."""
 
     vocab_size: int = 30522
@@ -55,14 +55,6 @@ class VisualBERTEncoderConfig:
     def build(self) -> VisualBERTEncoder:
         """The untrained system of this config."""
         return VisualBERTEncoder(self)
-
-    def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> Self:
-        """For regions whose features have this width."""
-        return replace(self, feature_width=width)
 
 
 class VisualBERTEncoder(SingleStream):

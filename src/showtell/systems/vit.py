@@ -117,6 +117,3 @@ class ViT(ViTEncoder):
     def classify(self, encoded: Encoded) -> Float[Tensor, "B K"]:
         """Logits `[B num_classes]`."""
         return self.classifier(encoded.pooled)
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""

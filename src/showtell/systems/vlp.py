@@ -18,8 +18,7 @@ the loss ignores padding, which the original predicts.
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -31,6 +30,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.errors import UserError
 from showtell.nn.backbones.patches import cut, joined
 from showtell.nn.cross_decoder import CrossDecoder
+from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.mask import attention_mask
 from showtell.nn.positions import sine_1d
 from showtell.nn.transformer import initialise
@@ -43,7 +43,7 @@ from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
 
 
 @dataclass(frozen=True)
-class VLPConfig(VLPEncoderConfig):
+class VLPConfig(VLPEncoderConfig, FitsTokenizer):
     """`encoder_decoder_lg`, 220.9 M parameters."""
 
     vocab_size: int = 28998
@@ -72,10 +72,6 @@ class VLPConfig(VLPEncoderConfig):
     def build(self) -> VLP:
         """The untrained system of this config."""
         return VLP(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> VLPConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class Inspected(NamedTuple):
@@ -232,9 +228,6 @@ class VLP(VLPEncoder):
         ids, where = batch.targets["letters"][drawn], owner[:, None].expand_as(drawn)[drawn]
         loss = token_cells(self.letters(encoded.tokens), where, ids, shares)
         return loss, (shares.sum(1) > 0).sum()
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do: gradients train all of it."""
 
     def _embed(self, ids: Tensor, before: int) -> Tensor:
         """`ids [... L]` after `before` tokens to `[... L D]`. Raises `UserError` for a text too long."""

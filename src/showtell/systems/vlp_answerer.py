@@ -10,8 +10,7 @@ Source: Basara 2023, "Visual Language Processing", and its repository visual-lan
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from showtell.systems.vlp import VLP, VLPConfig
@@ -29,10 +28,6 @@ class VLPAnswererConfig(VLPConfig):
     def build(self) -> VLPAnswerer:
         """The untrained system of this config."""
         return VLPAnswerer(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> VLPAnswererConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class VLPAnswerer(VLP):

@@ -8,8 +8,7 @@ a token's tag is read where the token goes into the decoder, not where it is pre
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -32,10 +31,6 @@ class VLPTaggerConfig(ClassNames, VLPConfig):
     def build(self) -> VLPTagger:
         """The untrained system of this config."""
         return VLPTagger(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> VLPTaggerConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
 
 
 class VLPTagger(VLP):

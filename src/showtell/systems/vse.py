@@ -12,8 +12,7 @@ pooling strategy for visual semantic embedding".
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -23,6 +22,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.fusion.dot_product import TwoTowers
+from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
@@ -31,7 +31,7 @@ from showtell.protocols import Encoded, Step
 
 
 @dataclass(frozen=True)
-class VSEConfig:
+class VSEConfig(FitsTokenizer, FitsFeatures):
     """The paper's numbers."""
 
     vocab_size: int = 8004
@@ -47,14 +47,6 @@ class VSEConfig:
     def build(self) -> VSE:
         """The untrained system of this config."""
         return VSE(self)
-
-    def with_tokenizer(self, tokenizer: Sized) -> VSEConfig:
-        """With the vocabulary size of `tokenizer`."""
-        return replace(self, vocab_size=len(tokenizer))
-
-    def with_feature_width(self, width: int) -> VSEConfig:
-        """For image features of this width."""
-        return replace(self, feature_width=width)
 
 
 class VSE(TwoTowers):

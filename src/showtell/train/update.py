@@ -19,7 +19,7 @@ from torch.nn.utils import get_total_norm
 from showtell.data.batch import Batch
 from showtell.errors import UserError
 from showtell.nn.chunked import ComputesInChunks
-from showtell.protocols import Step, Trainable
+from showtell.protocols import HasAfterStep, Step, Trainable
 from showtell.train.config import TrainConfig
 from showtell.train.data_parallel import Alone, DataParallel
 from showtell.train.distributed import count, gathered, mean, rank, shared
@@ -124,7 +124,8 @@ class Update:
                 torch._foreach_mul_(gradients, factor)
             set_rates(state.optimiser, config, rate)
             state.optimiser.step()
-            system.after_step(outcome)
+            if isinstance(system, HasAfterStep):
+                system.after_step(outcome)
         if config.precision == "fp16":
             _rescale(state.progress, math.isfinite(norm))
         state.progress.step = step + 1
