@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 def counted(count: int, noun: str) -> str:
     """A number with its noun, in the plural unless the number is one.
@@ -29,6 +31,15 @@ def lacks(protocol: type) -> str:
     is_not = f"is not {article} {noun}" if noun.endswith(("er", "model")) else f"has no {noun}"
     verb, _, what = re.split(r"[.;:\n]", protocol.__doc__ or "")[0].partition(" ")
     return f"{is_not}: it does not {verb.lower().removesuffix('s')} {what}"
+
+
+def one_line(name: object) -> str:
+    """A name, such as a file's, as one line: control characters and line breaks as escapes.
+
+    >>> one_line("a\\nb \\x1b[31m.jpg")
+    'a\\\\nb \\\\x1b[31m.jpg'
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(name))
 
 
 def listed(items: Sequence[str], most: int = 10, sep: str = ", ") -> str:

@@ -1,3 +1,57 @@
+import tarfile
+
+from showtell.cli.main import run
+from support import hostile
+
+
+def labelled_folder(root) -> None:
+    for number in range(8):
+        for label in ("cat", "dog\nor wolf"):
+            file = root / label / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            hostile.photograph(number + 10 * len(label)).save(file)
+
+
+def test_one_folder_per_class_is_checked_as_labelled_images(ask, tmp_path, capsys) -> None:
+    labelled_folder(tmp_path / "animals")
+    status, (report,), said = ask("data", "check", tmp_path / "animals")
+    assert (status, said, report["format"], report["problems"]) == (0, "", "labelled images", [])
+    assert report["classes"] == {"cat": 8, "dog\nor wolf": 8}
+    assert sum(report["splits"].values()) == 16
+    assert min(report["splits"].values()) >= 1
+    with tarfile.open(tmp_path / "animals.tar", "w") as archive:
+        for folder in (tmp_path / "animals").iterdir():
+            archive.add(folder, folder.name)
+    assert ask("data", "check", tmp_path / "animals.tar")[1] == [
+        report | {"path": str(tmp_path / "animals.tar")}
+    ]
+
+    assert run(["data", "check", str(tmp_path / "animals")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("animals: labelled images, 16 images of 2 classes")
+    assert lines[1:3] == ["  8 images of cat", "  8 images of dog\\nor wolf"]
+    assert lines[-1] == "  none has a caption, which a captioner needs"
+
+
+def test_what_is_wrong_with_labelled_images_is_named(ask, tmp_path) -> None:
+    labelled_folder(tmp_path)
+    (tmp_path / "cat" / "bad.png").write_bytes(b"no image")
+    (tmp_path / "cat" / "again.png").write_bytes((tmp_path / "cat" / "0.png").read_bytes())
+    status, (report,), said = ask("data", "check", tmp_path)
+    assert (status, said) == (1, "2 problems\n")
+    found = {problem["file"].rpartition("/")[2]: problem for problem in report["problems"]}
+    assert "replace the file" in found["bad.png"]["fix"]
+    assert "is the same image as" in found.get("again.png", found.get("0.png"))["what"]
+
+
+def test_folders_of_captioned_images_are_no_classes(ask, tmp_path) -> None:
+    labelled_folder(tmp_path)
+    (tmp_path / "cat" / "0.txt").write_text("a cat")
+    assert ask("data", "check", tmp_path)[1][0]["format"] == "folder"
+    (tmp_path / "cat" / "0.txt").unlink()
+    assert ask("data", "check", tmp_path, "--format", "folder")[1][0]["format"] == "folder"
+
+
 def test_examples_are_checked_with_file_line_and_fix(ask, tmp_path) -> None:
     (tmp_path / "train.conll").write_text("A\tDET\n\ndog\n")
     status, (report,), said = ask("data", "check", tmp_path)

@@ -214,7 +214,26 @@ def test_a_folder_without_images_is_a_failure(ask, tmp_path: Path, verb: str) ->
     options = ["--library", tmp_path / "library"] if verb == "index" else []
     status, _, err = ask(verb, tmp_path / "empty", *options)
     assert status == 1
-    assert f"there are no images in {tmp_path / 'empty'}" in err
+    (line,) = err.splitlines()
+    assert f"there are no images in {tmp_path / 'empty'}" in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
+def test_a_line_break_in_a_name_breaks_no_line(album: Path, tmp_path: Path, capsys) -> None:
+    folder, library = tmp_path / "images", str(tmp_path / "library")
+    folder.mkdir()
+    shutil.copy(album / "astronaut.png", folder / "two\nlines\t.png")
+    (folder / "no\nimage.jpg").write_bytes(b"text")
+    assert run(["caption", str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"{folder}/two\\nlines\\t.png"
+    assert err == f"showtell: {folder}/no\\nimage.jpg: is not an image: it looks like text\n"
+    assert run(["index", str(folder), "--library", library, "--model", "default"]) == 0
+    assert f"the first: {folder}/no\\nimage.jpg: is not" in capsys.readouterr().err
+    (folder / "two\nlines\t.png").write_bytes(b"text")
+    assert run(["library", "verify", "--library", library]) == 1
+    changed = f"{folder}/two\\nlines\\t.png: its file has changed since it was indexed"
+    assert capsys.readouterr().out.splitlines() == [changed]
 
 
 def test_index_counts_and_then_has_nothing_to_do(ask, album: Path, tmp_path: Path) -> None:

@@ -26,3 +26,13 @@ def test_images_that_are_gone_are_counted(tmp_path: Path, capsys) -> None:
     assert "gone.jpg" in said
     print_hits("a dog", hits[1:], True)
     assert capsys.readouterr().err == ""
+
+
+def test_a_hit_is_one_line_whatever_its_name(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "a\nb \x1b[31m\u2028.jpg"
+    file.touch()
+    print_hits("a dog", [Hit(0, file, 0.5)], json=False)
+    _, _, line = capsys.readouterr().out.splitlines()
+    assert line.endswith("a\\nb \\x1b[31m\\u2028.jpg")
+    print_hits("a dog", [Hit(0, file, 0.5)], json=True)
+    assert json.loads(capsys.readouterr().out)["path"] == str(file)

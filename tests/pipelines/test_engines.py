@@ -105,11 +105,11 @@ def test_an_engine_is_one_new_file(photos, checkpoint, tmp_path, monkeypatch, as
 
 
 def test_each_engine_says_what_it_is() -> None:
-    assert engine_names() == ["captions", "dot", "inversion", "likelihood", "rerank"]
+    assert engine_names() == ["captions", "dot", "inversion", "likelihood", "rerank", "tags"]
     for name in engine_names():
         engine = engine_named(name)
         assert engine.requires
-        assert isinstance(engine.preference, int)
+        assert isinstance(engine.preference, int) == (name != "tags"), "used only when it is named"
         assert f"{name}: Images " in engines_help()
 
 

@@ -73,6 +73,15 @@ def test_the_captioner_reranks_what_it_proposes(ask, dual, photographs, tmp_path
     assert "words that the model does not know were ignored" in err
 
 
+def test_a_query_finds_what_the_tags_mean(ask, dual, photographs, tmp_path) -> None:
+    index(photographs, tmp_path / "library", captions=False, device="cpu")
+    for query, name in (("a bike with an engine", "motorcycle_left"), ("Katze", "chelsea")):
+        status, lines, err = ask("search", query, "--library", tmp_path / "library", "--engine", "tags")
+        assert (status, err) == (0, "")
+        assert Path(lines[0]["path"]).stem == name
+        assert lines[0]["tags"]
+
+
 def test_a_folder_that_is_no_library_is_said_and_nothing_else(dual, tmp_path, caplog) -> None:
     shipped._say.cache_clear()
     with pytest.raises(UserError, match="is not a library"):

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from showtell.wording import one_line
+
 
 def print_note(message: object) -> None:
     """One line on standard error."""
@@ -36,7 +38,7 @@ def print_text(line: object = "") -> None:
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows for people: numbers aligned right, nothing truncated."""
+    """Rows for people, each on one line: numbers aligned right, nothing truncated."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -46,7 +48,7 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         numeric = all(isinstance(row[column], int | float) for row in rows)
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(f"{v:.3f}" if isinstance(v, float) else str(v)) for v in row))
+        shown.add_row(*(Text(f"{v:.3f}" if isinstance(v, float) else one_line(v)) for v in row))
     if sys.stdout.isatty():
         Console().print(shown)
         return

@@ -1,4 +1,4 @@
-"""What `showtell data check` found to be wrong, printed; and the check of region files."""
+"""What `showtell data check` found to be wrong, and the exit status; the check of region files."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def print_problems(problems: Sequence[Problem], before: str = "") -> None:
             print_text(f"{before}and {len(group) - shown:,} more like these; --json lists all")
 
 
+def exit_for(problems: Sequence[Problem]) -> None:
+    """Count the problems on standard error and leave with exit status 1, if there are any."""
+    if problems:
+        print_note(counted(len(problems), "problem"))
+        raise typer.Exit(1)
+
+
 def check_regions(path: Path, data: Path | None, format: str | None, json: bool) -> None:
     """Check a file of regions, and, with `data`, that its images are those; exit status 1 for problems."""
     from showtell.datasets.regions import images_of_data, region_file, region_problems, unread_regions
@@ -47,6 +54,4 @@ def check_regions(path: Path, data: Path | None, format: str | None, json: bool)
         if unread:
             print_text(f"  {counted(len(unread), 'image')} that the data does not have: {listed(unread, 3)}")
         print_problems(problems)
-    if problems:
-        print_note(counted(len(problems), "problem"))
-        raise typer.Exit(1)
+    exit_for(problems)

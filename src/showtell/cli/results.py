@@ -7,7 +7,7 @@ from os.path import exists
 from typing import TYPE_CHECKING, Any
 
 from showtell.cli.output import print_error, print_json, print_table, print_text
-from showtell.wording import counted
+from showtell.wording import counted, one_line
 
 if TYPE_CHECKING:
     from showtell.library.search import Hit
@@ -24,8 +24,8 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
     # Path.exists raises for a folder that may not be read.
     if gone := [hit.path for hit in hits if not exists(hit.path)]:  # noqa: PTH110
         print_error(
-            f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: {gone[0]}; "
-            "bring the library up to date with: showtell index"
+            f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: "
+            f"{one_line(gone[0])}; bring the library up to date with: showtell index"
         )
     if json:
         for rank, hit in enumerate(hits, 1):
@@ -34,9 +34,9 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
                 known |= {"tags": seen.tags, "familiar": seen.familiar, "familiarity": seen.familiarity}
             print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score, **known})
     elif not hits:
-        print_text(f"{query}: nothing found")
+        print_text(f"{one_line(query)}: nothing found")
     else:
-        print_text(query)
+        print_text(one_line(query))
         rows = [(rank, hit.score, hit.path) for rank, hit in enumerate(hits, 1)]
         print_table(["rank", "score", "path"], rows)
 

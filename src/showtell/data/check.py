@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from showtell.data.captions.entry import Entry, Problem
+from showtell.data.captions.entry import Entry, Problem, Source
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.images.files import is_image_name, read_content, survey
@@ -69,7 +69,11 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
         for problem in check_data("photos").problems:
             print(problem)
     """
-    source = read_captions(path, format)
+    return check_source(path, read_captions(path, format))
+
+
+def check_source(path: Path | str, source: Source) -> CheckReport:
+    """As `check_data`, of a data set whose rows are read already."""
     entries = source.entries
     counts = Counter(len(entry.captions) for entry in entries)
     problems = [*source.problems, *_without_captions(Path(path), entries), *_unlisted(entries)]
@@ -81,7 +85,7 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
         else:
             by_content[outcome].append(entry)
         report("checking images", done, len(entries))
-    problems += _copies(by_content.values())
+    problems += copies(by_content.values())
     passed_over = survey(path).passed_over if Path(path).is_dir() else Counter[str]()
     return CheckReport(
         path=Path(path),
@@ -148,7 +152,7 @@ def _unlisted(entries: list[Entry]) -> list[Problem]:
     return problems
 
 
-def _copies(groups: Iterable[list[Entry]]) -> list[Problem]:
+def copies(groups: Iterable[list[Entry]]) -> list[Problem]:
     """Duplicate images: in two splits they leak, in one they count twice."""
     problems = []
     for first, *others in groups:

@@ -12,7 +12,7 @@ from pathlib import Path
 from showtell.data.captions.entry import Entry, Source
 from showtell.data.captions.read import read_captions
 from showtell.data.images.files import log_passed_over, survey
-from showtell.datasets.division import held_out, position
+from showtell.datasets.division import held_out, parted, position
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -108,8 +108,7 @@ def divide(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     training = splits.get("train", [])
     if "val" not in splits and len(training) > 1:
         held = held_out([_key(entry) for entry in training], SHARE, most=len(training) - 1)
-        splits["train"] = [entry for entry, out in zip(training, held, strict=True) if not out]
-        splits["val"] = [entry for entry, out in zip(training, held, strict=True) if out]
+        splits["train"], splits["val"] = parted(training, held)
     return splits
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from showtell.data.conversations.conversation import Conversation
 from showtell.data.conversations.read import read_conversations
-from showtell.datasets.division import held_out
+from showtell.datasets.division import held_out, parted
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -58,7 +58,8 @@ def read_divided(path: Path, format: str | None, share: float) -> Conversations:
     training = by_split.get("train", []) + by_split.get(None, [])
     validation = by_split.get("val", [])
     if not validation and share:
-        training, validation = _divided(training, share)
+        held = held_out([one.key.encode() for one in training], share)
+        training, validation = parted(training, held)
     if not training:
         raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
     return Conversations(training, validation)
@@ -70,11 +71,3 @@ def readable(conversations: Sequence[Conversation], skipped: Mapping[Path, str])
     if lost := len(conversations) - len(kept):
         logger.warning("%s left out, whose images cannot be read", counted(lost, "conversation"))
     return kept
-
-
-def _divided(
-    conversations: Sequence[Conversation], share: float
-) -> tuple[list[Conversation], list[Conversation]]:
-    held = held_out([one.key.encode() for one in conversations], share)
-    pairs = list(zip(conversations, held, strict=True))
-    return [one for one, out in pairs if not out], [one for one, out in pairs if out]

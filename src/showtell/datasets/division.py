@@ -7,9 +7,12 @@ item stays on its side when others come or go, and equal keys stay together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 
 def position(key: bytes) -> float:
@@ -30,6 +33,16 @@ def held_out(keys: Sequence[bytes], share: float = 1.0, *, most: int | None = No
     30
     """
     return lowest(np.array([position(key) for key in keys], np.float64), share, most).tolist()
+
+
+def parted(items: Sequence[Item], out: Iterable[bool]) -> tuple[list[Item], list[Item]]:
+    """The items to train on, and those that are held out.
+
+    >>> parted("abc", [False, True, False])
+    (['a', 'c'], ['b'])
+    """
+    pairs = list(zip(items, out, strict=True))
+    return [item for item, held in pairs if not held], [item for item, held in pairs if held]
 
 
 def lowest(positions: np.ndarray, share: float, most: int | None = None) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from showtell.data.documents.labelled import Labelled, read_labelled
-from showtell.datasets.division import held_out
+from showtell.datasets.division import held_out, parted
 from showtell.errors import UsageError, UserError
 from showtell.wording import counted
 
@@ -48,8 +48,7 @@ def read_documents(data: Path, format: str | None = None) -> Documents:
         out = [one.split == "val" for one in documents]
     else:
         out = held_out([os.fsencode(one.path.name) for one in documents], most=len(documents) // FIFTH)
-    training = [one for one, held in zip(documents, out, strict=True) if not held]
-    validation = [one for one, held in zip(documents, out, strict=True) if held]
+    training, validation = parted(documents, out)
     if not training or not validation:
         raise UserError(
             f"{data}: {counted(len(training), 'document')} to train on, {len(validation)} held out; add some"

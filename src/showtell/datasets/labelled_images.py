@@ -15,7 +15,7 @@ from torch import Tensor
 from showtell.data.images.decode import ImageError
 from showtell.data.labels.images import Classes, Labelled, read_classes
 from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
-from showtell.datasets.division import held_out
+from showtell.datasets.division import held_out, parted
 from showtell.errors import UsageError, UserError
 
 SHARE, MOST = 0.1, 1000
@@ -49,11 +49,11 @@ def find_labelled(data: Path, format: str | None = None) -> LabelledImages:
     items = [item for item in classes.items if not item.held_out]
     items.sort(key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest())
     most = max(1, min(int(SHARE * len(items)), MOST))
-    held = held_out([os.fsencode(item.name) for item in items], most=most)
+    training, validation = parted(items, held_out([os.fsencode(item.name) for item in items], most=most))
     return LabelledImages(
         classes,
-        training=[item for item, out in zip(items, held, strict=True) if not out],
-        validation=[item for item, out in zip(items, held, strict=True) if out],
+        training=training,
+        validation=validation,
         test=[item for item in classes.items if item.held_out],
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from showtell.data.qa.examples import Example
 from showtell.data.qa.read import read_examples
-from showtell.datasets.division import held_out
+from showtell.datasets.division import held_out, parted
 from showtell.errors import UserError
 from showtell.wording import counted, listed
 
@@ -66,7 +66,8 @@ def read_qa(path: Path, format: str | None = None) -> Examples:
     if "val" in source.splits:
         validation = _unseen(source.splits["val"], training)
     else:
-        training, validation = _divided(training)
+        held = held_out([one.key.encode("utf-8", "surrogatepass") for one in training], SHARE)
+        training, validation = parted(training, held)
     if not training or not validation:
         raise UserError(
             f"{path}: {counted(len(training), 'example')} to train on and {len(validation)} to validate on; "
@@ -88,11 +89,3 @@ def _unseen(validation: Sequence[Example], training: Sequence[Example]) -> list[
         both = counted(len(validation) - len(kept), "example")
         logger.warning("%s of the split val left out: training reads the same text", both)
     return kept
-
-
-def _divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    if not examples:
-        return [], []
-    held = held_out([example.key.encode("utf-8", "surrogatepass") for example in examples], SHARE)
-    pairs = list(zip(examples, held, strict=True))
-    return [one for one, out in pairs if not out], [one for one, out in pairs if out]

@@ -20,7 +20,7 @@ from showtell.data.images.render.style import SizeClass
 from showtell.data.texts.chunks import chunks
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.datasets.division import position
+from showtell.datasets.division import parted, position
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -184,8 +184,7 @@ def divide_fonts(among: Sequence[Font]) -> tuple[tuple[Font, ...], tuple[Font, .
     [1, 0]
     """
     held = [position(_family(font).encode()) < FONTS_HELD_OUT for font in among]
-    seen = tuple(font for font, out in zip(among, held, strict=True) if not out)
-    unseen = tuple(font for font, out in zip(among, held, strict=True) if out)
+    seen, unseen = (tuple(fonts) for fonts in parted(among, held))
     return (seen, unseen) if seen else (unseen, seen)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from showtell.data.splits import folder_splits
 from showtell.data.texts.corpus import Documents
 from showtell.data.texts.files import Layout, documents_with_splits, layout_of, text_files
-from showtell.datasets.division import lowest, position
+from showtell.datasets.division import lowest, parted, position
 from showtell.errors import UsageError, UserError
 from showtell.wording import counted
 
@@ -184,10 +184,7 @@ def divide_texts(documents: Sequence[str], share: float = SHARE) -> Texts:
     (4, set())
     """
     held = _held_out(np.array([position(_bytes(document)) for document in documents]), share)
-    pairs = list(zip(documents, held, strict=True))
-    return Texts(
-        [document for document, out in pairs if not out], [document for document, out in pairs if out]
-    )
+    return Texts(*parted(documents, held.tolist()))
 
 
 def count_words(texts: Iterable[str]) -> int:

@@ -29,6 +29,7 @@ from showtell.evaluation.word_figures import (
 from showtell.pairing import AnswerWriter, PairAnswerer
 from showtell.pipelines.engine import engine_named, engines_of
 from showtell.pipelines.model import Model
+from showtell.pipelines.tags import sights
 from showtell.progress import report
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, TextEncoder
 
@@ -95,7 +96,8 @@ def evaluate(
     if model.can(Captioner):
         captions, figures["captions"] = caption_figures(model, entries, encoded, beam)
         figures["perplexity"] = caption_perplexity(model, entries, encoded)
-    images = EncodedImages([entry.path for entry in entries], encoded, captions)
+    paths = [entry.path for entry in entries]
+    images = EncodedImages(paths, encoded, captions, sights(model, encoded))
     figures["search"] = {
         engine: search_figures(model, entries, images, engine, queries) for engine in engines
     }
@@ -133,5 +135,10 @@ def encode_entries(model: Model, entries: Sequence[Entry]) -> tuple[list[Entry],
         report("encoding images", min(first + BATCH, len(entries)), len(entries))
     if not parts:
         raise UserError(f"none of the {len(entries)} images can be read; the first: {unreadable[0]}")
-    encoded = Encoded(torch.cat([p.tokens for p in parts]), torch.cat([p.pooled for p in parts]))
+    features = [part.features for part in parts if part.features is not None]
+    encoded = Encoded(
+        torch.cat([part.tokens for part in parts]),
+        torch.cat([part.pooled for part in parts]),
+        features=torch.cat(features) if features else None,
+    )
     return readable, encoded, unreadable

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from showtell.data.captions.entry import Entry
 from showtell.library.search import Hit
+from showtell.library.sight import Sight
 from showtell.library.text import CaptionIndex
 from showtell.pairing import PairScorer
 from showtell.pipelines.engine import OwnProposals, best, engine_named
@@ -28,10 +29,12 @@ from showtell.tasks.retrieval import ranks_both_ways
 
 
 class EncodedImages:
-    """Encoded images with generated captions, searched as a library is (`SearchedImages`)."""
+    """Encoded images with generated captions and tags, searched as a library is (`SearchedImages`)."""
 
-    def __init__(self, paths: Sequence[Path], encoded: Encoded, captions: Sequence[str]) -> None:
-        self._paths, self._encoded, self._captions = paths, encoded, captions
+    def __init__(
+        self, paths: Sequence[Path], encoded: Encoded, captions: Sequence[str], sights: Sequence[Sight]
+    ) -> None:
+        self._paths, self._encoded, self._captions, self._sights = paths, encoded, captions, sights
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -51,6 +54,10 @@ class EncodedImages:
     def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
         """Rows and their scores as hits."""
         return [Hit(row, self._paths[row], score) for row, score in found]
+
+    def sights(self) -> Sequence[Sight]:
+        """What each image shows."""
+        return self._sights
 
     def similar(self, vector: Tensor, top: int) -> list[Hit]:
         """The images nearest a vector `[D]` by cosine."""

@@ -26,6 +26,7 @@ from showtell.library.sight import Sight
 from showtell.library.store import SKIPPED, Store, table_name, table_prefix
 from showtell.library.stored_rows import Row, add_sight, read_rows
 from showtell.protocols import Encoded
+from showtell.wording import one_line
 from showtell.writing import replacing
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
         logger.warning(
             "%d images of other folders are not there now and get no new vectors, the first: %s",
             len(gone),
-            gone[0],
+            one_line(gone[0]),
         )
     return [file_at(path, own) for path, own in others.items() if path not in set(gone)]
 

@@ -22,6 +22,7 @@ from showtell.library.store import Store
 from showtell.library.stored_rows import read_rows
 from showtell.progress import report
 from showtell.protocols import Encoded
+from showtell.wording import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,9 @@ class Run:
                 lost += [path] * (latest and row.digest not in digests)
         if hidden:
             logger.warning(
-                "%d stored images cannot be read now and stay, the first: %s", len(hidden), hidden[0]
+                "%d stored images cannot be read now and stay, the first: %s",
+                len(hidden),
+                one_line(hidden[0]),
             )
         if not prune:
             check_removal(lost, sum(folder in path.parents for path in self._row_of), str(folder))

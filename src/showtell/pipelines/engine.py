@@ -18,6 +18,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.library.search import Hit
+from showtell.library.sight import Sight
 from showtell.library.vectors import largest
 from showtell.pairing import PairScorer
 from showtell.pipelines import engines
@@ -45,6 +46,10 @@ class SearchedImages(Protocol):
 
     def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
         """Rows and their scores as hits."""
+        ...
+
+    def sights(self) -> Sequence[Sight | None]:
+        """What each image shows; None where it is not known."""
         ...
 
     def similar(self, vector: Tensor, top: int) -> list[Hit]:
@@ -92,8 +97,9 @@ class Engine(Protocol):
 
     requires: ClassVar[tuple[type, ...]]
     """The protocols that a model must keep."""
-    preference: ClassVar[int]
-    """Of the engines that a model supports, the one with the smallest number is the default."""
+    preference: ClassVar[int | None]
+    """Of the engines that a model supports, the one with the smallest number is the default; None for one
+    that is used only when it is named."""
     needs_model: ClassVar[bool]
     """Whether it needs a model for the search itself."""
 
@@ -126,11 +132,12 @@ def engine_named(name: str) -> type[Engine]:
 
 
 def engines_of(model: Model) -> list[str]:
-    """The engines that a model supports, the default first.
+    """The engines that a model supports, the default first; those used only when named are left out.
 
     Raises `UsageError` where there is none, naming the protocol that the model lacks.
     """
-    known = sorted(_names(), key=lambda name: engine_named(name).preference)
+    preferred = {name: order for name in _names() if (order := engine_named(name).preference) is not None}
+    known = sorted(preferred, key=preferred.__getitem__)
     able = [name for name in known if all(map(model.can, engine_named(name).requires))]
     if not able:
         model.require(*engine_named("dot").requires)

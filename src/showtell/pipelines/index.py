@@ -9,6 +9,7 @@ from pathlib import Path
 
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.data.images.files import survey
 from showtell.datasets.captions import log_problems
 from showtell.errors import UserError
 from showtell.library.encoder import require_model
@@ -91,9 +92,11 @@ def open_library(folder: Path | str, model: Model | None = None) -> Library:
 def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
     """The captions that lie in the folder, in any format, and whether all of them could be read.
 
-    None are fine. Problems are warned of: a caption that a person deleted leaves the library, one in a
-    damaged file stays.
+    None are fine, and so is a folder without images. Problems are warned of: a caption that a person deleted
+    leaves the library, one in a damaged file stays.
     """
+    if not survey(folder).images:
+        return {}, False
     try:
         source = read_captions(folder)
     except UserError as error:

@@ -112,9 +112,10 @@ def demo(
 
 def _samples(folder: Path) -> Path:
     """Copies of the sample photographs, so that the report names files that can be found."""
+    photographs = sample_photographs()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for photograph in sample_photographs():
+        for photograph in photographs:
             shutil.copyfile(photograph, folder / photograph.name)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}; choose another --output") from error

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from showtell.data.images import samples
 from showtell.data.images.decode import (
     MAX_PIXELS,
     ImageError,
@@ -19,7 +20,7 @@ from showtell.data.images.decode import (
 )
 from showtell.data.images.files import find_images, is_image_name, read_content, survey
 from showtell.data.images.samples import sample_photographs
-from showtell.errors import UserError
+from showtell.errors import MissingError, UserError
 from support import hostile
 
 
@@ -372,6 +373,12 @@ def test_real_photographs(shared_data) -> None:
     assert len(found) == 120
     for path in found[:20]:
         assert max(load_image(path).shape) == 500
+
+
+def test_without_scikit_image_the_sample_photographs_name_the_command(monkeypatch) -> None:
+    monkeypatch.setattr(samples, "find_spec", lambda name: None)
+    with pytest.raises(MissingError, match=r"pip install 'showtell\[demo\]'; or name a folder"):
+        sample_photographs()
 
 
 def test_sample_photographs() -> None:

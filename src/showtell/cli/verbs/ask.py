@@ -10,6 +10,7 @@ from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Regions, Strict, Top
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -52,5 +53,5 @@ def ask(
         else:
             named = one.path if isinstance(one.path, str) else " ".join(one.path)
             said = ", ".join(f"{each.answer} {each.probability:.2f}" for each in one.answers)
-            print_text(f"{named}: {said}")
+            print_text(f"{one_line(named)}: {said}")
     failures.exit()

@@ -9,6 +9,7 @@ import typer
 from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, Model, Seed
 from showtell.cli.output import print_json, print_text
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -49,7 +50,7 @@ def caption(
         if json:
             print_json(image)
             continue
-        print_text(image.path)
+        print_text(one_line(image.path))
         for one in image.captions:
             print_text(f"  {one.text}  ({one.logprob_per_token:.2f} per token)")
         if image.tags:

@@ -10,6 +10,7 @@ from showtell.cli.input import Failures, lines, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -72,5 +73,5 @@ def classify(
             print_json(one)
         else:
             others = ", ".join(f"{other.label} {other.probability:.2f}" for other in one.labels[1:])
-            print_text(f"{one.name}: {one.label} {one.probability:.2f}  ({others})")
+            print_text(f"{one_line(one.name)}: {one.label} {one.probability:.2f}  ({others})")
     failures.exit()

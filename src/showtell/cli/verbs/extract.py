@@ -10,7 +10,7 @@ import typer
 from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels
 from showtell.cli.output import print_error, print_indented, print_json, print_text
-from showtell.wording import counted
+from showtell.wording import counted, one_line
 
 PANEL = "Images"
 
@@ -60,7 +60,7 @@ def extract(
         if json:
             print_json(found)
             continue
-        print_text(found.path if found.page is None else f"{found.path}, page {found.page}")
+        print_text(one_line(found.path) + ("" if found.page is None else f", page {found.page}"))
         print_indented(found.documents)
     if unsure:
         print_error(f"left out, hard to read: {counted(unsure, 'line')}")

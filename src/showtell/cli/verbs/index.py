@@ -20,6 +20,7 @@ from showtell.cli.options import (
 )
 from showtell.cli.output import print_error, print_json, print_note, print_text
 from showtell.errors import UserError
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -79,6 +80,8 @@ def index(
     if report.skipped:
         log = library / SKIPPED
         first = loads(log.read_bytes().partition(b"\n")[0])
-        print_note(f"{report.skipped} skipped, see {log}; the first: {first['path']}: {first['reason']}")
+        print_note(
+            f"{report.skipped} skipped, see {log}; the first: {one_line(first['path'])}: {first['reason']}"
+        )
     if not report.total and not report.removed:
         raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")

@@ -9,6 +9,7 @@ import typer
 from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Images, Json, MaxPixels
 from showtell.cli.output import print_error, print_json, print_text
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -34,7 +35,7 @@ def ocr(
         if json:
             print_json(image)
             continue
-        print_text(image.path)
+        print_text(one_line(image.path))
         for line in image.lines:
             print_text(f"  {line.text}  ({line.confidence:.2f})")
         if not image.lines:

@@ -11,6 +11,7 @@ from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, Model
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -58,7 +59,7 @@ def read(
             masked = "".join(
                 f"  [{token.text.strip()} {token.probability:.2f}]" for token in image.tokens if token.masked
             )
-            print_text(f"{image.path}\n  {image.text}{masked}")
+            print_text(f"{one_line(image.path)}\n  {image.text}{masked}")
         if reconstruct is not None:
             if reconstruct.suffix and written:
                 raise UsageError(f"{reconstruct} holds one image; give --reconstruct a folder for several")
@@ -71,5 +72,5 @@ def read(
                 if back.masked
                 else ""
             )
-            print_note(f"{back.path}: masked tokens painted back: {back.masked}{how}")
+            print_note(f"{one_line(back.path)}: masked tokens painted back: {back.masked}{how}")
     failures.exit()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from showtell.wording import one_line
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,8 +33,8 @@ class Problem:
     """Whether an image is in two splits here: a run refuses to choose one."""
 
     def __str__(self) -> str:
-        place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.what}; {self.fix}"
+        place = "" if self.line is None else f":{self.line}"
+        return f"{one_line(self.file)}{place}: {self.what}; {self.fix}"
 
 
 @dataclass(frozen=True)

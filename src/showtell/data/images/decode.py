@@ -28,6 +28,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from showtell.data.images.kinds import kind_of, named_kind
 from showtell.errors import UserError
+from showtell.wording import one_line
 
 MAX_PIXELS = 100_000_000
 """The default limit on the size of an image: decoded, this many pixels take 400 MB."""
@@ -73,7 +74,7 @@ class ImageError(UserError):
 
     def __str__(self) -> str:
         name = os.fsencode(self.path).decode(errors="replace")
-        return f"{name}: {self.reason}"
+        return f"{one_line(name)}: {self.reason}"
 
 
 def load_image(path: Path | str, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Sample photographs that installed packages carry."""
+"""Sample photographs that packages carry, for the demo."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
-from showtell.errors import UserError
+from showtell.errors import MissingError
 
 # Photographs only, not the diagrams, masks and scans beside them.
 _PHOTOGRAPHS = {
@@ -19,15 +19,18 @@ _PHOTOGRAPHS = {
 
 
 def sample_photographs() -> list[Path]:
-    """The photographs of scikit-image and scikit-learn that are on this machine, without the network.
+    """The photographs of scikit-image and scikit-learn, without the network.
 
-    Raises `UserError` if there are none.
+    Raises `MissingError` without scikit-image, which has all but two.
     """
+    if not find_spec("skimage"):
+        raise MissingError(
+            "the sample photographs lie in scikit-image, which is not installed: "
+            "pip install 'showtell[demo]'; or name a folder of your own images"
+        )
     found = []
     for package, (folder, names) in _PHOTOGRAPHS.items():
         spec = find_spec(package)  # does not import it
         for root in (spec.submodule_search_locations or ()) if spec else ():
             found += [path for name in names.split() if (path := Path(root, folder, name)).is_file()]
-    if not found:
-        raise UserError("no sample photographs: install scikit-image, or name a folder of your own images")
     return found

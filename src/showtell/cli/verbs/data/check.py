@@ -9,9 +9,9 @@ import typer
 
 from showtell.cli.options import Format, Json
 from showtell.cli.output import print_json, print_note, print_text
-from showtell.cli.problems import check_regions, print_problems
+from showtell.cli.problems import check_regions, exit_for, print_problems
 from showtell.errors import UserError
-from showtell.wording import counted
+from showtell.wording import counted, one_line
 
 PANEL = "Training and evaluation"
 
@@ -20,9 +20,9 @@ def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Images with captions (a folder or a caption file), questions about images, conversations, "
-            "regions of images, texts, or pairs, questions or tags of texts (a folder, a file, or how files "
-            "begin)."
+            help="Images with captions (a folder or a caption file), images in one folder per class (or a "
+            "tar of such), questions about images, conversations, regions of images, texts, or pairs, "
+            "questions or tags of texts (a folder, a file, or how files begin)."
         ),
     ],
     format: Format = None,
@@ -35,7 +35,8 @@ def check(
     json: Json = False,
 ) -> None:
     """Check a data set: what it holds, what is wrong and how to fix it; exit status 1 if anything is."""
-    from showtell.data.check import check_data
+    from showtell.data.captions.read import read_captions
+    from showtell.data.check import check_source
     from showtell.data.conversations import read as conversations
     from showtell.data.qa.read import found_format, known_formats
     from showtell.data.regions.read import region_format
@@ -53,11 +54,15 @@ def check(
         _check_examples(folder, format, json)
         return
     try:
-        report = check_data(folder, format)
+        source = read_captions(folder, format)
     except UserError as error:
-        if format or not _check_texts(folder, json):
+        if format or not (_check_labelled(folder, json) or _check_texts(folder, json)):
             raise _also_looked_for(error) from error
         return
+    captioned = any(entry.captions for entry in source.entries)
+    if format is None and not captioned and not source.problems and _check_labelled(folder, json):
+        return
+    report = check_source(folder, source)
     unknown = unknown_words(report.entries)
     splits = {name or "unnamed": count for name, count in report.splits.items()}
     if json:
@@ -81,9 +86,29 @@ def check(
             print_text(f"passed over: {name}" + (f" ({count} times)" if count > 1 else ""))
     if unknown and unknown.advice:
         print_note(f"{unknown.share:.1%} of the validation tokens are unknown: {unknown.advice}")
-    if report.problems:
-        print_note(counted(len(report.problems), "problem"))
-        raise typer.Exit(1)
+    exit_for(report.problems)
+
+
+def _check_labelled(path: Path, json: bool) -> bool:
+    """Check images in one folder per class, or a tar archive of such; False where there are none."""
+    from showtell.datasets.check_labelled import check_labelled
+
+    report = check_labelled(path)
+    if report is None:
+        return False
+    if json:
+        print_json(report)
+    else:
+        images = counted(sum(report.splits.values()), "image")
+        print_text(f"{path}: {report.format}, {images} of {counted(len(report.classes), 'class')}")
+        for name, number in report.classes.items():
+            print_text(f"  {counted(number, 'image')} of {one_line(name)}")
+        for name, number in report.splits.items():
+            print_text(f"  {counted(number, 'image')} {'to train on' if name == 'train' else name}")
+        print_text("  none has a caption, which a captioner needs")
+        print_problems(report.problems)
+    exit_for(report.problems)
+    return True
 
 
 def _check_texts(path: Path, json: bool) -> bool:
@@ -144,9 +169,7 @@ def _check_examples(path: Path, format: str | None, json: bool) -> None:
         if unknown:
             print_text(f"  {counted(unknown, 'example')} with an answer that no training example has")
         print_problems(problems)
-    if problems:
-        print_note(counted(len(problems), "problem"))
-        raise typer.Exit(1)
+    exit_for(problems)
 
 
 def _check_conversations(path: Path, format: str | None, json: bool) -> None:
@@ -173,6 +196,4 @@ def _check_conversations(path: Path, format: str | None, json: bool) -> None:
         for name, count in splits.items():
             print_text(f"  {counted(count, 'conversation')} in the split {name}")
         print_problems(problems)
-    if problems:
-        print_note(counted(len(problems), "problem"))
-        raise typer.Exit(1)
+    exit_for(problems)

@@ -8,6 +8,7 @@ import typer
 
 from showtell.cli.options import DEFAULT_LIBRARY, Json, Library
 from showtell.cli.output import print_json, print_note, print_text
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -18,7 +19,7 @@ def verify(library: Library = DEFAULT_LIBRARY, json: Json = False) -> None:
 
     problems = verify(library)
     for problem in problems:
-        print_json(problem) if json else print_text(f"{problem.path}: {problem.what}")
+        print_json(problem) if json else print_text(f"{one_line(problem.path)}: {problem.what}")
     if problems:
         print_note(
             f"to repair: showtell index FOLDER --library {shlex.quote(str(library))}, "
