@@ -80,10 +80,10 @@ def tiny(config: Any) -> Any:
     return dataclasses.replace(config, **changes)
 
 
-def build(cls: Any) -> Any:
+def build(cls: Any, **changes: Any) -> Any:
     """A tiny system in training mode, away from its start: attention is not uniform, nor a branch zero."""
     torch.manual_seed(0)
-    system = tiny(cls.Config()).build()
+    system = dataclasses.replace(tiny(cls.Config()), **changes).build()
     with torch.no_grad():
         for parameter in system.parameters():
             if parameter.ndim:

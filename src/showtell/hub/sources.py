@@ -13,6 +13,7 @@ from torch import Tensor
 from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.tensors import named_tensors
 from showtell.errors import MissingError
+from showtell.hub.albef import read_albef
 from showtell.hub.catalogue import find
 from showtell.hub.huggingface.fetch import find_folder
 from showtell.hub.huggingface.pretrained import read_pretrained
@@ -20,13 +21,16 @@ from showtell.hub.pretrained import Pretrained
 
 
 def load_pretrained(source: str, *, download: bool = False) -> Pretrained:
-    """Read a folder in the Hugging Face layout, a package's model by name, or an id on the Hugging Face hub.
+    """Read a folder in the Hugging Face layout, a package's model by name, an id on the Hugging Face hub, or
+    ALBEF's published `.pth`.
 
     A folder comes before a package of the same name.
 
     Raises `UserError` naming the file, setting or tensor that is missing, unknown or unfit, `MissingError`
-    for a model that is not on this machine, `UsageError` for what is none of the three.
+    for a model that is not on this machine, `UsageError` for what is none of these.
     """
+    if (path := Path(source)).suffix == ".pth" and path.is_file():
+        return read_albef(path)
     if not Path(source).is_dir() and (package := find(source)):
         return package.load()
     return read_pretrained(find_folder(source, download=download))

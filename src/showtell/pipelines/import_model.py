@@ -12,7 +12,8 @@ def import_model(source: str, output: Path | str, *, download: bool = False) -> 
     """Write a pretrained model as a checkpoint, which every verb opens.
 
     `source` is a folder in the Hugging Face layout, a model that a package offers (`all-MiniLM-L6-v2`,
-    `efficientnet_lite0`), or the id of a model on the hub, which is fetched with `download` alone.
+    `efficientnet_lite0`), the id of a model on the hub, which is fetched with `download` alone, or ALBEF's
+    published `.pth`, beside which the tokenizer of BERT lies.
 
     Returns the checkpoint's folder, the system's name and its number of parameters.
 

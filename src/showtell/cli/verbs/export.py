@@ -16,7 +16,7 @@ PANEL = "Models"
 def export(
     model: Annotated[Path, typer.Argument(help="A checkpoint, or the folder of a training run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
-    format: Annotated[str, typer.Option("--format", help="huggingface.")] = "huggingface",
+    format: Annotated[str, typer.Option("--format", help="huggingface or albef.")] = "huggingface",
     json: Json = False,
 ) -> None:
     """Convert a checkpoint to a format that other libraries read."""

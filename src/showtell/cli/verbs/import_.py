@@ -17,8 +17,8 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder in the Hugging Face layout, the id of a model on the Hugging Face hub, or a name "
-            "that `showtell models` lists."
+            help="A folder in the Hugging Face layout, the id of a model on the Hugging Face hub, a name "
+            "that `showtell models` lists, or ALBEF's published .pth with BERT's vocab.txt beside it."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write.")],

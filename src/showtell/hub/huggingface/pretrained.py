@@ -35,12 +35,12 @@ def read_pretrained(folder: Path) -> Pretrained:
     texts = dict(sentence.texts)
     tokenizer_json, preprocessing = "", ""
     if isinstance(system, HasTokenEmbeddings):
-        tokenizer = _tokenizer(system, sentence.transformer)
+        tokenizer = fitting_tokenizer(system, sentence.transformer)
         tokenizer_json = tokenizer.to_json()
         if template := read_chat_template(sentence.transformer):
             texts["chat_template"] = template
         config: Any = system.config
-        cast(Any, system).config = _with_special_tokens(config, tokenizer)  # no module depends on them
+        cast(Any, system).config = with_special_tokens(config, tokenizer)  # no module depends on them
     if getattr(system, "reads_regions", False):
         preprocessing = VERSION
     elif isinstance(system, ImageEncoder | PairEncoder):
@@ -64,7 +64,8 @@ def _preprocessor(config: Any, folder: Path) -> Preprocessor:
     return read_preprocessor(folder, getattr(family, "UNNAMED_PROCESSOR", family.PROCESSOR))
 
 
-def _tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
+def fitting_tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
+    """The tokenizer of a folder. Raises `UserError` where it is not that of the system's embedding."""
     tokenizer, rows = tokenizer_of(folder), len(system.token_embeddings())
     counts = f"the tokenizer of {folder} has {len(tokenizer)} tokens, the embedding has {rows}"
     if not fits(len(tokenizer), rows):
@@ -74,7 +75,7 @@ def _tokenizer(system: HasTokenEmbeddings, folder: Path) -> SubwordTokenizer:
     return tokenizer
 
 
-def _with_special_tokens(config: Any, tokenizer: SubwordTokenizer) -> Any:
+def with_special_tokens(config: Any, tokenizer: SubwordTokenizer) -> Any:
     """The config of a masked language model with its tokenizer's special tokens; any other as it is."""
     if not hasattr(config, "mask_id"):
         return config

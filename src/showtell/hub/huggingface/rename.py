@@ -62,11 +62,16 @@ def linear(ours: str, *theirs: str, transposed: bool = False) -> list[Rename]:
 
 @torch.no_grad()
 def read_in(
-    found: Mapping[str, Tensor], into: Mapping[str, Tensor], table: Iterable[Rename], file: str
+    found: Mapping[str, Tensor],
+    into: Mapping[str, Tensor],
+    table: Iterable[Rename],
+    file: str,
+    what: str = "its config.json",
 ) -> None:
     """Copy all of their tensors into all of ours; a head that we do not have is named in a warning.
 
-    A head is what lies beside the modules of the table, such as `classifier` beside `bert`.
+    A head is what lies beside the modules of the table, such as `classifier` beside `bert`. `what` is what
+    the sizes of ours were read from.
 
     Raises `UserError` that names missing, unknown, misshapen and non-finite tensors; then nothing is copied.
     """
@@ -89,7 +94,7 @@ def read_in(
     if faults:
         faults += [f"{name} is unknown" for name in heads]
         raise UserError(
-            f"{file} does not fit its config.json: {listed(sorted(faults), sep='; ')}. "
+            f"{file} does not fit {what}: {listed(sorted(faults), sep='; ')}. "
             "Its files come from different models, or are damaged; download the whole folder again."
         )
     if heads:
