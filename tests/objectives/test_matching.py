@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from showtell.objectives.matching import draw_others, half_replaced, hardest, matching
+from showtell.objectives.matching import draw_others, half_replaced, hard_pairs, hardest, matching
 
 
 def test_negatives_are_the_other_images_evenly():
@@ -42,3 +42,16 @@ def test_the_loss_against_loops():
         expected -= math.log(p if match else 1 - p)
     assert matching(logits, matched).item() == pytest.approx(expected / 3, abs=1e-12)
     assert torch.autograd.gradcheck(lambda x: matching(x, matched), logits)
+
+
+def test_hard_pairs_are_each_text_with_its_own_and_a_hard_image_and_each_image_with_a_hard_text():
+    logits = torch.zeros(3, 2)
+    logits[0, 1] = logits[2, 0] = 5
+    owner = torch.tensor([0, 0, 1])
+    which, where = hard_pairs(logits, owner, torch.Generator().manual_seed(0))
+    assert which[:6].tolist() == [0, 1, 2] * 2
+    assert where.tolist() == [0, 0, 1, 1, 1, 0, 0, 1]
+    assert which[6] == 2  # the only text that is not of image 0
+    assert which[7] in (0, 1)
+    only, own = hard_pairs(logits[:2, :1], owner[:2])
+    assert (only.tolist(), own.tolist()) == ([0, 1], [0, 0])

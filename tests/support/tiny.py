@@ -30,6 +30,7 @@ SIZES: dict[str, Any] = {
     "widths": (8, 12),
     "stem": "cifar",
     "stem_width": 8,
+    "num_queries": 3,
     "mask_id": 4,
     "special": (0, 1, 2, 3, 4),
     "mask_rate": 0.5,
@@ -41,6 +42,7 @@ SIZES: dict[str, Any] = {
     "image_depth": 1,
     "cross_depth": 2,
     "distillation": 0.1,  # an untrained teacher has nothing to say
+    "train_language": True,  # a random one can be told nothing
     "mask_token": False,  # a parameter that a classifier carries and never trains
 }
 BOXES = torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 0.5], [0, 0.5, 1, 1.0]])

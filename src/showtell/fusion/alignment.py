@@ -25,7 +25,7 @@ from showtell.fusion.pair_towers import PairTowers, Towers, of_rows
 from showtell.nn.chunked import by_chunks
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
-from showtell.objectives.matching import hard_negatives, matching
+from showtell.objectives.matching import hard_pairs, matching
 from showtell.objectives.soft_targets import soft_cross_entropy
 from showtell.protocols import Encoded, State, Step
 
@@ -153,17 +153,7 @@ class AlignThenFuse(PairTowers):
         generator: torch.Generator | None,
     ) -> Float[Tensor, ""]:
         """The matching loss; a batch of one image has no negatives."""
-        owner, count = aligned.owner, len(aligned.images.pooled)
-        rows = torch.arange(len(texts), device=owner.device)
-        chosen, pictures = [rows], [owner]
-        if count > 1:
-            own = owner[:, None] == torch.arange(count, device=owner.device)
-            chosen += [rows, hard_negatives(aligned.logits.T, own.T, generator)]
-            pictures += [
-                hard_negatives(aligned.logits, own, generator),
-                torch.arange(count, device=owner.device),
-            ]
-        which, where = torch.cat(chosen), torch.cat(pictures)
+        which, where = hard_pairs(aligned.logits, aligned.owner, generator)
 
         def scores(some: slice) -> tuple[Tensor]:
             own_texts = TextBatch(texts.ids[which[some]], texts.keep[which[some]])
@@ -171,7 +161,7 @@ class AlignThenFuse(PairTowers):
             return (self.match(Encoded(tokens, tokens[:, 0])),)
 
         (found,) = by_chunks(scores, len(which), self.chunk_size)
-        return matching(found, torch.arange(len(which), device=owner.device) < len(rows))
+        return matching(found, torch.arange(len(which), device=which.device) < len(texts))
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

@@ -38,9 +38,13 @@ def symmetric_info_nce(
     """
     if owner is None:
         owner = torch.arange(len(texts), device=texts.device)
-    logits = scale * texts @ images.T
+    return symmetric_cross_entropy(scale * texts @ images.T, owner)
+
+
+def symmetric_cross_entropy(logits: Float[Tensor, "R B"], owner: Int[Tensor, " R"]) -> Float[Tensor, ""]:
+    """As `symmetric_info_nce`, of how alike each text and each image are, times the scale."""
     pair = logits.gather(1, owner[:, None])[:, 0]
-    own = owner[:, None] == torch.arange(len(images), device=owner.device)
+    own = owner[:, None] == torch.arange(logits.shape[1], device=owner.device)
     # The lowest number instead of minus infinity: an image that owns every text has no negative.
     others = logits.masked_fill(own, torch.finfo(logits.dtype).min).logsumexp(0)
     image_to_text = torch.logaddexp(pair, others[owner]) - pair

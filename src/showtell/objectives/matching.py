@@ -53,6 +53,23 @@ def hard_negatives(
     return torch.multinomial(weights.to(device), 1, generator=generator)[:, 0].to(weights.device)
 
 
+def hard_pairs(
+    logits: Float[Tensor, "R B"], owner: Int[Tensor, " R"], generator: torch.Generator | None = None
+) -> tuple[Int[Tensor, " P"], Int[Tensor, " P"]]:
+    """Which texts `[P]` are matched with which images `[P]`, `logits` saying how alike they are.
+
+    First each text with its own image, then each text with a hard negative image, then each image with a
+    hard negative text: `P = 2 R + B`. A batch of one image has no negatives: `P = R`.
+    """
+    texts, images = (torch.arange(size, device=owner.device) for size in logits.shape)
+    if len(images) < 2:
+        return texts, owner
+    own = owner[:, None] == images
+    other_texts = hard_negatives(logits.T, own.T, generator)
+    other_images = hard_negatives(logits, own, generator)
+    return torch.cat([texts, texts, other_texts]), torch.cat([owner, other_images, images])
+
+
 def half_replaced(
     owner: Int[Tensor, " R"], others: Int[Tensor, " R"], generator: torch.Generator | None = None
 ) -> Pairs:

@@ -13,30 +13,25 @@ Baselines with Visual Instruction Tuning", section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from showtell.data.batch import Batch
-from showtell.fusion.pair_towers import of_rows
-from showtell.fusion.projector import Projector, ProjectorKind, placed
-from showtell.nn.decoder import CachedDecoder
+from showtell.fusion.image_prompt import ImagePrompted, ImagePromptedConfig
+from showtell.fusion.projector import Projector, ProjectorKind
 from showtell.nn.fitted import FitsFeatures
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.nn.pool import mean_token
 from showtell.nn.transformer import initialise
-from showtell.objectives.causal_tokens import causal_tokens, next_tokens, predicted
-from showtell.protocols import Encoded, State, Step
+from showtell.protocols import Encoded
 from showtell.systems.clip import CLIPConfig, CLIPImageTower, TowerConfig
 from showtell.systems.llama import Llama, LlamaConfig
 
 
 @dataclass(frozen=True)
-class LLaVAConfig(FitsFeatures):
+class LLaVAConfig(ImagePromptedConfig, FitsFeatures):
     """LLaVA-1.5 7B: CLIP ViT-L/14 at 336 pixels, and Vicuna. `mean` and `std` are those of pixels in 0..1."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(1024, 16, 4096, 24))
@@ -63,16 +58,6 @@ class LLaVAConfig(FitsFeatures):
             raise ValueError(f"image_layer {self.image_layer} is none of the {self.image.depth} layers")
 
     @property
-    def vocab_size(self) -> int:
-        """Tokens of the language model."""
-        return self.language.vocab_size
-
-    @property
-    def max_length(self) -> int:
-        """Tokens that the language model reads, those of images among them."""
-        return self.language.max_length
-
-    @property
     def size_multiple(self) -> int:
         """Pixels: images are cut into patches of this side."""
         return self.patch_size
@@ -81,21 +66,11 @@ class LLaVAConfig(FitsFeatures):
         """The untrained system of this config."""
         return LLaVA(self)
 
-    def with_tokenizer(self, tokenizer: Sized) -> LLaVAConfig:
-        """With the vocabulary of `tokenizer` and, after its last token, that of images."""
-        size = len(tokenizer)
-        return replace(self, language=replace(self.language, vocab_size=size), image_id=size)
 
-    def with_language_model(self, language: LlamaConfig) -> LLaVAConfig:
-        """For a pretrained language model."""
-        return replace(self, language=language, image_id=language.vocab_size)
-
-
-class LLaVA(CachedDecoder):
+class LLaVA(ImagePrompted):
     """A frozen image tower, or the features of one, a projector and a language model."""
 
     Config: ClassVar = LLaVAConfig
-    loss_weights: ClassVar = {"lm": 1.0}
     lora: ClassVar = "language.blocks."
     """The prefix of the linear layers that an adapter corrects."""
 
@@ -132,71 +107,3 @@ class LLaVA(CachedDecoder):
         for block in tower.transformer.blocks[: range(depth + 1)[self.config.image_layer]]:
             tokens = block(tokens)
         return tokens if self.config.class_token else tokens[:, 1:]
-
-    def extend_seen(
-        self, state: State, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"], images: Encoded
-    ) -> tuple[Float[Tensor, "B L D"], State]:
-        """As `extend`, of ids that name images: each `image_id` becomes the next token of `images`.
-
-        Raises `UserError` with both counts when they differ.
-        """
-        where = ids == self.image_id
-        tokens = self.language.embed(ids.masked_fill(where, 0))
-        return self.language.append(state, placed(tokens, where, images.tokens, images.keep), keep)
-
-    def prefill(self, encoded: Encoded) -> State:
-        """The KV cache of each image, before its caption."""
-        tokens, keep = encoded.tokens, encoded.keep
-        keep = tokens.new_ones(tokens.shape[:2], dtype=torch.bool) if keep is None else keep
-        return self.language.append(self.empty_cache(len(tokens)), tokens, keep)[1]
-
-    def teacher_forced_logits(
-        self, memory: State, owner: Int[Tensor, " R"], ids: Tensor, keep: Tensor
-    ) -> Float[Tensor, "T V"]:
-        """Logits of the real tokens after the first, row by row."""
-        tokens, _ = self.extend(of_rows(memory, owner), ids[:, :-1], keep[:, :-1])
-        return self.next_token_logits(tokens[keep[:, 1:]])
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next token: of the answers in conversations, whose ids name the images; of
-        captions where nothing is marked as an answer.
-        """
-        texts = batch.texts
-        if texts.answers is None:
-            images = self.encode_images(batch)
-            rows = torch.arange(len(texts), device=texts.ids.device)
-            owner = rows if texts.owner is None else texts.owner
-            logits = self.teacher_forced_logits(self.prefill(images), owner, texts.ids, texts.keep)
-            targets = next_tokens(texts.ids, texts.keep)
-        else:
-            empty, given = self.empty_cache(len(texts)), (texts.ids, texts.keep)
-            if len(batch.images):
-                tokens, _ = self.extend_seen(empty, *given, self.encode_images(batch))
-            else:
-                tokens, _ = self.extend(empty, *given)
-            chosen = predicted(texts.keep, None, texts.answers)
-            logits, targets = self.next_token_logits(tokens[:, :-1][chosen]), texts.ids[:, 1:][chosen]
-        return Step({"lm": causal_tokens(logits, targets)}, counts={"lm": len(logits)})
-
-    def encode_texts(self, batch: Batch) -> Encoded:
-        """Texts alone, as the language model encodes them."""
-        return self.language.encode_texts(batch)
-
-    def token_embeddings(self) -> Float[Tensor, "V D"]:
-        """The token embedding `[V D]`."""
-        return self.language.token_embeddings()
-
-    def next_token_logits(self, tokens: Tensor) -> Tensor:
-        """Logits `[... V]` of the token after each of `tokens [... D]`."""
-        return self.language.next_token_logits(tokens)
-
-    def empty_cache(self, batch: int) -> State:
-        """The empty KV cache of `batch` texts, `[B ...]`."""
-        return self.language.empty_cache(batch)
-
-    def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
-        """Append a text alone, `ids [B L]`; return tokens `[B L D]` and the longer cache.
-
-        Raises `UserError` when the text grows longer than `max_length`.
-        """
-        return self.language.extend(state, ids, keep)

@@ -1,0 +1,78 @@
+"""BLIP-2's second stage: the queries of a Q-Former are the prompt of a frozen language model.
+
+    image -> frozen encoder -> queries that look at it -> z_1 .. z_K -> linear -> K vectors
+    [K vectors] w_1 .. w_t -> language model (frozen) -> w_t+1
+
+The Q-Former has no texts here: it begins as that of the first stage and learns what the language model reads.
+
+Source: Li et al. 2023, "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and
+Large Language Models", figure 3 (decoder-based language model), section 3.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from showtell.data.batch import Batch
+from showtell.fusion.image_prompt import ImagePrompted, ImagePromptedConfig
+from showtell.fusion.q_former import QFormer
+from showtell.fusion.visual.frozen import FrozenImages
+from showtell.nn.linear import Linear
+from showtell.nn.transformer import initialise
+from showtell.protocols import Encoded
+from showtell.systems.blip2 import BLIP2Retriever
+from showtell.systems.blip2_parts import BLIP2PartsConfig
+from showtell.systems.llama import Llama, LlamaConfig
+
+
+@dataclass(frozen=True)
+class BLIP2CaptionerConfig(ImagePromptedConfig, BLIP2PartsConfig):
+    """BLIP-2 with ViT-g/14 and a LLaMA."""
+
+    language: LlamaConfig = field(default_factory=LlamaConfig)
+    train_language: bool = False
+    """Whether the language model learns too; else it stays as it was."""
+    image_id: int = 32000
+    """What stands for each token of an image among the ids."""
+
+    def build(self) -> BLIP2Captioner:
+        """The untrained system of this config."""
+        return BLIP2Captioner(self)
+
+    def with_first_stage(self, stage: BLIP2PartsConfig) -> BLIP2CaptionerConfig:
+        """For the Q-Former of a first stage, which `begin_queries` loads."""
+        return replace(self, former=stage.former, feature_width=stage.feature_width)
+
+
+class BLIP2Captioner(ImagePrompted):
+    """A frozen image encoder, the queries, a linear layer and a frozen language model."""
+
+    Config: ClassVar = BLIP2CaptionerConfig
+    lora: ClassVar = "language.blocks."
+    """The prefix of the linear layers that an adapter corrects."""
+
+    def __init__(self, config: BLIP2CaptionerConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.image = FrozenImages(c)
+        self.reads, self.num_class_tokens = self.image.reads, self.image.num_class_tokens
+        self.image_id = c.image_id
+        self.former = QFormer(c.former, self.image.width)
+        self.project = Linear(c.former.width, c.language.width)
+        self.apply(initialise)
+        self.language = Llama(c.language)
+        self.language.requires_grad_(c.train_language)
+
+    def begin_queries(self, stage: BLIP2Retriever) -> None:
+        """Begin with the queries of a first stage, and with what looks at the image in it."""
+        own = self.former.state_dict()
+        self.former.load_state_dict({name: stage.former.state_dict()[name] for name in own})
+        self.image.load_state_dict(stage.image.state_dict())
+
+    def encode_images(self, batch: Batch) -> Encoded:
+        """Tokens `[B K D]`, as the language model reads them; pooled, their mean."""
+        seen = self.image(batch.images)
+        queries, _ = self.former.see(self.former.prefill(seen.tokens, seen.keep))
+        tokens = self.project(queries)
+        return Encoded(tokens, tokens.mean(1))
