@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -188,7 +188,8 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
         if given.segments is not None:  # a caption has one
             own.positions.weight.add_(given.segments.weight[0])
         self.former.norm.load_state_dict(given.norm.state_dict())
-        for block, source in zip(self.former.blocks, encoder.transformer.blocks, strict=True):
+        pairs = cast(Any, zip(self.former.blocks, encoder.transformer.blocks, strict=True))
+        for block, source in pairs:
             block.load_state_dict(source.state_dict(), strict=False)
             block.query_mlp.load_state_dict(source.mlp.state_dict())
             block.query_mlp_norm.load_state_dict(source.mlp_norm.state_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -127,7 +127,7 @@ def table(ours: BLIPPartsConfig) -> list[Rename]:
     """The rename table of all tensors; their patch embedding is a convolution."""
     if isinstance(ours, BLIPRetrieverConfig):
         return [
-            *_image("towers.image", ours),
+            *image_table("towers.image", ours),
             *_text("towers.text", "text_encoder", ours),
             *linear("towers.project_image", "vision_proj"),
             *linear("towers.project_text", "text_proj"),
@@ -135,7 +135,7 @@ def table(ours: BLIPPartsConfig) -> list[Rename]:
         ]
     question = _text("question", "text_encoder", ours) if isinstance(ours, BLIPAnswererConfig) else []
     return [
-        *_image("image", ours),
+        *image_table("image", ours),
         *question,
         *_text("text", "text_decoder.bert", ours),
         *linear("lm_head.project", f"{HEAD}.transform.dense"),
@@ -144,7 +144,20 @@ def table(ours: BLIPPartsConfig) -> list[Rename]:
     ]
 
 
-def _image(prefix: str, ours: BLIPPartsConfig) -> list[Rename]:
+class ImageConfig(Protocol):
+    """The fields of a config that describe BLIP's image tower."""
+
+    @property
+    def image(self) -> TowerConfig:
+        """Its transformer."""
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
+
+
+def image_table(prefix: str, ours: ImageConfig) -> list[Rename]:
+    """The image tower, which BLIP-2 has too."""
     embeddings, size, width = "vision_model.embeddings", ours.patch_size, ours.image.width
     patches = f"{embeddings}.patch_embedding"
     out = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.hub.huggingface.families import clip, llama
+from showtell.hub.huggingface.language_part import language_table, tidy_language
 from showtell.hub.huggingface.names import respell
 from showtell.hub.huggingface.rename import Rename, linear
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
@@ -78,26 +78,15 @@ def config_to(ours: LLaVAConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors under one spelling, without a tied output and position ids."""
-    named = respell(found, SPELLINGS)
-    prefix = "language_model."
-    text = {name.removeprefix(prefix): t for name, t in named.items() if name.startswith(prefix)}
-    others = {name: t for name, t in named.items() if not name.startswith(prefix)}
-    tidied = llama.tidy(text, theirs["text_config"])
-    return {
-        **{f"{prefix}{name}": tensor for name, tensor in tidied.items()},
-        **{name: tensor for name, tensor in others.items() if not name.endswith("position_ids")},
-    }
+    tidied = tidy_language(respell(found, SPELLINGS), llama, theirs["text_config"])
+    return {name: tensor for name, tensor in tidied.items() if not name.endswith("position_ids")}
 
 
 def table(ours: LLaVAConfig) -> list[Rename]:
     """The rename table of all tensors."""
-    text = llama.table(ours.language)
     return [
         *clip.image_table("image", "vision_tower", ours),
         *linear("project.first", "multi_modal_projector.linear_1"),
         *linear("project.second", "multi_modal_projector.linear_2"),
-        *(
-            replace(row, ours=f"language.{row.ours}", theirs=tuple(f"language_model.{n}" for n in row.theirs))
-            for row in text
-        ),
+        *language_table(llama, ours.language),
     ]
