@@ -14,7 +14,7 @@ from showtell.hub.huggingface.families import llava
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.systems.llava import LLaVA
-from showtell.tasks.decoding import stream_tokens
+from showtell.tasks.decoding import beam_search, stream_tokens
 from support.hf import imported, same_bits, same_outputs_and_gradients
 
 IMAGE, END, PATCHES = 60, 2, 16
@@ -148,30 +148,68 @@ def test_what_the_reference_cannot_express_is_refused(pair, changes, why, tmp_pa
         export_folder(replace(ours.config, **changes).build(), tmp_path)
 
 
+def random_model(seed, folder):
+    """A reference away from its start, ours, which holds the same, and a prompt with an image."""
+    torch.manual_seed(seed)
+    reference = reference_of()
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+        reference.lm_head.weight[END] *= 3  # so that some texts end
+    reference.eval().save_pretrained(folder)
+    return reference, import_folder(folder), torch.tensor([expanded([1, 5, IMAGE, 6, 7], IMAGE, PATCHES)])
+
+
+def generated(reference, ids, values, **how):
+    """What the reference says after a prompt, without its end, and its score."""
+    found = reference.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        pixel_values=values,
+        do_sample=False,
+        max_new_tokens=9,
+        eos_token_id=END,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_scores=True,
+        **how,
+    )
+    said = found.sequences[0, ids.shape[1] :].tolist()
+    return said[: said.index(END)] if END in said else said, found.get("sequences_scores")
+
+
+def memory_of(ours, ids, given):
+    """The keys and values of a prompt without its last token."""
+    keep = torch.ones_like(ids[:, :-1], dtype=torch.bool)
+    return ours.extend_seen(ours.empty_cache(1), ids[:, :-1], keep, ours.encode_images(Batch(given)))[1]
+
+
 @pytest.mark.slow
 @torch.no_grad()
 def test_the_most_probable_tokens_of_fifty_models_are_those_of_the_reference(tmp_path):
     given, values = images(1)
     for seed in range(50):
-        torch.manual_seed(seed)
-        reference = reference_of()
-        for weight in reference.parameters():
-            weight.add_(torch.randn_like(weight) * 0.3)
-        reference.eval().save_pretrained(tmp_path)
-        ours = import_folder(tmp_path)
-        ids = torch.tensor([expanded([1, 5, IMAGE, 6, 7], IMAGE, PATCHES)])
-        said = reference.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=values,
-            do_sample=False,
-            max_new_tokens=9,
-            eos_token_id=END,
-            pad_token_id=0,
-        )[0, ids.shape[1] :].tolist()
-        expected = said[: said.index(END)] if END in said else said
-        seen = ours.encode_images(Batch(given))
-        keep = torch.ones_like(ids[:, :-1], dtype=torch.bool)
-        _, memory = ours.extend_seen(ours.empty_cache(1), ids[:, :-1], keep, seen)
+        reference, ours, ids = random_model(seed, tmp_path)
+        expected, _ = generated(reference, ids, values)
+        memory = memory_of(ours, ids, given)
         found = stream_tokens(ours, memory, start=7, end=END, generator=torch.Generator())
         assert list(islice(found, 9)) == expected, seed
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_no_beam_of_fifty_models_scores_below_the_reference(tmp_path):
+    """The reference drops an ended text that is not among the beams; ours keeps it: no worse."""
+    given, values = images(1)
+    same = 0
+    for seed in range(50):
+        reference, ours, ids = random_model(seed, tmp_path)
+        expected, scores = generated(
+            reference, ids, values, num_beams=3, length_penalty=0.0, early_stopping="never"
+        )
+        memory = memory_of(ours, ids, given)
+        ((found, *_),) = beam_search(ours, memory, start=7, end=END, beam=3, max_tokens=8, length_penalty=0.0)
+        if len(expected) < 9:  # it ended
+            assert found.logprob >= scores.item() - 1e-4, seed
+            same += list(found.ids) == expected
+    assert same > 15, same
