@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
-from showtell.fusion import alignment
+from showtell.objectives import matching
 from showtell.systems.albef import ALBEF
 from showtell.systems.albef_finetuned import ALBEFRetriever
 from showtell.systems.blip import BLIP
@@ -106,8 +106,8 @@ def test_matching(system, monkeypatch):
         drawn.append(draw(*inputs))
         return drawn[-1]
 
-    draw = alignment.hard_negatives
-    monkeypatch.setattr(alignment, "hard_negatives", recorded)
+    draw = matching.hard_negatives
+    monkeypatch.setattr(matching, "hard_negatives", recorded)
     given = without_segments()
     owner = given.texts.owner.tolist()
     found = system(given, seeded()).losses["itm"].item()
