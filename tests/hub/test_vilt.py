@@ -119,10 +119,10 @@ def test_forward_and_every_gradient(pair, in_order, padded):
     same_gradients(ours, reference, table)
 
 
+# Of `ViLT` the reference reads one head of the two back: tested below.
+@pytest.mark.parametrize("pair", [name for name in HEADS if name != "ViltForMaskedLM"], indirect=True)
 def test_export_and_import_keep_every_bit(pair, tmp_path):
     reference, ours, folder = pair
-    if isinstance(ours, ViLT):
-        pytest.skip("the reference reads one head of the two back: tested below")
     same_bits(reference, ours, folder, tmp_path)
     assert import_folder(tmp_path).config == ours.config
 

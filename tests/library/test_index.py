@@ -17,6 +17,7 @@ from showtell.library.search import Library
 from showtell.library.verify import verify
 from showtell.progress import shown_by
 from showtell.protocols import Encoded
+from support import hostile
 from support.library import FakeEncoder, check, draw
 
 
@@ -326,7 +327,6 @@ def test_large_jpegs_keep_their_size_and_rotation(tmp_path, library) -> None:
 
 
 def test_hostile_folder(tmp_path, library) -> None:
-    hostile = pytest.importorskip("hostile")
     folder = tmp_path / "hostile"
     folder.mkdir()
     hostile.build(folder)
