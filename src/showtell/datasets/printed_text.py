@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from showtell.data.documents.text_line import TextLine
 from showtell.data.images.decode import decode_image
 from showtell.data.images.files import read_content
 from showtell.data.images.quad import straighten
@@ -39,17 +40,6 @@ SPACE = 0.03
 ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 """The full-width forms, which the recogniser also writes between Latin letters."""
 CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-
-
-@dataclass(frozen=True)
-class TextLine:
-    """A line of text in an image."""
-
-    text: str
-    confidence: float
-    """Mean probability of its characters, 0 to 1."""
-    box: list[list[float]]
-    """Four corners `[x, y]` in pixels of the upright image, clockwise from the top left of the text."""
 
 
 class TextReader:

@@ -14,8 +14,8 @@ from showtell.checkpoint.card import CardFacts
 from showtell.data.batch import Batch, Targets
 from showtell.data.documents.labelled import Labelled
 from showtell.data.sampler import Sampler
-from showtell.datasets.documents import Documents, read_documents
-from showtell.datasets.printed_text import MODEL, read_pages
+from showtell.datasets.documents import Documents, pages_of, read_documents
+from showtell.datasets.printed_text import MODEL
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.tasks.document_figures import document_figures
 from showtell.tasks.page_words import Page
@@ -45,7 +45,7 @@ class FieldTaggingRun:
         shape = sketch(self.system, kind, FieldTagger)
         config: Any = self.system
         require(hasattr(config, "with_classes"), kind, shape, "its number of classes is fixed")
-        pages = read_pages([one.path for one in [*dataset.training, *dataset.validation]])
+        pages = pages_of([*dataset.training, *dataset.validation])
         training, held_out = pages[: dataset.num_training], pages[dataset.num_training :]
         labels = [
             label

@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 
 from showtell.data.documents import formats
 from showtell.data.documents.materials import KIND
+from showtell.data.documents.text_line import TextLine
 from showtell.errors import UserError
 
 Material = dict[str, str]
@@ -34,6 +35,8 @@ class Labelled:
     materials: tuple[Material, ...]
     split: str | None = None
     """`train` or `val`; None where the data does not say."""
+    lines: tuple[TextLine, ...] | None = None
+    """What is printed, where the data says it: the image need not be read to train on it."""
 
 
 class Format(Protocol):
@@ -58,8 +61,19 @@ def known_formats() -> Mapping[str, Format]:
 
 
 def holds_documents(path: Path) -> bool:
-    """Whether a folder or file holds labelled documents."""
-    return any(one.file(path) for one in known_formats().values())
+    """Whether a folder or file holds labelled documents, or is a folder of folders of which some do."""
+    return any(_file(each) for each in data_sets(path))
+
+
+def data_sets(path: Path) -> list[Path]:
+    """The folders of labelled documents in a folder; itself, or a file, where it holds some or none does."""
+    inside = sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
+    found = [] if _file(path) else [each for each in inside if _file(each)]
+    return found or [path]
+
+
+def _file(path: Path) -> Path | None:
+    return next(filter(None, (one.file(path) for one in known_formats().values())), None)
 
 
 def read_labelled(path: Path) -> list[Labelled]:

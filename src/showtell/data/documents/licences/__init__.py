@@ -1,0 +1,1 @@
+"""Chinese licences that are invented and drawn, to train and test readers of documents."""
