@@ -78,8 +78,12 @@ def test_a_model_without_a_template_does_not_answer(tmp_path, capsys):
 def test_chat_on_the_command_line(checkpoint, capsys):
     asked = ["generate", ASKED[0]["content"], "--chat", "-m", checkpoint, "--max-tokens", "4"]
     assert run(asked) == run([*asked, "--json"]) == 0
-    *said, line = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["completion"].strip() == "\n".join(said).strip()
+    printed = capsys.readouterr()
+    *said, line = printed.out.splitlines()
+    answer = json.loads(line)
+    assert answer["completion"].strip() == "\n".join(said).strip()
+    assert answer["finish"] == "length"
+    assert printed.err.count("the answer was cut after 4 tokens") == 2
 
 
 def test_templates_that_are_no_text_are_refused(tmp_path):

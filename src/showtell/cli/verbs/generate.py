@@ -57,6 +57,8 @@ def generate(
         print_note(
             f"the {max_tokens} tokens ended before the answer did: it was completed, and its end is made up"
         )
+    elif chat and continued.finish == "length":
+        print_note(f"the answer was cut after {max_tokens} tokens; --max-tokens gives it more")
     if continued.cut:
         print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
     print_json(continued) if json else print_text(("" if chat else continued.text) + continued.completion)
