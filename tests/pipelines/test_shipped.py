@@ -7,6 +7,7 @@ import pytest
 
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import MissingError, UserError
+from showtell.evaluation.evaluate import evaluate
 from showtell.hub.catalogue import Package
 from showtell.pipelines import shipped
 from showtell.pipelines.index import index
@@ -73,13 +74,25 @@ def test_the_captioner_reranks_what_it_proposes(ask, dual, photographs, tmp_path
     assert "words that the model does not know were ignored" in err
 
 
-def test_a_query_finds_what_the_tags_mean(ask, dual, photographs, tmp_path) -> None:
-    index(photographs, tmp_path / "library", captions=False, device="cpu")
+def test_a_query_finds_what_the_tags_mean(dual, photographs, tmp_path) -> None:
+    index(photographs, tmp_path / "library", dual)
+    assert model_for(tmp_path / "library", "tags", "cpu") is dual
+    searcher = Searcher(tmp_path / "library", dual)
     for query, name in (("a bike with an engine", "motorcycle_left"), ("Katze", "chelsea")):
-        status, lines, err = ask("search", query, "--library", tmp_path / "library", "--engine", "tags")
-        assert (status, err) == (0, "")
-        assert Path(lines[0]["path"]).stem == name
-        assert lines[0]["tags"]
+        best = searcher.search(query, "tags").hits[0]
+        assert best.path.stem == name
+        assert best.sight.tags
+
+
+def test_search_by_tags_is_evaluated(dual, photographs, tmp_path) -> None:
+    shutil.copytree(photographs, tmp_path / "val")
+    for name, caption in (("chelsea", "kitten"), ("motorcycle_left", "Motorrad")):
+        (tmp_path / "val" / f"{name}.txt").write_text(caption)
+    for name in ("camera", "grass"):
+        (tmp_path / "val" / f"{name}.png").unlink()
+    found = evaluate(dual, tmp_path, engines=["tags"])["search"]
+    assert found.keys() == {"tags"}
+    assert (found["tags"]["recall1"], found["tags"]["queries"]) == (1, 2)
 
 
 def test_a_folder_that_is_no_library_is_said_and_nothing_else(dual, tmp_path, caplog) -> None:

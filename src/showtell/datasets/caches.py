@@ -18,7 +18,7 @@ from showtell.data.features import FeatureCache
 from showtell.data.images.fit import Fit, unpacked
 from showtell.data.images.preprocess import Preprocessing
 from showtell.hub.backbone import Backbone
-from showtell.wording import counted
+from showtell.wording import counted, one_line
 from showtell.writing import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ def log_skipped(skipped: Mapping[Path, str]) -> None:
     """One warning: how many images could not be read, the first, and why."""
     if skipped:
         first, reason = next(iter(skipped.items()))
-        logger.warning("%s skipped, the first: %s: %s", counted(len(skipped), "image"), first, reason)
+        logger.warning(
+            "%s skipped, the first: %s: %s", counted(len(skipped), "image"), one_line(first), reason
+        )
 
 
 def _squashed(size: int) -> str:

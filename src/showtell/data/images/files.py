@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from showtell.data.images.decode import ImageError, why_no_file
 from showtell.data.images.kinds import READABLE, UNREADABLE, is_nameless_image
 from showtell.errors import UserError
-from showtell.wording import counted
+from showtell.wording import counted, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def log_passed_over(folder: Path | str, passed_over: Counter[str]) -> None:
         names = [f"{name} ({count})" if count > 1 else name for name, count in passed_over.most_common(3)]
         names += ["..."] * (len(passed_over) > 3)
         what = counted(passed_over.total(), "hidden or system item")
-        logger.info("%s: %s passed over: %s", folder, what, ", ".join(names))
+        logger.info("%s: %s passed over: %s", folder, what, one_line(", ".join(names)))
 
 
 def is_passed_over(name: str) -> bool:

@@ -83,7 +83,7 @@ def check(
         print_problems(report.problems)
         print_problems(report.unused, "not used: ")
         for name, count in report.passed_over.items():
-            print_text(f"passed over: {name}" + (f" ({count} times)" if count > 1 else ""))
+            print_text(f"passed over: {one_line(name)}" + (f" ({count} times)" if count > 1 else ""))
     if unknown and unknown.advice:
         print_note(f"{unknown.share:.1%} of the validation tokens are unknown: {unknown.advice}")
     exit_for(report.problems)
