@@ -81,14 +81,20 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
     >>> round(cider(captions, [[words] for words in captions]), 6)
     10.0
     """
+    scores = cider_of_each(hypotheses, references)
+    return sum(scores) / len(scores)
+
+
+def cider_of_each(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence]]) -> list[float]:
+    """The CIDEr of each image's hypothesis, whose mean is `cider`."""
     _check(hypotheses, references)
     log_images = math.log(len(references))
-    total = 0.0
+    totals = [0.0] * len(hypotheses)
     for order in range(1, NGRAM_ORDER + 1):
         counts = [[_ngrams(ref, order) for ref in refs] for refs in references]
         frequency = Counter(gram for refs in counts for gram in set().union(*refs))
         idf = {gram: log_images - math.log(n) for gram, n in frequency.items()}
-        for words, refs, ref_counts in zip(hypotheses, references, counts, strict=True):
+        for image, (words, refs, ref_counts) in enumerate(zip(hypotheses, references, counts, strict=True)):
             said = {gram: n * idf.get(gram, log_images) for gram, n in _ngrams(words, order).items()}
             said_norm = _norm(said)
             for ref, grams in zip(refs, ref_counts, strict=True):
@@ -99,8 +105,8 @@ def cider(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentence
                         min(said[gram], meant[gram]) * meant[gram] for gram in said.keys() & meant.keys()
                     )
                     distance = (len(words) - len(ref)) ** 2
-                    total += dot / norms * math.exp(-distance / (2 * CIDER_SIGMA**2)) / len(refs)
-    return 10 * total / NGRAM_ORDER / len(hypotheses)
+                    totals[image] += dot / norms * math.exp(-distance / (2 * CIDER_SIGMA**2)) / len(refs)
+    return [10 * total / NGRAM_ORDER for total in totals]
 
 
 def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray:
