@@ -85,3 +85,15 @@ class AnswerWriter(PairEncoder, Protocol):
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Append one token per hypothesis, `ids [R K]`; return logits `[R K V]` and the new state."""
         ...
+
+
+@runtime_checkable
+class ImageReader(Protocol):
+    """Reads images among the tokens of a text: an `ImageEncoder` that is a `CausalLanguageModel` too."""
+
+    image_id: int
+    """Stands among the ids for each token of an image."""
+
+    def extend_seen(self, state: State, ids: Tensor, keep: Tensor, images: Encoded) -> tuple[Tensor, State]:
+        """As `extend`, of ids that name images: each `image_id` becomes the next token of `images`."""
+        ...

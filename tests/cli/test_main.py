@@ -62,7 +62,7 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
     "verb",
     [
         *("demo", "caption", "classify", "embed", "index", "search", "similar", "train", "evaluate", "probe"),
-        *("fill-mask", "generate", "import", "export", "models", "env"),
+        *("fill-mask", "generate", "import", "export", "models", "env", "chat", "ask"),
         *("explain", "words", "map", "data", "library", "tokenizer"),
         *("words.similar", "words.analogy", "map.words", "map.images", "data.check"),
         *("library.verify", "library.info", "library.forget", "tokenizer.train", "tokenizer.encode"),

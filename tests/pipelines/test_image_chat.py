@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from showtell.errors import UserError
 from showtell.hub.qwen_vl import is_qwen_vl, load_qwen_vl
-from showtell.pipelines.image_chat import TooLongError, load_image_chat
+from showtell.pipelines.image_chat import load_image_chat
+from showtell.pipelines.prompt import TooLongError
 from showtell.tasks.grammar import SchemaError
 from showtell.tasks.pen import Sampling
 from support.qwen import FAMILIES, TEMPLATE, qwen_folder

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,13 @@ import torch
 from PIL import Image
 
 from showtell.checkpoint.load import load_checkpoint
-from showtell.checkpoint.save import save_checkpoint
 from showtell.checkpoint.tensors import load_tensors, named_tensors
-from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.conversations import read_divided
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.recipes.launch import train_model
 from showtell.runs.instruction import answering_tokenizer, conversation_input
-from showtell.systems.llava import LLaVAConfig
-from support.chat import TEMPLATE
 from support.interrupted import interrupted
-from support.tiny import tiny
+from support.llava import llava_folder
 
 SETTINGS = [
     *("held_out=0", "rank=8", "alpha=16", "train.batch_size=6", "train.learning_rate=1e-2"),
@@ -51,21 +46,8 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(data, tmp_path_factory) -> Path:
-    tokenizer = SubwordTokenizer.train([data.read_text("utf-8")], "bpe", 300, "chatml")
-    small = tiny(LLaVAConfig())
-    language = replace(small.language, width=48, mlp_dim=96, max_length=200)
-    config = replace(small, language=language).with_tokenizer(tokenizer)
-    torch.manual_seed(0)
-    system = config.build()
-    with torch.no_grad():
-        for weight in system.parameters():
-            weight.add_(torch.randn_like(weight) * 0.3)
     folder = tmp_path_factory.mktemp("base") / "llava"
-    preprocess = {"size": 16, "version": "squash16-v1", "texts": {"chat_template": TEMPLATE}}
-    save_checkpoint(
-        folder, system, record={}, tokenizer_json=tokenizer.to_json(), preprocess=preprocess, card="# LLaVA\n"
-    )
-    return folder
+    return llava_folder(folder, [data.read_text("utf-8")])
 
 
 @torch.no_grad()

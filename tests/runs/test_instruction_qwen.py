@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 
 from showtell.checkpoint.tensors import load_tensors
 from showtell.data.images.decode import load_image
-from showtell.datasets.conversation_input import parts_of
+from showtell.data.tokenizers.chat import parts_of
 from showtell.datasets.conversations import read_divided
 from showtell.errors import MissingError, UsageError
 from showtell.hub.qwen_vl_system import load_tuned, qwen_base

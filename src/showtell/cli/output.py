@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from showtell.wording import one_line
 
@@ -35,6 +35,11 @@ def print_indented(value: Any) -> None:
 def print_text(line: object = "") -> None:
     """One line of a result for people, flushed."""
     print(line, flush=True)
+
+
+def print_part(text: str, file: TextIO | None = None) -> None:
+    """A part of a line, flushed: on standard output, or in another file."""
+    print(text, end="", file=file, flush=True)
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

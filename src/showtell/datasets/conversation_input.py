@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.conversations.conversation import Conversation
 from showtell.data.features import ImageStore
 from showtell.data.images.decode import ImageError
-from showtell.data.tokenizers.chat import IMAGE
+from showtell.data.tokenizers.chat import parts_of
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
@@ -140,16 +140,3 @@ def unreadable(shown: Shown, paths: Sequence[Path]) -> dict[Path, str]:
             skipped[path] = str(error)
         report("reading images", done, len(paths))
     return skipped
-
-
-def parts_of(content: str) -> str | list[dict[str, Any]]:
-    """A text with `<image>` in it as the parts of a message; one without stays a text.
-
-    >>> parts_of("<image>What is it?")
-    [{'type': 'image'}, {'type': 'text', 'text': 'What is it?'}]
-    """
-    first, *rest = content.split(IMAGE)
-    if not rest:
-        return content
-    texts = [[{"type": "text", "text": text}] if text else [] for text in (first, *rest)]
-    return [*texts[0], *(part for text in texts[1:] for part in ({"type": "image"}, *text))]

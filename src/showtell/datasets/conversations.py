@@ -6,11 +6,15 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from showtell.data.conversations.conversation import Conversation
-from showtell.data.conversations.read import read_conversations
+from showtell.data.conversations.conversation import Conversation, Source
+from showtell.data.conversations.read import conversation_files, known_formats, read_conversations
+from showtell.data.qa.read import found_format, read_examples
 from showtell.datasets.division import held_out, parted
+from showtell.datasets.image_questions import about_images
+from showtell.datasets.question_conversations import as_conversations
 from showtell.errors import UserError
 from showtell.wording import counted
 
@@ -33,20 +37,26 @@ class Conversations:
     def hash(self) -> str:
         """SHA-256 of all messages in their order, and of the images' bytes."""
         digest = hashlib.sha256()
+
+        @cache
+        def of_image(path: Path) -> bytes:
+            return hashlib.sha256(path.read_bytes()).digest()
+
         for one in [*self.training, None, *self.validation]:
             digest.update(repr(one and one.messages).encode() + b"\0")
             for image in one.images if one else ():
-                digest.update(hashlib.sha256(image.read_bytes()).digest())
+                digest.update(of_image(image))
         return digest.hexdigest()
 
 
 def read_divided(path: Path, format: str | None, share: float) -> Conversations:
     """The conversations of a file or folder; those of the split `val` validate, or else a share of the rest.
 
-    With a share of 0 none are held out. Conversations about the same images stay on one side. What is skipped
-    is logged, counted. Raises `UserError` where nothing is left to train on.
+    Questions about images are read as conversations of one question each. With a share of 0 none are held
+    out. Conversations about the same images stay on one side. What is skipped is logged, counted. Raises
+    `UserError` where nothing is left to train on.
     """
-    source = read_conversations(path, format)
+    source = _source(path, format)
     if source.problems:
         many, first = counted(len(source.problems), "problem"), source.problems[0]
         logger.warning("%s, each skipped (showtell data check lists them); the first: %s", many, first)
@@ -63,6 +73,20 @@ def read_divided(path: Path, format: str | None, share: float) -> Conversations:
     if not training:
         raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
     return Conversations(training, validation)
+
+
+def _source(path: Path, format: str | None) -> Source:
+    """Conversations as they are, or of questions about images. Raises as the readers of both."""
+    told = format in known_formats() if format else bool(conversation_files(path))
+    if told or found_format(path, format) is None:
+        return read_conversations(path, format)
+    found = read_examples(path, format)
+    conversations = [
+        one
+        for split, some in found.splits.items()
+        for one in as_conversations(about_images(some, path, found.format), split)
+    ]
+    return Source(found.format, conversations, found.problems, found.files)
 
 
 def readable(conversations: Sequence[Conversation], skipped: Mapping[Path, str]) -> list[Conversation]:

@@ -61,8 +61,8 @@ def read_image_questions(data: Path, format: str | None = None, at_least: int = 
     Raises `UsageError` for questions about something else, `UserError` where nothing is left to train on.
     """
     found = read_qa(data, format)
-    training = _about_images(found.training, data, found.format)
-    validation = _about_images(found.validation, data, found.format)
+    training = about_images(found.training, data, found.format)
+    validation = about_images(found.validation, data, found.format)
     num_images = Counter(len(one.images) for one in training).most_common(1)[0][0]
     training, validation = (as_many(some, num_images) for some in (training, validation))
     best = Counter(max(one.answers, key=lambda answer: answer[1])[0] for one in training)
@@ -87,7 +87,7 @@ def read_split(data: Path, split: str, format: str | None = None) -> list[ImageQ
     if split not in source.splits:
         there = ", ".join(name or "unnamed" for name in source.splits)
         raise UserError(f"{data} has no questions in the split {split!r}; it has {there}")
-    return _about_images(source.splits[split], data, source.format)
+    return about_images(source.splits[split], data, source.format)
 
 
 def as_many(questions: Sequence[ImageQuestion], num_images: int) -> list[ImageQuestion]:
@@ -110,7 +110,8 @@ def log_unknown_answers(questions: Sequence[ImageQuestion], answers: Sequence[st
         )
 
 
-def _about_images(examples: Sequence[object], data: Path, format: str) -> list[ImageQuestion]:
+def about_images(examples: Sequence[object], data: Path, format: str) -> list[ImageQuestion]:
+    """The examples, all of which are about images. Raises `UsageError` where some are not."""
     questions = [one for one in examples if isinstance(one, ImageQuestion)]
     if len(questions) < len(examples):
         raise UsageError(f"{data} holds {format}, not questions about images; name other data")

@@ -12,6 +12,7 @@ from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.documents.labelled import holds_documents
 from showtell.data.images.decode import ImageError
+from showtell.data.qa.read import found_format
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.captions import divide, refuse_two_splits
 from showtell.datasets.cuts import Cuts
@@ -26,12 +27,12 @@ from showtell.evaluation.word_figures import (
     relation_figures,
     word_figures,
 )
-from showtell.pairing import AnswerWriter, PairAnswerer
+from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
 from showtell.pipelines.engine import engine_named, engines_of
 from showtell.pipelines.model import Model
 from showtell.pipelines.tags import sights
 from showtell.progress import report
-from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, TextEncoder
+from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, SharedSpace
 
 BATCH = 32
 """Images per forward pass."""
@@ -63,13 +64,14 @@ def evaluate(
     Raises `UserError` with `strict` for a caption to cut, `UsageError` for an engine that the model does not
     support, and for a model that supports none.
 
-    Of a model that answers questions about images, the accuracy of its answers. On labelled documents,
-    `document_evaluation`.
+    Of a model that answers questions about images, the accuracy of its answers; of a language model that
+    reads images, where `data` holds such questions. On labelled documents, `document_evaluation`.
     """
     data = Path(data)
     if holds_documents(data):
         return document_evaluation(model, data, split)
-    if model.can(PairAnswerer) or model.can(AnswerWriter):
+    asked = model.can(ImageReader) and found_format(data) is not None
+    if asked or model.can(PairAnswerer) or model.can(AnswerWriter):
         return image_answer_figures(model, data, split, format, strict)
     engines = engines_of(model) if engines is None else engines
     for engine in engines:
@@ -101,7 +103,7 @@ def evaluate(
     figures["search"] = {
         engine: search_figures(model, entries, images, engine, queries) for engine in engines
     }
-    if model.can(TextEncoder):
+    if model.can(SharedSpace):
         figures["retrieval"] = retrieval_figures(model, entries, encoded)
     if model.can(HasTokenEmbeddings) and isinstance(model.tokenizer, WordTokenizer):
         figures["neighbours"] = neighbour_figures(model)

@@ -11,12 +11,15 @@ import torch
 from showtell.data.images.decode import ImageError
 from showtell.data.qa.answers import normalise_answer
 from showtell.data.qa.examples import ImageQuestion
-from showtell.datasets.cuts import Cuts
 from showtell.datasets.image_questions import as_many, log_unknown_answers, read_split
 from showtell.errors import UserError
-from showtell.pairing import AnswerWriter
-from showtell.pipelines.ask import answer_probabilities, named_answers, written_answers
-from showtell.pipelines.classify_texts import text_input
+from showtell.pipelines.ask import (
+    answer_probabilities,
+    cuts_of,
+    named_answers,
+    writes_answers,
+    written_answers,
+)
 from showtell.pipelines.model import Model
 from showtell.progress import report
 from showtell.tasks.image_answers import answer_accuracy
@@ -31,7 +34,7 @@ def image_answer_figures(
     An answer that training did not know counts as wrong; one that is written is spelt as by the official
     evaluation. Raises `UserError` where there are no questions, or with `strict` for one to cut.
     """
-    writes = model.can(AnswerWriter)
+    writes = writes_answers(model)
     names = () if writes else named_answers(model)
     found, wanted = read_split(data, split, format), getattr(model.system, "num_images", 1)
     questions = as_many(found, wanted)
@@ -43,7 +46,7 @@ def image_answer_figures(
         )
     if not writes:
         log_unknown_answers(questions, names)
-    cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
+    cuts = cuts_of(model, strict)
     about: dict[tuple[Path, ...], list[ImageQuestion]] = defaultdict(list)
     for one in questions:
         about[one.images].append(one)

@@ -73,8 +73,8 @@ class QwenVLSystem(nn.Module):
     """The loss of the answers in conversations; `transformers` computes the tokens."""
 
     loss_weights: ClassVar = {"lm": 1.0}
-    lora: ClassVar = "model.model.language_model.layers."
-    """The prefix of the linear layers that an adapter corrects: those of the images are not among them."""
+    lora: ClassVar = ("model.model.language_model.layers.",)
+    """The prefixes of the linear layers that an adapter corrects: those of the images are not among them."""
 
     def __init__(self, loaded: QwenVL) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Questions about images, answered by a model that was trained on them."""
+"""Questions about images, answered by a model that was trained on them, or by a language model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, pad
 from showtell.data.images.decode import MAX_PIXELS, ImageError
 from showtell.datasets.cuts import Cuts
+from showtell.datasets.question_conversations import asked_shortly
 from showtell.errors import UsageError
-from showtell.pairing import AnswerWriter, PairAnswerer
+from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
 from showtell.pipelines.classify_texts import text_input
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files, read_files
 from showtell.pipelines.model import Model
+from showtell.pipelines.prompt import chat_prompt, read
+from showtell.protocols import State
 from showtell.tasks.decoding import beam_search
 from showtell.wording import counted
 
@@ -68,7 +71,8 @@ def ask(
     They are answers of the training, or those that the model writes.
 
     A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`. A question that is
-    too long is cut, with a warning, or with `strict` refused by a `UserError`. Raises `UsageError` for a
+    too long is cut, with a warning, or with `strict` refused by a `UserError`, as it always is by a language
+    model. Raises `UsageError` for a
     model that answers no questions, an empty question, and one image where the model reads two.
 
     Example::
@@ -76,19 +80,38 @@ def ask(
         for one in ask("cat.jpg", "what is on the sofa?", load_model("run")):
             print(one.answers[0].answer, one.answers[0].probability)
     """
-    names = () if model.can(AnswerWriter) else named_answers(model)
+    if not writes_answers(model):
+        named_answers(model)
     if not question.strip():
         raise UsageError("the question is empty; write one")
-    cuts = Cuts(text_input(model).limit, f"{model.name} reads", "question", strict)
+    cuts = cuts_of(model, strict)
     for paths, pixels in _images(images, model, max_pixels, skip):
-        if model.can(AnswerWriter):
-            (found,) = written_answers(model, pixels, [question], cuts, top)
-        else:
-            probable = answer_probabilities(model, pixels, [question], cuts)[0]
-            values, places = probable.topk(min(top, len(names)))
-            found = [ImageAnswer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
+        found = best_answers(model, pixels, question, cuts, top)
         yield Asked(paths[0] if len(paths) == 1 else paths, question, found, model.name)
     cuts.log()
+
+
+def best_answers(
+    model: Model, images: Sequence[np.ndarray], question: str, cuts: Cuts, top: int
+) -> list[ImageAnswer]:
+    """The `top` answers to a question about prepared images. Raises as `ask`."""
+    if writes_answers(model):
+        return written_answers(model, images, [question], cuts, top)[0]
+    names = named_answers(model)
+    probable = answer_probabilities(model, images, [question], cuts)[0]
+    values, places = probable.topk(min(top, len(names)))
+    return [ImageAnswer(names[i], p) for i, p in zip(places.tolist(), values.tolist(), strict=True)]
+
+
+def writes_answers(model: Model) -> bool:
+    """Whether a model writes its answers, rather than to choose one of its training's."""
+    return model.can(AnswerWriter) or model.can(ImageReader)
+
+
+def cuts_of(model: Model, strict: bool) -> Cuts:
+    """Counts the questions that are cut, which are none where a language model reads them."""
+    limit = model.max_length if model.can(ImageReader) else text_input(model).limit
+    return Cuts(limit, f"{model.name} reads", "question", strict)
 
 
 def named_answers(model: Model) -> Sequence[str]:
@@ -115,13 +138,21 @@ def answer_probabilities(
 def written_answers(
     model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts, top: int
 ) -> list[list[ImageAnswer]]:
-    """The most probable answers to each question of a model that writes them; none is without a word."""
+    """The most probable answers to each question of a model that writes them; none is without a word.
+
+    A language model is told to answer by a word or a phrase. Raises `TooLongError` for a question that is
+    longer, with the images, than it reads.
+    """
     system, tokenizer = model.system, model.tokenizer
-    memory = system.prefill_questions(system.fuse(_batch(model, images, questions, cuts)))
+    if model.can(ImageReader):
+        memory, start = _read(model, images, questions)
+    else:
+        memory = system.prefill_questions(system.fuse(_batch(model, images, questions, cuts)))
+        start = tokenizer.start
     found = beam_search(
         system,
         memory,
-        start=tokenizer.start,
+        start=start,
         end=tokenizer.end,
         beam=max(BEAM, top + 1),
         num=top + 1,
@@ -130,9 +161,33 @@ def written_answers(
         banned=tokenizer.never_generated(system.config.vocab_size),
     )
     return [
-        [ImageAnswer(tokenizer.decode(one.ids), math.exp(one.logprob)) for one in row if one.ids][:top]
+        [ImageAnswer(tokenizer.decode(one.ids).strip(), math.exp(one.logprob)) for one in row if one.ids][
+            :top
+        ]
         for row in found
     ]
+
+
+def _read(model: Model, images: Sequence[np.ndarray], questions: Sequence[str]) -> tuple[State, int]:
+    """The KV cache of each question to a language model but for the last token, `[Q ...]`, and that token.
+
+    What questions begin with, the images, is read once.
+    """
+    encoded = model.encode(images)
+    prompts = [
+        chat_prompt([{"role": "user", "content": asked_shortly(one, len(images))}], model, LONGEST, encoded)
+        for one in questions
+    ]
+    columns = enumerate(zip(*(prompt.ids[:-1] for prompt in prompts), strict=False))
+    shortest = min(len(prompt.ids) - 1 for prompt in prompts)
+    begun = next((place for place, ids in columns if len(set(ids)) > 1), shortest)
+    state = read(prompts[0]._replace(ids=prompts[0].ids[: begun + 1]), model)
+    state = {name: part.expand(len(prompts), *part.shape[1:]) for name, part in state.items()}
+    rest = [prompt.ids[begun:-1] for prompt in prompts]
+    if any(rest):
+        ids, keep = (part.to(model.device) for part in pad(rest, model.tokenizer.pad))
+        _, state = model.system.extend(state, ids, keep)
+    return state, prompts[0].ids[-1]
 
 
 def _batch(model: Model, images: Sequence[np.ndarray], questions: Sequence[str], cuts: Cuts) -> Batch:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal
 
+import numpy as np
 import torch
 
 from showtell.data.tokenizers.chat import Message
-from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
-from showtell.protocols import CausalLanguageModel, State
+from showtell.pipelines.prompt import Prompt, chat_prompt, read, text_prompt
+from showtell.protocols import State
 from showtell.tasks.constrained import Answer
 from showtell.tasks.decoding import stream_tokens
 from showtell.tasks.grammar import compile_schema, vocabulary_of
@@ -47,48 +47,56 @@ def generate(
         smol = load_model("SmolLM2-135M-Instruct")
         generate([{"role": "user", "content": "Who are you?"}], smol).completion
     """
-    prompt = _prompt(text, model, max_tokens, strict)
+    if isinstance(text, str):
+        prompt = text_prompt(text, model, max_tokens, strict)
+    else:
+        prompt = chat_prompt(text, model, max_tokens)
     temperature = 1.0 if sample == "nucleus" else 0.0
     answer = _document(schema, model, prompt, max_tokens)
-    pieces = list(_pieces(prompt, model, max_tokens, temperature, top_p, seed, answer))
+    found = written(prompt, read(prompt, model), model, max_tokens, temperature, top_p, seed, answer)
+    pieces = list(found)
     completion = "".join(piece.text for piece in pieces)
     last = pieces[-1]
     return Completion(prompt.shown, completion, last.tokens, prompt.cut, last.finish or "stop")
 
 
 def stream(
-    text: str | Sequence[Message],
+    messages: Sequence[Message],
     model: Model,
     max_tokens: int = 40,
     *,
+    images: Sequence[np.ndarray] = (),
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
     schema: object = None,
 ) -> Iterator[Piece]:
-    """What follows a text, or answers messages, piece by piece, as it is generated; nothing is cut.
+    """The answer to messages, piece by piece, as it is generated; nothing is cut.
 
-    The most probable token each time at a `temperature` of 0, else sampled. A piece is whole characters.
+    `images` are those that the messages name, prepared, `uint8 [S S 3]`, in their order. The most probable
+    token each time at a `temperature` of 0, else sampled. A piece is whole characters.
     With a JSON `schema`, all pieces together are a document that is valid against it, one that the limit ends
     too.
-    Raises as `generate`.
+    Raises as `generate`, and as `chat_prompt`.
     """
-    prompt = _prompt(text, model, max_tokens, strict=True)
+    prompt = chat_prompt(messages, model, max_tokens, model.encode(images) if images else None)
     answer = _document(schema, model, prompt, max_tokens)
-    yield from _pieces(prompt, model, max_tokens, temperature, top_p, seed, answer)
+    yield from written(prompt, read(prompt, model), model, max_tokens, temperature, top_p, seed, answer)
 
 
 @torch.inference_mode()
-def _pieces(
-    prompt: _Prompt,
+def written(
+    prompt: Prompt,
+    memory: State,
     model: Model,
     max_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
-    answer: Answer | None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    answer: Answer | None = None,
 ) -> Iterator[Piece]:
-    memory, banned = _read(prompt, model)
+    """What follows a prompt that was read, piece by piece; `answer` is the document that it is."""
+    banned = prompt.tokenizer.never_generated(len(model.system.token_embeddings()))
     found = stream_tokens(
         model.system,
         memory,
@@ -100,72 +108,25 @@ def _pieces(
         banned=banned,
         answer=answer,
     )
-    given, ids = prompt.tokenizer.decode(prompt.ids), list(prompt.ids)
+    decode = prompt.tokenizer.decode
+    ids = [i for i in prompt.ids if i < len(prompt.tokenizer)]  # images have an id of their own
+    before, given = len(ids), decode(ids)
     for token in found if answer else islice(found, max_tokens):  # an answer keeps to its budget
         ids.append(token)
-        now = prompt.tokenizer.decode(ids)
+        now = decode(ids)
         if not now.endswith("\ufffd"):  # a character of several tokens
-            count, cut = len(ids) - len(prompt.ids), answer is not None and answer.cut
-            yield Piece(now.removeprefix(given), count, len(prompt.ids), made_up=cut)
+            cut = answer is not None and answer.cut
+            yield Piece(now.removeprefix(given), len(ids) - before, len(prompt.ids), made_up=cut)
             given = now
-    count = len(ids) - len(prompt.ids)
-    rest = prompt.tokenizer.decode(ids).removeprefix(given)
+    count = len(ids) - before
+    rest = decode(ids).removeprefix(given)
     cut = answer.cut if answer else count == max_tokens
     yield Piece(rest, count, len(prompt.ids), "length" if cut else "stop", answer is not None and cut)
 
 
-def _document(schema: object, model: Model, prompt: _Prompt, max_tokens: int) -> Answer | None:
+def _document(schema: object, model: Model, prompt: Prompt, max_tokens: int) -> Answer | None:
     """The document to write, of at most so many tokens; None without a schema."""
     if schema is None:
         return None
     vocabulary = vocabulary_of(prompt.tokenizer, len(model.system.token_embeddings()))
     return Answer(compile_schema(schema, vocabulary), vocabulary, max_tokens + 1)
-
-
-class _Prompt(NamedTuple):
-    ids: list[int]
-    shown: str
-    """The text, or the last message."""
-    cut: int
-    """Tokens at its start that are not among the ids."""
-    tokenizer: SubwordTokenizer
-
-
-def _prompt(text: str | Sequence[Message], model: Model, max_tokens: int, strict: bool) -> _Prompt:
-    """The tokens that a model reads before it writes so many."""
-    model.require(CausalLanguageModel)
-    tokenizer = model.tokenizer
-    assert isinstance(tokenizer, SubwordTokenizer)
-    assert model.max_length is not None
-    room = model.max_length - max_tokens
-    if room < 1:
-        raise UsageError(
-            f"the model reads {model.max_length} tokens in all: ask for {model.max_length - 1} or fewer"
-        )
-    if isinstance(text, str):
-        opening, whole, shown = tokenizer.opening, tokenizer.pieces(text).ids, text
-    elif any(not isinstance(message.get("content", ""), str) for message in text):
-        raise UsageError(f"the model {model.name} reads messages of text alone")
-    elif tokenizer.chat_template:
-        opening, whole, shown = [], tokenizer.encode_chat(text), text[-1]["content"]
-    else:
-        raise UsageError(f"the model {model.name} has no chat template: it continues texts alone")
-    cut = max(0, len(opening) + len(whole) - room)
-    if cut and (strict or not isinstance(text, str)):
-        raise UserError(
-            f"the text that begins with {shown[:40]!r} has {len(whole)} tokens, and {room - len(opening)} "
-            f"are read before {max_tokens} more; shorten it"
-        )
-    return _Prompt([*opening, *whole[cut:]] or [tokenizer.start], shown, cut, tokenizer)
-
-
-@torch.inference_mode()
-def _read(prompt: _Prompt, model: Model) -> tuple[State, list[int]]:
-    """The KV cache of all tokens of a prompt but the last, and the tokens that are never generated."""
-    tokenizer = prompt.tokenizer
-    memory = model.system.empty_cache(1)
-    rows = len(model.system.token_embeddings())
-    if len(prompt.ids) > 1:
-        ids = torch.tensor([prompt.ids[:-1]], device=model.device)
-        _, memory = model.system.extend(memory, ids, torch.ones_like(ids, dtype=torch.bool))
-    return memory, tokenizer.never_generated(rows)

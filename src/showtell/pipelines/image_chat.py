@@ -11,9 +11,9 @@ import torch
 
 from showtell.data.tokenizers.chat import Message, message_text
 from showtell.device import choose_device
-from showtell.errors import UserError
 from showtell.hub.qwen_vl import Prompt, QwenVL
 from showtell.hub.qwen_vl_system import load_tuned
+from showtell.pipelines.prompt import TooLongError
 from showtell.tasks.constrained import Answer
 from showtell.tasks.grammar import Vocabulary, compile_schema, vocabulary_of
 from showtell.tasks.pen import Completion, Pen, Piece, Put, Row, Sampling
@@ -21,10 +21,6 @@ from showtell.tasks.pen import Completion, Pen, Piece, Put, Row, Sampling
 MAX_TOGETHER = 8
 """Conversations of a batch."""
 DEFAULT = Sampling(256)
-
-
-class TooLongError(UserError):
-    """A conversation that is longer, with its answer, than the model reads."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """An instruction run: conversations in, an adapter of a language model out, which answers as they do.
 
+Questions about images are conversations of one question each.
+
 A system that reads images has an `image_id`, which stands among the ids for each token of an image, and
 computes the loss of the answers given the images of the batch, in the order of those ids.
 """
@@ -80,7 +82,7 @@ class InstructionRun:
             raise UsageError(f"held_out is {self.held_out}; give 0 or more and less than 1")
 
     def read(self, data: Path, format: str | None = None) -> Conversations:
-        """The conversations of a file or folder."""
+        """The conversations of a file or folder, or one for each question about images."""
         if not self.model:
             raise UsageError("name the model to adapt with --model; `showtell models` lists some")
         if adapter_in(Path(self.model)):
@@ -203,13 +205,13 @@ def measure(
 
 def _layers(system: nn.Module, name: str) -> list[str]:
     """The linear layers that a system lets an adapter correct. Raises `UsageError` for one that lets none."""
-    prefix = getattr(system, "lora", None)
-    if prefix is None or not isinstance(system, Trainable):
+    prefixes = getattr(system, "lora", None)
+    if prefixes is None or not isinstance(system, Trainable):
         raise UsageError(
             f"{name} is a {type(system).__name__}, no language model that is adapted; give another"
         )
     return [
         layer
         for layer, module in system.named_modules()
-        if layer.startswith(prefix) and isinstance(module, nn.Linear)
+        if layer.startswith(prefixes) and isinstance(module, nn.Linear)
     ]

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from showtell.data.images.decode import ImageError
 from showtell.errors import UserError
-from showtell.pipelines.image_chat import TooLongError
+from showtell.pipelines.prompt import TooLongError
 from showtell.tasks.grammar import SchemaError
 
 logger = logging.getLogger(__name__)

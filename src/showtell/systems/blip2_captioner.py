@@ -49,8 +49,8 @@ class BLIP2Captioner(ImagePrompted):
     """A frozen image encoder, the queries, a linear layer and a frozen language model."""
 
     Config: ClassVar = BLIP2CaptionerConfig
-    lora: ClassVar = "language.blocks."
-    """The prefix of the linear layers that an adapter corrects."""
+    lora: ClassVar = ("language.blocks.",)
+    """The prefixes of the linear layers that an adapter corrects."""
 
     def __init__(self, config: BLIP2CaptionerConfig) -> None:
         super().__init__()

@@ -59,8 +59,8 @@ class GPT(CachedDecoder):
     examples: ClassVar = Blocks
     packs: ClassVar = False
     """Blocks of running text fill their rows: there is nothing to pack."""
-    lora: ClassVar = "transformer."
-    """The prefix of the linear layers that an adapter corrects."""
+    lora: ClassVar = ("transformer.",)
+    """The prefixes of the linear layers that an adapter corrects."""
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: GPTConfig) -> None:

@@ -91,8 +91,8 @@ class Llama(CachedDecoder):
     examples: ClassVar = Blocks
     packs: ClassVar = False
     """Blocks of running text fill their rows: there is nothing to pack."""
-    lora: ClassVar = "blocks."
-    """The prefix of the linear layers that an adapter corrects."""
+    lora: ClassVar = ("blocks.",)
+    """The prefixes of the linear layers that an adapter corrects."""
     loss_weights: ClassVar = {"lm": 1.0}
 
     def __init__(self, config: LlamaConfig) -> None:

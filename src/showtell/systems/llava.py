@@ -71,8 +71,8 @@ class LLaVA(ImagePrompted):
     """A frozen image tower, or the features of one, a projector and a language model."""
 
     Config: ClassVar = LLaVAConfig
-    lora: ClassVar = "language.blocks."
-    """The prefix of the linear layers that an adapter corrects."""
+    lora: ClassVar = ("language.blocks.", "project.")
+    """The prefixes of the linear layers that an adapter corrects: the second stage trains the projector."""
 
     def __init__(self, config: LLaVAConfig) -> None:
         super().__init__()

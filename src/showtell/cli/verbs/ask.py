@@ -31,8 +31,8 @@ def ask(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that was imported,
-    such as BLIP, which writes its answers.
+    """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that writes its
+    answers, such as an imported BLIP or a LLaVA, which is told to answer by a word or a phrase.
 
     A model of statements about two images, such as NLVR2's, reads two images for each question. A file that
     cannot be read is named on standard error, and the exit status is 1.

@@ -37,6 +37,7 @@ def render_chat(
 
     `names` are the special tokens that a template may name: `bos_token`. Templates come with weights of
     others, so they run in a sandbox. Where the last message is the answer (`answered`), the text is all.
+    A template that writes no content but that in parts, as LLaVA's, is given every content so.
 
     Raises `UserError` for messages without role or content, for content that spells one of the `special`
     tokens, and for what the template refuses.
@@ -51,6 +52,8 @@ def render_chat(
             raise UserError(
                 f"a message spells the special token {spelled[0]}, which would end it; write it otherwise"
             )
+    if _in_parts_alone(template):
+        messages = [{**message, "content": all_parts(message["content"])} for message in messages]
     try:
         return _compiled(template).render(
             messages=messages, add_generation_prompt=not answered, raise_exception=_refuse, **names
@@ -102,6 +105,59 @@ def message_text(message: Message) -> str:
     if isinstance(message["content"], str):
         return message["content"]
     return "\n".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+def parts_of(content: str) -> str | list[dict[str, Any]]:
+    """A text with `<image>` in it as the parts of a message; one without stays a text.
+
+    >>> parts_of("<image>What is it?")
+    [{'type': 'image'}, {'type': 'text', 'text': 'What is it?'}]
+    """
+    first, *rest = content.split(IMAGE)
+    if not rest:
+        return content
+    texts = [[{"type": "text", "text": text}] if text else [] for text in (first, *rest)]
+    return [*texts[0], *(part for text in texts[1:] for part in ({"type": "image"}, *text))]
+
+
+def all_parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A content in parts, whatever it is; the line breaks around an image are the template's to write.
+
+    >>> all_parts("<image>\\nWhat is it?")
+    [{'type': 'image'}, {'type': 'text', 'text': 'What is it?'}]
+    """
+    if not isinstance(content, str):
+        return content
+    parts = parts_of(content)
+    if isinstance(parts, str):
+        return [{"type": "text", "text": parts}]
+    return [{**part, "text": part["text"].strip("\n")} if "text" in part else part for part in parts]
+
+
+def in_text(content: Any) -> Any:
+    """A content in parts as one text, `<image>` in the place of each image, one part per line.
+
+    >>> in_text([{"type": "image"}, {"type": "text", "text": "What is it?"}])
+    '<image>\\nWhat is it?'
+    """
+    if not isinstance(content, list):
+        return content
+    return "\n".join(IMAGE if part["type"] == "image" else part["text"] for part in content)
+
+
+@lru_cache
+def _in_parts_alone(template: str) -> bool:
+    """Whether a template leaves out a content that is a text, and writes one in parts."""
+    word = "probe"
+
+    def written(content: str | list[dict[str, Any]]) -> bool:
+        messages = [{"role": "user", "content": content}]
+        try:
+            return word in _compiled(template).render(messages=messages, raise_exception=_refuse)
+        except Exception:  # a template is a program of others: it may raise anything
+            return False
+
+    return not written(word) and written(all_parts(word))
 
 
 @lru_cache
