@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: messages answered by a language model, or an image captioned."""
+"""`/v1/chat/completions`: messages answered, whole or as a stream."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from showtell.pipelines.generate import Piece, stream
-from showtell.pipelines.model import Model
-from showtell.protocols import Captioner
 from showtell.serve.answers import ChatAnswer, good
 from showtell.serve.errors import as_api_error, invalid
-from showtell.serve.pixels import images_of, pixels_of
-from showtell.serve.served import Served, chats
+from showtell.serve.own_models import answered
+from showtell.serve.pixels import images_of
+from showtell.serve.served import Served
 from showtell.serve.upstream import Upstream
 from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
 from showtell.serve.worker import AnswersTogether, Asked, Worker
-from showtell.tasks.pen import Sampling
+from showtell.tasks.pen import Piece, Sampling
 from showtell.tasks.stops import Stops
 
-CAPTION_BEAM = 5
 CLIENT_LEFT = 499
 """The status that is logged for a request whose client has gone."""
 router = APIRouter(prefix="/v1")
@@ -69,16 +66,10 @@ def _computed(body: ChatRequest, request: Request) -> tuple[AsyncGenerator[Piece
     served: Served = request.app.state.served
     worker: Worker = request.app.state.worker
     name, model = served.named(body.model)
-    note = dict[str, str]()
     if model.can(AnswersTogether):
-        return worker.stream(_asked(body, model)), note
-    if model.can(Captioner):
-        pieces = _captioned(body, model, name)
-        if any(message.text for message in body.messages):
-            note["X-Showtell-Note"] = "captions do not depend on texts: those of the messages were not read"
-    else:
-        pieces = _answered(body, model, name)
-    return worker.stream(lambda: until(pieces, body.stops)), note
+        return worker.stream(_asked(body, model)), {}
+    pieces, note = answered(body, model, name)
+    return worker.stream(lambda: until(pieces, body.stops)), {"X-Showtell-Note": note} if note else {}
 
 
 async def _events(
@@ -140,22 +131,6 @@ def until(pieces: Iterable[Piece], stops: Sequence[str]) -> Iterator[Piece]:
             return
 
 
-def _answered(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
-    """A language model's answer."""
-    if not chats(model):
-        raise invalid(f"the model {name} does not answer messages; GET /v1/models says what it can", "model")
-    if any(message.images for message in body.messages):
-        raise invalid(f"the model {name} reads no images", "messages")
-    messages = [{"role": message.role, "content": message.text} for message in body.messages]
-    return stream(
-        messages,
-        model,
-        body.limit or DEFAULT_TOKENS,
-        schema=body.schema_wanted,
-        **body.drawn,
-    )
-
-
 def _asked(body: ChatRequest, model: AnswersTogether) -> Asked:
     """Messages with images, for a model that answers several conversations at once."""
     messages = [{"role": message.role, "content": message.parts} for message in body.messages]
@@ -165,30 +140,3 @@ def _asked(body: ChatRequest, model: AnswersTogether) -> Asked:
         return model.question(messages, images_of(body.images), sampling, body.schema_wanted)
 
     return Asked(model, question)
-
-
-def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
-    """A caption of the image in the last message; a captioner reads no texts, whatever they ask."""
-    images = body.messages[-1].images
-    if len(images) != 1 or any(message.images for message in body.messages[:-1]):
-        raise invalid(
-            f"the model {name} captions images: send one image, in the last message",
-            "messages",
-            "invalid_value",
-        )
-    if body.temperature:
-        raise invalid("captions are the most probable ones: leave out temperature, or give 0", "temperature")
-    if body.schema_wanted is not None:
-        raise invalid(f"the model {name} captions images, and writes no JSON", "response_format")
-    limit = body.limit
-
-    def found() -> Iterator[Piece]:
-        encoded = model.encode([model.prepare(pixels_of(images[0], "messages"))])
-        ((best,),) = model.caption_encoded(encoded, beam=CAPTION_BEAM)
-        words = best.text.split(" ")
-        kept = " ".join(words[:limit])
-        cut = limit is not None and len(words) > limit
-        count = limit if limit is not None and cut else len(words)
-        yield Piece(kept, count, encoded.tokens.shape[1], "length" if cut else "stop")
-
-    return found()

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
+from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
 from showtell.pipelines.image_chat import ImageChat, load_image_chat
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
@@ -65,7 +66,13 @@ class Served:
         _, model = self.named(name)
         able = {
             "captions": model.can(Captioner) and model.can(ImageEncoder),
-            "chat": chats(model) or model.can(Captioner) or model.can(AnswersTogether),
+            "chat": chats(model)
+            or knows_answers(model)
+            or model.can(Captioner)
+            or model.can(AnswersTogether),
+            "answers_about_images": (chats(model) and model.can(ImageReader))
+            or knows_answers(model)
+            or model.can(AnswersTogether),
             "embeds_texts": embeds_texts(model),
             "embeds_images": model.can(ImageEncoder),
         }
@@ -81,6 +88,11 @@ def load_served(source: str, device: str) -> Model | ImageChat:
 def chats(model: Model) -> bool:
     """Whether a model answers messages: a language model with a chat template."""
     return model.can(CausalLanguageModel) and bool(getattr(model.vocabulary, "chat_template", ""))
+
+
+def knows_answers(model: Model) -> bool:
+    """Whether a model answers a question about images: in few words, or by an answer of its training."""
+    return model.can(AnswerWriter) or (model.can(PairAnswerer) and bool(model.system.class_names))
 
 
 def embeds_texts(model: Model) -> bool:

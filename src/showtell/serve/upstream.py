@@ -17,12 +17,12 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from showtell.errors import UserError
-from showtell.pipelines.generate import Piece
 from showtell.serve.engine_answers import RETRY_AFTER, chunks_of, failed, finish_of, refusal, start_of
 from showtell.serve.errors import APIError, overloaded
 from showtell.serve.pixels import images_of
 from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
 from showtell.tasks.checked_text import BrokenText, CheckedText
+from showtell.tasks.pen import Piece
 
 AT_ONCE = 64
 """Requests that an engine is given at the same time; more are refused."""
