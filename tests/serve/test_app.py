@@ -197,7 +197,7 @@ def test_a_field_of_several_types_is_named_as_in_the_body(url, given, param, sai
         ({"n": 2}, openai.BadRequestError, "invalid_value", "n"),
         ({"logprobs": True}, openai.BadRequestError, "invalid_value", "logprobs"),
         ({"tools": []}, openai.BadRequestError, "invalid_value", "tools"),
-        ({"max_tokens": 119}, openai.BadRequestError, "invalid_value", None),
+        ({"max_tokens": 119}, openai.BadRequestError, "context_length_exceeded", "messages"),
         ({"max_tokens": 500}, openai.BadRequestError, "invalid_value", None),
         (
             {"response_format": {"type": "json_object"}, "stop": "x"},
