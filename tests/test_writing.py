@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from showtell.errors import UserError
-from showtell.writing import replacing, write_file, writing
+from showtell.writing import check_writable, replacing, write_file, writing
 
 
 def full(*_):
@@ -73,3 +73,12 @@ def test_the_message_names_the_file_the_reason_and_the_remedy(tmp_path):
     assert str(tmp_path / "page.html") in message
     assert "No space left on device" in message
     assert "choose another place" in message
+
+
+def test_what_cannot_be_written_is_known_before_the_work_and_leaves_nothing(tmp_path):
+    check_writable(tmp_path / "new" / "folder" / "page.html")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "file" / "page.html"):
+        with pytest.raises(UserError, match=f"cannot write {path}: "):
+            check_writable(path)

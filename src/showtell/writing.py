@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,19 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write {path}: {reason}. Free space or permissions there, or choose another place."
         ) from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out, before the work that it is for, that a file cannot be written; nothing is left on disk.
+
+    Raises `UserError`, naming the path.
+    """
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
 
 
 def sync(path: Path) -> None:

@@ -70,6 +70,10 @@ def test_what_cannot_be_explained_is_one_line(clip: Path, photo: Path, ask, tmp_
         assert (found, lines) == (status, [])
         assert words in said
         assert said.count("\n") == 1
+    in_a_file = tmp_path / "red.png" / "heat.png"
+    status, _, said = ask("explain", photo, "--model", classifier, "--output", in_a_file)
+    assert (status, said.count("\n")) == (1, 1)  # at once: of no gradient was a progress reported
+    assert f"cannot write {in_a_file}" in said
     status, _, said = ask("explain", photo, "--model", classifier, "--output", tmp_path / "heat.txt")
     assert status == 2
     assert "heat.txt" in said

@@ -415,3 +415,11 @@ def test_people_get_tables_without_colour_or_cut_paths(
     assert str(album / "猫 在 100% 屋顶.png") in out
     assert "\x1b" not in out
     assert not any(line.endswith(" ") for line in out.splitlines())
+
+
+def test_lists_of_figures_are_one_line_each(monkeypatch, capsys) -> None:
+    figures = {"neighbours": {"boy": ["girl", "child"]}, "unreadable": []}
+    monkeypatch.setattr("showtell.evaluation.evaluate.evaluate", lambda *_, **__: figures)
+    assert run(["evaluate", "--data", "any"]) == 0
+    rows = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["figure", "value"], ["neighbours.boy", "girl, child"], ["unreadable", "none"]]

@@ -26,7 +26,7 @@ from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.score import Scored, encode, floats, score_of
 from showtell.pipelines.squares import Squares
 from showtell.protocols import HasClassTokens, ImageEncoder
-from showtell.writing import write_file
+from showtell.writing import check_writable, write_file
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +110,8 @@ def explain_image(
     if output is not None and Path(output).suffix.lower() != ".png":
         raise UsageError(f"{output}: this is a PNG file; let its name end in .png")
     model.require(ImageEncoder)
+    if output is not None:
+        check_writable(Path(output))
     assert model.image_input is not None
     pixels = model.image_input.decode(Path(path), max_pixels)
     prepared = model.prepare(pixels)

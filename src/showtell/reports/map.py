@@ -14,6 +14,7 @@ from showtell.html.maps import ImageMap, ShownImage, WordMap, write_map
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import HasTokenEmbeddings
+from showtell.writing import check_writable
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def map_words(
     output: Path | str, model: Model | None = None, *, limit: int = 1000, seed: int = 0
 ) -> MapFiles:
     """Write a map of the `limit` most frequent words; the model defaults to the shipped one."""
+    check_writable(Path(output))
     content = word_map(model or load_model(), limit, seed)
     image = write_map(Path(output), content, "Map of words")
     return MapFiles(str(output), str(image), len(content.words))
@@ -41,7 +43,9 @@ def map_images(output: Path | str, library: Path | str, *, limit: int = 2000, se
 
     Raises `UserError` for an empty library.
     """
-    content = image_map(Library.open(library), limit, seed)
+    opened = Library.open(library)
+    check_writable(Path(output))
+    content = image_map(opened, limit, seed)
     if not content.images:
         raise UserError(f"the library {library} is empty; add images with: showtell index FOLDER")
     image = write_map(Path(output), content, "Map of images")

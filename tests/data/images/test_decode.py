@@ -73,6 +73,11 @@ def test_plain_reasons(folder, name: str, reason: str) -> None:
         load_image(folder[0] / name)
 
 
+def test_a_pdf_is_named_with_the_verb_that_reads_it() -> None:
+    with pytest.raises(ImageError, match="is a PDF, not an image; `showtell extract` reads"):
+        decode_image(b"%PDF-1.7\n1 0 obj <</Type /Catalog>> endobj\n", "invoice.pdf")
+
+
 def test_the_reason_survives_another_process() -> None:
     error = pickle.loads(pickle.dumps(ImageError("a.jpg", "is empty")))
     assert (str(error), error.reason) == ("a.jpg: is empty", "is empty")

@@ -222,3 +222,9 @@ def test_an_image_in_two_splits_is_refused(tmp_path) -> None:
 def test_splits_without_any_to_train_on_are_refused(tmp_path) -> None:
     with pytest.raises(UserError, match="no training images"):
         read_classes(write(tmp_path, grid("test/a", "test/b", "val/a", "val/b")))
+
+
+def test_a_folder_without_classes_is_refused_without_a_word_of_unused_images(tmp_path, caplog) -> None:
+    with pytest.raises(UserError, match="holds 0 classes"):
+        read_classes(write(tmp_path, ["a.png", "b.png"]))
+    assert caplog.text == ""

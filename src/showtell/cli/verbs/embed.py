@@ -53,7 +53,7 @@ def embed(
     if output is None and not json:
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
     for name in files:
-        if texts and name != "-" and _is_there(name):
+        if texts and name not in ("", "-") and _is_there(name):
             print_note(f"{name} is embedded as a text; what is in it is embedded without --texts")
     failures = Failures()
     inputs = lines(files) if texts else paths(files)

@@ -71,4 +71,4 @@ def evaluate(
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "\n".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

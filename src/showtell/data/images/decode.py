@@ -177,6 +177,8 @@ def _what_instead(start: bytes) -> str:
     """A description of a file that is not an image."""
     if not start:
         return "is empty"
+    if start.startswith(b"%PDF-"):
+        return "is a PDF, not an image; `showtell extract` reads the pages of one"
     if start.lstrip()[:1] == b"<":
         return "is not an image: it looks like a web page or SVG"
     readable = "".join(start.decode(errors="ignore").split()).isprintable()

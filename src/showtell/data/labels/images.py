@@ -81,7 +81,6 @@ def read_classes(root: Path) -> Classes:
     splits = {place.split for place in found.of_name.values()}
     tested = next((split for split in ("test", "val") if split in splits), None)
     used = {name: place for name, place in found.of_name.items() if place.split in ("train", None, tested)}
-    _log(root, found, tested)
     names = tuple(sorted({place.label for place in used.values()}))
     if len(names) < 2:
         raise UserError(
@@ -103,6 +102,7 @@ def read_classes(root: Path) -> Classes:
         )
     if len(items) == sum(not item.held_out for item in items):
         raise UserError(f"{root} has no test images; add images, or a folder called test")
+    _log(root, found, tested)
     return Classes(root, names, items)
 
 
