@@ -44,6 +44,15 @@ def test_what_is_wrong_with_labelled_images_is_named(ask, tmp_path) -> None:
     assert "is the same image as" in found.get("again.png", found.get("0.png"))["what"]
 
 
+def test_why_a_run_would_refuse_labelled_images_is_said(ask, tmp_path) -> None:
+    (tmp_path / "cat").mkdir()
+    hostile.photograph(1).save(tmp_path / "cat" / "1.png")
+    status, (report,), said = ask("data", "check", tmp_path)
+    assert (status, report["format"]) == (1, "folder")
+    assert "not read as labelled images" in said
+    assert "holds 1 class; put the images of each class in a folder of its own" in said
+
+
 def test_folders_of_captioned_images_are_no_classes(ask, tmp_path) -> None:
     labelled_folder(tmp_path)
     (tmp_path / "cat" / "0.txt").write_text("a cat")

@@ -13,7 +13,6 @@ from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.labels.images import Labelled
 from showtell.data.prefetch import prefetch
 from showtell.datasets.labelled_images import find_labelled
-from showtell.errors import UserError
 from showtell.progress import report
 
 
@@ -31,12 +30,9 @@ class LabelledReport:
     problems: list[Problem]
 
 
-def check_labelled(path: Path) -> LabelledReport | None:
-    """Find the classes as a run does, and decode every image; None for what holds no labelled images."""
-    try:
-        found = find_labelled(path)
-    except UserError:
-        return None  # fewer than two classes, or a class that a run would refuse
+def check_labelled(path: Path) -> LabelledReport:
+    """Find the classes as a run does, and decode every image. Raises `UserError` for what a run refuses."""
+    found = find_labelled(path)
     parts = {"train": found.training, "val": found.validation, "test": found.test}
     split_of = {item: split for split, items in parts.items() for item in items}
     names, items = found.classes.names, found.classes.items

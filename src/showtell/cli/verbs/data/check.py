@@ -60,7 +60,7 @@ def check(
             raise _also_looked_for(error) from error
         return
     captioned = any(entry.captions for entry in source.entries)
-    if format is None and not captioned and not source.problems and _check_labelled(folder, json):
+    if format is None and not captioned and not source.problems and _check_labelled(folder, json, say=True):
         return
     report = check_source(folder, source)
     unknown = unknown_words(report.entries)
@@ -89,12 +89,18 @@ def check(
     exit_for(report.problems)
 
 
-def _check_labelled(path: Path, json: bool) -> bool:
-    """Check images in one folder per class, or a tar archive of such; False where there are none."""
+def _check_labelled(path: Path, json: bool, say: bool = False) -> bool:
+    """Check images in one folder per class, or a tar archive of such; False where a run would refuse them.
+
+    With `say` the reason is printed.
+    """
     from showtell.datasets.check_labelled import check_labelled
 
-    report = check_labelled(path)
-    if report is None:
+    try:
+        report = check_labelled(path)
+    except UserError as error:
+        if say:
+            print_note(f"not read as labelled images: {error}")
         return False
     if json:
         print_json(report)
