@@ -16,6 +16,12 @@ from showtell.pipelines.shipped import FOLDER, packages_of
 from showtell.reports.demo import QUERIES, demo
 
 
+@pytest.fixture(autouse=True)
+def _no_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds, and are tested alone."""
+    monkeypatch.setattr("showtell.reports.demo.drawn_documents", lambda folder: [])
+
+
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> Model:
     return load_model(checkpoint, "cpu")

@@ -58,6 +58,37 @@ def test_two_materials_of_a_kind_are_told_apart_by_their_titles() -> None:
     assert materials_of(read, *certain(labels)) == materials
 
 
+def test_values_of_two_materials_below_one_another_belong_to_the_title_above() -> None:
+    read = page(
+        *((100, 0, "营业执照"), (0, 60, "名称：甲公司"), (0, 400, "统一社会信用代码：91A")),
+        *((100, 460, "营业执照"), (0, 520, "名称：乙公司"), (0, 900, "统一社会信用代码：92B")),
+    )
+    materials = [
+        {KIND: "营业执照", "统一社会信用代码": code, "名称": name}
+        for code, name in (("91A", "甲公司"), ("92B", "乙公司"))
+    ]
+    assert materials_of(read, *certain(labels_of(read, materials))) == materials
+
+
+def test_words_know_their_label_wherever_it_is_printed() -> None:
+    read = page(
+        *((0, 0, "姓名：张三 性别：男"), (0, 40, "住"), (60, 40, "所："), (120, 40, "广州市")),
+        *((0, 80, "出生"), (20, 120, "丁巳年")),
+    )
+    named = dict(zip((word.text for word in read.words), read._named(), strict=True))
+    for word, label in {"张三": "姓名", "男": "性别", "广州市": "住所", "丁巳年": "出生"}.items():
+        assert f"label={label}" in named[word], word
+
+
+def test_words_know_the_title_above_them() -> None:
+    boxes = [[[0, y], [80, y], [80, y + high], [0, y + high]] for y, high in ((0, 40), (60, 20), (100, 20))]
+    read = Page(["营 业 执 照", "名称", "甲公司"], np.array(boxes, float))
+    for named in read._named():
+        assert {"under=营业执照", "under part=执照"} <= {*named}
+    flat = page((0, 0, "营业执照"), (0, 40, "名称"))
+    assert all("under=none" in named for named in flat._named())
+
+
 def test_pages_are_read_the_same_when_they_are_turned_and_bounds_are_hashed() -> None:
     _, lines = receipt(1)
     read = page_of(lines)

@@ -45,7 +45,7 @@ def models() -> list[OfferedModel]:
     )
     documents = _shipped(
         DOCUMENTS,
-        "the shipped tagger of printed words, which knows receipts",
+        "the shipped tagger of printed words, which knows receipts and Chinese licences",
         "extract, evaluate on documents",
     )
     return [captioner, dual, documents, *map(_of_package, catalogue())]

@@ -26,6 +26,7 @@ from showtell.pipelines.shipped import shipped_dual_encoder
 from showtell.pipelines.words import analogy, similar_words
 from showtell.protocols import Captioner, HasTokenEmbeddings
 from showtell.reports import report
+from showtell.reports.documents import drawn_documents
 from showtell.reports.map import image_map, images_of, word_map
 from showtell.tasks.caption import Caption
 
@@ -59,7 +60,7 @@ def demo(
     output: Path | str = "demo",
     model: Model | None = None,
 ) -> Demonstration:
-    """Index a folder, caption, search, compare words, draw both maps; write `output/report.html`.
+    """Index a folder, caption, search, compare words, read documents, draw maps; write `output/report.html`.
 
     The folder defaults to photographs that installed packages carry, copied to `output/photographs`; the
     model to the shipped captioner, beside which the shipped dual encoder then searches. What is found is
@@ -90,6 +91,8 @@ def demo(
     searches = _searches([*([Searcher(place, dual)] if dual else []), searcher])
     similar_images = _similar_images(library)
     near, analogies = _words(model)
+    logger.info("reading documents")
+    documents = drawn_documents(output / "documents")
     logger.info("drawing the maps")
     path = output / "report.html"
     report.write_report(
@@ -101,6 +104,7 @@ def demo(
         similar_images=similar_images,
         words=near,
         analogies=analogies,
+        documents=documents,
         word_map=word_map(model, MAPPED_WORDS),
         image_map=image_map(library, MAPPED_IMAGES),
         seconds=time.monotonic() - started,

@@ -12,6 +12,7 @@ from showtell.html.page import write_page
 
 if TYPE_CHECKING:
     from showtell.library.sight import Sight, Tag
+    from showtell.reports.documents import ReadDocument
     from showtell.tasks.caption import Caption
     from showtell.tasks.words import WordScore
 
@@ -87,6 +88,7 @@ def write_report(
     similar_images: Sequence[SimilarImages] = (),
     words: Sequence[SimilarWords] = (),
     analogies: Sequence[Analogy] = (),
+    documents: Sequence[ReadDocument] = (),
     word_map: WordMap | None = None,
     image_map: ImageMap | None = None,
     seconds: float | None = None,
@@ -105,6 +107,7 @@ def write_report(
         similar_images=similar_images,
         words=words,
         analogies=analogies,
+        documents=documents,
         word_map=word_map,
         image_map=image_map,
         seconds=seconds,

@@ -31,6 +31,8 @@ DATE = re.compile(
 )
 NEAR = 3
 """Words on either side that a word's features name."""
+TALL = 1.35
+"""How much taller than the next row a title is."""
 ROUNDING = 1e-6
 """So that a page that is turned has the same places."""
 PAD = 0
@@ -129,6 +131,7 @@ class Page:
             rows.setdefault(word.row, []).append(i)
             lines.setdefault(word.line, []).append(i)
         rank = {line: place for place, line in enumerate(lines)}
+        titles, labels = self._titles(), self._labels()
         amounts = [_amount(word.text) for word in words]
         counts = Counter(value for value in amounts if value is not None)
         largest = {value: place for place, value in enumerate(sorted(counts, reverse=True))}
@@ -147,6 +150,7 @@ class Page:
                     own.append(f"{'left' if k < i else 'right'}={plain[k]}")
                     own += [f"amount left={plain[k]}"] if k < i and amounts[i] is not None else []
             own += [f"line={plain[k]}" for k in lines[word.line]]
+            own += [*titles[word.row], f"label={labels[i]}"]
             head = self.texts[word.line][:12]
             own += [f"head={head[:size]},{min(word.number, 3)}" for size in (2, 4)]
             line = self.texts[word.line]
@@ -163,6 +167,44 @@ class Page:
                 order, often = min(largest[value], 4), min(counts[value], 4)
                 own += [f"order={order}", f"often={often}", f"order={order},{often}", f"nothing={value == 0}"]
             yield own
+
+    def _titles(self) -> list[list[str]]:
+        """The features of the title above each row: a line of tall letters alone in its row."""
+        rows: list[dict[int, float]] = []
+        for word in self.words:
+            rows += [{} for _ in range(word.row + 1 - len(rows))]
+            rows[word.row][word.line] = word.height
+        found, title = [], ["under=none"]
+        for row, below in zip(rows, [*rows[1:], {0: 1.0}], strict=False):  # none without rows
+            (line, height), *others = row.items()
+            if not others and height > TALL * max(below.values()):
+                text = "".join(self.texts[line].split()).lower()
+                pairs = (text[k : k + 2] for k in range(len(text) - 1) if re.match(f"[{CJK}]", text[k]))
+                title = [f"under={text}", *(f"under part={pair}" for pair in pairs)]
+            found.append(title)
+        return found
+
+    def _labels(self) -> list[str]:
+        """What may say what each word is: the text before a colon, or to the left of it, or above it."""
+        rows: list[list[Word]] = []
+        for word in self.words:
+            rows += [[] for _ in range(word.row + 1 - len(rows))]
+            if not rows[word.row] or rows[word.row][-1].line != word.line:
+                rows[word.row].append(word)
+        found = []
+        for word in self.words:
+            *before, _ = re.split("[:：]", self.texts[word.line][: word.start])
+            label = ""
+            if before:
+                label = before[-1].split()[-1] if len(before) > 1 and before[-1].split() else before[-1]
+            elif left := [one for one in rows[word.row] if one.left < word.left and one.line != word.line]:
+                while left and len(_plain(label)) < 2:
+                    label = self.texts[left.pop().line] + label
+            elif word.row:
+                above = min(rows[word.row - 1], key=lambda one: abs(one.left - word.left))
+                label = self.texts[above.line]
+            found.append(_plain("".join(label.split())))
+        return found
 
     def _near(self, i: int, plain: Sequence[str], shapes: Sequence[str]) -> Iterator[str]:
         """The words around one, and whether they are in its line or its row."""

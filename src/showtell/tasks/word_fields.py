@@ -42,8 +42,8 @@ def materials_of(page: Page, probabilities: Float[np.ndarray, "W K"], names: Seq
     """The materials of a page by the probability of each label for each of its words.
 
     A kind is there where its name is printed, or two of its fields are best labels. Where its name is
-    printed more than once, each is one material, to which the values nearest to it belong. Materials come in
-    the order in which they begin on the page.
+    printed more than once, each is one material, to which the values below and nearest to it belong.
+    Materials come in the order in which they begin on the page.
     """
     if not len(probabilities):
         return []
@@ -66,7 +66,7 @@ def materials_of(page: Page, probabilities: Float[np.ndarray, "W K"], names: Seq
         groups: list[dict[str, _Value]] = [{} for _ in range(len(anchors) or 1)]
         for field, some in values.items():
             for value in some:
-                group = groups[_nearest(anchors, value.first)]
+                group = groups[_nearest(anchors, value.first, page.line_height)]
                 if field not in group or group[field].score < value.score:
                     group[field] = value
         for number, group in enumerate(groups):
@@ -84,10 +84,13 @@ def _fields(kind: str, labels: Sequence[str]) -> Sequence[str]:
     return [name for name in dict.fromkeys([*MATERIALS.get(kind, ()), *own]) if name != KIND]
 
 
-def _nearest(anchors: Sequence[Word], word: Word) -> int:
-    """The place of the anchor that is nearest to a word."""
-    far = [(word.left - one.left) ** 2 + (word.middle - one.middle) ** 2 for one in anchors]
-    return int(np.argmin(far)) if far else 0
+def _nearest(anchors: Sequence[Word], word: Word, line: float) -> int:
+    """The place of the title nearest to a word: of those above it or in its line, if there are any."""
+    far = [
+        (word.middle < one.middle - line, (word.left - one.left) ** 2 + (word.middle - one.middle) ** 2)
+        for one in anchors
+    ]
+    return far.index(min(far)) if far else 0
 
 
 @dataclass(frozen=True)

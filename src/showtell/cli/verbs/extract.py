@@ -30,7 +30,8 @@ def extract(
             "--model",
             "-m",
             help="A run of `showtell train extract_fields`, or a language model with a chat template: a "
-            "checkpoint, or a name that `showtell models` lists. Default: the shipped model, for receipts.",
+            "checkpoint, or a name that `showtell models` lists. Default: the shipped model, for receipts "
+            "and Chinese licences.",
             show_default=False,
         ),
     ] = None,
