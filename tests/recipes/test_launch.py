@@ -18,6 +18,7 @@ NAMES = {
     "default_search",
     *("vilt_base", "vilt_mini", "uniter_base", "uniter_mini", "pixel_bert_base", "pixel_bert_mini"),
     *("vilbert_base", "vilbert_mini", "blip_base", "blip_mini", "llava_mini"),
+    *("blip2_mini", "blip2_caption_mini"),
     *("albef_base", "albef_mini"),
     *("classify_bert", "classify_vlp", "entail_bert", "entail_vlp", "tag_bert", "tag_vlp"),
     *("answer_bert", "answer_vlp"),

@@ -172,7 +172,8 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
         self.lm_head = MaskedLMHead(c.former.width, c.vocab_size, c.former.eps, c.former.activation)
         self.lm_head.apply(initialise)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(c.temperature)))
-        new = [f"former.blocks.{i}.cross_attention" for i in range(c.former.depth)]
+        looking = range(0, c.former.depth, c.former.cross_every)
+        new = [f"former.blocks.{i}.cross_attention" for i in looking]
         self.rates = {"former.": Rate(c.text_rate), "former.queries": Rate(), **dict.fromkeys(new, Rate())}
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ Large Language Models", figure 3 (decoder-based language model), section 3.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
 from showtell.data.batch import Batch
@@ -41,8 +41,8 @@ class BLIP2CaptionerConfig(ImagePromptedConfig, BLIP2PartsConfig):
         return BLIP2Captioner(self)
 
     def with_first_stage(self, stage: BLIP2PartsConfig) -> BLIP2CaptionerConfig:
-        """For the Q-Former of a first stage, which `begin_queries` loads."""
-        return replace(self, former=stage.former, feature_width=stage.feature_width)
+        """For the image encoder and the Q-Former of a first stage, which `begin_queries` loads."""
+        return replace(self, **{f.name: getattr(stage, f.name) for f in fields(BLIP2PartsConfig)})
 
 
 class BLIP2Captioner(ImagePrompted):
