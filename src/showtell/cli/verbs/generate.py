@@ -49,9 +49,9 @@ def generate(
             "no language model is shipped: name one with --model (SmolLM2-135M-Instruct: `showtell models`), "
             "or train one with `showtell train gpt_mini --data TEXTS --output RUN`"
         )
+    wanted = read_object(schema) if schema else None
     loaded = load_model(model, device, adapter=adapter)
     text = [{"role": "user", "content": prompt}] if chat else prompt
-    wanted = read_object(schema) if schema else None
     continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict, schema=wanted)
     if schema and continued.finish == "length":
         print_note(
