@@ -24,7 +24,7 @@ from showtell.writing import replace_folder
 
 INSTALL = "apt install fonts-wqy-microhei"
 SPECIMEN = "样本"
-"""Printed on every licence, which none is taken for a real one by."""
+"""Printed on every licence, so that none is taken for a real one."""
 TITLE = 1.7
 """The size of a title, in letters."""
 MARGIN = 1.6
