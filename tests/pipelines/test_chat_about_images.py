@@ -13,13 +13,16 @@ from PIL import Image
 from showtell.checkpoint.load import load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
 from showtell.cli.main import run
+from showtell.data.images.decode import load_image
 from showtell.errors import UsageError, UserError
-from showtell.pipelines.chat import chat_about
+from showtell.pipelines.chat import chat_about, open_chat
 from showtell.pipelines.generate import stream
+from showtell.pipelines.image_chat import load_image_chat
 from showtell.pipelines.model import load_model
 from showtell.pipelines.prompt import TooLongError
-from showtell.tasks.pen import Piece
+from showtell.tasks.pen import Piece, Sampling
 from support.llava import llava_folder
+from support.qwen import qwen_folder
 
 ASKED = ["what is it?", "is it red?", "how many are there?"]
 
@@ -151,6 +154,26 @@ def test_what_cannot_answer_is_refused(folder, images, monkeypatch, capsys, tmp_
     assert "has no chat template" in capsys.readouterr().err
     assert ask(monkeypatch, "what?", images[0], "--model", folder) == 2
     assert "ask for 199 or fewer" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_qwen_folder_remembers_its_answers(images, tmp_path):
+    pytest.importorskip("transformers", "5.24")
+    folder = qwen_folder(tmp_path / "qwen", "qwen2_vl")
+    talk, pieces = open_chat(images[:1], str(folder), "cpu"), []
+    first = talk.ask(ASKED[0], 5, pieces.append)
+    assert first.completion == "".join(piece.text for piece in pieces)
+    second = talk.ask(ASKED[1], 5)
+    parts = [{"type": "image"}, {"type": "text", "text": ASKED[0]}]
+    said = [
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": first.completion},
+        {"role": "user", "content": [{"type": "text", "text": ASKED[1]}]},
+    ]
+    model = load_image_chat(folder, "cpu")
+    pixels = [load_image(images[0])]
+    for number, found in ((1, first), (3, second)):
+        assert found.completion == model.generate(said[:number], pixels, Sampling(5)).completion
 
 
 PARTS = (
