@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from showtell.protocols import Encoded
-from showtell.tasks.decoding import beam_search, nucleus
+from showtell.tasks.decoding import SHORTLIST, beam_search, nucleus, sample_top_p
 from support.captioners import END, START, VOCAB, encode, make
 
 MAX_TOKENS = 3
@@ -154,3 +154,27 @@ def test_a_small_nucleus_is_greedy():
         system, memory, start=START, end=END, num=3, top_p=1e-6, max_tokens=4, generator=generator
     )
     assert all(len({h.ids for h in row}) == 1 for row in sampled)
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 6.0])
+def test_a_token_is_drawn_as_from_the_whole_sorted_vocabulary(top_p, spread):
+    """Also where the nucleus is larger than the shortlist: equal logits, or nearly."""
+    noise = torch.randn(3, 1, 3 * SHORTLIST, generator=torch.Generator().manual_seed(2)) * spread
+    noise[0, 0, 5:90] = -torch.inf
+    for seed in range(4):
+        drawn = sample_top_p(noise, top_p, torch.Generator().manual_seed(seed))
+        shares = torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        for token, logits, share in zip(drawn[:, 0], noise[:, 0], shares.flatten().tolist(), strict=True):
+            probs = logits.softmax(-1)
+            order = probs.argsort(descending=True, stable=True) if top_p < 1 else torch.arange(len(probs))
+            total, kept = 0.0, []
+            for i in order.tolist():
+                if total >= top_p:
+                    break
+                total += probs[i].item()
+                kept.append((total, i))
+            expected = next(i for reached, i in kept if reached > share * total)
+            same = probs[token] == probs[expected]  # tied tokens have no order
+            assert same if top_p < 1 else token == expected
+            assert probs[token] > 0

@@ -18,6 +18,9 @@ from showtell.tasks.constrained import Answer
 MOST_ACTIVE = 0.75
 """Share of the images at which those that are done are dropped: dropping copies what the decoder reads."""
 
+SHORTLIST = 2048
+"""Tokens among which a nucleus is looked for first: sorting a vocabulary takes longer than choosing them."""
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -149,11 +152,28 @@ def stream_tokens(
 
 
 def sample_top_p(logits: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
-    """A token `[B K]` by `logits [B K V]`, from the smallest set whose probability reaches `top_p`."""
-    probs, order = logits.softmax(-1).sort(-1, descending=True)
-    probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
-    drawn = torch.multinomial(probs.flatten(0, 1), 1, generator=generator).view(*logits.shape[:2], 1)
-    return order.gather(-1, drawn).squeeze(-1)
+    """A token `[B K]` by `logits [B K V]`, from the smallest set whose probability reaches `top_p`.
+
+    The set is looked for among the most probable tokens, then among all where those do not reach `top_p`; the
+    token is the same either way.
+    """
+    probs = logits.softmax(-1)
+    if top_p >= 1:  # the order does not matter
+        return _drawn(probs.cumsum(-1, dtype=torch.float64), generator)
+    best, order = probs.topk(min(SHORTLIST, probs.shape[-1]), -1)
+    total = best.cumsum(-1, dtype=torch.float64)
+    if not (total[..., -1] >= top_p).all():
+        best, order = probs.sort(-1, descending=True)
+        total = best.cumsum(-1, dtype=torch.float64)
+    last = (total < top_p).sum(-1, keepdim=True).clamp(max=total.shape[-1] - 1)
+    place = _drawn(total.minimum(total.gather(-1, last)), generator)
+    return order.gather(-1, place[..., None]).squeeze(-1)
+
+
+def _drawn(total: Tensor, generator: torch.Generator) -> Tensor:
+    """A place `[...]` of each row of cumulative sums `[... V]`, as often as the sum grows there."""
+    drawn = torch.rand(*total.shape[:-1], 1, generator=generator, device=total.device, dtype=total.dtype)
+    return torch.searchsorted(total, drawn * total[..., -1:], right=True).squeeze(-1)
 
 
 @torch.inference_mode()
