@@ -12,10 +12,7 @@ import argparse
 import base64
 import io
 import signal
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -23,6 +20,9 @@ from dataclasses import dataclass
 
 import httpx
 from PIL import Image
+
+from server import serving
+from table import command
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "showtell", "serve", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([*command, "--max-waiting", str(arguments.waiting)]) as server:
-        while not is_there(url):
-            time.sleep(0.1)
+    command()
+    with serving("--max-waiting", str(arguments.waiting)) as (server, url):
         found = [one for _ in range(arguments.rounds) for one in Requests(url, arguments.clients).answers()]
         last = Requests(url, 2)
         time.sleep(0.1)
@@ -99,14 +94,6 @@ class Requests:
         for thread in self._threads:
             thread.join()
         return self._found
-
-
-def is_there(url: str) -> bool:
-    """Whether the server is there."""
-    try:
-        return httpx.get(f"{url}/health").is_success
-    except httpx.TransportError:
-        return False
 
 
 if __name__ == "__main__":

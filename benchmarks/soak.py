@@ -13,9 +13,6 @@ import argparse
 import base64
 import io
 import random
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -24,7 +21,8 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from serving import is_there
+from server import serving
+from table import command
 
 KINDS = ["caption", "chat", "stream left", "embedding", "figures", "wrong image", "wrong body", "no model"]
 
@@ -38,17 +36,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=3)
     arguments = parser.parse_args()
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "showtell", "serve", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command) as server:
-        try:
-            while not is_there(url):
-                time.sleep(0.1)
-            statuses, memory = soak(url, server.pid, 60 * arguments.minutes, arguments.clients)
-        finally:
-            server.terminate()
+    command()
+    with serving() as (server, url):
+        statuses, memory = soak(url, server.pid, 60 * arguments.minutes, arguments.clients)
     first, last = memory[len(memory) // 10], memory[-1]
     print(f"{arguments.minutes:g} minutes, {sum(statuses.values())} requests of {len(KINDS)} kinds")
     for (kind, status), count in sorted(statuses.items()):

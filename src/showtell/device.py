@@ -35,11 +35,29 @@ def has_bfloat16(device: str) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def free_memory(device: str) -> int | None:
+    """Bytes that this process may still take on a device, by its group's limit too; None where none tells."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = [int(kib) << 10 for kib in re.findall(r"MemAvailable:\s+(\d+)", _text("/proc/meminfo"))]
+    most, used = (_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
+    if most.isdecimal() and used.isdecimal():
+        free.append(max(0, int(most) - int(used)))
+    return min(free, default=None)
+
+
+def _text(path: str) -> str:
+    """What a file of the system says; empty where there is none."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
 @lru_cache(maxsize=1)
 def processor() -> str:
     """The processor's model name, where the system tells."""
-    try:
-        names = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        names = []
+    names = re.findall(r"^model name\s*:\s*(.*)$", _text("/proc/cpuinfo"), re.MULTILINE)
     return names[0] if names else platform.processor()

@@ -9,7 +9,8 @@ from PIL import Image
 from showtell.cli.main import run
 from showtell.datasets.printed_text import TextLine
 from showtell.errors import UserError
-from showtell.pipelines.extract import Extracted, LanguageReader, extract
+from showtell.pipelines.document_readers import Found, LanguageReader
+from showtell.pipelines.extract import Extracted, extract
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
 from showtell.tasks.documents import DocumentError
@@ -82,8 +83,6 @@ class Says:
         self.documents = iter(documents)
 
     def __call__(self, lines, schema):
-        from showtell.pipelines.extract import Found
-
         found = next(self.documents)
         if isinstance(found, Exception):
             raise found

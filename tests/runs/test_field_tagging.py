@@ -8,7 +8,8 @@ from showtell.data.documents.materials import KIND, OTHER
 from showtell.datasets.printed_text import TextLine
 from showtell.errors import UserError
 from showtell.evaluation.evaluate import evaluate
-from showtell.pipelines.extract import FieldReader, extract, reader_of
+from showtell.pipelines.document_readers import FieldReader, reader_of
+from showtell.pipelines.extract import extract
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import train_model
 from showtell.tasks.documents import DocumentError

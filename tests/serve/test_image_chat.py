@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from serve.conftest import data_url, running
 from showtell.serve.app import Limits, create_app
+from showtell.serve.errors import APIError
 from showtell.serve.served import load_served
 from showtell.serve.worker import Asked, Worker
 from support.qwen import qwen_folder
@@ -139,6 +140,12 @@ class Slow:
     def fits(self, questions) -> bool:
         return len(questions) <= 3
 
+    def held(self, question) -> int:
+        return 1
+
+    def needs(self, questions) -> int:
+        return 10 * len(questions)
+
     def answer(self, questions, puts) -> None:
         self.batches.append(questions)
         if "bad" in questions:
@@ -174,3 +181,39 @@ def test_waiting_questions_are_computed_together_as_far_as_they_fit() -> None:
     with pytest.raises(ValueError, match="fails"):
         asyncio.run(one("bad"))
     assert worker.inside == 0
+
+
+@pytest.mark.parametrize(("memory", "batches"), [(13, [1, 1, 1]), (24, [2, 1]), (33, [3])])
+def test_batches_are_formed_while_the_memory_suffices(memory, batches) -> None:
+    """Of three questions each holds 1 while it waits, and needs 10 beside when it is answered."""
+    found, model = asyncio.run(asked_behind_a_job(memory, 3))
+    assert [len(pieces) for pieces in found] == [1] * 3
+    assert [len(batch) for batch in model.batches] == batches
+
+
+def test_what_does_not_fit_is_refused_before_it_waits() -> None:
+    (never,), _ = asyncio.run(asked_behind_a_job(10, 1))
+    assert (never.status, never.code) == (400, "request_too_large")
+    found, model = asyncio.run(asked_behind_a_job(12, 5))
+    assert [len(batch) for batch in model.batches] == [1, 1]
+    refused = [one for one in found if isinstance(one, APIError)]
+    assert [(one.status, one.code) for one in refused] == [(503, "overloaded")] * 3
+    assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
+
+
+async def asked_behind_a_job(memory: int, count: int) -> tuple[list, Slow]:
+    """What so many questions get that arrive while another job runs."""
+    worker, model, hold = Worker(max_waiting=20, seconds=30, memory=memory), Slow(), threading.Event()
+
+    async def one(question) -> list:
+        return [piece async for piece in worker.stream(Asked(model, lambda: question))]
+
+    busy = asyncio.create_task(worker.run(lambda: hold.wait(20)))
+    waiting = [asyncio.create_task(one(i)) for i in range(count)]
+    while len(worker._waiting) + sum(task.done() for task in waiting) < count or not worker._running:
+        await asyncio.sleep(0.01)
+    hold.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    await busy
+    assert worker.inside == 0
+    return found, model

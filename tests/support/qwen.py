@@ -40,7 +40,7 @@ def tokenizer_json() -> str:
     return json.dumps(said)
 
 
-def qwen_config(family, tokens, *, width=32, depth=2):
+def qwen_config(family, tokens, *, vision_width=32, width=32, depth=2, max_length=1024):
     """The configuration of a tiny model."""
     import transformers
 
@@ -54,22 +54,24 @@ def qwen_config(family, tokens, *, width=32, depth=2):
         "num_hidden_layers": depth,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
+        "max_position_embeddings": max_length,
         "tie_word_embeddings": True,
     }
     vision = {"depth": 2, "num_heads": 4, "patch_size": 14}
     if family == "qwen2_vl":
         kind, vision = (
             transformers.Qwen2VLConfig,
-            vision | {"embed_dim": 32, "hidden_size": width, "mlp_ratio": 2},
+            vision | {"embed_dim": vision_width, "hidden_size": width, "mlp_ratio": 2},
         )
     elif family == "qwen2_5_vl":
         kind = transformers.Qwen2_5_VLConfig
-        vision |= {"hidden_size": 32, "out_hidden_size": width, "intermediate_size": 64, "window_size": 56}
+        vision |= {"hidden_size": vision_width, "out_hidden_size": width}
+        vision |= {"intermediate_size": 2 * vision_width, "window_size": 56}
         vision["fullatt_block_indexes"] = [1]
     else:
         kind, rope["mrope_interleaved"], text["head_dim"] = transformers.Qwen3VLConfig, True, head
-        vision |= {"hidden_size": 32, "out_hidden_size": width, "intermediate_size": 64, "patch_size": 16}
+        vision |= {"hidden_size": vision_width, "out_hidden_size": width}
+        vision |= {"intermediate_size": 2 * vision_width, "patch_size": 16}
         vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     return kind(
         text_config=text | {"rope_parameters": rope},
@@ -81,14 +83,14 @@ def qwen_config(family, tokens, *, width=32, depth=2):
     )
 
 
-def qwen_folder(folder, family, seed=0):
-    """A model in a folder; returns the folder."""
+def qwen_folder(folder, family, seed=0, **sizes):
+    """A model in a folder; returns the folder. `sizes` are those of `qwen_config`."""
     import transformers
 
     said = json.loads(tokenizer_json())
     ids = {token["content"]: token["id"] for token in said["added_tokens"]}
     torch.manual_seed(seed)
-    model = transformers.AutoModelForImageTextToText.from_config(qwen_config(family, said))
+    model = transformers.AutoModelForImageTextToText.from_config(qwen_config(family, said, **sizes))
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(6)
     # What the published folders ask of `generate`, which no request asks for.

@@ -11,7 +11,7 @@ from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.datasets.documents import read_documents
 from showtell.datasets.printed_text import MIN_CONFIDENCE, read_lines
 from showtell.errors import UserError
-from showtell.pipelines.extract import reader_of
+from showtell.pipelines.document_readers import reader_of
 from showtell.pipelines.model import Model
 from showtell.progress import report
 from showtell.tasks.document_figures import document_figures

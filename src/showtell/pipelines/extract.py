@@ -1,54 +1,24 @@
-"""Documents in images as JSON that keeps a schema: their text is read first, then what it says."""
+"""Documents in images and PDFs as JSON that keeps a schema."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
-from showtell.data.documents.materials import DEFAULT_SCHEMA, KIND, OTHER
+from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.data.images.decode import MAX_PIXELS, ImageError, load_image
 from showtell.data.images.pdf import is_pdf, pdf_pages
-from showtell.datasets.printed_text import MIN_CONFIDENCE, TextLine, TextReader, page_of
-from showtell.errors import UsageError, UserError
-from showtell.pipelines.generate import stream
+from showtell.datasets.printed_text import MIN_CONFIDENCE, TextLine, TextReader
+from showtell.errors import UserError
+from showtell.pipelines.document_readers import SHIPPED, Reader, SeeingReader, reader_of
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files
 from showtell.pipelines.model import Model, load_model
-from showtell.tasks.documents import DocumentError, asked, fitted, page_text, parsed, whole_items, written
+from showtell.tasks.documents import DocumentError
 from showtell.tasks.grammar import accepts
-from showtell.tasks.word_tagging import FieldTagger, read_materials
-
-SHIPPED = "default_documents"
-"""The model that reads documents where none is named."""
-MAX_TOKENS = 768
-"""Of an answer."""
-
-
-class Found(NamedTuple):
-    """What a reader says of a page."""
-
-    document: Any
-    """Valid against the schema."""
-    truncated: bool
-    """Whether more followed, for which there was no room: of a list the whole items alone are here."""
-
-
-class Reader(Protocol):
-    """Reads what the lines of a page say."""
-
-    name: str
-    """For people: the model's."""
-
-    def __call__(self, lines: list[TextLine], schema: object) -> Found:
-        """The document of a page.
-
-        Raises `SchemaError` for a schema that cannot be kept, `DocumentError` for a page that yields none.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -63,69 +33,24 @@ class Extracted:
     truncated: bool
     """Whether materials after these are missing, since the answer had no room for them."""
     lines: int
-    """Lines of text that were read."""
+    """Lines of text that were read; none for a model that sees the image itself."""
     unsure: int
     """Lines that were left out since they are hard to read."""
     model: str
 
 
-class LanguageReader:
-    """A language model that reads the text of a page, with its layout, under the grammar of the schema."""
-
-    def __init__(self, model: Model, max_tokens: int = MAX_TOKENS) -> None:
-        self._model, self._max_tokens = model, max_tokens
-        self.name = model.name
-
-    def __call__(self, lines: list[TextLine], schema: object) -> Found:
-        """As `Reader`. Raises `UsageError` for a model without a chat template."""
-        page = page_of(lines)
-        messages = asked(page_text(page.texts, page.boxes), schema)
-        try:
-            pieces = list(stream(messages, self._model, self._max_tokens, schema=schema))
-        except UsageError:
-            raise
-        except UserError as error:  # more text than the model reads
-            raise DocumentError(str(error)) from error
-        text = "".join(piece.text for piece in pieces)
-        if pieces[-1].finish == "stop":
-            return Found(parsed(text), truncated=False)
-        own = "".join(piece.text for piece in pieces if not piece.made_up)
-        items = whole_items(own)
-        if not items:
-            raise DocumentError(
-                f"the answer was truncated before one whole item: {self._max_tokens} tokens are too few"
-            )
-        written(items, schema)
-        return Found(items, truncated=True)
-
-
-class FieldReader:
-    """A tagger of printed words, which knows the kinds of material that it was trained on."""
-
-    def __init__(self, model: Model) -> None:
-        """Raises `UsageError` for a model of another kind."""
-        model.require(FieldTagger)
-        self._model = model
-        self.name = model.name
-
-    def __call__(self, lines: list[TextLine], schema: object) -> Found:
-        """As `Reader`: what it knows of what the schema names; `其他` for a text of no known material."""
-        page = page_of(lines)
-        materials = read_materials(self._model.system, page, self._model.device)
-        if not materials and lines and schema == DEFAULT_SCHEMA:
-            materials = [{KIND: OTHER}]
-        return Found(json.loads(written(fitted(materials, schema), schema)), truncated=False)
-
-
-def reader_of(model: Model, max_tokens: int = MAX_TOKENS) -> Reader:
-    """What a model reads documents by: a tagger of words, or a language model."""
-    return FieldReader(model) if model.can(FieldTagger) else LanguageReader(model, max_tokens)
-
-
 def extract_page(
-    pixels: np.ndarray, reader: Reader, text_reader: TextReader, schema: object, path: str, page: int | None
+    pixels: np.ndarray,
+    reader: Reader | SeeingReader,
+    text_reader: Callable[[np.ndarray], list[TextLine]],
+    schema: object,
+    path: str,
+    page: int | None,
 ) -> Extracted:
-    """The document in one image, `uint8 [H W 3]`. Raises as a `Reader`."""
+    """The document in one image, `uint8 [H W 3]`. Raises as the reader."""
+    if isinstance(reader, SeeingReader):
+        found = reader(pixels, schema)
+        return Extracted(path, page, found.document, found.truncated, 0, 0, reader.name)
     lines = text_reader(pixels)
     sure = [line for line in lines if line.confidence >= MIN_CONFIDENCE]
     found = reader(sure, schema)
@@ -136,7 +61,7 @@ def extract_page(
 
 def extract(
     images: ImageFiles,
-    reader: Reader | Model | None = None,
+    reader: Reader | SeeingReader | Model | None = None,
     *,
     schema: object = DEFAULT_SCHEMA,
     max_pixels: int = MAX_PIXELS,
@@ -159,7 +84,7 @@ def extract(
     reader = load_model(SHIPPED) if reader is None else reader
     reads = reader_of(reader) if isinstance(reader, Model) else reader
     accepts(schema, "")  # a schema that cannot be kept is said before an image is read
-    text_reader = TextReader()
+    text_reader = _no_text if isinstance(reads, SeeingReader) else TextReader()
     for path in all_files([images] if isinstance(images, (Path, str)) else images):
         for number, pixels in _readable_pages(path, max_pixels, skip):
             try:
@@ -167,6 +92,11 @@ def extract(
             except DocumentError as error:
                 where = f"{path}, page {number}" if number else path
                 _skipped(DocumentError(f"{where}: {error}"), skip)
+
+
+def _no_text(pixels: np.ndarray) -> list[TextLine]:
+    """What is read for a model that sees the image itself: the networks of `TextReader` are not needed."""
+    return []
 
 
 def _readable_pages(

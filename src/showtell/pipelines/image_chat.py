@@ -11,6 +11,7 @@ import torch
 
 from showtell.data.tokenizers.chat import Message, message_text
 from showtell.device import choose_device
+from showtell.hub.qwen_memory import bytes_held, bytes_needed
 from showtell.hub.qwen_vl import Prompt, QwenVL
 from showtell.hub.qwen_vl_system import load_tuned
 from showtell.pipelines.prompt import TooLongError
@@ -68,6 +69,15 @@ class ImageChat:
         """Whether questions may be answered in one batch."""
         return len(questions) <= MAX_TOGETHER
 
+    def held(self, question: Question) -> int:
+        """The bytes that a question takes while it waits."""
+        return bytes_held(question.prompt)
+
+    def needs(self, questions: Sequence[Question]) -> int:
+        """The bytes that answering questions in one batch takes beside what they hold, at most."""
+        prompts = [question.prompt for question in questions]
+        return bytes_needed(self._loaded.model, prompts, [one.sampling.max_tokens for one in questions])
+
     @torch.inference_mode()
     def answer(self, questions: Sequence[Question], puts: Sequence[Put]) -> None:
         """Answer questions in one batch, piece by piece as they are generated."""
@@ -100,6 +110,12 @@ class ImageChat:
             parts = [{"type": "image"}, {"type": "text", "text": "What is this?"}]
             model.generate([{"role": "user", "content": parts}], [load_image("cat.jpg")]).completion
         """
+        found = self.pieces(self.question(messages, images, sampling, schema))
+        text, last = "".join(piece.text for piece in found), found[-1]
+        return Completion(message_text(messages[-1]), text, last.tokens, 0, last.finish or "stop")
+
+    def pieces(self, question: Question) -> list[Piece]:
+        """The whole answer to one question, as it was generated."""
         found: list[Piece] = []
 
         def put(piece: Piece | Exception) -> bool:
@@ -108,9 +124,8 @@ class ImageChat:
             found.append(piece)
             return True
 
-        self.answer([self.question(messages, images, sampling, schema)], [put])
-        text, last = "".join(piece.text for piece in found), found[-1]
-        return Completion(message_text(messages[-1]), text, last.tokens, 0, last.finish or "stop")
+        self.answer([question], [put])
+        return found
 
     def _document(self, schema: object, max_tokens: int) -> Answer | None:
         if schema is None:

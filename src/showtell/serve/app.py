@@ -35,6 +35,8 @@ class Limits:
     """Requests that wait while another is computed; more are refused at once."""
     seconds: float = 120.0
     """The longest that a request may take, waiting included."""
+    memory: int | None = None
+    """Bytes that questions to vision-language models may take, beside the models; None for any."""
 
 
 def create_app(
@@ -54,7 +56,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.worker = Worker(max_waiting=limits.max_waiting, seconds=limits.seconds)
+        app.state.worker = Worker(
+            max_waiting=limits.max_waiting, seconds=limits.seconds, memory=limits.memory
+        )
         yield
         app.state.worker.close()
         if upstream is not None:

@@ -10,13 +10,15 @@ from fastapi import APIRouter, Request
 
 from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.datasets.printed_text import TextReader
-from showtell.pipelines.extract import SHIPPED, Reader, extract_page, reader_of
+from showtell.pipelines.document_readers import SHIPPED, Reader, SeeingReader, document_of, reader_of
+from showtell.pipelines.extract import Extracted, extract_page
+from showtell.pipelines.image_chat import ImageChat
 from showtell.pipelines.model import Model, load_model
 from showtell.serve.errors import APIError, invalid
 from showtell.serve.pixels import pixels_of
 from showtell.serve.served import Served, chats
 from showtell.serve.wire import DocumentRequest
-from showtell.serve.worker import Worker
+from showtell.serve.worker import Asked, Worker
 from showtell.tasks.documents import DocumentError
 from showtell.tasks.word_tagging import FieldTagger
 
@@ -29,31 +31,40 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     served: Served = request.app.state.served
     worker: Worker = request.app.state.worker
     model = None if body.model is None else _named(served, body.model)
-    pixels = pixels_of(body.image, "image")
     schema = DEFAULT_SCHEMA if body.schema_ is None else body.schema_
 
-    def found() -> dict[str, Any]:
+    def found() -> Extracted:
         reader = _shipped() if model is None else reader_of(model)
-        try:
-            page = extract_page(pixels, reader, _text_reader(), schema, "", None)
-        except DocumentError as error:
-            raise APIError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_document", str(error)) from error
-        return {
-            "object": "document",
-            "model": page.model,
-            "documents": page.documents,
-            "truncated": page.truncated,
-            "lines": page.lines,
-            "unsure": page.unsure,
-        }
+        return extract_page(pixels_of(body.image, "image"), reader, _text_reader(), schema, "", None)
 
-    return await worker.run(found)
+    try:
+        if isinstance(model, ImageChat):
+            page = await _seen(body.image, SeeingReader(model), schema, worker)
+        else:
+            page = await worker.run(found)
+    except DocumentError as error:
+        raise APIError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_document", str(error)) from error
+    return {
+        "object": "document",
+        "model": page.model,
+        "documents": page.documents,
+        "truncated": page.truncated,
+        "lines": page.lines,
+        "unsure": page.unsure,
+    }
 
 
-def _named(served: Served, name: str) -> Model:
+async def _seen(image: str, reader: SeeingReader, schema: object, worker: Worker) -> Extracted:
+    """The document in an image by a model that sees it, in one batch with other questions to it."""
+    question = Asked(reader.chat, lambda: reader.question(pixels_of(image, "image"), schema))
+    found = document_of([piece async for piece in worker.stream(question)], schema)
+    return Extracted("", None, found.document, found.truncated, 0, 0, reader.name)
+
+
+def _named(served: Served, name: str) -> Model | ImageChat:
     """Raises `APIError` for an unknown model, and for one that reads no documents."""
     name, model = served.named(name)
-    if not (model.can(FieldTagger) or chats(model)):
+    if not (isinstance(model, ImageChat) or model.can(FieldTagger) or chats(model)):
         raise invalid(f"the model {name} reads no documents; leave it out for the shipped one", "model")
     return model
 

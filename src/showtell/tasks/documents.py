@@ -17,7 +17,7 @@ COLUMNS = 80
 """Characters across a page."""
 ASKED = (
     "You read documents. List what the text of this image says as JSON, as this schema asks, and leave out "
-    "what is not there.\n\nSchema: {schema}\n\nText:\n{text}"
+    "what is not there.\n\nSchema: {schema}"
 )
 SPECIAL = re.compile(r"<(?=\|)")
 """The beginning of a special token, which no text of an image may end a message with."""
@@ -57,8 +57,16 @@ def page_text(texts: Sequence[str], boxes: Boxes) -> str:
 
 def asked(text: str, schema: object) -> list[Message]:
     """The message that asks a language model for the document in a text."""
-    shown = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    return [{"role": "user", "content": ASKED.format(schema=shown, text=SPECIAL.sub("< ", text))}]
+    return [{"role": "user", "content": f"{_asked(schema)}\n\nText:\n{SPECIAL.sub('< ', text)}"}]
+
+
+def asked_of_image(schema: object) -> list[Message]:
+    """The message that asks a model which sees the image for the document in it."""
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _asked(schema)}]}]
+
+
+def _asked(schema: object) -> str:
+    return ASKED.format(schema=json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
 
 
 def parsed(text: str) -> Any:

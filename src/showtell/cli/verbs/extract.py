@@ -29,9 +29,9 @@ def extract(
         typer.Option(
             "--model",
             "-m",
-            help="A run of `showtell train extract_fields`, or a language model with a chat template: a "
-            "checkpoint, or a name that `showtell models` lists. Default: the shipped model, for receipts "
-            "and Chinese licences.",
+            help="A run of `showtell train extract_fields`, a folder of Qwen-VL as published, or a language "
+            "model with a chat template: a checkpoint, or a name that `showtell models` lists. Default: the "
+            "shipped model, for receipts and Chinese licences.",
             show_default=False,
         ),
     ] = None,
@@ -44,17 +44,17 @@ def extract(
 ) -> None:
     """Turn images of documents, and PDFs, into JSON that keeps a schema.
 
-    Their printed text is read first. An answer that had no room for all it found says `truncated` and holds
-    what is whole. A file without an answer is named on standard error; the others are still read, and the
-    exit status is 1.
+    Their printed text is read first; a Qwen-VL sees the image itself. An answer that had no room for all it
+    found says `truncated` and holds what is whole. A file without an answer is named on standard error; the
+    others are still read, and the exit status is 1.
     """
     from showtell.data.documents.materials import DEFAULT_SCHEMA
     from showtell.data.json import read_object
-    from showtell.pipelines.extract import SHIPPED, extract, reader_of
-    from showtell.pipelines.model import load_model
+    from showtell.pipelines.document_readers import SHIPPED, load_reader
+    from showtell.pipelines.extract import extract
 
     wanted = DEFAULT_SCHEMA if schema is None else read_object(schema)
-    reader = reader_of(load_model(model or SHIPPED, device), max_tokens)
+    reader = load_reader(model or SHIPPED, device, max_tokens)
     failures, unsure, truncated = Failures(), 0, 0
     for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):
         unsure, truncated = unsure + found.unsure, truncated + found.truncated

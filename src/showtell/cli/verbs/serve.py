@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,11 @@ import typer
 
 from showtell.cli.options import Device
 from showtell.cli.output import print_error
+from showtell.device import choose_device, free_memory
 from showtell.errors import MissingError, UsageError, UserError
 
 PANEL = "Service"
+MEMORY_SHARE = 0.6
 
 
 def serve(
@@ -60,6 +63,15 @@ def serve(
     max_waiting: Annotated[
         int, typer.Option(min=0, help="Requests that may wait; more are refused at once (503).")
     ] = 16,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="GiB that questions to a Qwen-VL may take beside the models; what does not fit is refused. "
+            f"Default: {MEMORY_SHARE:.0%} of what is free once they are loaded.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Serve models over HTTP, as OpenAI's clients speak: chat, embeddings, captions, search.
@@ -99,6 +111,9 @@ def serve(
         print_error(f"loading {', '.join(named)}")
     models = {name: load_served(source, device) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
+    free = free_memory(choose_device(device))
+    share = None if free is None else int(MEMORY_SHARE * free)
+    limits = replace(limits, memory=share if memory is None else int(memory * 2**30))
     app = create_app(models, searcher, upstream=upstream, api_key=api_key, limits=limits)
     names = [*models, *(upstream.models if upstream else ())]
     print_error(f"serving {', '.join(names)} at http://{host}:{port}/v1; its description is at /docs")

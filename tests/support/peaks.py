@@ -1,0 +1,80 @@
+"""A process that answers questions about images with a random Qwen-VL, and measures what each takes.
+
+    python -m support.peaks FAMILY < questions.jsonl
+
+A line of standard input holds the rows of a batch: each is the sizes of its images, how often its text is
+repeated, and how many tokens follow. A line of standard output holds MiB: expected, and measured, which is
+how far the resident set rose above where it stood before the images were read. Freed memory is given back to
+the system before each, and the first batch, in which libraries set themselves up, is answered twice.
+"""
+
+import ctypes
+import gc
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from showtell.hub.qwen_memory import bytes_held, bytes_needed
+from showtell.hub.qwen_vl import load_qwen_vl
+from showtell.pipelines.image_chat import ImageChat
+from showtell.runtime import keep_freed_memory
+from showtell.tasks.pen import Sampling
+from support.qwen import qwen_folder
+
+MIB = 1 << 20
+
+
+def resident(which: str) -> float:
+    """A line of /proc/self/status: `VmRSS`, or `VmHWM`, the most since it was last cleared."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+
+
+class Measured:
+    """Batches of one model."""
+
+    def __init__(self, family: str, folder: Path, vision: int, text: int) -> None:
+        sizes = {"vision_width": vision, "width": text, "max_length": 1 << 15}
+        theirs = qwen_folder(folder / family, family, **sizes)
+        loaded = load_qwen_vl(theirs, max_pixels=10**7)
+        loaded.image_processor.size = {"shortest_edge": 3136, "longest_edge": 10**7}
+        self._loaded, self._chat = loaded, ImageChat(loaded, family)
+
+    def batch(self, rows: list) -> tuple[float, float]:
+        """What was expected, and what was measured."""
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        before = resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        questions = [self._question(*row) for row in rows]
+        self._chat.answer(questions, [lambda piece: True] * len(rows))
+        measured = resident("VmHWM") - before
+        prompts = [question.prompt for question in questions]
+        needed = bytes_needed(self._loaded.model, prompts, [q.sampling.max_tokens for q in questions])
+        return (sum(map(bytes_held, prompts)) + needed) / MIB, measured
+
+    def _question(self, sizes: list[tuple[int, int]], words: int, new: int):
+        images = [np.full((height, width, 3), 90, np.uint8) for height, width in sizes]
+        parts = [{"type": "image"}] * len(images) + [{"type": "text", "text": "cat " * words}]
+        return self._chat.question([{"role": "user", "content": parts}], images, Sampling(new))
+
+
+def main() -> None:
+    """Measure and print."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    batches = [json.loads(line) for line in sys.stdin]
+    vision, text = int(sys.argv[2]), int(sys.argv[3])
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Measured(sys.argv[1], Path(folder), vision, text)
+        measured.batch(batches[0])
+        for rows in batches:
+            print(json.dumps(measured.batch(rows)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
