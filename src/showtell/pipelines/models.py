@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from showtell.hub.catalogue import Offer, catalogue, find
-from showtell.pipelines.extract import SHIPPED as DOCUMENTS
+from showtell.pipelines.document_readers import SHIPPED as DOCUMENTS
 from showtell.pipelines.model import SHIPPED
 from showtell.pipelines.shipped import DUAL_ENCODER, install_all, packages_of
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import AsyncGenerator
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from showtell.serve.served import Served, chats
 from showtell.serve.wire import DocumentRequest
 from showtell.serve.worker import Asked, Worker
 from showtell.tasks.documents import DocumentError
+from showtell.tasks.pen import Piece
 from showtell.tasks.word_tagging import FieldTagger
 
 router = APIRouter(prefix="/v1")
@@ -32,16 +34,11 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     worker: Worker = request.app.state.worker
     model = None if body.model is None else _named(served, body.model)
     schema = DEFAULT_SCHEMA if body.schema_ is None else body.schema_
-
-    def found() -> Extracted:
-        reader = _shipped() if model is None else reader_of(model)
-        return extract_page(pixels_of(body.image, "image"), reader, _text_reader(), schema, "", None)
-
     try:
         if isinstance(model, ImageChat):
             page = await _seen(body.image, SeeingReader(model), schema, worker)
         else:
-            page = await worker.run(found)
+            page = await worker.run(partial(_read, body.image, model, schema))
     except DocumentError as error:
         raise APIError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_document", str(error)) from error
     return {
@@ -54,10 +51,17 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     }
 
 
+def _read(image: str, model: Model | None, schema: object) -> Extracted:
+    """The document in an image, by its text."""
+    reader = _shipped() if model is None else reader_of(model)
+    return extract_page(pixels_of(image, "image"), reader, _text_reader(), schema, "", None)
+
+
 async def _seen(image: str, reader: SeeingReader, schema: object, worker: Worker) -> Extracted:
     """The document in an image by a model that sees it, in one batch with other questions to it."""
     question = Asked(reader.chat, lambda: reader.question(pixels_of(image, "image"), schema))
-    found = document_of([piece async for piece in worker.stream(question)], schema)
+    pieces: AsyncGenerator[Piece] = worker.stream(question)
+    found = document_of([piece async for piece in pieces], schema)
     return Extracted("", None, found.document, found.truncated, 0, 0, reader.name)
 
 

@@ -48,7 +48,7 @@ def evaluate(
     """
     from showtell.data.documents.labelled import holds_documents
     from showtell.evaluation.evaluate import evaluate
-    from showtell.pipelines.extract import SHIPPED
+    from showtell.pipelines.document_readers import SHIPPED
     from showtell.pipelines.model import load_model
 
     figures = evaluate(
