@@ -76,7 +76,7 @@ def test_images_are_answered_and_a_stream_is_the_whole_answer(client) -> None:
 
 def test_the_client_parses_an_answer(client) -> None:
     found = client.chat.completions.parse(
-        model="qwen", messages=seen("What?", "red"), max_tokens=80, seed=1, response_format=Material
+        model="qwen", messages=seen("What?", "red"), max_tokens=300, seed=1, response_format=Material
     )
     assert isinstance(found.choices[0].message.parsed, Material)
 
