@@ -2,11 +2,11 @@
 
 A batch needs, beside its patches twice, as they wait and as the model reads them:
 
-    tower       patches (17 width + 5 inner)            activations of one layer, all images at once
-    prefill     rows longest (17 width + 5 inner)       of one layer
+    tower       patches (22 width + 6 inner)            activations of one layer, all images at once
+    prefill     rows longest (22 width + 6 inner)       of one layer
     mask        rows longest (1 + 8 longest)            where rows differ in length, in bytes
     decoding    rows vocabulary 8                       float32 logits, and what a choice makes of them
-    cache       rows (longest + budget) keys, values    all layers, and one of them again while it grows
+    cache       rows (longest + budget) keys, values    of all layers twice, since they grow, and for each query
 
 The factors cover what the heap of a process that keeps freed blocks (`runtime.keep_freed_memory`) loses
 between blocks of different sizes; they were measured: `pytest -m slow tests/hub/test_qwen_memory.py`.
@@ -19,7 +19,7 @@ from typing import Any
 
 from showtell.hub.qwen_vl import Prompt
 
-WIDTHS, INNERS = 17, 5
+WIDTHS, INNERS = 22, 6
 """Activations of a layer, per token: so many times its width, and that of its feed-forward network."""
 LOGITS = 8
 """Numbers per row and token of the vocabulary."""
@@ -43,7 +43,7 @@ def bytes_needed(model: Any, prompts: Sequence[Prompt], budgets: Sequence[int]) 
     lengths = [len(prompt.ids) for prompt in prompts]
     rows, longest = len(lengths), max(lengths)
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    kept = (text.num_hidden_layers + 1) * 2 * text.num_key_value_heads * head
+    kept = 4 * head * (text.num_hidden_layers * text.num_key_value_heads + text.num_attention_heads)
     numbers = (
         patches * (WIDTHS * width + INNERS * inner)
         + rows * longest * (WIDTHS * text.hidden_size + INNERS * text.intermediate_size)
