@@ -10,7 +10,7 @@ import pytest
 from support.qwen import FAMILIES
 
 pytest.importorskip("transformers", "5.24")
-SIZES = [(200 + 37 * i, 200 + 37 * (7 * i % 20)) for i in range(20)]
+SIZES = [(400 + 30 * i, 400 + 30 * (7 * i % 20)) for i in range(20)]
 BATCHES = [
     [([(448, 448)], 1, 8)] * 3,
     [([(640, 640)], 1, 8), ([(60, 60)], 1, 8), ([], 1, 8)],
