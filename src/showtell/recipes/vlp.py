@@ -72,8 +72,8 @@ def _published(**size: Any) -> PixelTextRun:
 def vlp_mini(num_words: int) -> PixelTextRun:
     """Reads short texts from pixels and fills masked words, by a small network for lines of text.
 
-    What a small model learns in some hours depends on how soon it finds the letters. So they have one height on
-    the page, a cell of the grid holds about one of them, one head of the decoder is taught where the next
+    What a small model learns in some hours depends on how soon it finds the letters. So they have one height
+    on the page, a cell of the grid holds about one of them, one head of the decoder is taught where the next
     token stands, tokens are short, and so are the first texts.
 
     Paper: Basara 2023, "Visual Language Processing"
