@@ -135,7 +135,7 @@ def test_the_verb_prints_documents_and_what_failed(checkpoint, image, tmp_path, 
 def test_more_text_than_the_model_reads_is_an_error_of_the_page(model, image, monkeypatch) -> None:
     long = [TextLine("on the mat " * 300, 0.9, LINES[0].box)]
     monkeypatch.setattr("showtell.pipelines.extract.TextReader", lambda: lambda pixels: long)
-    with pytest.raises(DocumentError, match=r"png: the text that begins with .* tokens, and \d+ are read"):
+    with pytest.raises(DocumentError, match=r"png: the conversation .* has \d+ tokens, and \d+ are read"):
         list(extract(image, LanguageReader(model, 50), schema=SCHEMA))
 
 
