@@ -97,7 +97,7 @@ def test_a_name_that_is_not_utf8_can_be_read_back_from_the_json(checkpoint: Path
     assert os.fsencode(json.loads(done.stdout)["path"]) == name
 
 
-@pytest.mark.parametrize("engine", ["likelihood", "captions"])
+@pytest.mark.parametrize("engine", [pytest.param("likelihood", marks=pytest.mark.slow), "captions"])
 def test_a_query_that_is_not_utf8(checkpoint: Path, tmp_path: Path, engine: str) -> None:
     (tmp_path / "images").mkdir()
     hostile.photograph(1).save(tmp_path / "images" / "one.png")

@@ -46,6 +46,7 @@ def test_blocks_of_numbers_equal_loops(tmp_path):
     assert found["eight"].tolist() == [[0.5 * q for q in row] for row in eight.tolist()]
 
 
+@pytest.mark.slow
 def test_all_of_a_file_equals_the_reference_library(smollm2):
     gguf = pytest.importorskip("gguf", reason="the reference reader: pip install gguf")
     from gguf.quants import dequantize

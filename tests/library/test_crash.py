@@ -49,9 +49,8 @@ def start(photos: Path, library: Path, model: str) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize(
-    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment(tmp_path, seed) -> None:
     """Kill at random moments, change the folder between, and compare with what was acknowledged."""
     rng = random.Random(seed)

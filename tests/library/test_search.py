@@ -191,6 +191,7 @@ def test_a_large_library_is_searched_by_its_index(folder, tmp_path, monkeypatch)
         assert opened.similar(query, 10) == found, "the exact product was used"
 
 
+@pytest.mark.slow
 def test_many_small_additions_leave_few_files(tmp_path) -> None:
     """Eighty runs, each of which adds an image and some of which remove one."""
     photos, library = tmp_path / "photos", tmp_path / "library"

@@ -61,6 +61,7 @@ def test_the_default_index_is_searched_by_it_in_several_languages(dual, photogra
     assert model_for(tmp_path / "library", "likelihood", "cpu").hash == load_model(device="cpu").hash
 
 
+@pytest.mark.slow
 def test_the_captioner_reranks_what_it_proposes(ask, dual, photographs, tmp_path) -> None:
     index(photographs, tmp_path / "library", captions=False, device="cpu")
     given = ("--library", tmp_path / "library", "--engine", "rerank")

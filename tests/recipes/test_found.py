@@ -160,6 +160,7 @@ def python(grown: Path, *arguments: object) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_a_new_system_is_listed_trained_saved_loaded_and_embeds(grown, images, tmp_path) -> None:
     listed = map(json.loads, python(grown, "-m", "showtell", "train", "--list", "--json").splitlines())
     assert {"name": "colour_mini", "trains_on": "images", "time": "a second"}.items() <= {

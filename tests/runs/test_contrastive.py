@@ -75,7 +75,9 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "clip_mini" else pytest.mark.slow) for name in SMALL]
+)
 def test_a_run_pairs_colours_and_its_checkpoint_embeds(name, images, tmp_path, without_packages):
     small = [f"system.{setting}" for setting in SMALL[name]]
     small += ["vocabulary.min_count=1"] if name == "vse" else ["vocabulary.max_length=16"]
