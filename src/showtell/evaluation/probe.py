@@ -62,7 +62,7 @@ def probe(
         return probe_texts(
             data, model, labels_per_class=labels_per_class, max_length=max_length, seed=seed, strict=strict
         )
-    if max_length is not None:
+    if max_length is not None and Path(data).exists():
         raise UsageError(f"{data} holds no labelled texts, which --max-length is for")
     kind = kind or "knn"
     model = model or load_model()
