@@ -115,7 +115,7 @@ def test_the_command(model, squares, tmp_path, capsys) -> None:
     assert run(["probe", "--model", str(model), "--data", str(squares), "--labels-per-class", "5"]) == 0
     assert "knn trained on 15" in capsys.readouterr().out
     assert run(["probe", "--model", str(model), "--data", str(tmp_path / "nowhere")]) == 1
-    assert "there is no folder or archive" in capsys.readouterr().err
+    assert "there is no file or folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

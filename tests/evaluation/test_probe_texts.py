@@ -224,7 +224,7 @@ def test_texts_are_told_from_images(tmp_path, data, bert) -> None:
     assert labelled_files(tmp_path) == {}  # images with captions
     with pytest.raises(UsageError, match="holds no labelled texts"):
         probe(tmp_path, load_model(bert), max_length=9)
-    with pytest.raises(UserError, match="there is no folder or archive"):
+    with pytest.raises(UserError, match="there is no file or folder"):
         probe(tmp_path / "nowhere", load_model(bert), max_length=9)
     for name in ("train.jsonl", "train.tsv"):
         (tmp_path / name).touch()

@@ -56,13 +56,15 @@ def probe(
     or `max_length` that does not fit the data, for a model that is no image or text encoder, and for
     `finetune` of a frozen network.
     """
+    if not Path(data).exists():
+        raise UserError(f"there is no file or folder {data}")
     if labelled_files(Path(data)):
         if kind not in (None, "linear"):
             raise UsageError(f"texts are probed by --kind linear, not by {kind}")
         return probe_texts(
             data, model, labels_per_class=labels_per_class, max_length=max_length, seed=seed, strict=strict
         )
-    if max_length is not None and Path(data).exists():
+    if max_length is not None:
         raise UsageError(f"{data} holds no labelled texts, which --max-length is for")
     kind = kind or "knn"
     model = model or load_model()
