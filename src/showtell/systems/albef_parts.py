@@ -15,30 +15,23 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.alignment import AlignmentConfig, AlignThenFuse
-from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.fusion.visual.tower import TowerEmbedder, TowerEmbedderConfig
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
-from showtell.nn.fitted import FitsFeatures
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
-from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.nn.transformer import Transformer
 from showtell.protocols import Encoded, State
 from showtell.systems.clip import TowerConfig
 
 
 @dataclass(frozen=True)
-class ALBEFPartsConfig(AlignmentConfig, FitsFeatures):
-    """ALBEF with ViT-B/16 and BERT-base. `mean` and `std` are those of pixels in 0..1."""
+class ALBEFPartsConfig(AlignmentConfig, TowerEmbedderConfig):
+    """ALBEF with ViT-B/16 and BERT-base."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072, 12, "gelu", 1e-6))
     image_size: int = 256
-    patch_size: int = 16
-    feature_width: int = 0
-    """Width of a frozen encoder's features, where those are read; 0: pixels."""
-    feature_dropout: float = 0.0
-    """Share of those features that training hides from all tokens of an image."""
     vocab_size: int = 30522
     width: int = 768
     depth: int = 6
@@ -54,13 +47,6 @@ class ALBEFPartsConfig(AlignmentConfig, FitsFeatures):
     num_segments: int = 2
     shared_width: int = 256
     """Of the vectors that are compared."""
-    mean: tuple[float, ...] = CLIP_MEAN
-    std: tuple[float, ...] = CLIP_STD
-
-    @property
-    def size_multiple(self) -> int:
-        """Pixels: images are cut into patches of this side."""
-        return self.patch_size
 
 
 class ALBEFTowers(nn.Module):

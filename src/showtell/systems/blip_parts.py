@@ -17,29 +17,22 @@ from showtell.data.batch import TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
 from showtell.fusion.pair_towers import of_rows
+from showtell.fusion.visual.tower import TowerEmbedderConfig
 from showtell.nn.cross_decoder import MixedBlocks
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
-from showtell.nn.fitted import FitsFeatures
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.mask import attention_mask
-from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.protocols import State
 from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from showtell.systems.clip import TowerConfig
 
 
 @dataclass(frozen=True)
-class BLIPPartsConfig(FitsFeatures):
-    """BLIP with ViT-B/16. `mean` and `std` are those of pixels in 0..1."""
+class BLIPPartsConfig(TowerEmbedderConfig):
+    """BLIP with ViT-B/16."""
 
     image: TowerConfig = field(default_factory=lambda: TowerConfig(768, 12, 3072, 12, "gelu", 1e-6))
-    image_size: int = 224
-    patch_size: int = 16
-    feature_width: int = 0
-    """Width of a frozen encoder's features, where those are read; 0: pixels."""
-    feature_dropout: float = 0.0
-    """Share of those features that training hides from all tokens of an image."""
     vocab_size: int = 30524
     """With the tokens [Decode] and [Encode], which the tokenizer does not have."""
     width: int = 768
@@ -58,8 +51,6 @@ class BLIPPartsConfig(FitsFeatures):
     """Its last, [SEP], which ends what is written."""
     encode_id: int = 30523
     """What stands in its place where a text meets an image."""
-    mean: tuple[float, ...] = CLIP_MEAN
-    std: tuple[float, ...] = CLIP_STD
 
     def with_tokenizer(self, tokenizer: SubwordTokenizer) -> Self:
         """With the vocabulary of `tokenizer` and two more tokens."""
@@ -85,11 +76,6 @@ class BLIPPartsConfig(FitsFeatures):
             eps=text.eps,
             max_length=text.max_length,
         )
-
-    @property
-    def size_multiple(self) -> int:
-        """Pixels: images are cut into patches of this side."""
-        return self.patch_size
 
 
 class Reader(nn.Module):

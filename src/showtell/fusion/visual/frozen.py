@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import nn
 
 from showtell.data.batch import ImageBatch
-from showtell.fusion.visual.tower import TowerConfig, TowerEmbedder
+from showtell.fusion.visual.tower import TowerEmbedder, TowerEmbedderConfig
 from showtell.nn.pool import mean_token
 from showtell.protocols import Encoded
 
@@ -20,7 +20,7 @@ from showtell.protocols import Encoded
 class FrozenImages(nn.Module):
     """A vision transformer that keeps its parameters or, with `feature_width`, a norm of features."""
 
-    def __init__(self, config: TowerConfig) -> None:
+    def __init__(self, config: TowerEmbedderConfig) -> None:
         super().__init__()
         c = config
         self.reads = "features" if c.feature_width else "pixels"

@@ -8,56 +8,47 @@ Source: Li et al. 2021, "Align before Fuse", figure 1, for the first; the second
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
 
 from torch import nn
 
 from showtell.data.batch import ImageBatch
+from showtell.nn.fitted import FitsFeatures
 from showtell.nn.linear import Linear
 from showtell.nn.mask import attention_mask
 from showtell.nn.patch_embedding import ImageEmbedding
-from showtell.nn.pixels import PixelNorm
+from showtell.nn.pixels import CLIP_MEAN, CLIP_STD, PixelNorm
 from showtell.nn.pool import mean_token
 from showtell.nn.transformer import Transformer, TransformerConfig
 from showtell.protocols import Encoded
 
 
-class TowerConfig(Protocol):
-    """The fields of a system's config that describe its image encoder."""
+@dataclass(frozen=True)
+class TowerEmbedderConfig(FitsFeatures):
+    """The image encoder of a system's config, which inherits it. `mean` and `std` are those of pixels in
+    0..1.
+    """
+
+    image: TransformerConfig
+    image_size: int = 224
+    patch_size: int = 16
+    feature_width: int = 0
+    """Width of a frozen encoder's features, where those are read; 0: pixels."""
+    feature_dropout: float = 0.0
+    """Share of those features that training hides from all tokens of an image."""
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
 
     @property
-    def image(self) -> TransformerConfig:
-        """Its transformer."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of an image in pixels."""
-
-    @property
-    def patch_size(self) -> int:
-        """Side of a patch in pixels."""
-
-    @property
-    def feature_width(self) -> int:
-        """Width of a frozen encoder's features, where those are read; 0: pixels."""
-
-    @property
-    def feature_dropout(self) -> float:
-        """Share of those features that training hides from all tokens of an image."""
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Of pixels in 0..1."""
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Of pixels in 0..1."""
+    def size_multiple(self) -> int:
+        """Pixels: images are cut into patches of this side."""
+        return self.patch_size
 
 
 class TowerEmbedder(nn.Module):
     """A vision transformer over pixels or, with `feature_width`, over a frozen encoder's features."""
 
-    def __init__(self, config: TowerConfig) -> None:
+    def __init__(self, config: TowerEmbedderConfig) -> None:
         super().__init__()
         c, width = config, config.image.width
         self.reads_features = c.feature_width > 0
