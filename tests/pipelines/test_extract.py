@@ -78,6 +78,7 @@ class Says:
     """A reader that answers what it is given."""
 
     name = "says"
+    reads_images = False
 
     def __init__(self, *documents) -> None:
         self.documents = iter(documents)

@@ -143,16 +143,23 @@ def test_the_library_is_searched_and_shown(url, searcher) -> None:
 
 
 def test_an_engine_searches_with_a_served_model_that_supports_it(models, tmp_path) -> None:
-    """`captions` needs no model, `likelihood` the captioner, though a dual encoder searches by default."""
+    """`captions` needs no model, `likelihood` the captioner, though a dual encoder searches by default.
+
+    All answer with the captioner's caption of the image, which the dual encoder's vectors come without.
+    """
     draw(tmp_path / "images" / "red.png", "red")
     (tmp_path / "images" / "red.txt").write_text("a tomato")
     for name in ("captioner", "colours"):
         index(tmp_path / "images", tmp_path / "library", models[name])
     default = Searcher(tmp_path / "library", models["colours"])
+    (caption,) = models["captioner"].caption(tmp_path / "images" / "red.png")
     with running(create_app(models, default)) as base, httpx.Client(base_url=base) as http:
         for engine in ("captions", "likelihood", "dot"):
             found = http.post("/v1/search", json={"query": "a tomato", "engine": engine}).json()
             assert [one["name"] for one in found["data"]] == ["red.png"], engine
+            assert found["data"][0]["caption"] == caption, engine
+        alike = http.post("/v1/similar", json={"image": data_url("red")}).json()["data"]
+        assert [one["caption"] for one in alike] == [caption]
     with running(create_app({"chat": models["chat"]}, default)) as base:
         answer = httpx.post(f"{base}/v1/search", json={"query": "a tomato", "engine": "likelihood"})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "engine")

@@ -8,8 +8,6 @@ how far the resident set rose above where it stood before the images were read. 
 the system before each, and the first batch, in which libraries set themselves up, is answered twice.
 """
 
-import ctypes
-import gc
 import json
 import sys
 import tempfile
@@ -20,18 +18,13 @@ import torch
 
 from showtell.hub.qwen_memory import bytes_held, bytes_needed
 from showtell.hub.qwen_vl import load_qwen_vl
-from showtell.pipelines.image_chat import ImageChat
+from showtell.pipelines.image_chat import ImageChat, Question
 from showtell.runtime import keep_freed_memory
 from showtell.tasks.pen import Sampling
+from support.memory import keep_small_pages, peak_of
 from support.qwen import qwen_folder
 
 MIB = 1 << 20
-
-
-def resident(which: str) -> float:
-    """A line of /proc/self/status: `VmRSS`, or `VmHWM`, the most since it was last cleared."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
 
 
 class Measured:
@@ -46,13 +39,13 @@ class Measured:
 
     def batch(self, rows: list) -> tuple[float, float]:
         """What was expected, and what was measured."""
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        questions = [self._question(*row) for row in rows]
-        self._chat.answer(questions, [lambda piece: True] * len(rows))
-        measured = resident("VmHWM") - before
+
+        def answered() -> list[Question]:
+            questions = [self._question(*row) for row in rows]
+            self._chat.answer(questions, [lambda piece: True] * len(rows))
+            return questions
+
+        questions, measured = peak_of(answered)
         prompts = [question.prompt for question in questions]
         needed = bytes_needed(self._loaded.model, prompts, [q.sampling.max_tokens for q in questions])
         return (sum(map(bytes_held, prompts)) + needed) / MIB, measured
@@ -66,6 +59,7 @@ class Measured:
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
+    keep_small_pages()
     keep_freed_memory()
     batches = [json.loads(line) for line in sys.stdin]
     vision, text = int(sys.argv[2]), int(sys.argv[3])

@@ -126,6 +126,12 @@ class Library:
         found = pc.index(self._columns["hash"], wanted).as_py()
         return None if found < 0 else found
 
+    def caption_of(self, hash: str) -> str | None:
+        """This model's caption of an image, as `row_of`; None where there is none."""
+        row = self.row_of(hash)
+        caption: str | None = None if row is None else self._columns["caption"][row].as_py()
+        return caption
+
     def vectors(self) -> np.ndarray:
         """Unit vectors, `float32 [M D]`, memory-mapped; a zero vector stays zero."""
         return self._vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,12 +45,14 @@ class Found(NamedTuple):
 
 
 class Reader(Protocol):
-    """Reads what the lines of a page say."""
+    """Says what the document of a page is."""
 
     name: str
     """For people: the model's."""
+    reads_images: ClassVar[bool]
+    """Whether it is given the image of a page, `uint8 [H W 3]`, in place of the lines of its text."""
 
-    def __call__(self, lines: list[TextLine], schema: object) -> Found:
+    def __call__(self, page: Any, schema: object, /) -> Found:
         """The document of a page.
 
         Raises `SchemaError` for a schema that cannot be kept, `DocumentError` for a page that yields none.
@@ -60,6 +62,8 @@ class Reader(Protocol):
 
 class LanguageReader:
     """A language model that reads the text of a page, with its layout, under the grammar of the schema."""
+
+    reads_images: ClassVar = False
 
     def __init__(self, model: Model, max_tokens: int = MAX_TOKENS) -> None:
         self._model, self._max_tokens = model, max_tokens
@@ -95,6 +99,8 @@ def document_of(pieces: Sequence[Piece], schema: object) -> Found:
 class SeeingReader:
     """A vision-language model, which reads the image itself: no text is looked for first."""
 
+    reads_images: ClassVar = True
+
     def __init__(self, chat: ImageChat, max_tokens: int = MAX_TOKENS) -> None:
         self.chat, self._max_tokens = chat, max_tokens
         self.name = chat.name
@@ -120,6 +126,8 @@ class SeeingReader:
 class FieldReader:
     """A tagger of printed words, which knows the kinds of material that it was trained on."""
 
+    reads_images: ClassVar = False
+
     def __init__(self, model: Model) -> None:
         """Raises `UsageError` for a model of another kind."""
         model.require(FieldTagger)
@@ -140,7 +148,7 @@ def reader_of(model: Model, max_tokens: int = MAX_TOKENS) -> Reader:
     return FieldReader(model) if model.can(FieldTagger) else LanguageReader(model, max_tokens)
 
 
-def load_reader(source: Path | str, device: str, max_tokens: int = MAX_TOKENS) -> Reader | SeeingReader:
+def load_reader(source: Path | str, device: str, max_tokens: int = MAX_TOKENS) -> Reader:
     """What a checkpoint, or a folder of Qwen-VL as published, reads documents by.
 
     Raises as `load_model` and `load_image_chat`.

@@ -14,7 +14,7 @@ from showtell.data.images.decode import MAX_PIXELS, ImageError, load_image
 from showtell.data.images.pdf import is_pdf, pdf_pages
 from showtell.datasets.printed_text import MIN_CONFIDENCE, TextLine, TextReader
 from showtell.errors import UserError
-from showtell.pipelines.document_readers import SHIPPED, Reader, SeeingReader, reader_of
+from showtell.pipelines.document_readers import SHIPPED, Reader, reader_of
 from showtell.pipelines.image_files import ImageFiles, Skip, all_files
 from showtell.pipelines.model import Model, load_model
 from showtell.tasks.documents import DocumentError
@@ -41,14 +41,14 @@ class Extracted:
 
 def extract_page(
     pixels: np.ndarray,
-    reader: Reader | SeeingReader,
+    reader: Reader,
     text_reader: Callable[[np.ndarray], list[TextLine]],
     schema: object,
     path: str,
     page: int | None,
 ) -> Extracted:
     """The document in one image, `uint8 [H W 3]`. Raises as the reader."""
-    if isinstance(reader, SeeingReader):
+    if reader.reads_images:
         found = reader(pixels, schema)
         return Extracted(path, page, found.document, found.truncated, 0, 0, reader.name)
     lines = text_reader(pixels)
@@ -61,7 +61,7 @@ def extract_page(
 
 def extract(
     images: ImageFiles,
-    reader: Reader | SeeingReader | Model | None = None,
+    reader: Reader | Model | None = None,
     *,
     schema: object = DEFAULT_SCHEMA,
     max_pixels: int = MAX_PIXELS,
@@ -84,7 +84,7 @@ def extract(
     reader = load_model(SHIPPED) if reader is None else reader
     reads = reader_of(reader) if isinstance(reader, Model) else reader
     accepts(schema, "")  # a schema that cannot be kept is said before an image is read
-    text_reader = _no_text if isinstance(reads, SeeingReader) else TextReader()
+    text_reader = _no_text if reads.reads_images else TextReader()
     for path in all_files([images] if isinstance(images, (Path, str)) else images):
         for number, pixels in _readable_pages(path, max_pixels, skip):
             try:

@@ -108,7 +108,7 @@ class CaptionsAnswer(Answer):
 
 
 class ImageFound(Answer):
-    """An image of the library: its model's caption, and its person's."""
+    """An image of the library: a captioner's caption of it, and the person's own."""
 
     id: str
     name: str

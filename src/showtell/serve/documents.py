@@ -13,13 +13,12 @@ from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.datasets.printed_text import TextReader
 from showtell.pipelines.document_readers import SHIPPED, Reader, SeeingReader, document_of, reader_of
 from showtell.pipelines.extract import Extracted, extract_page
-from showtell.pipelines.image_chat import ImageChat
 from showtell.pipelines.model import Model, load_model
 from showtell.serve.errors import APIError, invalid
 from showtell.serve.pixels import pixels_of
 from showtell.serve.served import Served, chats
 from showtell.serve.wire import DocumentRequest
-from showtell.serve.worker import Asked, Worker
+from showtell.serve.worker import AnswersTogether, Asked, Worker
 from showtell.tasks.documents import DocumentError
 from showtell.tasks.pen import Piece
 from showtell.tasks.word_tagging import FieldTagger
@@ -35,7 +34,7 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     model = None if body.model is None else _named(served, body.model)
     schema = DEFAULT_SCHEMA if body.schema_ is None else body.schema_
     try:
-        if isinstance(model, ImageChat):
+        if model is not None and model.can(AnswersTogether):
             page = await _seen(body.image, SeeingReader(model), schema, worker)
         else:
             page = await worker.run(partial(_read, body.image, model, schema))
@@ -65,10 +64,10 @@ async def _seen(image: str, reader: SeeingReader, schema: object, worker: Worker
     return Extracted("", None, found.document, found.truncated, 0, 0, reader.name)
 
 
-def _named(served: Served, name: str) -> Model | ImageChat:
-    """Raises `APIError` for an unknown model, and for one that reads no documents."""
+def _named(served: Served, name: str) -> Any:
+    """A model that reads documents. Raises `APIError` for an unknown one, and one that reads none."""
     name, model = served.named(name)
-    if not (isinstance(model, ImageChat) or model.can(FieldTagger) or chats(model)):
+    if not (model.can(AnswersTogether) or model.can(FieldTagger) or chats(model)):
         raise invalid(f"the model {name} reads no documents; leave it out for the shipped one", "model")
     return model
 

@@ -58,7 +58,8 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     def found() -> dict[str, Any]:
         searcher = _answering(request, first, body.engine)
         answer = searcher.search(body.query, body.engine, body.top, cuts=searcher.cuts(strict=True))
-        return {**_listed(searcher.library, answer.hits), "unknown_words": answer.unknown}
+        listed = _listed(searcher.library, answer.hits, _captioned(request, first))
+        return {**listed, "unknown_words": answer.unknown}
 
     return await worker.run(found)
 
@@ -75,10 +76,12 @@ async def similar(body: SimilarRequest, request: Request) -> dict[str, Any]:
         if body.image is None:
             row = _row(searcher.library, body.id or "")
             hits = searcher.library.similar(searcher.library.vectors()[row], body.top + 1)
-            return _listed(searcher.library, [hit for hit in hits if hit.row != row][: body.top])
+            others = [hit for hit in hits if hit.row != row][: body.top]
+            return _listed(searcher.library, others, _captioned(request, searcher))
         model = searcher.model
         vector = model.encode([model.prepare(pixels_of(body.image, "image"))]).pooled[0].cpu()
-        return _listed(searcher.library, searcher.library.similar(vector, body.top))
+        found = searcher.library.similar(vector, body.top)
+        return _listed(searcher.library, found, _captioned(request, searcher))
 
     return await worker.run(found)
 
@@ -129,6 +132,11 @@ def _answering(request: Request, first: Searcher, engine: str | None) -> Searche
     )
 
 
+def _captioned(request: Request, first: Searcher) -> Library:
+    """The library as the captioner that indexed it last stored it, if there is one."""
+    return _answering(request, first, "captions").library
+
+
 def _row(library: Library, id: str) -> int:
     """An image by the SHA-256 of its file. Raises `APIError` for an unknown one."""
     row = library.row_of(id)
@@ -137,14 +145,17 @@ def _row(library: Library, id: str) -> int:
     return row
 
 
-def _listed(library: Library, hits: list[Hit]) -> dict[str, Any]:
-    """Hits by id and name: no path of this machine leaves it."""
+def _listed(library: Library, hits: list[Hit], captioned: Library) -> dict[str, Any]:
+    """Hits by id and name: no path of this machine leaves it.
+
+    An image without a caption of the model that searched has the one of `captioned`, where it is there.
+    """
     data = [
         {
             "id": stored.hash,
             "name": stored.path.name,
             "score": hit.score,
-            "caption": stored.caption,
+            "caption": stored.caption or captioned.caption_of(stored.hash),
             "captions": stored.captions,
         }
         for hit, stored in zip(hits, library.rows([hit.row for hit in hits]), strict=True)
