@@ -45,14 +45,28 @@ LLAMA = {
     "vocab_size": 64,
     "max_position_embeddings": 60,
 }
+OPT = {
+    "hidden_size": 16,
+    "ffn_dim": 18,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 64,
+    "max_position_embeddings": 60,
+    "pad_token_id": 0,
+}
+GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_inner": 18, "vocab_size": 64, "n_positions": 60}
 RETRIEVER = "retriever"
 
 
 def languages(transformers):
-    return {"llama": lambda: transformers.LlamaConfig(**LLAMA)}
+    return {
+        "llama": lambda: transformers.LlamaConfig(**LLAMA),
+        "opt": lambda: transformers.OPTConfig(**OPT),
+        "gpt2": lambda: transformers.GPT2Config(**GPT2),
+    }
 
 
-MODELS = [RETRIEVER, "llama"]
+MODELS = [RETRIEVER, "llama", "opt", "gpt2"]
 
 
 def reference_of(name):

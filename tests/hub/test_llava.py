@@ -13,9 +13,11 @@ from showtell.fusion.projector import expanded
 from showtell.hub.huggingface.families import llava
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
-from showtell.systems.llava import LLaVA
+from showtell.systems.gpt import GPTConfig
+from showtell.systems.llava import LLaVA, LLaVAConfig
 from showtell.tasks.decoding import beam_search, stream_tokens
 from support.hf import imported, same_bits, same_outputs_and_gradients
+from support.tiny import tiny
 
 IMAGE, END, PATCHES = 60, 2, 16
 VISION = {
@@ -146,6 +148,13 @@ def test_what_the_reference_cannot_express_is_refused(pair, changes, why, tmp_pa
     _, ours, _ = pair
     with pytest.raises(UsageError, match=why):
         export_folder(replace(ours.config, **changes).build(), tmp_path)
+
+
+def test_a_language_model_that_the_reference_does_not_put_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="a GPT is no language model of it in transformers"):
+        export_folder(
+            replace(tiny(LLaVAConfig()), language=GPTConfig(64, 12, 1, 2, 20, 40)).build(), tmp_path
+        )
 
 
 def random_model(seed, folder):

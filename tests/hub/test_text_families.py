@@ -1,7 +1,8 @@
-"""BERT, DistilBERT, RoBERTa and GPT-2 equal the reference: logits, every gradient, import and export."""
+"""BERT, DistilBERT, RoBERTa, GPT-2 and OPT equal the reference: logits, every gradient, import and export."""
 
 import json
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from showtell.data.batch import Batch, TextBatch, pad
 from showtell.errors import UsageError, UserError
-from showtell.hub.huggingface.families import bert, distilbert, gpt2, roberta
+from showtell.hub.huggingface.families import bert, distilbert, gpt2, opt, roberta
 from showtell.hub.huggingface.folder import export_folder, import_folder
+from showtell.systems.gpt import GPT, GPTConfig
 from showtell.systems.show_and_tell import ShowAndTell, ShowAndTellConfig
+from showtell.tasks.decoding import stream_tokens
 from support.hf import imported, same_gradients
 
 transformers = pytest.importorskip("transformers")
@@ -57,6 +60,21 @@ FAMILIES = {
             )
         ),
     ),
+    "opt": (
+        opt,
+        lambda: transformers.OPTForCausalLM(
+            transformers.OPTConfig(
+                vocab_size=VOCAB,
+                hidden_size=12,
+                ffn_dim=21,
+                num_hidden_layers=2,
+                num_attention_heads=3,
+                max_position_embeddings=17,
+                dropout=0.0,
+                pad_token_id=0,
+            )
+        ),
+    ),
 }
 CASES = {
     "unpadded": [[5, 6, 7, 8, 9], [10, 11, 12, 13, 14]],
@@ -83,7 +101,7 @@ def test_forward_and_every_gradient(pair, case):
         segments = inputs["token_type_ids"] = (torch.arange(ids.shape[1]) > 2).long().expand_as(ids)
     theirs = reference(**inputs)
     encoded = ours.encode_texts(Batch(texts=TextBatch(ids, keep, segments=segments)))
-    teacher_forced_logits = ours.next_token_logits if name == "gpt2" else ours.masked_token_logits
+    teacher_forced_logits = ours.next_token_logits if isinstance(ours, GPT) else ours.masked_token_logits
     logits = teacher_forced_logits(encoded.tokens[keep])
     expected = (theirs.prediction_logits if name == "bert" else theirs.logits)[keep]
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
@@ -124,6 +142,7 @@ LEFTOVERS = {
         "roberta.pooler.dense.bias",
     ),
     "gpt2": ("transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias", "lm_head.weight"),
+    "opt": (),
 }
 
 
@@ -137,6 +156,9 @@ def test_redundant_tensors_of_older_files_are_ignored(pair, tmp_path):
         }
     if name == "gpt2":  # the first release has no prefix
         tensors = {n.removeprefix("transformer."): t for n, t in tensors.items()}
+    if name == "opt":  # without a prefix, and with a copy of the tied embedding
+        tensors = {n.removeprefix("model."): t for n, t in tensors.items()}
+        tensors["lm_head.weight"] = tensors["decoder.embed_tokens.weight"].clone()
     save_file(tensors | {n: torch.ones(3) for n in LEFTOVERS[name]}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     again = import_folder(tmp_path)
@@ -174,11 +196,12 @@ def test_damaged_folders_are_refused(pair, tmp_path):
     with pytest.raises(UserError, match="cannot read"):
         import_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"add_cross_attention": True}))
-    with pytest.raises(UserError, match="add_cross_attention True is not supported"):
+    changed = {"enable_bias": False} if config["model_type"] == "opt" else {"add_cross_attention": True}
+    (tmp_path / "config.json").write_text(json.dumps(config | changed))
+    with pytest.raises(UserError, match=r"(enable_bias False|add_cross_attention True) is not supported"):
         import_folder(tmp_path)
-    width = {"bert": "hidden_size", "roberta": "hidden_size", "distilbert": "dim", "gpt2": "n_embd"}
-    other = {width[config["model_type"]]: 24}
+    width = {"distilbert": "dim", "gpt2": "n_embd"}.get(config["model_type"], "hidden_size")
+    other = {width: 24} | ({"word_embed_proj_dim": 24} if "word_embed_proj_dim" in config else {})
     (tmp_path / "config.json").write_text(json.dumps(config | other))
     with pytest.raises(UserError, match=r"does not fit its config\.json"):
         import_folder(tmp_path)
@@ -211,3 +234,40 @@ def test_an_interrupted_export_mixes_no_models(pair, tmp_path, monkeypatch):
 def test_a_system_without_counterpart_is_refused(tmp_path):
     with pytest.raises(UsageError, match="ShowAndTell has no counterpart"):
         export_folder(ShowAndTell(replace(ShowAndTellConfig(), vocab_size=9, width=4)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"do_layer_norm_before": False},  # OPT-350M
+        {"word_embed_proj_dim": 6},
+        {"layer_norm_elementwise_affine": False},
+        {"_remove_final_layer_norm": True},
+        {"tie_word_embeddings": False},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_an_opt_of_another_shape_is_refused_by_what_differs(changed):
+    ((name, value),) = changed.items()
+    with pytest.raises(ValueError, match=f"{name} {value} is not supported"):
+        opt.config_from({"hidden_size": 12} | changed, set())
+
+
+def test_a_gpt_goes_out_as_what_it_is(tmp_path):
+    sizes = {"vocab_size": 37, "width": 12, "depth": 1, "num_heads": 3, "mlp_dim": 21, "max_length": 17}
+    for first, model_type in ((0, "gpt2"), (2, "opt")):
+        export_folder(GPT(GPTConfig(**sizes, first_position=first)), tmp_path)
+        assert json.loads((tmp_path / "config.json").read_text())["model_type"] == model_type
+    with pytest.raises(UsageError, match="first_position 2 and eps 1e-05, not 1 and 1e-05"):
+        export_folder(GPT(GPTConfig(**sizes, first_position=1)), tmp_path)
+
+
+@torch.no_grad()
+def test_opt_decodes_with_a_cache_as_the_reference(tmp_path):
+    reference = FAMILIES["opt"][1]()
+    ours = imported(reference, tmp_path)
+    ids = torch.tensor([[5, 6, 7]])
+    expected = reference.generate(ids, max_new_tokens=9, do_sample=False, eos_token_id=None, pad_token_id=0)
+    _, state = ours.extend(ours.empty_cache(1), ids[:, :-1], torch.ones(1, 2, dtype=torch.bool))
+    found = stream_tokens(ours, state, start=7, end=-1, generator=torch.Generator())
+    assert [5, 6, 7, *islice(found, 9)] == expected[0].tolist()

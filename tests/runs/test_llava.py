@@ -22,10 +22,12 @@ from showtell.hub.sources import frozen_tensors
 from showtell.pipelines.import_model import import_model
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import train_model
+from showtell.systems.bert import BERTConfig
 from showtell.systems.gpt import GPTConfig
 from showtell.systems.llava import LLaVAConfig
 from showtell.systems.show_and_tell import ShowAndTellConfig
 from support.chat import TEMPLATE, llama_folder
+from support.tiny import tiny
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 SETTINGS = ["train.steps=30", "train.warmup_steps=2", "train.learning_rate=0.02", "train.validate_every=15"]
@@ -120,17 +122,32 @@ def test_a_language_model_that_learns_too_is_written(images, language, tmp_path)
 def test_a_system_that_takes_no_such_model_is_refused(language, tmp_path):
     with pytest.raises(UsageError, match="ShowAndTellConfig has no language model"):
         PretrainedLanguage(str(language)).under(ShowAndTellConfig())
-    _as_gpt(language, tmp_path / "gpt")
-    with pytest.raises(UsageError, match="gpt is a GPT, and LLaVAConfig takes a Llama"):
-        PretrainedLanguage(str(tmp_path / "gpt")).under(LLaVAConfig())
+    _with_tokenizer_of(language, BERTConfig(300, 8, 1, 2, 8), tmp_path / "bert")
+    with pytest.raises(UsageError, match="bert is a BERT, and LLaVAConfig takes a Llama or GPT"):
+        PretrainedLanguage(str(tmp_path / "bert")).under(LLaVAConfig())
 
 
-def _as_gpt(language, folder):
-    """A GPT with the tokenizer of another model."""
+def test_a_gpt_is_taken_as_well(language, tmp_path):
+    _with_tokenizer_of(language, GPTConfig(300, 8, 1, 2, 8), tmp_path / "gpt")
+    given = PretrainedLanguage(str(tmp_path / "gpt"))
+    system, frozen = given.under(tiny(LLaVAConfig()))
+    own, theirs = system.language.state_dict(), given.given.system.state_dict()
+    assert own.keys() == theirs.keys()
+    assert all(torch.equal(own[name], tensor) for name, tensor in theirs.items())
+    save_checkpoint(
+        *(tmp_path / "llava", system), record={}, tokenizer_json="", preprocess={}, card="", frozen=frozen
+    )
+    assert load_checkpoint(tmp_path / "llava", find_source=frozen_tensors).system.config == system.config
+    adapted = [name for name, _ in system.named_modules() if name.startswith(system.lora)]
+    assert "language.transformer.blocks.0.attention.qkv" in adapted
+
+
+def _with_tokenizer_of(language, config, folder):
+    """The untrained system of a config with the tokenizer of another model."""
     checkpoint = load_checkpoint(language)
     save_checkpoint(
         folder,
-        GPTConfig(300, 8, 1, 2, 8).build(),
+        config.build(),
         record={},
         tokenizer_json=checkpoint.tokenizer_json,
         preprocess=checkpoint.preprocess,

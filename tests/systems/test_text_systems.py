@@ -98,6 +98,8 @@ def test_a_text_that_is_too_long_is_refused(system, batch):
 def test_systems_have_their_published_sizes():
     with torch.device("meta"):
         count = {c: sum(p.numel() for p in c(c.Config()).parameters()) for c in (BERT, GPT, RoBERTa, Llama)}
+        opt = GPT(GPTConfig(50272, 2560, 32, 32, 10240, 2048, "relu", first_position=2))
+    assert sum(p.numel() for p in opt.parameters()) == 2_651_596_800
     assert count[GPT] == 124_439_808
     assert count[BERT] == 110_106_428
     assert count[RoBERTa] == 124_697_433

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from torch import nn
 
@@ -59,10 +59,12 @@ class PretrainedLanguage:
         given: Any = self.given.system
         if not hasattr(config, "with_language_model"):
             raise UsageError(f"{type(config).__name__} has no language model; leave out {self.source}")
-        if type(given.config) is not type(config.language):
+        kind = get_type_hints(type(config))["language"]
+        taken = get_args(kind) or (kind,)
+        if type(given.config) not in taken:
+            names = " or ".join(one.__name__.removesuffix("Config") for one in taken)
             raise UsageError(
-                f"{self.source} is a {type(given).__name__}, and {type(config).__name__} takes a "
-                f"{type(config.language).__name__.removesuffix('Config')}"
+                f"{self.source} is a {type(given).__name__}, and {type(config).__name__} takes a {names}"
             )
         system = config.with_language_model(given.config).build()
         system.language.load_state_dict(given.state_dict())

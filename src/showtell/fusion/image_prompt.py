@@ -59,7 +59,7 @@ class ImagePrompted(CachedDecoder):
 
     loss_weights: ClassVar = {"lm": 1.0}
     language: Any
-    """The language model, such as a `Llama`."""
+    """The language model, such as a `Llama` or a `GPT`."""
     image_id: int
     """What stands for each token of an image among the ids."""
 
@@ -75,7 +75,7 @@ class ImagePrompted(CachedDecoder):
         Raises `UserError` with both counts when they differ.
         """
         where = ids == self.image_id
-        tokens = self.language.embed(ids.masked_fill(where, 0))
+        tokens = self.language.embed_tokens(ids.masked_fill(where, 0))
         return self.language.append(state, placed(tokens, where, images.tokens, images.keep), keep)
 
     def prefill(self, encoded: Encoded) -> State:

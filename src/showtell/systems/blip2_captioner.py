@@ -23,14 +23,15 @@ from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded
 from showtell.systems.blip2 import BLIP2Retriever
 from showtell.systems.blip2_parts import BLIP2PartsConfig
-from showtell.systems.llama import Llama, LlamaConfig
+from showtell.systems.gpt import GPTConfig
+from showtell.systems.llama import LlamaConfig
 
 
 @dataclass(frozen=True)
 class BLIP2CaptionerConfig(ImagePromptedConfig, BLIP2PartsConfig):
     """BLIP-2 with ViT-g/14 and a LLaMA."""
 
-    language: LlamaConfig = field(default_factory=LlamaConfig)
+    language: LlamaConfig | GPTConfig = field(default_factory=LlamaConfig)
     train_language: bool = False
     """Whether the language model learns too; else it stays as it was."""
     image_id: int = 32000
@@ -49,7 +50,7 @@ class BLIP2Captioner(ImagePrompted):
     """A frozen image encoder, the queries, a linear layer and a frozen language model."""
 
     Config: ClassVar = BLIP2CaptionerConfig
-    lora: ClassVar = ("language.blocks.",)
+    lora: ClassVar = ("language.blocks.", "language.transformer.")
     """The prefixes of the linear layers that an adapter corrects."""
 
     def __init__(self, config: BLIP2CaptionerConfig) -> None:
@@ -61,7 +62,7 @@ class BLIP2Captioner(ImagePrompted):
         self.former = QFormer(c.former, self.image.width)
         self.project = Linear(c.former.width, c.language.width)
         self.apply(initialise)
-        self.language = Llama(c.language)
+        self.language = c.language.build()
         self.language.requires_grad_(c.train_language)
 
     def begin_queries(self, stage: BLIP2Retriever) -> None:

@@ -3,7 +3,8 @@
     ids -> token + position -> transformer (pre-norm, causal) -> norm -> logits = E t, E the token embedding
 
 Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; the sizes are
-those of GPT-2 small.
+those of GPT-2 small. Zhang et al. 2022, "OPT: Open Pre-trained Transformer Language Models", section 2.1: the
+same with ReLU, its positions from the third row of their table.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class GPTConfig(FitsTokenizer):
     activation: Activation = "gelu_tanh"
     eps: float = 1e-5
     dropout: float = 0.0
+    first_position: int = 0
+    """The row of the position embedding that a text's first token reads: 2 in OPT."""
 
     def build(self) -> GPT:
         """The untrained system of this config."""
@@ -66,7 +69,7 @@ class GPT(CachedDecoder):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.embed = TextEmbedding(c.vocab_size, c.width, c.max_length)
+        self.embed = TextEmbedding(c.vocab_size, c.width, c.max_length, first_position=c.first_position)
         self.transformer = Transformer.of(c, norm="pre", dropout=c.dropout)
         self.apply(initialise)
         # Each block adds to the residual stream twice; this keeps its variance from growing with depth.
@@ -88,6 +91,10 @@ class GPT(CachedDecoder):
         tokens = self.transformer(tokens, mask)
         return Encoded(tokens, last_token(tokens, batch.texts.keep, batch.texts.positions), batch.texts.keep)
 
+    def embed_tokens(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B D"]:
+        """The token embedding of `ids`, as `append` takes it."""
+        return self.embed.tokens(ids)
+
     def token_embeddings(self) -> Float[Tensor, "V D"]:
         """The token embedding `[V D]`."""
         return self.embed.tokens.weight.detach()
@@ -108,8 +115,15 @@ class GPT(CachedDecoder):
 
         Raises `UserError` when the text grows longer than `max_length`.
         """
+        return self.append(state, self.embed_tokens(ids), keep)
+
+    def append(
+        self, state: State, tokens: Float[Tensor, "B L D"], keep: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B L D"], State]:
+        """As `extend`, of tokens that are embedded already, without positions: those of images among them."""
         whole, positions, mask = appended(state["keep"], keep, self.config.max_length)
-        tokens, now = self.transformer.step(self.embed(ids, positions), state, mask)
+        placed = tokens + self.embed.positions(positions + self.embed.first_position)
+        tokens, now = self.transformer.step(placed, state, mask)
         return tokens, now | {"keep": whole}
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
@@ -126,6 +126,10 @@ class Llama(CachedDecoder):
         mask = attention_mask(texts.keep, queries=length, causal=True, segments=texts.sequences)
         tokens = self._transform(self.embed(texts.ids), mask, positions, [None] * self.config.depth)
         return Encoded(tokens, last_token(tokens, texts.keep, texts.positions), texts.keep)
+
+    def embed_tokens(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B D"]:
+        """The token embedding of `ids`, as `append` takes it."""
+        return self.embed(ids)
 
     def token_embeddings(self) -> Tensor:
         """The token embedding `[V D]`."""

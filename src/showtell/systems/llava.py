@@ -27,7 +27,8 @@ from showtell.nn.pool import mean_token
 from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded
 from showtell.systems.clip import CLIPConfig, CLIPImageTower, TowerConfig
-from showtell.systems.llama import Llama, LlamaConfig
+from showtell.systems.gpt import GPTConfig
+from showtell.systems.llama import LlamaConfig
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class LLaVAConfig(ImagePromptedConfig, FitsFeatures):
     """Width of a frozen encoder's features, where those are read; 0: pixels."""
     projector: ProjectorKind = "mlp"
     """One linear layer, or two with GELU between."""
-    language: LlamaConfig = field(default_factory=lambda: LlamaConfig(vocab_size=32064, eps=1e-5))
+    language: LlamaConfig | GPTConfig = field(default_factory=lambda: LlamaConfig(vocab_size=32064, eps=1e-5))
     train_language: bool = True
     """Whether the language model learns too; else it stays as it was."""
     image_id: int = 32000
@@ -71,7 +72,7 @@ class LLaVA(ImagePrompted):
     """A frozen image tower, or the features of one, a projector and a language model."""
 
     Config: ClassVar = LLaVAConfig
-    lora: ClassVar = ("language.blocks.", "project.")
+    lora: ClassVar = ("language.blocks.", "language.transformer.", "project.")
     """The prefixes of the linear layers that an adapter corrects: the second stage trains the projector."""
 
     def __init__(self, config: LLaVAConfig) -> None:
@@ -89,7 +90,7 @@ class LLaVA(ImagePrompted):
             self.image.requires_grad_(False)
         self.project = Projector(c.feature_width or c.image.width, c.language.width, c.projector)
         self.project.apply(initialise)
-        self.language = Llama(c.language)
+        self.language = c.language.build()
         self.language.requires_grad_(c.train_language)
 
     def encode_images(self, batch: Batch) -> Encoded:

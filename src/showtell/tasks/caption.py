@@ -61,4 +61,7 @@ def caption(
             beam=max(beam, num),
             num=num,
         )
-    return [[Caption(tokenizer.decode(h.ids), h.logprob, h.logprob_per_token) for h in row] for row in found]
+    return [
+        [Caption(tokenizer.decode(h.ids).strip(), h.logprob, h.logprob_per_token) for h in row]
+        for row in found
+    ]

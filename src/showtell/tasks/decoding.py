@@ -43,11 +43,11 @@ def _pick(state: State, parent: Tensor) -> State:
 
 
 def _next_logits(
-    system: Decoder, memory: State, state: State, ids: Tensor, banned: list[int]
+    system: Decoder, memory: State, state: State, ids: Tensor, banned: Sequence[int]
 ) -> tuple[Tensor, State]:
     logits, state = system.step(memory, state, ids)
     return logits.index_fill(
-        -1, torch.tensor(banned, dtype=torch.int64, device=logits.device), -torch.inf
+        -1, torch.tensor([*banned], dtype=torch.int64, device=logits.device), -torch.inf
     ), state
 
 
@@ -68,14 +68,14 @@ def beam_search(
 
     Sequences rank by `logprob / (tokens + 1) ** length_penalty`: 0 ranks by probability, which prefers short
     ones; 1 by the mean, which prefers long ones. An image is done when no open hypothesis can still enter its
-    best. `beam=1` is greedy decoding. `banned` ids are never generated.
+    best. `beam=1` is greedy decoding. `banned` ids are never generated, nor `start`, unless it is the `end`.
 
     Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
     section 7, for the length normalisation.
     """
     if num > beam:
         raise ValueError(f"num={num} needs a beam of at least {num}, not {beam}")
-    state = system.initial_state(memory)
+    state, banned = system.initial_state(memory), [*banned, *({start} - {end})]
     batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
     last = torch.full((batch, 1), start, device=device)
     scores = torch.zeros(batch, 1, device=device)
@@ -84,7 +84,7 @@ def beam_search(
     active = list(range(batch))  # the images still decoded: row i of every tensor is that of active[i]
 
     for length in range(max_tokens + 1):
-        logits, state = _next_logits(system, memory, state, last, [start, *banned])
+        logits, state = _next_logits(system, memory, state, last, banned)
         total = scores[..., None] + logits.log_softmax(-1)
         ended = total[..., end].tolist()
         for image, rows, values in zip(active, history.tolist(), ended, strict=True):
@@ -141,7 +141,7 @@ def stream_tokens(
     state = system.initial_state(memory)
     last = torch.full((1, 1), start, device=next(iter(state.values())).device)
     while True:
-        logits, state = _next_logits(system, memory, state, last, [*banned])
+        logits, state = _next_logits(system, memory, state, last, banned)
         logits = logits if answer is None else answer.mask(logits)
         last = sample_top_p(logits / temperature, top_p, generator) if temperature else logits.argmax(-1)
         token = int(last) if answer is None else answer.take(int(last))
@@ -197,7 +197,7 @@ def nucleus(
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
-    state = system.initial_state(memory)
+    state, banned = system.initial_state(memory), [*banned, *({start} - {end})]
     batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
     state = _pick(state, torch.zeros(batch, num, dtype=torch.int64, device=device))
     last = torch.full((batch, num), start, device=device)
@@ -205,7 +205,7 @@ def nucleus(
     logprob = torch.zeros(batch, num, device=device)
     ended = torch.zeros(batch, num, dtype=torch.bool, device=device)
     for length in range(max_tokens + 1):
-        logits, state = _next_logits(system, memory, state, last, [start, *banned])
+        logits, state = _next_logits(system, memory, state, last, banned)
         drawn = sample_top_p(logits / temperature, top_p, generator)
         last = drawn.masked_fill(ended | (length == max_tokens), end)
         step = logits.log_softmax(-1).gather(-1, last[..., None]).squeeze(-1)

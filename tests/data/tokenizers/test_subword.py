@@ -31,6 +31,7 @@ KINDS = [
     ("bpe", "roberta"),
     ("bpe", "gpt2"),
     ("bpe", "clip"),
+    ("bpe", "opt"),
 ]
 WORDS_AND_ODDITIES = [
     *["the", "low", "est", "newer", "中文", "é", "\u0301", "😀", "'s", "'re", "12", "\u200d", "\xa0"],
@@ -66,9 +67,11 @@ def hostile(test):
 def test_any_text_becomes_ids_of_the_vocabulary_and_none_special(trained, text: str) -> None:
     for (kind, family), tokenizer in trained.items():
         ids, pieces = tokenizer.encode(text), tokenizer.pieces(text)
-        inner = ids if family == "gpt2" else ids[1:-1]
+        inner = {"gpt2": ids, "opt": ids[1:]}.get(family, ids[1:-1])
         assert inner == pieces.ids
-        if family != "gpt2":
+        if family == "opt":
+            assert ids[0] == tokenizer.start
+        elif family != "gpt2":
             assert (ids[0], ids[-1]) == (tokenizer.start, tokenizer.end)
         assert not {*inner} & {*tokenizer.special} - {tokenizer.unknown}, (kind, family)
         assert len(pieces.ids) == len(pieces.groups) == len(pieces.offsets)
@@ -183,7 +186,7 @@ def references(trained, tmp_path_factory):
     import transformers
 
     found = {}
-    for family in ("bert", "roberta", "gpt2", "clip"):
+    for family in ("bert", "roberta", "gpt2", "clip", "opt"):
         ours = trained["wordpiece" if family == "bert" else "bpe", family]
         folder = tmp_path_factory.mktemp(family) / "files"
         save_files(ours, folder)
@@ -193,8 +196,12 @@ def references(trained, tmp_path_factory):
             "roberta": transformers.RobertaTokenizerFast,
             "gpt2": transformers.GPT2TokenizerFast,
             "clip": transformers.CLIPTokenizerFast,
+            "opt": transformers.GPT2TokenizerFast,
         }[family]
         arguments = {} if family == "bert" else {"merges": [tuple(merge) for merge in model["merges"]]}
+        if family == "opt":  # as its tokenizer_config.json says
+            arguments |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), "</s>")
+            arguments |= {"pad_token": "<pad>", "add_bos_token": True}
         reference = made(vocab=model["vocab"], **arguments)
         reference.save_pretrained(folder.parent / "saved")
         found[family] = reference, tokenizer_of(folder), tokenizer_of(folder.parent / "saved")
@@ -218,7 +225,7 @@ def test_ids_and_offsets_are_those_of_the_reference_library(references, text: st
         assert ours[1].encode(text, special=True) == reference(text)["input_ids"], family
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "clip"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "clip", "opt"])
 def test_a_folder_of_either_age_gives_the_same_vocabulary(references, trained, family) -> None:
     _, old, new = references[family]
     made = trained["wordpiece" if family == "bert" else "bpe", family]

@@ -73,16 +73,26 @@ FAMILIES: dict[Name, Family] = {
         *("</s>", "</s>", "<unk>", "</s>"),
         around=lambda start, end, space: processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end]),
     ),
+    "opt": Family(
+        *("</s>", "</s>", "</s>", "<pad>"),
+        around=lambda start, end, space: processors.TemplateProcessing(
+            f"{start[0]} $A", special_tokens=[start]
+        ),
+        merges=True,
+    ),
 }
 
 
-def family_of(tokens: Collection[str]) -> Name | None:
+def family_of(tokens: Collection[str], *, merges: bool = False) -> Name | None:
     """The family whose special tokens are all among `tokens`; of several, the one with the most.
+
+    With `merges`, one of those with `vocab.json` and `merges.txt`.
 
     >>> family_of(["<|endoftext|>", "a"]), family_of(["<|endoftext|>", "<|startoftext|>"]), family_of(["a"])
     ('gpt2', 'clip', None)
     """
-    fitting = [name for name, family in FAMILIES.items() if {*family.tokens} <= {*tokens}]
+    known = {name: family for name, family in FAMILIES.items() if family.merges or not merges}
+    fitting = [name for name, family in known.items() if {*family.tokens} <= {*tokens}]
     return max(fitting, key=lambda name: len(FAMILIES[name].tokens), default=None)
 
 

@@ -58,8 +58,7 @@ def _byte_pairs(file: Path, merges_file: Path, settings: dict[str, Any]) -> Toke
     merges: list[Any] = [tuple(line.split(" ")) for line in _read(merges_file).split("\n") if line]
     if merges and merges[0][0].startswith("#version"):
         del merges[0]
-    found = family_of(vocab)
-    name = found if found and FAMILIES[found].merges else "gpt2"
+    name = family_of(vocab, merges=True) or "gpt2"
     family = FAMILIES[name]
     add_prefix_space = settings.get("add_prefix_space", False)
     tokenizer = family.byte_level(add_prefix_space=add_prefix_space)

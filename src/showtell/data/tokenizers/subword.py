@@ -59,8 +59,8 @@ class SubwordTokenizer:
         self.unknown = named[family.unknown] if spelled else None
         self.special = tuple(sorted(named.values()))
         around = tokenizer.encode("").ids
-        # One that is start and end at once, alone, is the end.
-        begins = around[:1] == [self.start] and (len(around) > 1 or self.start != self.end)
+        # A token that is start and end at once stands before a text, or after it.
+        begins = around[:1] == tokenizer.encode("a").ids[:1] == [self.start]
         self._before = around[:1] if begins else []
         self._after = around[len(self._before) :]
         try:
@@ -88,12 +88,17 @@ class SubwordTokenizer:
         """The same, with the prompt of `default_prompt_name` before texts, lowercased by `do_lower_case`.
 
         Both as `sentence-transformers` has them; `pieces` are those of a text without its prompt. And with
-        the `chat_template`. With `start_and_end`, every text stands between these tokens.
+        the `chat_template`. With `end_token`, that token ends a text in place of the family's. With
+        `start_and_end`, every text stands between these tokens.
+
+        Raises `ValueError` for an `end_token` that is not in the vocabulary.
         """
         copied = copy(self)
         copied.prompt = texts.get("prompts", {}).get(texts.get("default_prompt_name"), "")
         copied.lowercase = bool(texts.get("do_lower_case", False))
         copied.chat_template = texts.get("chat_template", "")
+        if (end := texts.get("end_token")) is not None:
+            copied.end = self.tokens.index(end)
         if texts.get("start_and_end"):
             copied._before, copied._after = [copied.start], [copied.end]
         return copied

@@ -38,7 +38,8 @@ def _sidecars(checkpoint: Checkpoint, described: dict[str, Any]) -> Iterator[tup
         yield "tokenizer.json", checkpoint.tokenizer_json
         if isinstance(tokenizer, SubwordTokenizer):
             yield "tokenizer_config.json", tokenizer_config(tokenizer, config.max_length)
-            # The reference's CLIP pools at the end token, which it finds by its id.
+            # The reference's CLIP pools at the end token, which it finds by its id; BLIP-2 ends by it.
+            tokenizer = tokenizer.reading(checkpoint.preprocess.get("texts", {}))
             ids = {"bos": tokenizer.start, "eos": tokenizer.end, "pad": tokenizer.pad}
             for name, i in ids.items():
                 described.get("text_config", described).setdefault(f"{name}_token_id", i)

@@ -7,6 +7,9 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+from torch import nn
+
+from showtell.data.json import read_object
 from showtell.data.regions.read import VERSION
 from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.load import fits
@@ -18,7 +21,7 @@ from showtell.hub.huggingface.folder import import_folder
 from showtell.hub.huggingface.preprocessor import Preprocessor, read_preprocessor
 from showtell.hub.huggingface.sentence import read_sentence, say_texts
 from showtell.hub.pretrained import Pretrained
-from showtell.pairing import PairEncoder
+from showtell.pairing import ImageReader, PairEncoder
 from showtell.protocols import HasTokenEmbeddings, ImageEncoder
 
 logger = logging.getLogger(__name__)
@@ -37,7 +40,9 @@ def read_pretrained(folder: Path) -> Pretrained:
     if isinstance(system, HasTokenEmbeddings):
         tokenizer = fitting_tokenizer(system, sentence.transformer)
         tokenizer_json = tokenizer.to_json()
-        if template := read_chat_template(sentence.transformer):
+        if isinstance(system, ImageReader):
+            texts |= _around_captions(sentence.transformer, tokenizer)
+        if template := read_chat_template(sentence.transformer) or getattr(_family(system), "CHAT", ""):
             texts["chat_template"] = template
         config: Any = system.config
         cast(Any, system).config = with_special_tokens(config, tokenizer)  # no module depends on them
@@ -48,6 +53,27 @@ def read_pretrained(folder: Path) -> Pretrained:
     card = folder / "README.md"
     about = card.read_text("utf-8", "replace") if card.is_file() else "The folder has no card of its own."
     return Pretrained(system, tokenizer_json, preprocessing, about, texts)
+
+
+def _family(system: nn.Module) -> Any:
+    return next(family for family in all_families() if type(system) in family.SYSTEMS)
+
+
+def _around_captions(folder: Path, tokenizer: SubwordTokenizer) -> dict[str, Any]:
+    """What stands around captions, as `SubwordTokenizer.reading` takes it.
+
+    Their end may be a token of the text: the published BLIP-2 ends captions by a line break.
+    """
+    end = (read_object(folder / "config.json").get("text_config") or {}).get("eos_token_id")
+    around: dict[str, Any] = {"start_and_end": True}
+    if isinstance(end, int) and end != tokenizer.end:
+        if not 0 <= end < len(tokenizer):
+            raise UserError(
+                f"{folder / 'config.json'} ends texts by token {end}, and the tokenizer has "
+                f"{len(tokenizer)}; download the whole folder again"
+            )
+        around["end_token"] = tokenizer.tokens[end]
+    return around
 
 
 def _with_pixel_norm(config: Any, folder: Path) -> Any:

@@ -1,6 +1,6 @@
 """BLIP-2 as `Blip2ForImageTextRetrieval` and `Blip2ForConditionalGeneration`.
 
-The language model of the second is one that a family of ours reads, a decoder: T5 is refused.
+The language model of the second is a decoder of one of `LANGUAGES`; an encoder-decoder, T5, is refused.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.fusion.q_former import QFormerConfig
-from showtell.hub.huggingface.families import llama
+from showtell.hub.huggingface.families import gpt2, llama, opt
 from showtell.hub.huggingface.families.blip import image_table
-from showtell.hub.huggingface.language_part import language_table, tidy_language
+from showtell.hub.huggingface.language_part import (
+    language_config,
+    language_family,
+    language_table,
+    tidy_language,
+)
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.blip2 import BLIP2Retriever, BLIP2RetrieverConfig
@@ -26,8 +31,18 @@ MODEL_TYPES = ("blip-2",)
 SYSTEMS = (BLIP2Retriever, BLIP2Captioner)
 PROCESSOR = "BlipImageProcessor"
 MARK = "qformer.encoder.layer.0.crossattention.attention.query.weight"
-LANGUAGES: tuple[Any, ...] = (llama,)
-"""The families of language models that it may prompt."""
+LANGUAGES: tuple[Any, ...] = (opt, llama, gpt2)
+"""The families of language models that it may prompt, its own first."""
+CHAT = """\
+{%- for message in messages %}
+{%- set text = message.content | replace("<image>", "") | trim %}
+{%- if message.role == "assistant" %}{{ " " ~ text ~ "." }}
+{%- else %}{{ "<image>" * message.content.count("<image>") }}
+{{- bos_token if loop.first else " " }}{{ "Question: " ~ text ~ " Answer:" }}
+{%- endif %}
+{%- endfor %}
+"""
+"""How it is asked: images, then the start token, then as Li et al. 2023 write questions, section 4.2."""
 # The reference's own, which its files leave out.
 IMAGE: dict[str, Any] = {
     "hidden_size": 1408,
@@ -77,22 +92,10 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BLIP2PartsConfig:
             shared_width=theirs.get("image_text_hidden_size", 256),
         )
     text = dict(theirs.get("text_config") or {})
-    language = _language(text).config_from(text, names)
+    language = language_family(text, LANGUAGES, "opt").config_from(text, names)
     image_id = theirs.get("image_token_index", theirs.get("image_token_id"))
     return BLIP2CaptionerConfig(
         **sizes, language=language, image_id=language.vocab_size if image_id is None else image_id
-    )
-
-
-def _language(theirs: Mapping[str, Any]) -> Any:
-    """The family of a `text_config`. Raises `ValueError` for a language model that none of ours reads."""
-    name = theirs.get("model_type", "opt")
-    for family in LANGUAGES:
-        if name in family.MODEL_TYPES:
-            return family
-    known = ", ".join(one for family in LANGUAGES for one in family.MODEL_TYPES)
-    raise ValueError(
-        f"the language model {name!r} is not supported, only {known}: take BLIP-2 over one of them"
     )
 
 
@@ -132,19 +135,14 @@ def config_to(ours: BLIP2PartsConfig) -> dict[str, Any]:
             "qformer_config": former | texts,
         }
     assert isinstance(ours, BLIP2CaptionerConfig)
-    text = _family_of(ours).config_to(ours.language)
+    _, text = language_config(ours.language, LANGUAGES)
     return out | {
         "architectures": ["Blip2ForConditionalGeneration"],
         "image_token_index": ours.image_id,
-        "tie_word_embeddings": text["tie_word_embeddings"],
+        "tie_word_embeddings": text.get("tie_word_embeddings", True),
         "qformer_config": former | {"use_qformer_text_input": False},
-        "text_config": {name: value for name, value in text.items() if name != "architectures"},
+        "text_config": text,
     }
-
-
-def _family_of(ours: BLIP2CaptionerConfig) -> Any:
-    """The family of our language model."""
-    return next(f for f in LANGUAGES if type(ours.language) in [cls.Config for cls in f.SYSTEMS])
 
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -153,7 +151,7 @@ def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tenso
     if "itm_head.weight" in found:
         return found
     text = dict(theirs.get("text_config") or {})
-    return tidy_language(found, _language(text), text)
+    return tidy_language(found, language_family(text, LANGUAGES, "opt"), text)
 
 
 def table(ours: BLIP2PartsConfig) -> list[Rename]:
@@ -179,7 +177,7 @@ def table(ours: BLIP2PartsConfig) -> list[Rename]:
     return [
         *out,
         *linear("project", "language_projection"),
-        *language_table(_family_of(ours), ours.language),
+        *language_table(language_config(ours.language, LANGUAGES)[0], ours.language),
     ]
 
 

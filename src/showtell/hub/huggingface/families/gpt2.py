@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.errors import UsageError
 from showtell.hub.huggingface.names import align, untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import activation, expect
@@ -57,7 +58,9 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> GPTConfig:
 
 
 def config_to(ours: GPTConfig) -> dict[str, Any]:
-    """Their `config.json`, from our config."""
+    """Their `config.json`, from our config. Raises `UsageError` for an OPT."""
+    if ours.first_position:
+        raise UsageError(f"GPT-2 of transformers has first_position 0, not {ours.first_position}")
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.hub.huggingface.families import clip, llama
-from showtell.hub.huggingface.language_part import language_table, tidy_language
+from showtell.hub.huggingface.language_part import (
+    language_config,
+    language_family,
+    language_table,
+    tidy_language,
+)
 from showtell.hub.huggingface.names import respell
 from showtell.hub.huggingface.rename import Rename, linear
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
@@ -20,6 +25,8 @@ MODEL_TYPES = ("llava",)
 SYSTEMS = (LLaVA,)
 PROCESSOR = "CLIPImageProcessor"
 MARK = "multi_modal_projector.linear_2.weight"
+LANGUAGES = (llama,)
+"""The families of its language models; the reference has no LLaVA over OPT or GPT-2."""
 SPELLINGS = {
     r"^vision_tower\.vision_model\.": "vision_tower.",
     r"^model\.(vision_tower|multi_modal_projector)\.": r"\1.",
@@ -33,7 +40,6 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> LLaVAConfig:
     """Our config."""
     image, text = clip.IMAGE | dict(theirs["vision_config"]), dict(theirs["text_config"])
     expect(image, model_type="clip_vision_model", num_channels=3)
-    expect(text, model_type="llama")
     expect(theirs, projector_hidden_act="gelu", multimodal_projector_bias=True)
     layer, strategy = theirs.get("vision_feature_layer", -2), theirs.get("vision_feature_select_strategy")
     if not isinstance(layer, int):
@@ -44,7 +50,7 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> LLaVAConfig:
         patch_size=image["patch_size"],
         image_layer=layer,
         class_token=strategy == "full",
-        language=llama.config_from(text, names),
+        language=language_family(text, LANGUAGES, "llama").config_from(text, names),
         image_id=theirs.get("image_token_index", theirs.get("image_token_id", 32000)),
     )
 
@@ -55,7 +61,7 @@ def config_to(ours: LLaVAConfig) -> dict[str, Any]:
         raise UsageError("LLaVA of transformers reads pixels, and this one the features of a frozen encoder")
     if ours.projector != "mlp":
         raise UsageError("LLaVA of transformers has a projector of two layers: train one with projector=mlp")
-    text = llama.config_to(ours.language)
+    _, text = language_config(ours.language, LANGUAGES)
     return {
         "model_type": "llava",
         "architectures": ["LlavaForConditionalGeneration"],
@@ -65,8 +71,8 @@ def config_to(ours: LLaVAConfig) -> dict[str, Any]:
         "projector_hidden_act": "gelu",
         "vision_feature_layer": ours.image_layer,
         "vision_feature_select_strategy": "full" if ours.class_token else "default",
-        "tie_word_embeddings": ours.language.tied,
-        "text_config": {name: value for name, value in text.items() if name != "architectures"},
+        "tie_word_embeddings": text["tie_word_embeddings"],
+        "text_config": text,
         "vision_config": {
             "model_type": "clip_vision_model",
             "image_size": ours.image_size,
@@ -78,7 +84,9 @@ def config_to(ours: LLaVAConfig) -> dict[str, Any]:
 
 def tidy(found: dict[str, Tensor], theirs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Their tensors under one spelling, without a tied output and position ids."""
-    tidied = tidy_language(respell(found, SPELLINGS), llama, theirs["text_config"])
+    text = theirs["text_config"]
+    family = language_family(text, LANGUAGES, "llama")
+    tidied = tidy_language(respell(found, SPELLINGS), family, text)
     return {name: tensor for name, tensor in tidied.items() if not name.endswith("position_ids")}
 
 
@@ -88,5 +96,5 @@ def table(ours: LLaVAConfig) -> list[Rename]:
         *clip.image_table("image", "vision_tower", ours),
         *linear("project.first", "multi_modal_projector.linear_1"),
         *linear("project.second", "multi_modal_projector.linear_2"),
-        *language_table(llama, ours.language),
+        *language_table(language_config(ours.language, LANGUAGES)[0], ours.language),
     ]
