@@ -10,20 +10,18 @@ from pathlib import Path
 import pytest
 
 from showtell.errors import UserError
-from showtell.library.index import index
 from showtell.library.manifest import VectorSet
 from showtell.library.search import Library
 from showtell.library.store import Store
 from showtell.library.verify import verify
-from support.library import FakeEncoder, check, draw
+from support.library import FakeEncoder, check, draw, index
 
 INDEXER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from support.library import FakeEncoder
+from support.library import FakeEncoder, index
 from showtell.library import run
-from showtell.library.index import index
 from showtell.progress import shown_by
 run.BATCH, run.COMMIT_ROWS = 4, 8
 print("ready", flush=True)

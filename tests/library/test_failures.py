@@ -12,13 +12,12 @@ import pytest
 from showtell.errors import UserError
 from showtell.library import store
 from showtell.library.failures import DamagedError, changing, number_of, reading
-from showtell.library.index import index
 from showtell.library.info import library_info
 from showtell.library.search import Library
 from showtell.library.store import Store
 from showtell.library.verify import verify
 from showtell.pipelines.index import open_library
-from support.library import FakeEncoder, check, draw
+from support.library import FakeEncoder, check, draw, index
 
 NOBODY = 65534
 

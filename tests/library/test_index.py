@@ -12,13 +12,12 @@ import torch
 from PIL import Image
 
 from showtell.errors import UserError
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.verify import verify
 from showtell.progress import shown_by
 from showtell.protocols import Encoded
 from support import hostile
-from support.library import FakeEncoder, check, draw
+from support.library import FakeEncoder, check, draw, index
 
 
 @pytest.fixture

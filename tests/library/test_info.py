@@ -1,8 +1,7 @@
 """The facts of a library add up."""
 
-from showtell.library.index import index
 from showtell.library.info import library_info
-from support.library import FakeEncoder, draw
+from support.library import FakeEncoder, draw, index
 
 
 def test_facts(tmp_path) -> None:

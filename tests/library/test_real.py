@@ -11,10 +11,10 @@ from showtell.data.images.decode import load_image
 from showtell.data.images.resize import squash
 from showtell.data.images.samples import sample_photographs
 from showtell.hub.backbones import load_backbone
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.verify import verify
 from showtell.protocols import Encoded
+from support.library import index
 
 
 class MeanPool:

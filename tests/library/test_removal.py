@@ -8,10 +8,9 @@ import pytest
 
 from showtell.errors import UserError
 from showtell.library import removal
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.verify import verify
-from support.library import FakeEncoder, check, draw
+from support.library import FakeEncoder, check, draw, index
 
 
 @pytest.fixture

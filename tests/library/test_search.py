@@ -9,12 +9,11 @@ from hypothesis.extra.numpy import arrays
 
 from showtell.errors import UserError
 from showtell.library import rows
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.text import CaptionIndex
 from showtell.library.vectors import largest
 from showtell.library.verify import verify
-from support.library import SIZE, FakeEncoder, check, draw
+from support.library import SIZE, FakeEncoder, check, draw, index
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,11 @@ import pytest
 
 from showtell.errors import UsageError, UserError
 from showtell.library.forget import forget
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.store import Store
 from showtell.library.verify import verify
 from showtell.protocols import Encoded
-from support.library import SIZE, FakeEncoder, check, draw
+from support.library import SIZE, FakeEncoder, check, draw, index
 
 A, B = FakeEncoder("model-a"), FakeEncoder("model-b", grid=False)
 

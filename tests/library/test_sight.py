@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from showtell.library.index import index
 from showtell.library.search import Library
 from showtell.library.sight import Sight, Tag
 from showtell.library.store import Store
 from showtell.library.verify import verify
 from showtell.protocols import Encoded
-from support.library import FakeEncoder, check, draw
+from support.library import FakeEncoder, check, draw, index
 
 
 def look(encoded: Encoded) -> list[Sight]:

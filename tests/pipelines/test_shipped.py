@@ -9,6 +9,7 @@ from showtell.data.images.samples import sample_photographs
 from showtell.errors import MissingError, UserError
 from showtell.evaluation.evaluate import evaluate
 from showtell.hub.catalogue import Package
+from showtell.hub.openvino import OpenVINORunner
 from showtell.pipelines import shipped
 from showtell.pipelines.index import index
 from showtell.pipelines.model import SHIPPED, Model, load_model
@@ -41,8 +42,16 @@ def test_it_is_small_and_names_the_packages_that_it_reads() -> None:
     assert [package.name for package in packages_of(SHIPPED)] == ["efficientnet_lite0"]
 
 
-def test_the_default_index_is_searched_by_it_in_several_languages(dual, photographs, tmp_path) -> None:
+def test_the_default_index_is_searched_by_it_in_several_languages(
+    dual, photographs, tmp_path, monkeypatch
+) -> None:
+    read: list[int] = []
+    run = OpenVINORunner.__call__
+    monkeypatch.setattr(
+        OpenVINORunner, "__call__", lambda network, images: read.append(len(images)) or run(network, images)
+    )
     index(photographs, tmp_path / "library", captions=False, device="cpu")
+    assert read.count(4) == 2, "Lite0 once for both models, Lite2"
     chosen = model_for(tmp_path / "library", None, "cpu")
     assert chosen is not None
     assert chosen.hash == dual.hash

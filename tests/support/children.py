@@ -84,8 +84,7 @@ class Children:
 
 def index_colours(photos: str, library: str) -> Any:
     """Index."""
-    from showtell.library.index import index
-    from support.library import FakeEncoder
+    from support.library import FakeEncoder, index
 
     return asdict(index(Path(photos), Path(library), FakeEncoder()))
 

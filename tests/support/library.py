@@ -1,13 +1,17 @@
 """A fake encoder, images of one colour, and a check of the counts of indexing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from showtell.library.encoder import Indexer, LibraryEncoder
 from showtell.library.index import IndexReport
+from showtell.library.index import index as index_all
+from showtell.library.sight import Sight
 from showtell.protocols import Encoded
 
 SIZE = 8
@@ -41,6 +45,20 @@ def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
+
+
+def index(
+    folder: Path | str,
+    library: Path | str,
+    encoder: LibraryEncoder,
+    *,
+    captions: bool = True,
+    look: Callable[[Encoded], list[Sight]] | None = None,
+    **settings: Any,
+) -> IndexReport:
+    """Index with one model."""
+    (report,) = index_all(folder, library, [Indexer(encoder, captions, look)], **settings)
+    return report
 
 
 def check(report: IndexReport, **expected: int) -> None:

@@ -39,6 +39,8 @@ class Backbone:
     """Of a classifier, in the order of its logits."""
     logits: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     """Of a classifier, from the mean of its tokens: `[B D]` to `[B K]`, on the CPU."""
+    parts: tuple[Backbone, ...] = field(default=(), repr=False)
+    """Those that read the same image side by side; none of a single network."""
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """One decoded image, `uint8 [H W 3]` to `uint8 [S S 3]`, or to several squares side by side."""

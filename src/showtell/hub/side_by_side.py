@@ -47,6 +47,7 @@ def side_by_side(parts: Sequence[Backbone]) -> Backbone:
         " Beside it: ".join(part.about for part in parts),
         run,
         features,
+        parts=tuple(parts),
     )
     able = [place for place, part in enumerate(parts) if part.logits]
     if not able:

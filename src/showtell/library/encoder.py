@@ -1,12 +1,14 @@
-"""The interface between a library and a model."""
+"""The interface between a library and the models that index it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from showtell.library.sight import Sight
 from showtell.protocols import Encoded
 
 
@@ -38,6 +40,17 @@ class LibraryEncoder(Protocol):
     def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""
         ...
+
+
+@dataclass(frozen=True)
+class Indexer:
+    """A model that makes vectors of a library's images, and what else it says of them."""
+
+    encoder: LibraryEncoder
+    captions: bool = True
+    """Whether it captions every image."""
+    look: Callable[[Encoded], list[Sight]] | None = None
+    """Tells what encoded images show, which is stored."""
 
 
 def require_model(model: object) -> None:

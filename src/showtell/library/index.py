@@ -6,26 +6,25 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.errors import UserError
-from showtell.library.encoder import LibraryEncoder, require_model
+from showtell.library.encoder import Indexer, require_model
 from showtell.library.failures import DamagedError, changing
 from showtell.library.manifest import EMPTY, Manifest, VectorSet
 from showtell.library.recovery import recovered
 from showtell.library.removal import check_removal, is_gone
 from showtell.library.respaced import respace
 from showtell.library.rows import File
-from showtell.library.run import Run
+from showtell.library.run import Run, add_all, report_slowest
 from showtell.library.scan import absolute, file_at, find_files, printable
 from showtell.library.search import Library
-from showtell.library.sight import Sight
 from showtell.library.store import SKIPPED, Store, table_name, table_prefix
 from showtell.library.stored_rows import Row, add_sight, read_rows
-from showtell.protocols import Encoded
 from showtell.wording import one_line
 from showtell.writing import replacing
 
@@ -55,34 +54,33 @@ class IndexReport:
 def index(
     folder: Path | str,
     library_dir: Path | str,
-    encoder: LibraryEncoder,
+    indexers: Sequence[Indexer],
     *,
-    captions: bool = True,
-    look: Callable[[Encoded], list[Sight]] | None = None,
     own_captions: Mapping[Path, Sequence[str]] | None = None,
     keep_captions: bool = False,
     max_pixels: int = MAX_PIXELS,
     rebuild: bool = False,
     prune: bool = False,
-) -> IndexReport:
-    """Create a library of a folder's images, or update this model's vectors in it; other models' stay.
+) -> list[IndexReport]:
+    """Create a library of a folder's images, or update these models' vectors in it; other models' stay.
 
-    An image with an unchanged path, size and time is not read again; one whose content is known under another
-    path keeps its vectors. Images of other folders stay unless the file was moved into this one; a model that
-    is new to the library takes them over from the set indexed last. `rebuild`, or a changed preprocessing,
-    makes new vectors beside the present ones, which stay in use until the new set is complete. Unreadable
-    images are listed in `skipped.jsonl`, and stay if they were stored before.
+    An image is read once for all models, and one with an unchanged path, size and time not again; one whose
+    content is known under another path keeps its vectors. Images of other folders stay unless the file was
+    moved into this one; a model that is new to the library takes them over from the set indexed last.
+    `rebuild`, or a changed preprocessing, makes new vectors beside the present ones, which stay in use until
+    the new sets are complete. Unreadable images are listed in `skipped.jsonl`, and stay if they were stored
+    before.
 
-    With `captions` the model captions every image. `own_captions` are the person's; with `keep_captions`
-    those stored earlier are kept for images without any. `look` tells what encoded images show, which is
-    stored; images stored before without it are counted in a warning. Progress counts the images that are on
-    disk, unchanged or skipped.
+    `own_captions` are the person's; with `keep_captions` those stored earlier are kept for images without
+    any. Images that were stored before anyone could `look` are counted in a warning. Progress counts the
+    images that are on disk for every model, unchanged or skipped.
 
     Raises `UserError` if there is no such folder, it is not a library, or another process is writing; and,
     unless `prune`, before it removes all images stored from the folder, or more than a quarter of them and
     more than 10: a drive may not be connected.
     """
-    require_model(encoder)
+    for each in indexers:
+        require_model(each.encoder)
     started = time.monotonic()
     for place in (Path(library_dir), *Path(library_dir).parents):
         if place.is_symlink() and is_gone(place):
@@ -97,69 +95,92 @@ def index(
             if not rebuild:
                 raise
             manifest = recovered(store)
-        tables = [known.table for known in manifest.sets]
-        present = manifest.of(encoder)
-        target = _target(store, present, encoder, captions, rebuild)
-        store.drop_all_but(target.table, *tables)
+        targets = [_target(store, manifest, each, rebuild) for each in indexers]
+        store.drop_all_but(*(known.table for known in (*targets, *manifest.sets)))
         if not manifest.sets:
-            store.publish(Manifest((target,)))  # a new library can be searched while it grows
+            store.publish(Manifest(tuple(targets)))  # a new library can be searched while it grows
         own = {absolute(path): tuple(texts) for path, texts in (own_captions or {}).items()}
         if keep_captions:
             own = _stored_captions(store, manifest) | own
         files = find_files(folder, library_dir, own)
-        lost = None
-        old: list[Row] = []
-        if manifest.sets and target.table not in tables:
-            replaced = next((known for known in manifest.sets if known.model == encoder.hash), None)
-            try:
-                old = read_rows(store, store.table(replaced)) if replaced else []
-                files += _elsewhere(store, present or manifest.sets[-1], folder)
-            except DamagedError as error:  # a reason to rebuild
-                if not rebuild:
-                    raise
-                lost = f"{LOST} ({error.reason})"
-        run = Run(store, target, encoder, captions, max_pixels, look)
-        if run.table is not None:
-            add_sight(store, run.table)
-            respace(store, run.table)
-        run.add(files)
+        runs: list[Run] = []
+        taken = [_taken_over(store, manifest, target, folder, rebuild) for target in targets]
+        for each, target, (_, elsewhere, _) in zip(indexers, targets, taken, strict=True):
+            run = Run(store, target, each, [*files, *elsewhere], partial(report_slowest, runs))
+            if run.table is not None:
+                add_sight(store, run.table)
+                respace(store, run.table)
+            runs.append(run)
+        add_all(runs, max_pixels)
         if not prune:
-            _check_replacement(old, run, folder)
-        run.remove(folder, prune)
-        if run.table is not None:
-            store.tidy(run.table)
-        images = _digest(read_rows(store, run.table))
-        store.publish(manifest.having(replace(target, images=images)))
+            for run, (old, _, _) in zip(runs, taken, strict=True):
+                _check_replacement(old, run, folder)
+        published = manifest
+        for run in runs:
+            run.remove(folder, prune)
+            if run.table is not None:
+                store.tidy(run.table)
+            images = _digest(read_rows(store, run.table))
+            published = published.having(replace(run.target, images=images))
+        store.publish(published)
+        skipped = {path: reason for run in runs for path, reason in run.skipped.items()}
         with changing(library_dir), replacing(library_dir / SKIPPED) as file:
-            for path, reason in run.skipped.items():
+            for path, reason in skipped.items():
                 file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
-        indexed = Library.open(library_dir)  # derives the unit vectors now, not in the first search
-        if look and indexed.unseen:
-            logger.warning("%s", indexed.unseen)
+        # Opening derives the unit vectors now, not in the first search.
+        opened = [(Library.open(library_dir, each.encoder), each) for each in indexers]
+        for unseen in filter(None, dict.fromkeys(library.unseen for library, each in opened if each.look)):
+            logger.warning("%s", unseen)
+    seconds = round(time.monotonic() - started, 3)
+    return [_report(run, manifest, lost, seconds) for run, (_, _, lost) in zip(runs, taken, strict=True)]
+
+
+def _report(run: Run, before: Manifest, lost: str | None, seconds: float) -> IndexReport:
+    encoder = run.indexer.encoder
+    others = tuple(known.name for known in before.sets if known.model != encoder.hash)
     return IndexReport(
         added=len(run.added),
         updated=len(run.updated),
         removed=run.removed,
         unchanged=len(run.unchanged),
         skipped=len(run.skipped),
-        total=len(files),
-        seconds=round(time.monotonic() - started, 3),
+        total=len(run.files),
+        seconds=seconds,
         lost=lost,
-        beside=() if present else tuple(known.name for known in manifest.sets if known.model != encoder.hash),
+        beside=() if before.of(encoder) else others,
     )
 
 
-def _target(
-    store: Store, present: VectorSet | None, encoder: LibraryEncoder, captions: bool, rebuild: bool
-) -> VectorSet:
+def _target(store: Store, manifest: Manifest, indexer: Indexer, rebuild: bool) -> VectorSet:
     """The table to write: the model's own, one begun for it earlier, or a new one."""
+    encoder, captions = indexer.encoder, indexer.captions
     maker = (encoder.hash, encoder.preprocessing)
     begun = [name for name in store.names() if name.startswith(table_prefix(*maker))]
-    if present:
+    if present := manifest.of(encoder):
         begun, captions = [present.table], captions or present.captioned
     table = begun[0] if begun and not rebuild else table_name(*maker)
     images = present.images if present and not rebuild else EMPTY
     return VectorSet(table, *maker, encoder.name, captions, images)
+
+
+def _taken_over(
+    store: Store, manifest: Manifest, target: VectorSet, folder: Path, rebuild: bool
+) -> tuple[list[Row], list[File], str | None]:
+    """For a table that replaces another or is new to the library: the rows that it replaces, the images of
+    other folders that it takes over, and a message if those are lost.
+    """
+    if not manifest.sets or target.table in {known.table for known in manifest.sets}:
+        return [], [], None
+    replaced = next((known for known in manifest.sets if known.model == target.model), None)
+    same = replaced if replaced and replaced.preprocessing == target.preprocessing else None
+    old: list[Row] = []
+    try:
+        old = read_rows(store, store.table(replaced)) if replaced else []
+        return old, _elsewhere(store, same or manifest.sets[-1], folder), None
+    except DamagedError as error:  # a reason to rebuild
+        if not rebuild:
+            raise
+        return old, [], f"{LOST} ({error.reason})"
 
 
 def _elsewhere(store: Store, known: VectorSet, folder: Path) -> list[File]:
@@ -180,7 +201,7 @@ def _check_replacement(old: Sequence[Row], run: Run, folder: Path) -> None:
     """Raises `UserError` if a set's new table lacks unreadable images of its old one, or too many."""
     digests, lost = run.digests(), []
     for path in dict.fromkeys(row.file.path for row in old if row.digest not in digests):
-        if path in run.unread:
+        if path in run.unreadable:
             raise UserError(
                 f"{path}: {run.skipped[path]}; new vectors would replace the old ones without it. Make it "
                 "readable, or run it again with --prune (in Python: prune=True) to drop it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -65,16 +65,19 @@ class UnreadError(ImageError):
 
 
 class Reader:
-    """Reads an image for an encoder, unless its content is known. Thread-safe."""
+    """Reads an image once for all encoders that do not know its content. Thread-safe."""
 
-    def __init__(self, encoder: LibraryEncoder, known: Mapping[bytes, object], max_pixels: int) -> None:
-        """`known` is keyed by the digests of contents that need no decoding; it may grow."""
-        self._encoder, self._known, self._max_pixels = encoder, known, max_pixels
-        # A JPEG is decoded no larger than the network and the thumbnail need.
-        self._at_least = 2 * max(encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0], THUMBNAIL)
+    def __init__(
+        self, encoders: Sequence[LibraryEncoder], known: Sequence[Mapping[bytes, object]], max_pixels: int
+    ) -> None:
+        """`known`: for each encoder, the digests of contents that need no decoding; they may grow."""
+        self._encoders, self._known, self._max_pixels = encoders, known, max_pixels
+        # A JPEG is decoded no larger than the networks and the thumbnail need.
+        sizes = (encoder.prepare(np.zeros((8, 8, 3), np.uint8)).shape[0] for encoder in encoders)
+        self._at_least = 2 * max(*sizes, THUMBNAIL)
 
-    def __call__(self, path: Path) -> bytes | Content:
-        """The content, or only its digest if that is known.
+    def __call__(self, path: Path) -> list[bytes | Content]:
+        """For each encoder the content, or only its digest if that is known.
 
         Raises `ImageError`, `UnreadError` if the file cannot be read, `UserError` if no file can be.
         """
@@ -84,11 +87,16 @@ class Reader:
             if error.__context__ and number_of(error.__context__) in DESCRIPTORS:
                 raise failure(path, error.__context__, "read") from None
             raise UnreadError(path, error.reason) from None
-        if digest in self._known:
-            return digest
+        new = [digest not in known for known in self._known]
+        if not any(new):
+            return [digest] * len(new)
         pixels = decode_image(data, path, self._max_pixels, self._at_least)
         width, height = _original_size(data, pixels)
-        return Content(digest, self._encoder.prepare(pixels), thumbnail(pixels, THUMBNAIL), width, height)
+        small = thumbnail(pixels, THUMBNAIL)
+        return [
+            Content(digest, encoder.prepare(pixels), small, width, height) if wanted else digest
+            for encoder, wanted in zip(self._encoders, new, strict=True)
+        ]
 
 
 def _original_size(data: bytes, pixels: np.ndarray) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from showtell.data.images.decode import MAX_PIXELS
 from showtell.data.images.files import survey
 from showtell.datasets.captions import log_problems
 from showtell.errors import UserError
-from showtell.library.encoder import require_model
+from showtell.hub.shared import sharing
+from showtell.library.encoder import Indexer, require_model
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
@@ -49,26 +51,27 @@ def index(
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
-    models = [model] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
+    shipped = [] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
+    models = [model] if model else _reading_once(shipped)
     for each in models:
         require_model(each)
         each.require(ImageEncoder)
     own_captions, whole = _own_captions(Path(folder))
-    for each in models:
-        report = index_images(
-            folder,
-            library,
-            each,
-            captions=captions and each.can(Captioner),
-            look=partial(sights, each),
-            own_captions=own_captions,
-            keep_captions=not whole,
-            max_pixels=max_pixels,
-            rebuild=rebuild,
-            prune=prune,
-        )
+    reports = index_images(
+        folder,
+        library,
+        [Indexer(each, captions and each.can(Captioner), partial(sights, each)) for each in models],
+        own_captions=own_captions,
+        keep_captions=not whole,
+        max_pixels=max_pixels,
+        rebuild=rebuild,
+        prune=prune,
+    )
     own = {each.name for each in models}
-    return replace(report, beside=tuple(name for name in report.beside if name not in own))
+    lost = next((report.lost for report in reports if report.lost), None)
+    return replace(
+        reports[-1], beside=tuple(name for name in reports[-1].beside if name not in own), lost=lost
+    )
 
 
 def open_library(folder: Path | str, model: Model | None = None) -> Library:
@@ -87,6 +90,16 @@ def open_library(folder: Path | str, model: Model | None = None) -> Library:
             library.name,
         )
     return library
+
+
+def _reading_once(models: Sequence[Model]) -> list[Model]:
+    """The same models, of which a frozen network that several read runs once per image."""
+    inputs = [model.image_input for model in models]
+    shared = sharing([given.backbone if given else None for given in inputs])
+    return [
+        replace(model, image_input=replace(given, backbone=backbone)) if given else model
+        for model, given, backbone in zip(models, inputs, shared, strict=True)
+    ]
 
 
 def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
