@@ -27,6 +27,19 @@ for keep in (False, True):
         torch.empty(20 * 2**20).fill_(1.0)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 10)
 """
+GIVEN_BACK = """
+from pathlib import Path
+from showtell.runtime import give_back_freed_memory, keep_freed_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+keep_freed_memory()
+print(resident())
+blocks = [bytearray(2**20) + b"x" for _ in range(80)]
+del blocks
+print(resident())
+give_back_freed_memory()
+print(resident())
+"""
 PREPARED = """
 import os, signal, sys, warnings
 from showtell.runtime import prepare_process
@@ -98,6 +111,15 @@ def test_a_large_tensor_is_faulted_in_once() -> None:
     if given_back < PAGES // 2:
         pytest.skip("this C library keeps large blocks anyway")
     assert kept < given_back / 10
+
+
+def test_freed_memory_is_given_back() -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the memory of a process is read from Linux's /proc")
+    before, kept, given_back = map(int, python(GIVEN_BACK).split())
+    if kept - before < PAGES // 2:
+        pytest.skip("this C library keeps no freed memory")
+    assert kept - given_back > PAGES // 2
 
 
 @pytest.mark.parametrize("order", ["torch first", "torch later"])

@@ -201,6 +201,13 @@ def test_what_does_not_fit_is_refused_before_it_waits() -> None:
     assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
 
 
+def test_freed_memory_is_given_back_before_each_batch(monkeypatch) -> None:
+    given_back = []
+    monkeypatch.setattr("showtell.serve.worker.give_back_freed_memory", lambda: given_back.append(True))
+    _, model = asyncio.run(asked_behind_a_job(24, 3))
+    assert len(given_back) == len(model.batches) == 2
+
+
 async def asked_behind_a_job(memory: int, count: int) -> tuple[list, Slow]:
     """What so many questions get that arrive while another job runs."""
     worker, model, hold = Worker(max_waiting=20, seconds=30, memory=memory), Slow(), threading.Event()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from showtell.runtime import give_back_freed_memory
+
 Result = TypeVar("Result")
 
 
@@ -40,7 +42,7 @@ def peak_of(run: Callable[[], Result]) -> tuple[Result, float | None]:
     if not clear.exists():
         return run(), None
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed_memory()
     before, files = resident("VmRSS"), resident("RssFile")
     clear.write_text("5")
     result = run()

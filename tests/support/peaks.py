@@ -5,12 +5,14 @@
 A line of standard input holds the rows of a batch: each is the sizes of its images, how often its text is
 repeated, and how many tokens follow. A line of standard output holds MiB: expected, and measured, which is
 how far the resident set rose above where it stood before the images were read. Freed memory is given back to
-the system before each, and the first batch, in which libraries set themselves up, is answered twice.
+the system before each and, as the server does, before it is answered; the first batch, in which libraries set
+themselves up, is answered twice.
 """
 
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from showtell.hub.qwen_memory import bytes_held, bytes_needed
 from showtell.hub.qwen_vl import load_qwen_vl
 from showtell.pipelines.image_chat import ImageChat, Question
-from showtell.runtime import keep_freed_memory
+from showtell.runtime import give_back_freed_memory, keep_freed_memory
 from showtell.tasks.pen import Sampling
 from support.memory import keep_small_pages, peak_of
 from support.qwen import qwen_folder
@@ -33,7 +35,7 @@ class Measured:
     def __init__(self, family: str, folder: Path, vision: int, text: int) -> None:
         sizes = {"vision_width": vision, "width": text, "max_length": 1 << 15}
         theirs = qwen_folder(folder / family, family, **sizes)
-        loaded = load_qwen_vl(theirs, max_pixels=10**7)
+        loaded = replace(load_qwen_vl(theirs), max_pixels=10**7)
         loaded.image_processor.size = {"shortest_edge": 3136, "longest_edge": 10**7}
         self._loaded, self._chat = loaded, ImageChat(loaded, family)
 
@@ -42,6 +44,7 @@ class Measured:
 
         def answered() -> list[Question]:
             questions = [self._question(*row) for row in rows]
+            give_back_freed_memory()
             self._chat.answer(questions, [lambda piece: True] * len(rows))
             return questions
 

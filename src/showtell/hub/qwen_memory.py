@@ -2,7 +2,7 @@
 
 A batch needs, beside its patches twice, as they wait and as the model reads them:
 
-    tower       patches (18 width + 5 inner)            activations of one layer, all images at once; 6 widths
+    tower       patches (16 width + 5 inner)            activations of one layer, all images at once; 6 widths
                                                         more where position embeddings are interpolated
     prefill     rows longest (22 width + 6 inner)       of one layer
     mask        rows longest (1 + 8 longest)            where rows differ in length, in bytes
@@ -10,7 +10,8 @@ A batch needs, beside its patches twice, as they wait and as the model reads the
     cache       rows (longest + budget) keys, values    of all layers twice, as they grow, and per query
 
 The factors cover what the heap of a process that keeps freed blocks (`runtime.keep_freed_memory`) loses
-between blocks of different sizes; they were measured: `pytest -m slow tests/hub/test_qwen_memory.py`.
+between blocks of different sizes, once what was free before the batch is given back; they were measured:
+`pytest -s -m reliability tests/reliability/test_qwen_memory.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from showtell.hub.qwen_vl import Prompt
 
 WIDTHS, INNERS = 22, 6
 """Activations of a layer, per token: so many times its width, and that of its feed-forward network."""
-TOWER_WIDTHS, TOWER_INNERS, INTERPOLATED = 18, 5, 6
+TOWER_WIDTHS, TOWER_INNERS, INTERPOLATED = 16, 5, 6
 """The same of the vision tower, and widths for position embeddings that are interpolated."""
 LOGITS = 8
 """Numbers per row and token of the vocabulary."""

@@ -12,6 +12,7 @@ from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from showtell.runtime import give_back_freed_memory
 from showtell.serve.errors import APIError, invalid, overloaded
 
 Result = TypeVar("Result")
@@ -130,6 +131,7 @@ class Worker:
         started, model = time.monotonic(), jobs[0].model
         try:
             if model is not None:
+                give_back_freed_memory()  # such as what the readers took: it is not counted in what is needed
                 model.answer([job.question for job in jobs], [job.put for job in jobs])
             else:
                 for item in jobs[0].alone():
