@@ -22,6 +22,11 @@ def test_two_models_have_two_names(tmp_path, capsys) -> None:
     assert "two models have one name" in capsys.readouterr().err
 
 
+def test_tokens_of_an_image_are_limited_for_a_model_that_makes_them(capsys) -> None:
+    assert run(["serve", "--max-image-tokens", "256"]) == 2
+    assert "--max-image-tokens is of a Qwen-VL, and no --model is one" in capsys.readouterr().err
+
+
 def test_what_is_missing_is_said_with_the_command(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run(["serve"]) == 4

@@ -93,3 +93,7 @@ def test_the_verb_reads_with_a_folder(folder, image, tmp_path, ask) -> None:
     for one in found:
         jsonschema.validate(one["documents"], SCHEMA)
         assert one["truncated"] == ("truncated after" in err)
+    status, _, err = ask("extract", image, *options, "--max-image-tokens", 65)
+    assert (status, "makes 64 tokens of an image at most, not 65" in err) == (2, True)
+    status, _, err = ask("extract", image, "--max-image-tokens", 65)
+    assert (status, "leave out --max-image-tokens" in err) == (2, True)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 from showtell.hub.qwen_vl import is_qwen_vl, load_qwen_vl
 from showtell.pipelines.image_chat import load_image_chat
 from showtell.pipelines.prompt import TooLongError
@@ -216,10 +216,11 @@ def test_what_does_not_fit_is_refused(model) -> None:
 
 
 def test_an_image_is_no_larger_than_the_limit(folder) -> None:
-    loaded = load_qwen_vl(folder, max_pixels=20_000)
+    loaded = load_qwen_vl(folder, max_image_tokens=25)
     prompt = loaded.read(asked("What?", 1), [image(400, 300)])
-    patch = loaded.image_processor.patch_size
-    assert 10_000 < len(prompt.pixels) * patch**2 <= 20_000
+    assert 12 < prompt.ids.count(loaded.model.config.image_token_id) <= 25
+    with pytest.raises(UsageError, match="makes 64 tokens of an image at most, not 65"):
+        load_qwen_vl(folder, max_image_tokens=65)
 
 
 def test_a_damaged_folder_is_refused(folder, tmp_path) -> None:

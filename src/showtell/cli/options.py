@@ -35,6 +35,15 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many results to show.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger images before decoding them.")]
+MaxImageTokens = Annotated[
+    int | None,
+    typer.Option(
+        min=4,
+        help="The most tokens that a Qwen-VL makes of an image, which is resized to them: more show smaller "
+        "print, and take more memory and time. Default: 512 on a CPU, 1280 on a GPU (Qwen3-VL: 392, 980).",
+        show_default=False,
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse texts that are too long; do not cut them.")]
 Regions = Annotated[
     Path | None,

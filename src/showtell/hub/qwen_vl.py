@@ -23,7 +23,7 @@ from showtell.data.tokenizers.chat import Message
 from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.device import has_bfloat16
-from showtell.errors import MissingError, UserError
+from showtell.errors import MissingError, UsageError, UserError
 from showtell.hub.huggingface.chat import read_chat_template
 
 FAMILIES = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl"}
@@ -107,13 +107,14 @@ def is_qwen_vl(folder: Path | str) -> bool:
     return file.is_file() and read_object(file).get("model_type") in FAMILIES
 
 
-def load_qwen_vl(folder: Path | str, device: str = "cpu", max_pixels: int | None = None) -> QwenVL:
+def load_qwen_vl(folder: Path | str, device: str = "cpu", max_image_tokens: int | None = None) -> QwenVL:
     """Read a folder. Nothing is downloaded, and no code of the folder runs.
 
-    In bfloat16, if it is stored so and the device computes in it, else in float32. `max_pixels` bounds an
-    image after it is resized; the default depends on the device.
+    In bfloat16, if it is stored so and the device computes in it, else in float32. An image of more tokens
+    than `max_image_tokens` is resized to them; the default depends on the device.
 
-    Raises `MissingError` without `transformers`, `UserError` naming what is missing or damaged.
+    Raises `MissingError` without `transformers`, `UsageError` for more tokens of an image than the folder
+    allows, `UserError` naming what is missing or damaged.
     """
     try:
         from transformers import AutoImageProcessor, AutoModelForImageTextToText, GenerationConfig
@@ -124,7 +125,8 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_pixels: int | None
     if not (template := read_chat_template(folder)):
         raise UserError(f"{folder} has no chat template: copy chat_template.json or .jinja from its source")
     try:
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        max_pixels = _pixels_of(max_image_tokens, processor, folder, device)
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype="auto" if has_bfloat16(device) else torch.float32,
@@ -133,6 +135,8 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_pixels: int | None
             use_safetensors=True,
             output_loading_info=True,
         )
+    except UsageError:
+        raise
     except Exception as error:  # of several libraries: a damaged file, a setting, a shape
         raise UserError(f"{folder} cannot be read: {error}. Copy or download it again.") from error
     model, said = loaded
@@ -146,10 +150,20 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_pixels: int | None
         model.eval().requires_grad_(False).to(device),
         tokenizer.reading({"chat_template": template}),
         processor,
-        max_pixels or MAX_PIXELS.get(torch.device(device).type, MAX_PIXELS["cpu"]),
+        max_pixels,
         tuple(dict.fromkeys([tokenizer.end, *ends])),
         _hash(folder),
     )
+
+
+def _pixels_of(tokens: int | None, processor: Any, folder: Path, device: str) -> int:
+    """The pixels of the largest image. Raises `UsageError` for more than the folder allows."""
+    if tokens is None:
+        return MAX_PIXELS.get(torch.device(device).type, MAX_PIXELS["cpu"])
+    of_token = (processor.patch_size * processor.merge_size) ** 2
+    if tokens > (allowed := processor.size["longest_edge"] // of_token):
+        raise UsageError(f"{folder} makes {allowed:,} tokens of an image at most, not {tokens:,}")
+    return tokens * of_token
 
 
 def _hash(folder: Path) -> str:

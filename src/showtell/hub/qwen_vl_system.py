@@ -116,20 +116,23 @@ def qwen_base(folder: Path | str, device: str = "cpu") -> Checkpoint:
 
     Raises as `load_qwen_vl`.
     """
-    loaded = load_qwen_vl(folder, max_pixels=MAX_PIXELS.get(torch.device(device).type))
+    loaded = load_qwen_vl(folder)
+    loaded = replace(loaded, max_pixels=MAX_PIXELS.get(torch.device(device).type, loaded.max_pixels))
     loaded.model.float()
     return qwen_checkpoint(loaded, Path(folder))
 
 
-def load_tuned(folder: Path, device: str = "cpu", *, base: Path | None = None) -> QwenVL:
+def load_tuned(
+    folder: Path, device: str = "cpu", max_image_tokens: int | None = None, *, base: Path | None = None
+) -> QwenVL:
     """A Qwen-VL folder, or its `base`, by default the one that it names, with the adapter in `folder`.
 
     Raises as `load_qwen_vl`, and `MissingError` for an adapter of another base.
     """
     if (adapter := adapter_in(folder)) is None:
-        return load_qwen_vl(folder, device)
+        return load_qwen_vl(folder, device, max_image_tokens)
     base = base or Path(base_of(adapter))
-    loaded = load_qwen_vl(base, device)
+    loaded = load_qwen_vl(base, device, max_image_tokens)
     dtype = loaded.model.dtype
     merged = adapted(adapter, qwen_checkpoint(loaded, base))
     loaded.model.to(dtype).requires_grad_(False)

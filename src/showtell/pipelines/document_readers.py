@@ -148,11 +148,16 @@ def reader_of(model: Model, max_tokens: int = MAX_TOKENS) -> Reader:
     return FieldReader(model) if model.can(FieldTagger) else LanguageReader(model, max_tokens)
 
 
-def load_reader(source: Path | str, device: str, max_tokens: int = MAX_TOKENS) -> Reader:
+def load_reader(
+    source: Path | str, device: str, max_tokens: int = MAX_TOKENS, max_image_tokens: int | None = None
+) -> Reader:
     """What a checkpoint, or a folder of Qwen-VL as published, reads documents by.
 
-    Raises as `load_model` and `load_image_chat`.
+    Raises as `load_model` and `load_image_chat`, and `UsageError` for tokens of an image that only a Qwen-VL
+    makes.
     """
     if is_tuned_qwen_vl(source):
-        return SeeingReader(load_image_chat(source, device), max_tokens)
+        return SeeingReader(load_image_chat(source, device, max_image_tokens), max_tokens)
+    if max_image_tokens is not None:
+        raise UsageError(f"{source} makes no tokens of an image; leave out --max-image-tokens")
     return reader_of(load_model(source, device), max_tokens)

@@ -139,10 +139,14 @@ class ImageChat:
         return vocabulary_of(self._loaded.tokenizer, rows)
 
 
-def load_image_chat(folder: Path | str, device: str = "auto") -> ImageChat:
+def load_image_chat(
+    folder: Path | str, device: str = "auto", max_image_tokens: int | None = None
+) -> ImageChat:
     """Load a Qwen2-VL, Qwen2.5-VL or Qwen3-VL folder as published, or an adapter of one with its base.
+
+    An image of more tokens than `max_image_tokens` is resized to them, by default to those of the device.
 
     Raises as `load_qwen_vl`, and `UsageError` for a device that is not there.
     """
-    loaded = load_tuned(Path(folder), choose_device(device))
+    loaded = load_tuned(Path(folder), choose_device(device), max_image_tokens)
     return ImageChat(loaded, f"{Path(folder).name}@{loaded.hash[:12]}")

@@ -80,9 +80,11 @@ class Served:
         return {**said, "owned_by": "showtell", "hash": model.hash, "can": can}
 
 
-def load_served(source: str, device: str) -> Model | ImageChat:
+def load_served(source: str, device: str, max_image_tokens: int | None = None) -> Model | ImageChat:
     """What `load_model` loads, or a Qwen-VL folder as published. Raises as the two."""
-    return load_image_chat(source, device) if is_tuned_qwen_vl(source) else load_model(source, device)
+    if is_tuned_qwen_vl(source):
+        return load_image_chat(source, device, max_image_tokens)
+    return load_model(source, device)
 
 
 def chats(model: Model) -> bool:

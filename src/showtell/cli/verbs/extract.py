@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxPixels
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxImageTokens, MaxPixels
 from showtell.cli.output import print_error, print_indented, print_json, print_text
 from showtell.wording import counted, one_line
 
@@ -39,6 +39,7 @@ def extract(
         int, typer.Option(min=1, help="The most tokens of a language model's answer.")
     ] = 768,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    max_image_tokens: MaxImageTokens = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -54,7 +55,7 @@ def extract(
     from showtell.pipelines.extract import extract
 
     wanted = DEFAULT_SCHEMA if schema is None else read_object(schema)
-    reader = load_reader(model or SHIPPED, device, max_tokens)
+    reader = load_reader(model or SHIPPED, device, max_tokens, max_image_tokens)
     failures, unsure, truncated = Failures(), 0, 0
     for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):
         unsure, truncated = unsure + found.unsure, truncated + found.truncated

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Device
+from showtell.cli.options import Device, MaxImageTokens
 from showtell.cli.output import print_error
 from showtell.device import choose_device, free_memory
 from showtell.errors import MissingError, UsageError, UserError
@@ -72,6 +72,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    max_image_tokens: MaxImageTokens = None,
     device: Device = "auto",
 ) -> None:
     """Serve models over HTTP, as OpenAI's clients speak: chat, embeddings, captions, search.
@@ -88,6 +89,7 @@ def serve(
         from showtell.serve.upstream import Upstream, find_models
     except ImportError as error:
         raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
+    from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
     from showtell.library.search import Library
     from showtell.pipelines.model import SHIPPED
     from showtell.pipelines.search import Searcher
@@ -98,6 +100,8 @@ def serve(
     named = dict(_named(one) for one in model or ([] if engine else [SHIPPED.name]))
     if len(named) < len(model or ""):
         raise UsageError("two models have one name; give them others with --model NAME=FOLDER")
+    if max_image_tokens is not None and not any(map(is_tuned_qwen_vl, named.values())):
+        raise UsageError("--max-image-tokens is of a Qwen-VL, and no --model is one")
     listening = _listening(host, port)
     if library:
         Library.open(library)  # what is no library is said before models are loaded
@@ -109,7 +113,7 @@ def serve(
             raise UsageError(f"the engine has a model {min(twice)} too; give yours another name: NAME=FOLDER")
     if named:
         print_error(f"loading {', '.join(named)}")
-    models = {name: load_served(source, device) for name, source in named.items()}
+    models = {name: load_served(source, device, max_image_tokens) for name, source in named.items()}
     searcher = Searcher(library, model_for(library, None, device)) if library else None
     free = free_memory(choose_device(device))
     share = None if free is None else int(MEMORY_SHARE * free)
