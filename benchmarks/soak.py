@@ -1,10 +1,11 @@
 """A server under mixed requests for a long time: whether its memory grows.
 
 `showtell serve` gets captions of photographs of changing sizes, chats of them, whole and as streams that are
-left after the first event, vectors, figures, and requests that it refuses, a few clients at a time. Memory is
-the resident set of its process, read from /proc (Linux), compared between a tenth of the time and the end.
+left after the first event, vectors, documents, searches where a library is given, figures, and requests that
+it refuses, a few clients at a time. Memory is the resident set of its process, read from /proc (Linux),
+compared between a tenth of the time and the end.
 
-    python benchmarks/soak.py [--minutes 30] [--clients 3]
+    python benchmarks/soak.py [--minutes 30] [--clients 3] [--library FOLDER]
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from server import serving
 from table import command
 
-KINDS = ["caption", "chat", "stream left", "embedding", "figures", "wrong image", "wrong body", "no model"]
+KINDS = ["caption", "chat", "stream left", "embedding", "document", "figures"]
+REFUSED = ["wrong image", "wrong body", "no model"]
+IN_LIBRARY = ["search", "similar"]
+QUERIES = ["a dog", "two children on a beach", "a man in a red shirt", "a street at night"]
 
 
 def main() -> None:
@@ -34,20 +38,25 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--clients", type=int, default=3)
+    parser.add_argument("--library", help="a library that the shipped models indexed")
     arguments = parser.parse_args()
 
     command()
-    with serving() as (server, url):
-        statuses, memory = soak(url, server.pid, 60 * arguments.minutes, arguments.clients)
+    options = ["--library", arguments.library] if arguments.library else []
+    kinds = [*KINDS, *REFUSED, *(IN_LIBRARY if options else ())]
+    with serving(*options) as (server, url):
+        statuses, memory = soak(url, server.pid, 60 * arguments.minutes, arguments.clients, kinds)
     first, last = memory[len(memory) // 10], memory[-1]
-    print(f"{arguments.minutes:g} minutes, {sum(statuses.values())} requests of {len(KINDS)} kinds")
+    print(f"{arguments.minutes:g} minutes, {sum(statuses.values())} requests of {len(kinds)} kinds")
     for (kind, status), count in sorted(statuses.items()):
         print(f"  {kind}: {count} x {status}")
     print(f"memory after a tenth {first:.0f} MiB, most {max(memory):.0f}, at the end {last:.0f}")
     print(f"growth {100 * (last / first - 1):+.1f} %")
 
 
-def soak(url: str, pid: int, seconds: float, clients: int) -> tuple[Counter[tuple[str, int]], list[float]]:
+def soak(
+    url: str, pid: int, seconds: float, clients: int, kinds: list[str]
+) -> tuple[Counter[tuple[str, int]], list[float]]:
     """How many answers of each kind had each status, and the server's MiB, second by second."""
     until = time.monotonic() + seconds
     statuses: Counter[tuple[str, int]] = Counter()
@@ -57,7 +66,7 @@ def soak(url: str, pid: int, seconds: float, clients: int) -> tuple[Counter[tupl
         chance = random.Random(seed)
         with httpx.Client(base_url=url, timeout=200) as client:
             while time.monotonic() < until:
-                kind = chance.choice(KINDS)
+                kind = chance.choice(kinds)
                 statuses[kind, status_of(client, kind, chance)] += 1
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(clients)]
@@ -87,6 +96,13 @@ def status_of(client: httpx.Client, kind: str, chance: random.Random) -> int:
         case "embedding":
             body = {"model": "default", "input": [photograph(chance), photograph(chance)]}
             return client.post("/v1/embeddings", json=body).status_code
+        case "document":
+            return client.post("/v1/documents", json={"image": receipt(chance)}).status_code
+        case "search":
+            body = {"query": chance.choice(QUERIES), "top": chance.randint(1, 50)}
+            return client.post("/v1/search", json=body).status_code
+        case "similar":
+            return client.post("/v1/similar", json={"image": photograph(chance)}).status_code
         case "figures":
             return client.get("/metrics").status_code
         case "wrong image":
@@ -104,8 +120,23 @@ def status_of(client: httpx.Client, kind: str, chance: random.Random) -> int:
 def photograph(chance: random.Random) -> str:
     """Noise of a random size as a `data:` URL."""
     size = chance.randint(64, 900), chance.randint(64, 900)
+    return as_url(Image.frombytes("RGB", (16, 16), chance.randbytes(768)).resize(size))
+
+
+def receipt(chance: random.Random) -> str:
+    """A printed receipt of a few lines as a `data:` URL."""
+    count = chance.randint(3, 9)
+    lines = ["CORNER SHOP", *(f"ITEM {i}   {chance.uniform(1, 99):.2f}" for i in range(count)), "TOTAL 99.00"]
+    image = Image.new("RGB", (chance.randint(300, 500), 40 * len(lines) + 40), "white")
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(image).text((20, 20 + 40 * i), line, "black", font_size=24)
+    return as_url(image)
+
+
+def as_url(image: Image.Image) -> str:
+    """An image as a `data:` URL."""
     content = io.BytesIO()
-    Image.frombytes("RGB", (16, 16), chance.randbytes(768)).resize(size).save(content, "JPEG")
+    image.save(content, "JPEG")
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
