@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
+from torch import nn
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.errors import UsageError, UserError
@@ -15,6 +16,7 @@ from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.systems.blip2 import BLIP2Retriever
 from showtell.systems.blip2_captioner import BLIP2Captioner
+from showtell.systems.blip2_t5 import BLIP2T5
 from showtell.tasks.decoding import beam_search, stream_tokens
 from support.hf import imported, same_bits, same_outputs_and_gradients
 
@@ -54,6 +56,20 @@ OPT = {
     "max_position_embeddings": 60,
     "pad_token_id": 0,
 }
+T5 = {
+    "vocab_size": 64,
+    "d_model": 16,
+    "d_kv": 4,
+    "d_ff": 18,
+    "num_layers": 2,
+    "num_heads": 4,
+    "dropout_rate": 0.0,
+    "decoder_start_token_id": 0,
+    "bos_token_id": BEGIN,
+    "feed_forward_proj": "gated-gelu",
+    "dense_act_fn": "gelu",
+    "tie_word_embeddings": False,
+}
 GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_inner": 18, "vocab_size": 64, "n_positions": 60}
 RETRIEVER = "retriever"
 
@@ -63,10 +79,11 @@ def languages(transformers):
         "llama": lambda: transformers.LlamaConfig(**LLAMA),
         "opt": lambda: transformers.OPTConfig(**OPT),
         "gpt2": lambda: transformers.GPT2Config(**GPT2),
+        "t5": lambda: transformers.T5Config(**T5),
     }
 
 
-MODELS = [RETRIEVER, "llama", "opt", "gpt2"]
+MODELS = [RETRIEVER, "llama", "opt", "gpt2", "t5"]
 
 
 def reference_of(name):
@@ -83,7 +100,11 @@ def reference_of(name):
         tie_word_embeddings=bool(text and text.tie_word_embeddings),
     )
     kind = "Blip2ForImageTextRetrieval" if retrieves else "Blip2ForConditionalGeneration"
-    return getattr(transformers, kind)(config)
+    reference = getattr(transformers, kind)(config)
+    if name == "t5":  # the reference unties a head that its file has
+        reference.language_model.lm_head.weight = nn.Parameter(torch.zeros(64, 16))
+        del reference.all_tied_weights_keys["language_model.lm_head.weight"]
+    return reference
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -91,7 +112,7 @@ def pair(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("blip_2")
     reference = reference_of(request.param)
     ours = imported(reference, folder)
-    assert type(ours) is (BLIP2Retriever if request.param == RETRIEVER else BLIP2Captioner)
+    assert type(ours) is {RETRIEVER: BLIP2Retriever, "t5": BLIP2T5}.get(request.param, BLIP2Captioner)
     return reference, ours, folder
 
 
@@ -116,6 +137,18 @@ def outputs(reference, ours, padded):
         return [(ours.match(ours.fuse(batch)), scores[:, 1] - scores[:, 0]), (vectors, alike)]
     rows = [[IMAGE, BEGIN, 5, 6], [IMAGE, BEGIN, 8] if padded else [IMAGE, BEGIN, 8, 9]]
     ids, keep = pad([expanded(row, IMAGE, QUERIES) for row in rows])
+    if isinstance(ours, BLIP2T5):
+        asked = torch.tensor([[IMAGE] * QUERIES + [BEGIN]] * 2)
+        written, real = pad([[0, 5, 6, END], [0, 8, END] if padded else [0, 8, 9, END]])
+        expected = reference(
+            input_ids=asked,
+            pixel_values=values,
+            decoder_input_ids=written[:, :-1],
+            decoder_attention_mask=real[:, :-1].long(),
+        ).logits[real[:, 1:]]
+        memory = ours.prefill(ours.encode_images(Batch(given)))
+        found = ours.teacher_forced_logits(memory, torch.arange(2), written, real)
+        return [(found / 30, expected / 30)]
     expected = reference(input_ids=ids, attention_mask=keep.long(), pixel_values=values).logits
     tokens, _ = ours.extend_seen(ours.empty_cache(2), ids, keep, ours.encode_images(Batch(given)))
     return [(ours.next_token_logits(tokens[keep]) / 30, expected[keep] / 30)]  # gradients of about one
@@ -146,10 +179,10 @@ def test_a_language_model_that_is_none_of_ours_is_refused_by_name(pair, tmp_path
     if isinstance(ours, BLIP2Retriever):
         pytest.skip("it has none")
     theirs = json.loads((folder / "config.json").read_text())
-    theirs["text_config"]["model_type"] = "t5"
+    theirs["text_config"]["model_type"] = "bloom"
     (tmp_path / "config.json").write_text(json.dumps(theirs))
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
-    with pytest.raises(UserError, match=r"language model 't5' is not supported, only .*llama"):
+    with pytest.raises(UserError, match=r"language model 'bloom' is not supported, only .*llama"):
         import_folder(tmp_path)
 
 
@@ -173,22 +206,22 @@ def test_greedy_and_beam_tokens_of_fifty_models_are_those_of_the_reference(name,
         ids = torch.tensor([[IMAGE] * QUERIES + [BEGIN]])
         how = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": values}
         how |= {"do_sample": False, "max_new_tokens": 9, "eos_token_id": END, "pad_token_id": 0}
-        found = stream_tokens(ours, memory, start=BEGIN, end=END, generator=torch.Generator())
-        assert list(islice(found, 9)) == said(reference.generate(**how), ids), seed
+        start, prompt = (0, torch.tensor([[0]])) if name == "t5" else (BEGIN, ids)
+        found = stream_tokens(ours, memory, start=start, end=END, generator=torch.Generator())
+        assert list(islice(found, 9)) == said(reference.generate(**how), prompt), seed
         beams = reference.generate(
             **how,
-            suppress_tokens=[BEGIN],  # which ours never generates
+            suppress_tokens=[start],  # which ours never generates
             num_beams=3,
             length_penalty=0.0,
             early_stopping="never",
             return_dict_in_generate=True,
             output_scores=True,
         )
-        expected = said(beams.sequences, ids)
+        expected = said(beams.sequences, prompt)
         if len(expected) < 9:  # it ended
-            best = beam_search(ours, memory, start=BEGIN, end=END, beam=3, max_tokens=8, length_penalty=0.0)[
-                0
-            ][0]
+            how_far = {"beam": 3, "max_tokens": 8, "length_penalty": 0.0}
+            ((best, *_),) = beam_search(ours, memory, start=start, end=END, **how_far)
             score = beams.sequences_scores.item()
             assert best.logprob >= score - 1e-4, seed
             assert list(best.ids) == expected or best.logprob > score + 1e-4, seed

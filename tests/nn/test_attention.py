@@ -154,3 +154,18 @@ def test_heads_that_share_keys_equal_heads_with_copies_of_them(masked):
 def test_the_keys_must_share_the_heads():
     with pytest.raises(ValueError, match="6 heads cannot share the keys of 4"):
         Attention(12, 6, num_kv_heads=4)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_scale_and_a_bias_are_those_of_the_scores(watched):
+    torch.manual_seed(0)
+    attention, tokens, bias = Attention(12, 3, scale=0.7), torch.randn(2, 5, 12), torch.randn(1, 3, 5, 5)
+    keep = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]]).bool()
+    with watch_attention() if watched else torch.no_grad():
+        found = attention(tokens, mask=attention_mask(keep, queries=5), bias=bias)
+        plain = attention(tokens)
+    queries, keys, values = attention.qkv(tokens).unflatten(-1, (3, 3, 4)).permute(2, 0, 3, 1, 4)
+    for given, out in ((bias, found[:1]), (None, plain[:1])):
+        heads = F.scaled_dot_product_attention(queries[:1], keys[:1], values[:1], given, scale=0.7)
+        torch.testing.assert_close(out, attention.output(heads.transpose(1, 2).flatten(2)))
+    torch.testing.assert_close(found[1], attention.output.bias.expand(5, 12))  # nothing to attend to

@@ -1,4 +1,4 @@
-"""BLIP-2 over OPT, imported as it is published: captions, answers, conversations from the command line."""
+"""BLIP-2 imported as it is published: captions, answers, conversations from the command line."""
 
 import io
 import json
@@ -21,15 +21,34 @@ TEXTS = ["a red square and a blue one", "what is it?", "a dog\n"] * 3
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    """The reference, the folder it is in, the imported model, and two images."""
-    folder = tmp_path_factory.mktemp("blip_2")
-    reference = blip2_folder(folder / "theirs", TEXTS)
+def images(tmp_path_factory):
+    folder, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for number in range(2):
+        Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def over_opt(tmp_path_factory):
+    return given(tmp_path_factory, "opt")
+
+
+@pytest.fixture(scope="module")
+def over_t5(tmp_path_factory):
+    return given(tmp_path_factory, "t5")
+
+
+@pytest.fixture(params=["over_opt", "over_t5"])
+def over_each(request):
+    return request.getfixturevalue(request.param)
+
+
+def given(tmp_path_factory, language):
+    """The reference, and the folder of the imported model."""
+    folder = tmp_path_factory.mktemp(language)
+    reference = blip2_folder(folder / "theirs", language, TEXTS)
     import_model(str(folder / "theirs"), folder / "ours")
-    draw, images = np.random.default_rng(0), [folder / "0.png", folder / "1.png"]
-    for path in images:
-        Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
-    return reference, folder / "theirs", folder / "ours", images
+    return reference, folder / "ours"
 
 
 def lines(capsys) -> list:
@@ -42,8 +61,8 @@ def pixels_of(model, image):
     return (pixels / 255 - mean) / std
 
 
-def test_texts_begin_by_the_start_token_and_captions_end_by_a_line_break(given):
-    tokenizer = load_model(given[2], "cpu").tokenizer
+def test_over_opt_texts_begin_by_the_start_token_and_end_by_a_line_break(over_opt):
+    tokenizer = load_model(over_opt[1], "cpu").tokenizer
     start, end = tokenizer.tokens.index("</s>"), tokenizer.tokens.index("Ċ")
     assert (tokenizer.start, tokenizer.end, tokenizer.opening) == (start, end, [start])
     assert tokenizer.encode("a dog") == [start, *tokenizer.pieces("a dog").ids, end]
@@ -51,28 +70,40 @@ def test_texts_begin_by_the_start_token_and_captions_end_by_a_line_break(given):
     assert tokenizer.tokens.index("<image>") in tokenizer.never_generated(320)
 
 
+def test_over_t5_texts_begin_by_padding_and_end_by_the_end_token(over_t5):
+    model = load_model(over_t5[1], "cpu")
+    assert (model.tokenizer.start, model.tokenizer.end, model.system.config.prompt) == (0, 1, (1,))
+    assert model.tokenizer.encode("a dog") == [0, *model.tokenizer.pieces("a dog").ids, 1]
+    assert model.tokenizer.decode(model.tokenizer.encode("a dog")) == "a dog"
+
+
 @torch.no_grad()
-def test_captions_have_the_log_probability_that_the_reference_gives_them(given, capsys):
-    reference, _, ours, images = given
+def test_captions_have_the_log_probability_that_the_reference_gives_them(over_each, images, capsys):
+    reference, ours = over_each
     assert run(["caption", *map(str, images), "--model", str(ours), "--json"]) == 0
     found, model = lines(capsys), load_model(ours, "cpu")
     start, end = model.tokenizer.start, model.tokenizer.end
-    banned = model.tokenizer.never_generated(320)
+    banned = model.tokenizer.never_generated(model.system.config.vocab_size)
     for image, one in zip(images, found, strict=True):
         (best,) = one["captions"]
         memory = model.system.prefill(model.encode([model.read(image)]))
         ((wrote,),) = beam_search(model.system, memory, start=start, end=end, banned=banned)
         assert model.tokenizer.decode(wrote.ids).strip() == best["text"] != ""
-        ids = torch.tensor([[model.system.image_id] * QUERIES + [start, *wrote.ids, end]])
-        logits = reference(input_ids=ids, pixel_values=pixels_of(model, image)).logits[0, QUERIES:-1]
+        seen, ids = [model.system.image_id] * QUERIES, [start, *wrote.ids, end]
+        if hasattr(model.system.config, "prompt"):
+            call = {"input_ids": torch.tensor([[*seen, 1]]), "decoder_input_ids": torch.tensor([ids[:-1]])}
+            logits = reference(**call, pixel_values=pixels_of(model, image)).logits[0]
+        else:
+            call = {"input_ids": torch.tensor([seen + ids])}
+            logits = reference(**call, pixel_values=pixels_of(model, image)).logits[0, QUERIES:-1]
         logits[:, banned] = -torch.inf
-        expected = logits.log_softmax(-1).gather(1, ids[0, QUERIES + 1 :, None]).sum().item()
+        expected = logits.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None]).sum().item()
         assert best["logprob"] == pytest.approx(expected, abs=1e-4)
     assert found[0]["captions"] != found[1]["captions"]
 
 
-def test_a_question_is_asked_as_the_paper_does_and_answered(given, capsys, monkeypatch):
-    reference, _, ours, (image, _) = given
+def test_a_question_is_asked_as_the_paper_does_and_answered(over_opt, images, capsys, monkeypatch):
+    (reference, ours), image = over_opt, images[0]
     model = load_model(ours, "cpu")
     monkeypatch.setattr(sys, "stdin", io.StringIO("what is it?\nis it red?\n"))
     assert run(["chat", str(image), "--model", str(ours), "--max-tokens", "6", "--json"]) == 0
@@ -96,8 +127,15 @@ def test_a_question_is_asked_as_the_paper_does_and_answered(given, capsys, monke
     assert len(found["answers"]) == 2
 
 
-def test_what_goes_out_generates_the_same_in_the_reference(given, tmp_path):
-    reference, _, ours, images = given
+def test_over_t5_nothing_is_asked_yet(over_t5, images, capsys):
+    assert run(["ask", str(images[0]), "what is it?", "--model", str(over_t5[1])]) == 2
+    assert "answers no questions about images" in capsys.readouterr().err
+    assert run(["chat", str(images[0]), "--model", str(over_t5[1])]) == 2
+    assert "is not an image reader" in capsys.readouterr().err
+
+
+def test_what_goes_out_generates_the_same_in_the_reference(over_each, images, tmp_path):
+    reference, ours = over_each
     export_model(ours, tmp_path / "out")
     again = type(reference).from_pretrained(tmp_path / "out").eval()
     pixels = pixels_of(load_model(ours, "cpu"), images[0])

@@ -22,6 +22,7 @@ SIZES: dict[str, Any] = {
     "image_size": 16,
     "patch_size": 4,
     "depth": 2,
+    "decoder_depth": 2,
     "num_heads": 2,
     "num_kv_heads": 1,
     "mlp_dim": 20,

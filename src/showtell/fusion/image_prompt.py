@@ -29,6 +29,7 @@ class ImagePromptedConfig:
     """A config with a `language` model and an `image_id`."""
 
     language: Any
+    image_id: int
 
     @property
     def vocab_size(self) -> int:

@@ -40,7 +40,7 @@ class Attention(nn.Module):
 
     Without `context_width`, one matrix product computes Q, K and V of self-attention. With it, Q comes from
     the tokens and K and V from a context of that width: cross-attention. With `num_kv_heads`, `G` of them,
-    `H / G` consecutive heads share their keys and values.
+    `H / G` consecutive heads share their keys and values. `scale` replaces `1 / sqrt(D / H)`.
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2; Ainslie et al. 2023, "GQA", section
     2.2.
 
@@ -55,8 +55,10 @@ class Attention(nn.Module):
         *,
         num_kv_heads: int | None = None,
         bias: bool = True,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
+        self.scale = scale
         self.num_heads, self.num_kv_heads = num_heads, num_kv_heads or num_heads
         if width % num_heads:
             raise ValueError(f"a width of {width} cannot be divided among {num_heads} heads")
@@ -79,13 +81,15 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
         at: Int[Tensor, " B"] | None = None,
         rotation: Rotation | None = None,
+        bias: Float[Tensor, "1 H Q K"] | None = None,
     ) -> Float[Tensor, "B Q D"]:
         """The tokens `x` attend to each other, or to `context`, where `mask` allows it (True = may attend).
 
         A token that may attend to nothing receives zero (and the output's bias). Self-attention appends to
         the `cache` and attends to all of it; cross-attention fills an empty one from `context`, and a filled
         one replaces it. Where only one token per row is read, `at [B]`, that one alone queries: `[B 1 D]`.
-        The `rotation` of the tokens' positions turns the queries and keys of self-attention.
+        The `rotation` of the tokens' positions turns the queries and keys of self-attention; a `bias` is
+        added to the scores.
         """
         groups = self.num_kv_heads
         if context is None and not self.crosses:
@@ -100,7 +104,7 @@ class Attention(nn.Module):
         if at is not None:
             queries = pick(queries, at, 2)
             mask = mask if mask is None or mask.shape[2] == 1 else pick(mask, at, 2)
-        return self.output(attend(queries, keys, values, mask).transpose(1, 2).flatten(2))
+        return self.output(attend(queries, keys, values, mask, bias, self.scale).transpose(1, 2).flatten(2))
 
     def cache_of(self, context: Float[Tensor, "B M C"]) -> KVCache:
         """The keys and values of a context, for cross-attention that attends to it again and again."""
@@ -110,7 +114,8 @@ class Attention(nn.Module):
         """What the first head's softmax is taken of, for a loss that says where in the context to attend."""
         assert context.keys is not None
         queries = self._heads(self._query(x), self.num_heads)[0][:, 0]
-        return queries * queries.shape[-1] ** -0.5 @ context.keys[:, 0].transpose(1, 2)
+        scale = queries.shape[-1] ** -0.5 if self.scale is None else self.scale
+        return queries * scale @ context.keys[:, 0].transpose(1, 2)
 
     def empty_cache(self, batch: int) -> KVCache:
         """The cache of self-attention before the first token: keys and values `[B G 0 D/H]`."""
@@ -149,20 +154,24 @@ def attend(
     keys: Float[Tensor, "B G K d"],
     values: Float[Tensor, "B G K d"],
     mask: Bool[Tensor, "#B #H #Q #K"] | None,
+    bias: Float[Tensor, "1 H Q K"] | None = None,
+    scale: float | None = None,
 ) -> Float[Tensor, "B H Q d"]:
     """Scaled dot-product attention of every head; a query that may attend to no key receives zero.
 
-    `H / G` consecutive heads of the queries share a head of the keys and values.
-    Torch's fused kernel runs unless the weights are watched, or a CPU trains on few tokens.
+    `H / G` consecutive heads of the queries share a head of the keys and values. `scale` defaults to
+    `1 / sqrt(d)`; the `bias` is added to the scaled scores.
+    Torch's fused kernel runs unless the weights are watched, a bias learns, or a CPU trains on few tokens.
     """
     maps, shared = attention_watcher.get(), queries.shape[1] // keys.shape[1]
     short = queries.device.type == "cpu" and keys.shape[2] <= SHORT and queries.requires_grad
     quick = mask is None or queries.dtype != torch.float32  # in float32, masking costs what is gained
-    if maps is None and not (short and quick):
-        return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=shared > 1)
+    if maps is None and bias is None and not (short and quick):
+        return F.scaled_dot_product_attention(queries, keys, values, mask, scale=scale, enable_gqa=shared > 1)
     if shared > 1:
         keys, values = keys.repeat_interleave(shared, 1), values.repeat_interleave(shared, 1)
-    scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(-1, -2)
+    scores = queries * (queries.shape[-1] ** -0.5 if scale is None else scale) @ keys.transpose(-1, -2)
+    scores = scores if bias is None else scores + bias
     if mask is None:
         weights = scores.softmax(-1)
     else:

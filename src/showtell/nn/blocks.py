@@ -96,9 +96,10 @@ class PostNormAttention(nn.Module):
         x: Float[Tensor, "B N D"],
         mask: Bool[Tensor, "#B #H #N #K"] | None = None,
         cache: KVCache | None = None,
+        bias: Float[Tensor, "1 H N K"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """`u`: the tokens among themselves."""
-        return self.attention_norm(x + self.dropout(self.attention(x, mask=mask, cache=cache)))
+        """`u`: the tokens among themselves; a `bias` is added to the scores of their attention."""
+        return self.attention_norm(x + self.dropout(self.attention(x, mask=mask, cache=cache, bias=bias)))
 
 
 class CrossBlock(PostNormAttention):
@@ -158,21 +159,22 @@ class PreNormCrossBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.attention = Attention(width, num_heads)
-        self.attention_norm = nn.LayerNorm(width, eps)
+        self.attention_norm: nn.Module = nn.LayerNorm(width, eps)
         self.cross_attention = Attention(width, num_heads, context_width)
-        self.cross_attention_norm = nn.LayerNorm(width, eps)
+        self.cross_attention_norm: nn.Module = nn.LayerNorm(width, eps)
         self.mlp = MLP(width, mlp_dim, activation)
-        self.mlp_norm = nn.LayerNorm(width, eps)
-        self.dropout = nn.Dropout(dropout)
+        self.mlp_norm: nn.Module = nn.LayerNorm(width, eps)
+        self.dropout: nn.Module = nn.Dropout(dropout)
 
     def attend(
         self,
         x: Float[Tensor, "B N D"],
         mask: Bool[Tensor, "#B #H #N #K"] | None = None,
         cache: KVCache | None = None,
+        bias: Float[Tensor, "1 H N K"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """`u`: the tokens among themselves."""
-        return x + self.dropout(self.attention(self.attention_norm(x), mask=mask, cache=cache))
+        """`u`: the tokens among themselves; a `bias` is added to the scores of their attention."""
+        return x + self.dropout(self.attention(self.attention_norm(x), mask=mask, cache=cache, bias=bias))
 
     def look(
         self,

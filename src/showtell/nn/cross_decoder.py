@@ -13,6 +13,8 @@ from showtell.nn.feedforward import Activation
 from showtell.protocols import State
 
 Mask = Bool[Tensor, "#B #H #L #K"] | None
+Bias = Float[Tensor, "1 H L S"] | None
+"""Added to the scores of self-attention."""
 
 
 Attends = PostNormAttention | PreNormCrossBlock
@@ -42,14 +44,16 @@ class CrossStack(nn.Module):
         """The keys and values of no tokens yet, each `[B H 0 D/H]`."""
         return _named([attends.attention.empty_cache(batch) for attends, _ in self.layers()], "self")
 
-    def decode(self, tokens: Float[Tensor, "B L D"], memory: State, mask: Mask) -> Float[Tensor, "B L D"]:
-        """All tokens at once, row `b` of them with row `b` of the memory."""
+    def decode(
+        self, tokens: Float[Tensor, "B L D"], memory: State, mask: Mask, bias: Bias = None
+    ) -> Float[Tensor, "B L D"]:
+        """All tokens at once, row `b` of them with row `b` of the memory; the `bias` is of self-attention."""
         for (attends, looks), context in zip(self.layers(), self._contexts(memory), strict=True):
-            tokens = looks.look(attends.attend(tokens, mask), *context)
+            tokens = looks.look(attends.attend(tokens, mask, None, bias), *context)
         return self.norm(tokens)
 
     def step(
-        self, tokens: Float[Tensor, "B K D"], memory: State, state: State
+        self, tokens: Float[Tensor, "B K D"], memory: State, state: State, bias: Bias = None
     ) -> tuple[Float[Tensor, "B K D"], State]:
         """The next token of each of `K` hypotheses, which share the memory `[B ...]` of their context.
 
@@ -58,7 +62,7 @@ class CrossStack(nn.Module):
         shape = tokens.shape[:2]
         own = self._caches({name: value.flatten(0, 1) for name, value in state.items()}, "self")
         for (attends, looks), context, cache in zip(self.layers(), self._contexts(memory), own, strict=True):
-            tokens = attends.attend(tokens.reshape(-1, 1, tokens.shape[-1]), cache=cache)
+            tokens = attends.attend(tokens.reshape(-1, 1, tokens.shape[-1]), None, cache, bias)
             tokens = looks.look(tokens.view(*shape, -1), *context)
         longer = {name: value.unflatten(0, shape) for name, value in _named(own, "self").items()}
         return self.norm(tokens), longer

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from showtell.nn.linear import Linear
 
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu"]
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu", "geglu", "geglu_tanh"]
 
 
-def _swiglu(x: Tensor) -> Tensor:
-    gate, value = x.chunk(2, -1)
-    return F.silu(gate) * value
+def _gated(x: Tensor, gate: Callable[[Tensor], Tensor]) -> Tensor:
+    gates, values = x.chunk(2, -1)
+    return gate(gates) * values
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
@@ -30,20 +30,23 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "quick_gelu": _quick_gelu,
     "relu": F.relu,
-    "swiglu": _swiglu,
+    "swiglu": partial(_gated, gate=F.silu),
+    "geglu": partial(_gated, gate=F.gelu),
+    "geglu_tanh": partial(_gated, gate=partial(F.gelu, approximate="tanh")),
 }
+GATED: tuple[Activation, ...] = ("swiglu", "geglu", "geglu_tanh")
 
 
 class MLP(nn.Module):
     """`W_2 f(W_1 x)`, `f` the activation.
 
-    With `swiglu`, half of the hidden width gates the other half: `W_2 (silu(W_g x) * W_1 x)` (Shazeer 2020,
-    "GLU Variants Improve Transformer", equation 6).
+    With those that are `GATED`, half of the hidden width gates the other half: `W_2 (silu(W_g x) * W_1 x)`
+    (Shazeer 2020, "GLU Variants Improve Transformer", equation 6).
     """
 
     def __init__(self, width: int, mlp_dim: int, activation: Activation, *, bias: bool = True) -> None:
         super().__init__()
-        self.up = Linear(width, 2 * mlp_dim if activation == "swiglu" else mlp_dim, bias)
+        self.up = Linear(width, 2 * mlp_dim if activation in GATED else mlp_dim, bias)
         self.down = Linear(mlp_dim, width, bias)
         self.activation = ACTIVATIONS[activation]
 

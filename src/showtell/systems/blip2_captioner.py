@@ -6,13 +6,15 @@
 The Q-Former has no texts here: it begins as that of the first stage and learns what the language model reads.
 
 Source: Li et al. 2023, "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and
-Large Language Models", figure 3 (decoder-based language model), section 3.3.
+Large Language Models", figure 3 (decoder-based language model), section 3.3. `blip2_t5.py` has the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar, cast
+
+from torch import nn
 
 from showtell.data.batch import Batch
 from showtell.fusion.image_prompt import ImagePrompted, ImagePromptedConfig
@@ -26,9 +28,20 @@ from showtell.systems.blip2_parts import BLIP2PartsConfig
 from showtell.systems.gpt import GPTConfig
 from showtell.systems.llama import LlamaConfig
 
+Config = TypeVar("Config")
+
+
+class SecondStageConfig(ImagePromptedConfig, BLIP2PartsConfig):
+    """A config of what a first stage begins."""
+
+    def with_first_stage(self: Config, stage: BLIP2PartsConfig) -> Config:
+        """For the image encoder and the Q-Former of a first stage, which `begin_queries` loads."""
+        parts = {f.name: getattr(stage, f.name) for f in fields(BLIP2PartsConfig)}
+        return replace(cast(Any, self), **parts)
+
 
 @dataclass(frozen=True)
-class BLIP2CaptionerConfig(ImagePromptedConfig, BLIP2PartsConfig):
+class BLIP2CaptionerConfig(SecondStageConfig):
     """BLIP-2 with ViT-g/14 and a LLaMA."""
 
     language: LlamaConfig | GPTConfig = field(default_factory=LlamaConfig)
@@ -41,19 +54,13 @@ class BLIP2CaptionerConfig(ImagePromptedConfig, BLIP2PartsConfig):
         """The untrained system of this config."""
         return BLIP2Captioner(self)
 
-    def with_first_stage(self, stage: BLIP2PartsConfig) -> BLIP2CaptionerConfig:
-        """For the image encoder and the Q-Former of a first stage, which `begin_queries` loads."""
-        return replace(self, **{f.name: getattr(stage, f.name) for f in fields(BLIP2PartsConfig)})
 
-
-class BLIP2Captioner(ImagePrompted):
+class SecondStage(nn.Module):
     """A frozen image encoder, the queries, a linear layer and a frozen language model."""
 
-    Config: ClassVar = BLIP2CaptionerConfig
-    lora: ClassVar = ("language.blocks.", "language.transformer.")
-    """The prefixes of the linear layers that an adapter corrects."""
+    language: Any
 
-    def __init__(self, config: BLIP2CaptionerConfig) -> None:
+    def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = c = config
         self.image = FrozenImages(c)
@@ -77,3 +84,11 @@ class BLIP2Captioner(ImagePrompted):
         queries, _ = self.former.see(self.former.prefill(seen.tokens, seen.keep))
         tokens = self.project(queries)
         return Encoded(tokens, tokens.mean(1))
+
+
+class BLIP2Captioner(SecondStage, ImagePrompted):
+    """Over a decoder, which reads the queries before its text."""
+
+    Config: ClassVar = BLIP2CaptionerConfig
+    lora: ClassVar = ("language.blocks.", "language.transformer.")
+    """The prefixes of the linear layers that an adapter corrects."""

@@ -80,6 +80,10 @@ FAMILIES: dict[Name, Family] = {
         ),
         merges=True,
     ),
+    "t5": Family(
+        *("<pad>", "</s>", "<unk>", "<pad>"),
+        around=lambda start, end, space: processors.TemplateProcessing(f"$A {end[0]}", special_tokens=[end]),
+    ),
 }
 
 

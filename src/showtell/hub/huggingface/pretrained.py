@@ -40,9 +40,12 @@ def read_pretrained(folder: Path) -> Pretrained:
     if isinstance(system, HasTokenEmbeddings):
         tokenizer = fitting_tokenizer(system, sentence.transformer)
         tokenizer_json = tokenizer.to_json()
-        if isinstance(system, ImageReader):
+        template = read_chat_template(sentence.transformer)
+        if hasattr(system, "language"):
             texts |= _around_captions(sentence.transformer, tokenizer)
-        if template := read_chat_template(sentence.transformer) or getattr(_family(system), "CHAT", ""):
+        if isinstance(system, ImageReader):
+            template = template or getattr(_family(system), "CHAT", "")
+        if template:
             texts["chat_template"] = template
         config: Any = system.config
         cast(Any, system).config = with_special_tokens(config, tokenizer)  # no module depends on them

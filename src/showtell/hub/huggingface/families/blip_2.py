@@ -1,6 +1,6 @@
 """BLIP-2 as `Blip2ForImageTextRetrieval` and `Blip2ForConditionalGeneration`.
 
-The language model of the second is a decoder of one of `LANGUAGES`; an encoder-decoder, T5, is refused.
+The language model of the second is one of `LANGUAGES`, a decoder or T5.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from showtell.errors import UsageError
 from showtell.fusion.q_former import QFormerConfig
-from showtell.hub.huggingface.families import gpt2, llama, opt
+from showtell.hub.huggingface.families import gpt2, llama, opt, t5
 from showtell.hub.huggingface.families.blip import image_table
 from showtell.hub.huggingface.language_part import (
     language_config,
@@ -23,15 +23,17 @@ from showtell.hub.huggingface.language_part import (
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
 from showtell.systems.blip2 import BLIP2Retriever, BLIP2RetrieverConfig
-from showtell.systems.blip2_captioner import BLIP2Captioner, BLIP2CaptionerConfig
+from showtell.systems.blip2_captioner import BLIP2Captioner, BLIP2CaptionerConfig, SecondStageConfig
 from showtell.systems.blip2_parts import BLIP2PartsConfig
+from showtell.systems.blip2_t5 import BLIP2T5, BLIP2T5Config
 from showtell.systems.clip import TowerConfig
+from showtell.systems.t5 import T5Config
 
 MODEL_TYPES = ("blip-2",)
-SYSTEMS = (BLIP2Retriever, BLIP2Captioner)
+SYSTEMS = (BLIP2Retriever, BLIP2Captioner, BLIP2T5)
 PROCESSOR = "BlipImageProcessor"
 MARK = "qformer.encoder.layer.0.crossattention.attention.query.weight"
-LANGUAGES: tuple[Any, ...] = (opt, llama, gpt2)
+LANGUAGES: tuple[Any, ...] = (opt, t5, llama, gpt2)
 """The families of language models that it may prompt, its own first."""
 CHAT = """\
 {%- for message in messages %}
@@ -94,9 +96,11 @@ def config_from(theirs: Mapping[str, Any], names: set[str]) -> BLIP2PartsConfig:
     text = dict(theirs.get("text_config") or {})
     language = language_family(text, LANGUAGES, "opt").config_from(text, names)
     image_id = theirs.get("image_token_index", theirs.get("image_token_id"))
-    return BLIP2CaptionerConfig(
-        **sizes, language=language, image_id=language.vocab_size if image_id is None else image_id
-    )
+    sizes |= {"language": language, "image_id": language.vocab_size if image_id is None else image_id}
+    if isinstance(language, T5Config):
+        asked = text.get("bos_token_id")  # what the reference reads after an image where no text is given
+        return BLIP2T5Config(**sizes, prompt=() if asked is None else (asked,))
+    return BLIP2CaptionerConfig(**sizes)
 
 
 def config_to(ours: BLIP2PartsConfig) -> dict[str, Any]:
@@ -134,8 +138,12 @@ def config_to(ours: BLIP2PartsConfig) -> dict[str, Any]:
             "image_text_hidden_size": ours.shared_width,
             "qformer_config": former | texts,
         }
-    assert isinstance(ours, BLIP2CaptionerConfig)
+    assert isinstance(ours, SecondStageConfig)
     _, text = language_config(ours.language, LANGUAGES)
+    if isinstance(ours, BLIP2T5Config):
+        if len(ours.prompt) > 1:
+            raise UsageError(f"BLIP-2 of transformers has a prompt of one token, not of {len(ours.prompt)}")
+        text["bos_token_id"] = next(iter(ours.prompt), None)
     return out | {
         "architectures": ["Blip2ForConditionalGeneration"],
         "image_token_index": ours.image_id,
@@ -173,7 +181,7 @@ def table(ours: BLIP2PartsConfig) -> list[Rename]:
             *linear("project_text", "text_projection"),
             *linear("itm_head", "itm_head"),
         ]
-    assert isinstance(ours, BLIP2CaptionerConfig)
+    assert isinstance(ours, SecondStageConfig)
     return [
         *out,
         *linear("project", "language_projection"),
