@@ -61,7 +61,7 @@ def loop_over_hypotheses(
             for score, ids, state in open_:
                 last = torch.tensor([[ids[-1] if ids else start]])
                 logits, after = system.step(memory, state, last)
-                logits[..., [start, *banned]] = -torch.inf
+                logits[..., banned] = -torch.inf
                 logprobs = logits.log_softmax(-1)[0, 0]
                 finished.append((score + logprobs[end].item(), ids))
                 logprobs[end] = -torch.inf
@@ -92,7 +92,7 @@ def main() -> None:
     model = load_model(options.model)
     encoded = model.encode([model.prepare(pixels) for pixels in crops(options.images)])
     decoding = {"start": model.tokenizer.start, "end": model.tokenizer.end, "beam": options.beam}
-    banned = [model.tokenizer.pad, model.tokenizer.unknown]
+    banned = model.tokenizer.never_generated(model.system.config.vocab_size)
     times: dict[str, list[float]] = {"batched": [], "loop": []}
     for _ in range(options.rounds):
         started = time.process_time()

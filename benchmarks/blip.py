@@ -110,6 +110,7 @@ def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
             beam=beam,
             max_tokens=LONGEST,
             length_penalty=1.0,
+            banned=[START],
         )
         return [list(best.ids) for best, *_ in found]
 

@@ -30,6 +30,7 @@ def test_one_folder_per_class_is_checked_as_labelled_images(ask, tmp_path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("animals: labelled images, 16 images of 2 classes")
     assert lines[1:3] == ["  8 images of cat", "  8 images of dog\\nor wolf"]
+    assert [line.partition(" in the split ")[2] for line in lines[3:6]] == ["train", "val", "test"]
     assert lines[-1] == "  none has a caption, which a captioner needs"
 
 

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,8 +56,8 @@ def test_a_long_text_is_several_images_or_refused(ask, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["", "-o", "{}/a.png"], 1, "the text is empty"),
-        ([" \n", "-o", "{}/a.png"], 1, "the text is empty"),
+        (["", "-o", "{}/a.png"], 2, "the text is empty"),
+        ([" \n", "-o", "{}/a.png"], 2, "the text is empty"),
         (["dog", "-o", "{}/a.jpg"], 2, "a.png"),
         (["-o", "{}/a.png"], 2, "either a text or --file"),
         (["dog", "--file", "x", "-o", "{}/a.png"], 2, "either a text or --file"),
@@ -64,6 +66,7 @@ def test_a_long_text_is_several_images_or_refused(ask, tmp_path) -> None:
         (["dog", "--font", "{}/none.ttf", "-o", "{}/a.png"], 1, "none.ttf is not a font"),
         (["dog 猫", "--font", "Aileron Regular", "-o", "{}/a.png"], 1, "'猫' (U+732B)"),
         (["--file", "{}/none.txt", "-o", "{}/a.png"], 1, "none.txt"),
+        (["--file", os.devnull, "-o", "{}/a.png"], 1, f"{os.devnull} holds no text"),
     ],
 )
 def test_bad_input_is_named(ask, tmp_path, arguments, status, says) -> None:

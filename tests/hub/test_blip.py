@@ -193,7 +193,8 @@ def test_no_beam_of_fifty_models_scores_below_the_reference(tmp_path):
         expected, scores = generated(
             reference, values, num_beams=3, length_penalty=0.0, early_stopping="never"
         )
-        found = beam_search(ours, memory, start=START, end=END, beam=3, max_tokens=8, length_penalty=0.0)
+        how = {"beam": 3, "max_tokens": 8, "length_penalty": 0.0, "banned": [START]}
+        found = beam_search(ours, memory, start=START, end=END, **how)
         for tokens, score, hypotheses in zip(expected, scores.tolist(), found, strict=True):
             if len(tokens) < 9:  # it ended
                 assert hypotheses[0].logprob >= score - 1e-4, seed

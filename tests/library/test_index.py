@@ -331,8 +331,7 @@ def test_hostile_folder(tmp_path, library) -> None:
     hostile.build(folder)
     unnameable = hostile.build_unnameable(folder)
     report = index(folder, library, FakeEncoder())
-    assert report.total == report.added + report.skipped
-    assert report.added > 0
+    assert report.total == report.added > 0
     assert report.skipped > 0
     skipped = [json.loads(line) for line in (library / "skipped.jsonl").read_text().splitlines()]
     assert len(skipped) == report.skipped

@@ -94,8 +94,7 @@ def test_a_probability_is_that_of_the_whole_answer(folder, squares):
         said, real = pad([model.tokenizer.encode(best.answer)])
         memory = model.system.prefill_questions(fused)
         logits = model.system.teacher_forced_logits(memory, torch.tensor([0]), said, real)
-    unsaid = [model.tokenizer.start, *model.tokenizer.never_generated(logits.shape[1])]
-    logits[:, unsaid] = -torch.inf
+    logits[:, model.tokenizer.never_generated(logits.shape[1])] = -torch.inf
     expected = logits.log_softmax(1).gather(1, said[0, 1:, None]).sum().item()
     assert math.log(best.probability) == pytest.approx(expected, abs=1e-4)
 

@@ -105,7 +105,8 @@ def test_the_shipped_models_search_together_and_say_what_is_unlike(tmp_path: Pat
     for photograph in sample_photographs():
         if photograph.stem in ("coffee", "chelsea", "camera"):
             shutil.copy(photograph, tmp_path / "few")
-    page = Path(demo(tmp_path / "few", tmp_path / "out").report).read_text("utf-8")
+    assert run(["demo", str(tmp_path / "few"), "--output", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert page.count('<span class="engine">dot</span>') == len(QUERIES)
     assert page.count('<span class="engine">likelihood</span>') == len(QUERIES) - 1, "it knows no Chinese"
     assert '<li class="card unfamiliar">' in page

@@ -12,12 +12,12 @@ from showtell.tasks.decoding import SHORTLIST, beam_search, nucleus, sample_top_
 from support.captioners import END, START, VOCAB, encode, make
 
 MAX_TOKENS = 3
-BANNED = (0, 3)
+BANNED = (START, 0, 3)
 
 
 def exhaustive(system, encoded, image, penalty):
     """Every sequence of at most MAX_TOKENS tokens, scored by teacher forcing, best first."""
-    allowed = [i for i in range(VOCAB) if i not in (START, END, *BANNED)]
+    allowed = [i for i in range(VOCAB) if i not in (END, *BANNED)]
     one = Encoded(encoded.tokens[image : image + 1], encoded.pooled[image : image + 1])
     memory = system.prefill(one)
     scored = []
@@ -27,7 +27,7 @@ def exhaustive(system, encoded, image, penalty):
             logits = system.teacher_forced_logits(
                 memory, torch.zeros(1, dtype=torch.long), ids, torch.ones_like(ids).bool()
             )
-            logits[:, [START, *BANNED]] = -torch.inf
+            logits[:, BANNED] = -torch.inf
             logprob = logits.log_softmax(-1).gather(1, ids[0, 1:, None]).sum().item()
             scored.append((logprob / (length + 1) ** penalty, tokens, logprob))
     return sorted(scored, reverse=True)
@@ -94,6 +94,13 @@ def test_images_that_are_done_are_decoded_no_further():
     assert system.images == [4, 2, 2, 1, 1]
 
 
+def test_what_the_prompt_ended_with_may_come_again():
+    memory = {"ends": torch.tensor([2])}
+    ((best,),) = beam_search(Timed(), memory, start=4, end=END)
+    ((drawn,),) = nucleus(Timed(), memory, start=4, end=END, generator=torch.Generator())
+    assert best.ids == drawn.ids == (4, 4)
+
+
 def test_beam_of_one_is_greedy():
     system = make("lstm")
     encoded = encode(system, 1)
@@ -102,7 +109,6 @@ def test_beam_of_one_is_greedy():
     state, token, tokens = system.initial_state(memory), START, []
     for _ in range(5):
         logits, state = system.step(memory, state, torch.tensor([[token]]))
-        logits[..., START] = -torch.inf
         token = logits.argmax().item()
         if token == END:
             break
@@ -140,7 +146,7 @@ def test_nucleus_draws_from_the_models_distribution():
     )
     with torch.no_grad():
         logits, _ = system.step(memory, system.initial_state(memory), torch.tensor([[START]]))
-    logits[..., [START, *BANNED]] = -torch.inf
+    logits[..., BANNED] = -torch.inf
     probability = logits[0, 0].softmax(-1)[END].item()
     share = sum(h.ids == () for h in found) / 4000
     assert abs(share - probability) < 4 * (probability * (1 - probability) / 4000) ** 0.5

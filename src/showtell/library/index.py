@@ -35,7 +35,7 @@ LOST = "its old table could not be read, so the library holds this folder only; 
 
 @dataclass(frozen=True)
 class IndexReport:
-    """The outcome of indexing: `total = added + updated + unchanged + skipped`."""
+    """The outcome of indexing."""
 
     added: int
     updated: int
@@ -44,6 +44,7 @@ class IndexReport:
     unchanged: int
     skipped: int
     total: int
+    """Images that are stored now: `added + updated + unchanged`."""
     seconds: float
     lost: str | None = None
     """A message if `rebuild` could not read the old table, and so lost the images of other folders."""
@@ -144,7 +145,7 @@ def _report(run: Run, before: Manifest, lost: str | None, seconds: float) -> Ind
         removed=run.removed,
         unchanged=len(run.unchanged),
         skipped=len(run.skipped),
-        total=len(run.files),
+        total=len(run.files) - len(run.skipped),
         seconds=seconds,
         lost=lost,
         beside=() if before.of(encoder) else others,

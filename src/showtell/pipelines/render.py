@@ -72,8 +72,8 @@ def render(
     `mask`. `size` is `small`, `medium` or `large` (at most 50, 100 and 144 tokens), by default the first that
     holds the text. `font` is a name, a file or a folder. What is not given is sampled by `seed`.
 
-    Raises `UserError` for an empty text, one that no font draws, or with `strict` one too long for an image;
-    `UsageError` for an unknown font or size, or another kind of file.
+    Raises `UserError` for a text that no font draws, or with `strict` one too long for an image; `UsageError`
+    for an empty text, an unknown font or size, or another kind of file.
 
     Example::
 
@@ -84,7 +84,7 @@ def render(
     text = wellformed(text)
     tokens = [found.span() for found in _TOKEN.finditer(text)]
     if not tokens:
-        raise UserError("the text is empty; give one with letters")
+        raise UsageError("the text is empty; give one with letters")
     chosen = size_of(len(tokens), size)
     if strict and len(tokens) > chosen.tokens:
         raise UserError(

@@ -135,7 +135,7 @@ def _said(model: Model, prepared: np.ndarray) -> str:
             end=tokenizer.end,
             beam=1,
             max_tokens=(model.max_length or SAID) - 2,
-            banned=[i for i in tokenizer.special if i not in (tokenizer.start, tokenizer.end)],
+            banned=tokenizer.never_generated(model.system.config.vocab_size),
         )
     return tokenizer.decode(best.ids)
 

@@ -59,30 +59,31 @@ def demo(
     folder: Path | str | None = None,
     output: Path | str = "demo",
     model: Model | None = None,
+    *,
+    device: str = "auto",
 ) -> Demonstration:
     """Index a folder, caption, search, compare words, read documents, draw maps; write `output/report.html`.
 
     The folder defaults to photographs that installed packages carry, copied to `output/photographs`; the
-    model to the shipped captioner, beside which the shipped dual encoder then searches. What is found is
-    logged as it comes.
+    model to the shipped captioner on `device`, beside which the shipped dual encoder then searches. What is
+    found is logged as it comes.
 
     Raises `UsageError` for a model that is not a captioner with token embeddings.
     """
     started = time.monotonic()
     output = Path(output)
-    dual = None if model else shipped_dual_encoder()
-    model = model or load_model()
+    named, dual = model, None if model else shipped_dual_encoder(device)
+    model = model or load_model(device=device)
     model.require(Captioner, HasTokenEmbeddings)
     images = _samples(output / "photographs") if folder is None else Path(folder)
     logger.info("model %s; images in %s", model.name, images)
     # One library per folder: the images of another folder would stay in it.
     digest = hashlib.sha256(os.fsencode(images.resolve())).hexdigest()
     place = output / f"library-{digest[:8]}"
-    for each in filter(None, (dual, model)):
-        indexed = index(images, place, each)
-    if not indexed.total - indexed.skipped:
+    indexed = index(images, place, named, device=device)
+    if not indexed.total:
         raise UserError(f"no image in {images} can be read; {place / 'skipped.jsonl'} says why")
-    logger.info("%d images in the library (%.1f s)", indexed.total - indexed.skipped, indexed.seconds)
+    logger.info("%d images in the library (%.1f s)", indexed.total, indexed.seconds)
     if indexed.skipped:
         logger.info("%d skipped; %s says why", indexed.skipped, place / "skipped.jsonl")
     searcher = Searcher(place, model)
@@ -143,7 +144,7 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
     ]
     for one in found[:5]:
         best = one.captions[0]
-        probability = f"{math.exp(best.logprob_per_token):.0%} per word"
+        probability = f"{math.exp(best.logprob_per_token):.0%} per token"
         unlike = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
         logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, unlike)
     return found

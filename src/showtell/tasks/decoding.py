@@ -66,16 +66,19 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The `num` best sequences per image, of at most `max_tokens` tokens, best first.
 
+    `start` is what a text begins with, or the last token of a prompt: it may be generated again unless it is
+    among the `banned` ids, which never are.
+
     Sequences rank by `logprob / (tokens + 1) ** length_penalty`: 0 ranks by probability, which prefers short
     ones; 1 by the mean, which prefers long ones. An image is done when no open hypothesis can still enter its
-    best. `beam=1` is greedy decoding. `banned` ids are never generated, nor `start`, unless it is the `end`.
+    best. `beam=1` is greedy decoding.
 
     Raises `ValueError` when `num > beam`. Source: Sutskever et al. 2014, section 3.2; Wu et al. 2016,
     section 7, for the length normalisation.
     """
     if num > beam:
         raise ValueError(f"num={num} needs a beam of at least {num}, not {beam}")
-    state, banned = system.initial_state(memory), [*banned, *({start} - {end})]
+    state = system.initial_state(memory)
     batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
     last = torch.full((batch, 1), start, device=device)
     scores = torch.zeros(batch, 1, device=device)
@@ -197,7 +200,7 @@ def nucleus(
 
     Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
-    state, banned = system.initial_state(memory), [*banned, *({start} - {end})]
+    state = system.initial_state(memory)
     batch, device = len(next(iter(state.values()))), next(iter(state.values())).device
     state = _pick(state, torch.zeros(batch, num, dtype=torch.int64, device=device))
     last = torch.full((batch, num), start, device=device)

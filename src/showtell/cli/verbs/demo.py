@@ -30,5 +30,5 @@ def demo(
     from showtell.pipelines.model import load_model
     from showtell.reports.demo import demo
 
-    shown = demo(folder, output, load_model(model, device))
+    shown = demo(folder, output, load_model(model, device) if model else None, device=device)
     print_json(shown) if json else print_text(shown.report)

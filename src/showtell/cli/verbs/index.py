@@ -83,5 +83,5 @@ def index(
         print_note(
             f"{report.skipped} skipped, see {log}; the first: {one_line(first['path'])}: {first['reason']}"
         )
-    if not report.total and not report.removed:
+    if not (report.total or report.skipped or report.removed):
         raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")

@@ -9,7 +9,7 @@ import typer
 
 from showtell.cli.options import Json, Seed
 from showtell.cli.output import print_json, print_text
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.wording import counted
 
 PANEL = "Texts"
@@ -49,8 +49,11 @@ def render(
 
     if (text is None) == (file is None):
         raise UsageError("give either a text or --file with one")
+    given = read_whole(file) if file else text or ""
+    if file and not given.strip():
+        raise UserError(f"{file} holds no text")
     for drawn in render(
-        read_whole(file) if text is None and file else text or "",
+        given,
         output,
         font=font,
         size=size,

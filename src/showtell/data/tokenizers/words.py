@@ -105,8 +105,8 @@ class WordTokenizer:
         return [*ids[: max_words + 1], self.end]
 
     def never_generated(self, rows: int) -> list[int]:
-        """The ids that no text holds, of padding and of unknown words, and those that pad `rows`."""
-        return [self.pad, self.unknown, *range(len(self), rows)]
+        """The ids that no text holds: all that are special, but the end, and those that pad `rows`."""
+        return [self.pad, self.start, self.unknown, *range(len(self), rows)]
 
     def pieces(self, text: str) -> Pieces:
         """The words of a text and their positions in it."""

@@ -110,7 +110,7 @@ def _check_labelled(path: Path, json: bool, say: bool = False) -> bool:
         for name, number in report.classes.items():
             print_text(f"  {counted(number, 'image')} of {one_line(name)}")
         for name, number in report.splits.items():
-            print_text(f"  {counted(number, 'image')} {'to train on' if name == 'train' else name}")
+            print_text(f"  {counted(number, 'image')} in the split {name}")
         print_text("  none has a caption, which a captioner needs")
         print_problems(report.problems)
     exit_for(report.problems)
