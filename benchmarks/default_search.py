@@ -1,9 +1,10 @@
-"""Search with the shipped dual encoder: in English, in Chinese, for what is not there, and its time.
+"""Search with the shipped dual encoder: in four languages, for what is not there, and its time.
 
     python benchmarks/default_search.py --data DATA/flickr8k [--model M] [--split val]
 
 A query is the first caption of an image, searched among all images of the split. `chinese_queries.tsv` holds
-Chinese descriptions of a hundred images of `val`, translated by hand. Times are of one query at a time, from
+Chinese descriptions of a hundred images of `val`, `german_queries.tsv` and `french_queries.tsv` of fifty of
+them, translated by hand. Times are of one query at a time, from
 the text to the ten best of the split's images, and of as many copies of them as make 100,000. For what is not
 there, each English query is asked of so many images drawn at random, once its own among them and once not.
 """
@@ -26,10 +27,17 @@ from showtell.tasks.chance import Chance
 from showtell.tasks.metrics import median_rank, ranks, recall
 from table import command, table
 
-CHINESE = Path(__file__).with_name("chinese_queries.tsv")
+TRANSLATED = ["Chinese", "German", "French"]
 TIMED, MANY = 50, 100_000
 COUNTS = 1, 15, 100, 999
 """Images in which something is looked for that may not be there."""
+
+
+def translated(language: str, place: dict[str, int]) -> list[tuple[str, int]]:
+    """The queries of a language, and the row of each one's image; `place` gives it by the image's name."""
+    file = Path(__file__).with_name(f"{language.lower()}_queries.tsv")
+    pairs = [line.split("\t") for line in file.read_text("utf-8").splitlines()]
+    return [(text, place[name]) for name, text in pairs if name in place]
 
 
 def cosines(model: Model, texts: list[str], images: np.ndarray) -> np.ndarray:
@@ -74,17 +82,15 @@ def main() -> None:
     entries, encoded, _ = encode_entries(model, entries)
     images = torch.nn.functional.normalize(encoded.pooled, dim=-1).numpy()
     place = {entry.path.name: row for row, entry in enumerate(entries)}
-    pairs = [line.split("\t") for line in CHINESE.read_text("utf-8").splitlines()]
-    chinese = [(text, place[name]) for name, text in pairs if name in place]
     english = [entry.captions[0] for entry in entries]
     command()
     print(f"Model `{model.name}`, {len(entries)} images of `{options.split}`.\n")
+    asked = {"English": [(text, row) for row, text in enumerate(english)]}
+    asked |= {language: translated(language, place) for language in TRANSLATED}
     rows = []
-    for language, texts, places in (
-        ("English", english, [*range(len(entries))]),
-        ("Chinese", *([*column] for column in zip(*chinese, strict=True))),
-    ):
-        rank = ranks(cosines(model, texts, images), places)
+    for language, queries in asked.items():
+        texts, places = zip(*queries, strict=True)
+        rank = ranks(cosines(model, [*texts], images), places)
         figures = [f"{value:.3f}" for value in recall(rank).values()]
         rows.append([language, *figures, f"{median_rank(rank):.0f}", len(texts)])
     table(["queries", "R@1", "R@5", "R@10", "median rank", "number"], rows)

@@ -1,6 +1,7 @@
 """Contrastive runs: coloured images with captions in, a system that finds one by the other out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from showtell.checkpoint.load import load_checkpoint
-from showtell.data.batch import ImageBatch
+from showtell.data.batch import Batch, ImageBatch
 from showtell.data.captions.entry import Entry
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.caches import pixel_cache
@@ -209,6 +210,43 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(MissingError, match="all-MiniLM-L6-v2"):
         load_model(tmp_path / "run", device="cpu")
+
+
+def test_captions_come_in_other_languages_too(images):
+    try:
+        package_path("all-MiniLM-L6-v2")
+    except MissingError as error:
+        pytest.skip(str(error))
+    recipe = clip_mini(6000)
+    frozen = replace(recipe.system, text_rate=0.0, width=16)
+    job = replace(recipe, system=frozen, languages=("de", "fr")).prepare(recipe.read(images), "cpu")
+    batch = job.load_batch(3)
+    owner, features = batch.texts.owner.tolist(), batch.texts.features
+    assert owner == [*range(len(batch)), *range(len(batch))], "each image has one more caption"
+    tokenizer, first = PretrainedText().learn([]), batch.texts.ids[batch.texts.keep[:, 0]]
+    said = [tokenizer.decode(row[real].tolist()) for row, real in zip(first, batch.texts.keep, strict=True)]
+    assert all("square" in text for text in said[: len(batch)])
+    others = said[len(batch) :]
+    assert any("ein" in text for text in others)
+    assert any("un" in text for text in others)
+    with torch.inference_mode():
+        own = job.system.eval().text.encode_texts(Batch(texts=replace(batch.texts, features=None)))
+    assert torch.allclose(own.pooled, features, atol=2e-3), "vectors are those of the same texts, in float16"
+    assert torch.equal(job.load_batch(3).texts.ids, batch.texts.ids), "a batch depends on its number alone"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["languages=xx"], "no lexicon for xx; languages may be zh, de, fr"),
+        (["translated=2"], "translated is 2.0; give a share between 0 and 1"),
+    ],
+)
+def test_a_language_without_a_lexicon_is_named(settings, message, images, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        training.train_model("default_search", images, tmp_path / "run", settings, device="cpu")
+    with pytest.raises(UsageError, match="need a pretrained vocabulary"):
+        training.train_model("vse", images, tmp_path / "run", ["languages=zh"], device="cpu")
 
 
 def test_an_untrained_text_tower_cannot_be_frozen(images, tmp_path, without_packages):

@@ -13,9 +13,11 @@ from showtell.checkpoint.card import CardFacts
 from showtell.checkpoint.frozen import Frozen, frozen_part, hash_tensors
 from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
+from showtell.data.texts.lexicon import languages
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.text_features import text_features
+from showtell.datasets.translated_captions import TwoTongues, in_languages
 from showtell.datasets.vocabulary import (
     CaptionTokenizer,
     PretrainedText,
@@ -62,6 +64,20 @@ class ContrastiveRun:
     """The frozen image encoder in front of the system, where that reads features."""
     weights: Literal["float32", "float16"] = "float32"
     """The type in which the checkpoint stores the parameters."""
+    languages: tuple[str, ...] = ()
+    """Languages in which English captions are also read, word by word: zh, de, fr."""
+    translated: float = 1.0
+    """The share of images that come with one more caption, in one of the languages, where there are any."""
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.languages).difference(languages()):
+            raise UsageError(
+                f"no lexicon for {', '.join(sorted(unknown))}; languages may be {', '.join(languages())}"
+            )
+        if self.languages and not isinstance(self.vocabulary, PretrainedText):
+            raise UsageError("words of other languages need a pretrained vocabulary; leave out languages=")
+        if not 0 <= self.translated <= 1:
+            raise UsageError(f"translated is {self.translated}; give a share between 0 and 1")
 
     def read(self, data: Path, format: str | None = None) -> CaptionData:
         """The images and captions of a folder or file. A backbone that is not here is refused before."""
@@ -83,14 +99,21 @@ class ContrastiveRun:
         if frozen and isinstance(system, HasFrozenText):
             splits = {name: self._with_text_features(system, split, device) for name, split in splits.items()}
         training, validation = splits["train"], splits["val"]
-        if isinstance(system, HasFrozenText) and training.text_features is not None:
-            system.fit_scales(means(training), torch.cat([*training.text_features]))
+        load, texts = training.pairs, training.text_features
+        if self.languages:
+            foreign = self._translated(dataset, training, tokenizer)
+            if texts is not None:
+                foreign = self._with_text_features(system, foreign, device)
+                texts = [*texts, *(foreign.text_features or ())]
+            load = TwoTongues(training, foreign, self.translated, self.train.seed).pairs
+        if isinstance(system, HasFrozenText) and texts is not None:
+            system.fit_scales(means(training), torch.cat([*texts]))
         # An image that came twice would be its own negative.
         sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
         return Job(
             run,
             system,
-            load_batch=lambda index: training.pairs(sampler(index), sampler.epoch(index)),
+            load_batch=lambda index: load(sampler(index), sampler.epoch(index)),
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
             about=f"{len(training)} training and {len(validation)} validation images, "
@@ -115,6 +138,11 @@ class ContrastiveRun:
             frozen=frozen,
             dtype=getattr(torch, self.weights),
         )
+
+    def _translated(self, dataset: CaptionData, split: Split, tokenizer: CaptionTokenizer) -> Split:
+        captions = {entry.path: entry.captions for entry in dataset.entries}
+        longest = self.vocabulary.max_length
+        return in_languages(split, captions, self.languages, lambda text: tokenizer.encode(text, longest))
 
     def build(self, tokenizer: CaptionTokenizer) -> Any:
         """The system, its text tower that of the package where the vocabulary names one, else untrained."""
