@@ -1,10 +1,10 @@
 """Fields of scanned receipts (SROIE): the shipped tagger beside regular expressions on the same text.
 
-    python benchmarks/receipts.py --data sroie
+    python benchmarks/receipts.py --data sroie --model run
 
-Both read the 40 held-out receipts. The expressions: company is the first line of capitals without digits,
-address the lines after it up to one with a telephone or tax number, date the first that looks like one, total
-the largest amount in a row that says total.
+All read the 40 held-out receipts; `--model` may add a run of `extract_fields` or of `tune`. The expressions:
+company is the first line of capitals without digits, address the lines after it up to one with a telephone or
+tax number, date the first that looks like one, total the largest amount in a row that says total.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from showtell.data.documents.materials import KIND, MATERIALS, RECEIPT
 from showtell.datasets.documents import read_documents
 from showtell.datasets.printed_text import read_pages
+from showtell.evaluation.documents import document_evaluation
 from showtell.pipelines.model import load_model
 from showtell.tasks.document_figures import document_figures
 from showtell.tasks.page_words import Page
@@ -60,21 +61,30 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    documents = read_documents(parser.parse_args().data).validation
+    parser.add_argument("--model", help="a further reader: a run of extract_fields or tune")
+    options = parser.parse_args()
+    documents = read_documents(options.data).validation
     pages = read_pages([one.path for one in documents])
     model = load_model("default_documents")
     said = {
         "shipped tagger": [read_materials(model.system, page) for page in pages],
         "regular expressions": [[by_expressions(page)] for page in pages],
     }
+    truth = [one.materials for one in documents]
+    figures_of = {name: document_figures(truth, found) for name, found in said.items()}
+    if options.model:
+        further = load_model(options.model)
+        figures_of[further.name] = document_evaluation(further, options.data, "val")
     rows = []
-    for name, found in said.items():
-        figures = document_figures([one.materials for one in documents], found)
+    for name, figures in figures_of.items():
         fields = [figures["by_field"][f"{RECEIPT}/{field}"]["f1"] for field in MATERIALS[RECEIPT]]
         values = [*fields, figures["f1"], figures["normalised"], figures["exact"]]
         rows.append([name, *(f"{value:.3f}" for value in values)])
     command()
     table(["reader", *MATERIALS[RECEIPT], "mean F1", "normalised", "exact"], rows)
+    if options.model:
+        shares = ", ".join(f"{share} {figures[share]:.3f}" for share in ("valid", "truncated", "failed"))
+        print(f"{further.name}: {shares}")
 
 
 if __name__ == "__main__":

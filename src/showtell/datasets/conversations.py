@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from showtell.data.conversations.conversation import Conversation, Source
 from showtell.data.conversations.read import conversation_files, known_formats, read_conversations
+from showtell.data.documents.labelled import holds_documents
 from showtell.data.qa.read import found_format, read_examples
 from showtell.datasets.division import held_out, parted
+from showtell.datasets.document_conversations import document_source
 from showtell.datasets.image_questions import about_images
 from showtell.datasets.question_conversations import as_conversations
 from showtell.errors import UserError
@@ -27,6 +30,8 @@ class Conversations:
 
     training: list[Conversation]
     validation: list[Conversation]
+    schema: dict[str, Any] | None = None
+    """What all answers keep, where they are documents."""
 
     @property
     def num_training(self) -> int:
@@ -49,14 +54,15 @@ class Conversations:
         return digest.hexdigest()
 
 
-def read_divided(path: Path, format: str | None, share: float) -> Conversations:
+def read_divided(path: Path, format: str | None, share: float, seeing: bool = False) -> Conversations:
     """The conversations of a file or folder; those of the split `val` validate, or else a share of the rest.
 
-    Questions about images are read as conversations of one question each. With a share of 0 none are held
-    out. Conversations about the same images stay on one side. What is skipped is logged, counted. Raises
+    Questions about images, and labelled documents, are read as conversations of one question each; a model
+    that is `seeing` is shown a document, any other reads its text. With a share of 0 none are held out.
+    Conversations about the same images stay on one side. What is skipped is logged, counted. Raises
     `UserError` where nothing is left to train on.
     """
-    source = _source(path, format)
+    source = _source(path, format, seeing)
     if source.problems:
         many, first = counted(len(source.problems), "problem"), source.problems[0]
         logger.warning("%s, each skipped (showtell data check lists them); the first: %s", many, first)
@@ -72,12 +78,14 @@ def read_divided(path: Path, format: str | None, share: float) -> Conversations:
         training, validation = parted(training, held)
     if not training:
         raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
-    return Conversations(training, validation)
+    return Conversations(training, validation, source.schema)
 
 
-def _source(path: Path, format: str | None) -> Source:
-    """Conversations as they are, or of questions about images. Raises as the readers of both."""
+def _source(path: Path, format: str | None, seeing: bool) -> Source:
+    """Conversations as they are, of documents, or of questions about images. Raises as their readers."""
     told = format in known_formats() if format else bool(conversation_files(path))
+    if not told and holds_documents(path):
+        return document_source(path, format, seeing)
     if told or found_format(path, format) is None:
         return read_conversations(path, format)
     found = read_examples(path, format)

@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.datasets.documents import read_documents
 from showtell.datasets.printed_text import MIN_CONFIDENCE, read_lines
 from showtell.errors import UserError
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def document_evaluation(model: Model, data: Path, split: str) -> dict[str, Any]:
-    """`document_figures` of what a model reads in the documents of one split, under the default schema.
+    """`document_figures` of what a model reads in the documents of one split, under its default schema.
 
     `valid` is the share of answers that keep the schema, `truncated` that of those that were cut, `failed`
     that of documents without an answer, whose materials count as missing.
@@ -39,13 +38,13 @@ def document_evaluation(model: Model, data: Path, split: str) -> dict[str, Any]:
     truncated = failed = valid = 0
     for number, lines in enumerate(read_lines([one.path for one in documents]), 1):
         try:
-            found = reader([line for line in lines if line.confidence >= MIN_CONFIDENCE], DEFAULT_SCHEMA)
+            found = reader([line for line in lines if line.confidence >= MIN_CONFIDENCE], reader.schema)
         except DocumentError as error:
             logger.info("%s: %s", documents[number - 1].path, error)
             failed += 1
             said.append([])
         else:
-            valid += accepts(DEFAULT_SCHEMA, json.dumps(found.document, ensure_ascii=False))
+            valid += accepts(reader.schema, json.dumps(found.document, ensure_ascii=False))
             truncated += found.truncated
             said.append(found.document)
         report("reading documents", number, len(documents))

@@ -57,6 +57,8 @@ class QwenVL:
     """The tokens that end an answer."""
     hash: str
     """SHA-256 of the files."""
+    document_schema: Any = None
+    """The JSON schema of the documents that an adapter was tuned to read."""
 
     def read(self, messages: Sequence[Message], images: Iterable[np.ndarray]) -> Prompt:
         """The prompt of messages with images, `uint8 [H W 3]`, in the order in which the messages name them.

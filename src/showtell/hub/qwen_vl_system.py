@@ -136,7 +136,8 @@ def load_tuned(
     dtype = loaded.model.dtype
     merged = adapted(adapter, qwen_checkpoint(loaded, base))
     loaded.model.to(dtype).requires_grad_(False)
-    return replace(loaded, hash=merged.hash)
+    schema = merged.record.get("data", {}).get("schema")
+    return replace(loaded, hash=merged.hash, document_schema=schema)
 
 
 def write_merged(adapter: Path, base: Path, output: Path) -> nn.Module:

@@ -51,6 +51,8 @@ class Reader(Protocol):
     """For people: the model's."""
     reads_images: ClassVar[bool]
     """Whether it is given the image of a page, `uint8 [H W 3]`, in place of the lines of its text."""
+    schema: object
+    """What it is asked for by default: what it was trained on."""
 
     def __call__(self, page: Any, schema: object, /) -> Found:
         """The document of a page.
@@ -68,6 +70,7 @@ class LanguageReader:
     def __init__(self, model: Model, max_tokens: int = MAX_TOKENS) -> None:
         self._model, self._max_tokens = model, max_tokens
         self.name = model.name
+        self.schema = model.document_schema or DEFAULT_SCHEMA
 
     def __call__(self, lines: list[TextLine], schema: object) -> Found:
         """As `Reader`. Raises `UsageError` for a model without a chat template."""
@@ -104,6 +107,7 @@ class SeeingReader:
     def __init__(self, chat: ImageChat, max_tokens: int = MAX_TOKENS) -> None:
         self.chat, self._max_tokens = chat, max_tokens
         self.name = chat.name
+        self.schema = chat.document_schema or DEFAULT_SCHEMA
 
     def question(self, pixels: np.ndarray, schema: object) -> Question:
         """What asks for the document in an image, `uint8 [H W 3]`.
@@ -127,6 +131,7 @@ class FieldReader:
     """A tagger of printed words, which knows the kinds of material that it was trained on."""
 
     reads_images: ClassVar = False
+    schema: object = DEFAULT_SCHEMA
 
     def __init__(self, model: Model) -> None:
         """Raises `UsageError` for a model of another kind."""

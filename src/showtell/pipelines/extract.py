@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.data.images.decode import MAX_PIXELS, ImageError, load_image
 from showtell.data.images.pdf import is_pdf, pdf_pages
 from showtell.datasets.printed_text import MIN_CONFIDENCE, TextLine, TextReader
@@ -63,15 +62,16 @@ def extract(
     images: ImageFiles,
     reader: Reader | Model | None = None,
     *,
-    schema: object = DEFAULT_SCHEMA,
+    schema: object = None,
     max_pixels: int = MAX_PIXELS,
     skip: Skip | None = None,
 ) -> Iterator[Extracted]:
     """The documents in image files, folders of them and PDFs, in the order given, one result per page.
 
     Each is valid against the JSON `schema`, by default a list of the materials of an image, each a dict with
-    its kind under `文字材料类别`. Without a `reader` the shipped model reads. A file that cannot be read, and
-    a page that yields no such document, is passed to `skip`; without `skip` it raises.
+    its kind under `文字材料类别`: one of those that the model was tuned on, else of all that are told apart.
+    Without a `reader` the shipped model reads. A file that cannot be read, and a page that yields no such
+    document, is passed to `skip`; without `skip` it raises.
 
     Raises `SchemaError` for a schema that cannot be kept, `MissingError` with the line that installs what
     is missing.
@@ -83,6 +83,7 @@ def extract(
     """
     reader = load_model(SHIPPED) if reader is None else reader
     reads = reader_of(reader) if isinstance(reader, Model) else reader
+    schema = reads.schema if schema is None else schema
     accepts(schema, "")  # a schema that cannot be kept is said before an image is read
     text_reader = _no_text if reads.reads_images else TextReader()
     for path in all_files([images] if isinstance(images, (Path, str)) else images):

@@ -39,6 +39,7 @@ class ImageChat:
 
     def __init__(self, loaded: QwenVL, name: str) -> None:
         self._loaded, self.name, self.hash = loaded, name, loaded.hash
+        self.document_schema = loaded.document_schema
 
     def can(self, protocol: type) -> bool:
         """Whether it keeps a protocol of `showtell.protocols`."""

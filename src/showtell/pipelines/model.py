@@ -59,6 +59,8 @@ class Model:
     """The density of the training images, where the checkpoint holds it."""
     chance: Chance | None = None
     """What texts score with images that they describe, or not, where the checkpoint says it."""
+    document_schema: Any = None
+    """The JSON schema of the documents that it was tuned to read."""
 
     def encode_images(self, images: ImageLike | Iterable[ImageLike]) -> np.ndarray:
         """One vector per image, `float32 [B D]`, for files, PIL images or arrays, one or many.
@@ -78,8 +80,7 @@ class Model:
     def caption(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
         """The best caption of each image, for files, PIL images or arrays, one or many.
 
-        `showtell.caption` also gives log-probabilities and tags. Raises as `encode_images`, and `UsageError`
-        for a model that is no captioner.
+        `showtell.caption` gives log-probabilities and tags. Raises as `encode_images`, and of no captioner.
         """
         return [text for encoded in self._encoded(images) for text in self.best_captions(encoded)]
 
@@ -204,10 +205,10 @@ def load_model(
 ) -> Model:
     """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped captioner.
 
-    A folder comes before a model of the same name. `regions` is a file for a model that reads those; default:
-    the one of its training. `adapter` is a folder that was trained on the model; by itself it names its base.
-    Raises `UserError` when it is missing or damaged, `MissingError` for a package that is not installed and
-    an adapter of another model, `UsageError` for a device that is not there.
+    A folder comes before a name. `regions` is a file for a model that reads those; default: that of its
+    training. `adapter` is a folder that was trained on the model; by itself it names its base. Raises
+    `UserError` when it is missing or damaged, `MissingError` for a package that is not installed and an
+    adapter of another model, `UsageError` for a device that is not there.
 
     Example: `load_model().caption("cat.jpg")`
     """
@@ -215,9 +216,8 @@ def load_model(
     name = str(name_or_folder or SHIPPED.name)
     if not name_or_folder or not Path(name).exists():
         name = str({folder.name: folder for folder in SHIPPED.parent.iterdir()}.get(name, name))
-    checkpoint = open_checkpoint(name, device, sources.tensors)
-    checkpoint = adapted(Path(adapter), checkpoint) if adapter else checkpoint
-    return _model(checkpoint, sources, device, regions)
+    base = open_checkpoint(name, device, sources.tensors)
+    return _model(adapted(Path(adapter), base) if adapter else base, sources, device, regions)
 
 
 def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path | str | None) -> Model:
@@ -226,8 +226,7 @@ def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path 
         pack(checkpoint.system)
     images = load_image_input(checkpoint.preprocess, checkpoint.folder, device, regions=regions)
     if isinstance(system, ImageEncoder) and images is None:
-        said_in = checkpoint.folder / "preprocess.json"
-        raise UserError(f"{said_in} says nothing of images, which the model needs")
+        raise UserError(f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which it needs")
     file, said = checkpoint.folder / "tokenizer.json", checkpoint.preprocess
     json = checkpoint.tokenizer_json or sources.tokenizer_json(said)
     vocabulary = load_tokenizer(json, str(file), said.get("texts")) if json else None
@@ -247,4 +246,5 @@ def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path 
         device=device,
         familiarity=Familiarity.of(known) if (known := checkpoint.familiarity) else None,
         chance=Chance.recorded(checkpoint.record.get("validation", {})),
+        document_schema=checkpoint.record.get("data", {}).get("schema"),
     )

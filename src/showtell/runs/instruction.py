@@ -1,6 +1,6 @@
 """An instruction run: conversations in, an adapter of a language model out, which answers as they do.
 
-Questions about images are conversations of one question each.
+Questions about images, and labelled documents, are conversations of one question each.
 
 A system that reads images has an `image_id`, which stands among the ids for each token of an image, and
 computes the loss of the answers given the images of the batch, in the order of those ids.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -82,12 +82,12 @@ class InstructionRun:
             raise UsageError(f"held_out is {self.held_out}; give 0 or more and less than 1")
 
     def read(self, data: Path, format: str | None = None) -> Conversations:
-        """The conversations of a file or folder, or one for each question about images."""
+        """The conversations of a file or folder, or one for each document, or question about images."""
         if not self.model:
             raise UsageError("name the model to adapt with --model; `showtell models` lists some")
         if adapter_in(Path(self.model)):
             raise UsageError(f"{self.model} is an adapter itself; `showtell merge` makes a model of it first")
-        return read_divided(data, format, self.held_out)
+        return read_divided(data, format, self.held_out, is_qwen_vl(self.model))
 
     def prepare(self, dataset: Conversations, device: str) -> Job:
         """The model with new corrections, the conversations as it reads them."""
@@ -108,12 +108,16 @@ class InstructionRun:
             raise UserError(f"no conversation fits into {limit} tokens; raise max_length, or shorten them")
         sampler = Sampler(len(rows), self.train.batch_size, self.train.seed)
         tokens = sum(sum(row.answers) for row in rows)
+        data: dict[str, Any] = {"hash": dataset.hash, "base": base.hash}
+        data |= {"train": len(rows), "val": len(measured)}
+        if dataset.schema is not None:
+            data["schema"] = dataset.schema
         return Job(
             self,
             system,
             load_batch=lambda index: given.batch([rows[i] for i in sampler(index)]),
             describe=lambda index: f"conversations {', '.join(map(str, sampler(index)))}",
-            data={"hash": dataset.hash, "base": base.hash, "train": len(rows), "val": len(measured)},
+            data=data,
             about=f"{len(rows)} training conversations with {tokens} tokens of answers, {len(measured)} "
             f"validation conversations, corrections of {self.model}@{base.hash[:12]}",
             card=CardFacts(
@@ -175,7 +179,7 @@ def conversation_input(
     training, validation = (readable(side, skipped) for side in sides)
     if not training:
         raise UserError("no training conversation has images that can be read; showtell data check says why")
-    return Conversations(training, validation), ConversationInput(tokenizer, shown)
+    return replace(dataset, training=training, validation=validation), ConversationInput(tokenizer, shown)
 
 
 def stored_images(system: Any, store: ImageStore, rows: Mapping[Path, int]) -> StoredImages:

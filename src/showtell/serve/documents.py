@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from showtell.data.documents.materials import DEFAULT_SCHEMA
 from showtell.datasets.printed_text import TextReader
 from showtell.pipelines.document_readers import SHIPPED, Reader, SeeingReader, document_of, reader_of
 from showtell.pipelines.extract import Extracted, extract_page
@@ -32,12 +31,11 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     served: Served = request.app.state.served
     worker: Worker = request.app.state.worker
     model = None if body.model is None else _named(served, body.model)
-    schema = DEFAULT_SCHEMA if body.schema_ is None else body.schema_
     try:
         if model is not None and model.can(AnswersTogether):
-            page = await _seen(body.image, SeeingReader(model), schema, worker)
+            page = await _seen(body.image, SeeingReader(model), body.schema_, worker)
         else:
-            page = await worker.run(partial(_read, body.image, model, schema))
+            page = await worker.run(partial(_read, body.image, model, body.schema_))
     except DocumentError as error:
         raise APIError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_document", str(error)) from error
     return {
@@ -50,14 +48,16 @@ async def documents(body: DocumentRequest, request: Request) -> dict[str, Any]:
     }
 
 
-def _read(image: str, model: Model | None, schema: object) -> Extracted:
+def _read(image: str, model: Model | None, schema: object | None) -> Extracted:
     """The document in an image, by its text."""
     reader = _shipped() if model is None else reader_of(model)
+    schema = reader.schema if schema is None else schema
     return extract_page(pixels_of(image, "image"), reader, _text_reader(), schema, "", None)
 
 
-async def _seen(image: str, reader: SeeingReader, schema: object, worker: Worker) -> Extracted:
+async def _seen(image: str, reader: SeeingReader, schema: object | None, worker: Worker) -> Extracted:
     """The document in an image by a model that sees it, in one batch with other questions to it."""
+    schema = reader.schema if schema is None else schema
     question = Asked(reader.chat, lambda: reader.question(pixels_of(image, "image"), schema))
     pieces: AsyncGenerator[Piece] = worker.stream(question)
     found = document_of([piece async for piece in pieces], schema)

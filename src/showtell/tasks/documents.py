@@ -57,15 +57,16 @@ def page_text(texts: Sequence[str], boxes: Boxes) -> str:
 
 def asked(text: str, schema: object) -> list[Message]:
     """The message that asks a language model for the document in a text."""
-    return [{"role": "user", "content": f"{_asked(schema)}\n\nText:\n{SPECIAL.sub('< ', text)}"}]
+    return [{"role": "user", "content": f"{instruction(schema)}\n\nText:\n{SPECIAL.sub('< ', text)}"}]
 
 
 def asked_of_image(schema: object) -> list[Message]:
     """The message that asks a model which sees the image for the document in it."""
-    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _asked(schema)}]}]
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": instruction(schema)}]}]
 
 
-def _asked(schema: object) -> str:
+def instruction(schema: object) -> str:
+    """What is asked of a text, or of an image."""
     return ASKED.format(schema=json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
 
 

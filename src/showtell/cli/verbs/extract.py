@@ -20,7 +20,8 @@ def extract(
     schema: Annotated[
         Path | None,
         typer.Option(
-            help="The JSON schema of the answers; default: a list of materials, each with its kind.",
+            help="The JSON schema of the answers; default: a list of materials, each with its kind, as the "
+            "model was trained.",
             show_default=False,
         ),
     ] = None,
@@ -29,9 +30,9 @@ def extract(
         typer.Option(
             "--model",
             "-m",
-            help="A run of `showtell train extract_fields`, a folder of Qwen-VL as published, or a language "
-            "model with a chat template: a checkpoint, or a name that `showtell models` lists. Default: the "
-            "shipped model, for receipts and Chinese licences.",
+            help="A run of `showtell train extract_fields` or `tune`, a folder of Qwen-VL as published, or a "
+            "language model with a chat template: a checkpoint, or a name that `showtell models` lists. "
+            "Default: the shipped model, for receipts and Chinese licences.",
             show_default=False,
         ),
     ] = None,
@@ -49,12 +50,11 @@ def extract(
     found says `truncated` and holds what is whole. A file without an answer is named on standard error; the
     others are still read, and the exit status is 1.
     """
-    from showtell.data.documents.materials import DEFAULT_SCHEMA
     from showtell.data.json import read_object
     from showtell.pipelines.document_readers import SHIPPED, load_reader
     from showtell.pipelines.extract import extract
 
-    wanted = DEFAULT_SCHEMA if schema is None else read_object(schema)
+    wanted = None if schema is None else read_object(schema)
     reader = load_reader(model or SHIPPED, device, max_tokens, max_image_tokens)
     failures, unsure, truncated = Failures(), 0, 0
     for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):

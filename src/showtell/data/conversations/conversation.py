@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from showtell.data.captions.entry import Problem
 from showtell.data.tokenizers.chat import ANSWERS, IMAGE
@@ -64,6 +64,8 @@ class Source:
     problems: list[Problem]
     """Each is a record that was skipped, or a file."""
     files: tuple[Path, ...]
+    schema: dict[str, Any] | None = None
+    """What all answers keep, where they are documents."""
 
 
 def require_order(messages: list[Message], images: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 KIND = "文字材料类别"
@@ -29,7 +30,12 @@ LONGEST_FIELD = 200
 """Characters."""
 
 
-def _material(kind: str, fields: tuple[str, ...]) -> dict[str, Any]:
+def schema_of(kinds: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The schema of a list of materials of some kinds, of each the fields that were found, in this order."""
+    return {"type": "array", "items": {"anyOf": [_material(kind, fields) for kind, fields in kinds.items()]}}
+
+
+def _material(kind: str, fields: Sequence[str]) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_FIELD}
     return {
         "type": "object",
@@ -39,8 +45,5 @@ def _material(kind: str, fields: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-DEFAULT_SCHEMA: dict[str, Any] = {
-    "type": "array",
-    "items": {"anyOf": [_material(kind, fields) for kind, fields in (*MATERIALS.items(), (OTHER, ()))]},
-}
-"""A list of the materials in an image; of each, the fields that were found."""
+DEFAULT_SCHEMA = schema_of({**MATERIALS, OTHER: ()})
+"""The materials in an image, of all kinds that are told apart by default."""
