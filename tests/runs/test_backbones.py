@@ -23,13 +23,6 @@ from support.image_encoders import ENCODERS, image_encoder
 SMALL = ["train.steps=1", "train.batch_size=4", "system.width=16", "vocabulary.min_count=1", "train.ema=0"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     """Images with a caption each, in the imagefolder convention."""

@@ -47,23 +47,16 @@ def images(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 SETTINGS = ["train.steps=60", "train.warmup_steps=5", "train.learning_rate=0.01", "train.validate_every=30"]
 
 
 @pytest.fixture(scope="module")
 def trained(images, tmp_path_factory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-        output = tmp_path_factory.mktemp("run") / "attend"
-        small = ["system.width=64", "system.token_width=32", "system.word_width=32", "vocabulary.min_count=1"]
-        result = training.train_model(
-            "show_attend_and_tell", images, output, [*SETTINGS, *small, "train.ema=0"], device="cpu"
-        )
+    output = tmp_path_factory.mktemp("run") / "attend"
+    small = ["system.width=64", "system.token_width=32", "system.word_width=32", "vocabulary.min_count=1"]
+    result = training.train_model(
+        "show_attend_and_tell", images, output, [*SETTINGS, *small, "train.ema=0"], device="cpu"
+    )
     assert result["steps"] == 60
     return output / "model"
 

@@ -47,14 +47,7 @@ def squares(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def trained(squares, cache, tmp_path_factory) -> tuple[Path, dict]:
+def trained(squares, tmp_path_factory) -> tuple[Path, dict]:
     output = tmp_path_factory.mktemp("run") / "vit"
     return output, training.train_model("vit_mini", squares, output, TINY, device="cpu")
 
@@ -71,7 +64,7 @@ def test_it_classifies_unseen_squares(trained, squares) -> None:
     assert f"| validation: accuracy | {reached['accuracy']:.4g} |" in card
 
 
-def test_no_image_is_trained_on_and_tested_on(squares, cache, caplog) -> None:
+def test_no_image_is_trained_on_and_tested_on(squares, caplog) -> None:
     found = find_labelled(squares)
     parts = load_labelled(found, 16)
     names = [set(part.names) for part in parts]
@@ -87,7 +80,7 @@ def test_no_image_is_trained_on_and_tested_on(squares, cache, caplog) -> None:
         np.testing.assert_array_equal(part[[place]][0].permute(1, 2, 0), pixels)
 
 
-def test_an_archive_is_the_same_data(squares, cache, tmp_path) -> None:
+def test_an_archive_is_the_same_data(squares, tmp_path) -> None:
     packed = tmp_path / "squares.tar.xz"
     with tarfile.open(packed, "w:xz") as out:
         for split in ("test", "train"):  # in another order
@@ -97,7 +90,7 @@ def test_an_archive_is_the_same_data(squares, cache, tmp_path) -> None:
     assert folder[0].hash != replace(folder[0], labels=folder[0].labels.flip(0)).hash
 
 
-def test_accuracy_and_loss_are_those_of_each_image(squares, cache, monkeypatch) -> None:
+def test_accuracy_and_loss_are_those_of_each_image(squares, monkeypatch) -> None:
     monkeypatch.setattr(classification, "CHUNK", 5)
     _, _, test = load_labelled(find_labelled(squares), 16)
     config = replace(vit_mini(1).system, image_size=16, patch_size=8, depth=1, num_classes=3)
@@ -114,7 +107,7 @@ def test_accuracy_and_loss_are_those_of_each_image(squares, cache, monkeypatch) 
     assert found == {"accuracy": right / 27, "loss": pytest.approx(loss / 27, abs=1e-5)}
 
 
-def test_a_resumed_run_is_the_same_to_the_bit(trained, squares, cache, tmp_path, monkeypatch) -> None:
+def test_a_resumed_run_is_the_same_to_the_bit(trained, squares, tmp_path, monkeypatch) -> None:
     class Stopped(Exception):
         """In the middle of an epoch."""
 
@@ -181,7 +174,7 @@ def test_wrong_uses_bring_an_error_that_helps(trained, checkpoint, squares, caps
         TrainedClasses(unnamed)
 
 
-def test_mistakes_are_named(squares, cache, tmp_path) -> None:
+def test_mistakes_are_named(squares, tmp_path) -> None:
     for settings, message in (
         (["system.patch_size=5"], r"image_size=32 is no multiple of system\.patch_size=5"),
         (["system.patch_size=0"], "no multiple"),

@@ -33,13 +33,6 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 190, 60), "blue": (30, 60, 220), 
 SETTINGS = ["train.steps=30", "train.warmup_steps=2", "train.learning_rate=0.02", "train.validate_every=15"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-        yield
-
-
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("squares")

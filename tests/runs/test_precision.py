@@ -42,11 +42,6 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def run(name: str, data: Path, output: Path, *settings: str, **kwargs) -> list[float]:
     """The loss of every step."""
     what, own = RECIPES[name]

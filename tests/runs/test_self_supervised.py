@@ -35,8 +35,7 @@ TINY += ["train.learning_rate=1e-2", "train.warmup_steps=0", "train.watch_every=
 
 
 @pytest.fixture(autouse=True)
-def _own_place(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+def _tiny_shapes(monkeypatch):
     monkeypatch.setitem(resnet.SHAPES, "tiny", ResNetShape((1, 1), (16, 32), bottleneck=False, stem_width=16))
     monkeypatch.setitem(vision_transformer.SHAPES, "tiny_vit", TransformerShape(32, 1, 2))
 

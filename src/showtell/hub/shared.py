@@ -15,7 +15,7 @@ from showtell.hub.backbone import Backbone, Run
 from showtell.hub.side_by_side import side_by_side
 
 KEPT = 64
-"""Images whose features are kept, two batches: models that read the same files are less than one apart."""
+"""Images whose features are kept: two batches, as models that read the same files are less than one apart."""
 
 
 def sharing(backbones: Sequence[Backbone | None]) -> list[Backbone | None]:

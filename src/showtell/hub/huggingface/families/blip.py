@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
 from showtell.errors import UsageError
+from showtell.hub.huggingface.families.clip import ImageConfig
 from showtell.hub.huggingface.names import untie
 from showtell.hub.huggingface.rename import Rename, linear, rename
 from showtell.hub.huggingface.setting import expect, sizes_from, sizes_to
@@ -142,18 +143,6 @@ def table(ours: BLIPPartsConfig) -> list[Rename]:
         *linear("lm_head.norm", f"{HEAD}.transform.LayerNorm"),
         rename("lm_head.bias", f"{HEAD}.bias"),
     ]
-
-
-class ImageConfig(Protocol):
-    """The fields of a config that describe BLIP's image tower."""
-
-    @property
-    def image(self) -> TowerConfig:
-        """Its transformer."""
-
-    @property
-    def patch_size(self) -> int:
-        """Side of a patch in pixels."""
 
 
 def image_table(prefix: str, ours: ImageConfig) -> list[Rename]:

@@ -37,7 +37,7 @@ TEXT = TOWER | {
 
 
 class ImageConfig(Protocol):
-    """The fields of a config that describe CLIP's image tower."""
+    """The fields of a config that describe the image tower of CLIP, and of BLIP."""
 
     @property
     def image(self) -> TowerConfig:
