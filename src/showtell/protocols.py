@@ -72,7 +72,6 @@ class Trainable(Protocol):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The losses of one batch, by name."""
-        ...
 
 
 @runtime_checkable
@@ -81,7 +80,6 @@ class HasAfterStep(Protocol):
 
     def after_step(self, step: Step) -> None:
         """Called once per update with the step of all its batches: losses averaged, `carry` concatenated."""
-        ...
 
 
 @runtime_checkable
@@ -99,7 +97,6 @@ class Contrastive(Trainable, Protocol):
 
     def encode_pairs(self, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Vectors of the images `[B D]` and of the texts `[R D]`, each from its own row of the batch."""
-        ...
 
     def compare(self, vectors: tuple[Tensor, ...], batch: Batch) -> Step:
         """The losses of all vectors; reads only `owner` of the batch."""
@@ -111,7 +108,6 @@ class ComparesViews(Protocol):
 
     def project(self, pixels: Tensor) -> Tensor:
         """`[B 3 H W]` in 0..1 to `[B D]`, where the loss compares."""
-        ...
 
 
 @runtime_checkable
@@ -139,7 +135,6 @@ class ImageClassifier(ImageEncoder, Protocol):
 
     def classify(self, encoded: Encoded) -> Tensor:
         """Logits `[B K]` of encoded images."""
-        ...
 
 
 @runtime_checkable
@@ -184,7 +179,6 @@ class Decoder(Protocol):
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
-        ...
 
 
 @runtime_checkable
@@ -193,7 +187,6 @@ class Captioner(Decoder, Protocol):
 
     def prefill(self, encoded: Encoded) -> State:
         """Keys, values and whatever else is computed once per image, `[B ...]`."""
-        ...
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Logits `[T V]` for the `T` real tokens of `ids[:, 1:]`, row by row.
@@ -201,7 +194,6 @@ class Captioner(Decoder, Protocol):
         `owner [R]` is the index in `memory` of the image that each row of `ids [R L]` describes;
         `keep [R L]` which tokens are real, from the left.
         """
-        ...
 
 
 @runtime_checkable
@@ -210,15 +202,20 @@ class CausalLanguageModel(Decoder, TextEncoder, Protocol):
 
     def empty_cache(self, batch: int) -> State:
         """The KV cache before the first token of `batch` texts, `[B ...]`."""
-        ...
 
     def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
         """Append `ids [B L]`, of which `keep` are real; return tokens `[B L D]` and the longer cache."""
-        ...
 
     def next_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[... V]` of the token after each of `tokens [... D]`."""
-        ...
+
+
+@runtime_checkable
+class TextWriter(Decoder, TextEncoder, Protocol):
+    """Writes a text about another that it has read whole."""
+
+    def prefill_texts(self, encoded: Encoded) -> State:
+        """What is computed once per encoded text, `[R ...]`."""
 
 
 @runtime_checkable
@@ -227,7 +224,6 @@ class MaskedLanguageModel(TextEncoder, Protocol):
 
     def masked_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[T V]` of the token at each of `tokens [T D]` of an encoded text."""
-        ...
 
 
 @runtime_checkable
@@ -238,7 +234,6 @@ class NextSentencePredictor(TextEncoder, Protocol):
 
     def next_sentence_logits(self, tokens: Tensor, batch: Batch) -> Tensor:
         """Logits `[T 2]`, yes before no, of the pairs whose encoded tokens are `tokens [R L D]`."""
-        ...
 
 
 @runtime_checkable
@@ -247,4 +242,3 @@ class HasTokenEmbeddings(Protocol):
 
     def token_embeddings(self) -> Tensor:
         """`[V D]`, in the order of the tokenizer's ids."""
-        ...

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
+from support.hf import untied
 
 QUERIES = 3
 
@@ -20,7 +20,7 @@ def blip2_folder(folder: Path, language: str, texts: list[str]) -> Any:
     """
     import transformers
 
-    made, text = _opt(texts) if language == "opt" else _t5(folder / "letters")
+    made, text = _opt(texts) if language == "opt" else t5_parts(folder / "letters")
     image_id = max(token["id"] for token in made["added_tokens"])
     torch.manual_seed(0)
     config = transformers.Blip2Config(
@@ -44,9 +44,8 @@ def blip2_folder(folder: Path, language: str, texts: list[str]) -> Any:
         image_token_index=image_id,
     )
     reference = transformers.Blip2ForConditionalGeneration(config).eval()
-    if language == "t5":  # the reference unties a head that its file has
-        reference.language_model.lm_head.weight = nn.Parameter(torch.zeros(40, 24))
-        del reference.all_tied_weights_keys["language_model.lm_head.weight"]
+    if language == "t5":
+        untied(reference, "language_model")
     with torch.no_grad():
         for weight in reference.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
@@ -83,7 +82,8 @@ def _opt(texts: list[str]) -> tuple[dict[str, Any], Any]:
     )
 
 
-def _t5(folder: Path) -> tuple[dict[str, Any], Any]:
+def t5_parts(folder: Path) -> tuple[dict[str, Any], Any]:
+    """A tokenizer of letters, as the reference writes it to `folder`, and a T5's config of the reference."""
     import transformers
 
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]

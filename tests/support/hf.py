@@ -2,6 +2,7 @@
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
@@ -15,6 +16,17 @@ def imported(reference, folder):
             weight.add_(torch.randn_like(weight) * 0.1)
     reference.eval().save_pretrained(folder)
     return import_folder(folder)
+
+
+def untied(reference, prefix=""):
+    """A T5 of the reference, or a model with one at `prefix`, whose head is no copy of the token embedding.
+
+    The reference has it so where the file has a head; T5 1.1 and Flan-T5 have.
+    """
+    t5 = reference.get_submodule(prefix)
+    t5.lm_head.weight = nn.Parameter(torch.zeros_like(t5.shared.weight))
+    del reference.all_tied_weights_keys[f"{prefix}.lm_head.weight".removeprefix(".")]
+    return reference
 
 
 def same_gradients(ours, reference, table, skip=()):

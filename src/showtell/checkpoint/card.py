@@ -17,6 +17,7 @@ from showtell.protocols import (
     MaskedLanguageModel,
     SharedSpace,
     TextEncoder,
+    TextWriter,
 )
 
 USES: tuple[tuple[type, str, str], ...] = (
@@ -59,6 +60,11 @@ USES: tuple[tuple[type, str, str], ...] = (
         "continues texts (`showtell generate`)",
         "It knows the language of its training texts alone, with their habits and prejudices, and nothing of "
         "what is true. A small model writes sentences that make sense for a few words.",
+    ),
+    (
+        TextWriter,
+        "reads a text and writes another (`showtell generate`)",
+        "It does the tasks that it was trained on, in their words, and knows nothing of what is true.",
     ),
     (
         TextEncoder,

@@ -21,8 +21,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.fusion.pair_towers import PairTowers, Towers, of_rows
+from showtell.fusion.pair_towers import PairTowers, Towers
 from showtell.nn.chunked import by_chunks
+from showtell.nn.decoder import of_rows
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
 from showtell.objectives.matching import hard_pairs, matching

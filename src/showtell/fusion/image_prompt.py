@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from showtell.data.batch import Batch
-from showtell.fusion.pair_towers import of_rows
 from showtell.fusion.projector import placed
 from showtell.nn.decoder import CachedDecoder
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens, predicted
@@ -84,13 +83,6 @@ class ImagePrompted(CachedDecoder):
         tokens, keep = encoded.tokens, encoded.keep
         keep = tokens.new_ones(tokens.shape[:2], dtype=torch.bool) if keep is None else keep
         return self.language.append(self.empty_cache(len(tokens)), tokens, keep)[1]
-
-    def teacher_forced_logits(
-        self, memory: State, owner: Int[Tensor, " R"], ids: Tensor, keep: Tensor
-    ) -> Float[Tensor, "T V"]:
-        """Logits of the real tokens after the first, row by row."""
-        tokens, _ = self.extend(of_rows(memory, owner), ids[:, :-1], keep[:, :-1])
-        return self.next_token_logits(tokens[keep[:, 1:]])
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next token: of the answers in conversations, whose ids name the images; of

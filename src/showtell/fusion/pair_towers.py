@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.nn.decoder import of_rows
 from showtell.protocols import Encoded, State
 
 
@@ -95,8 +96,3 @@ class PairTowers(nn.Module):
         """The log-odds that a pair belongs together."""
         no, yes = self.itm_head(fused.pooled).unbind(1)
         return yes - no
-
-
-def of_rows(memory: State, rows: Int[Tensor, " R"]) -> State:
-    """Some rows of a memory."""
-    return {name: tensor[rows] for name, tensor in memory.items()}

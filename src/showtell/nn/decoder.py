@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.errors import UserError
@@ -39,8 +39,15 @@ def appended(cached: Bool[Tensor, "B N"], keep: Bool[Tensor, "B L"], max_length:
     )
 
 
+def of_rows(memory: State, rows: Int[Tensor, " R"]) -> State:
+    """Some rows of a memory."""
+    return {name: tensor[rows] for name, tensor in memory.items()}
+
+
 class CachedDecoder(nn.Module):
-    """`Decoder` for a `CausalLanguageModel` that defines `extend` and `next_token_logits`."""
+    """`Decoder` for a `CausalLanguageModel` that defines `extend` and `next_token_logits`; with `prefill`, a
+    `Captioner`.
+    """
 
     def extend(self, state: State, ids: Tensor, keep: Tensor) -> tuple[Tensor, State]:
         """Append `ids [B L]`, of which `keep` are real; return tokens `[B L D]` and the longer cache."""
@@ -49,6 +56,13 @@ class CachedDecoder(nn.Module):
     def next_token_logits(self, tokens: Tensor) -> Tensor:
         """Logits `[... V]` of the token after each of `tokens [... D]`."""
         raise NotImplementedError
+
+    def teacher_forced_logits(
+        self, memory: State, owner: Int[Tensor, " R"], ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]
+    ) -> Float[Tensor, "T V"]:
+        """Logits of the real tokens after the first, row by row, each row after its `owner` in `memory`."""
+        tokens, _ = self.extend(of_rows(memory, owner), ids[:, :-1], keep[:, :-1])
+        return self.next_token_logits(tokens[keep[:, 1:]])
 
     def initial_state(self, memory: State) -> State:
         """The cache of each prompt as one hypothesis, `[B 1 ...]`."""

@@ -11,8 +11,8 @@ import torch
 
 from showtell.data.tokenizers.chat import Message
 from showtell.pipelines.model import Model
-from showtell.pipelines.prompt import Prompt, chat_prompt, read, text_prompt
-from showtell.protocols import State
+from showtell.pipelines.prompt import Prompt, chat_prompt, read, read_whole, text_prompt
+from showtell.protocols import State, TextWriter
 from showtell.tasks.constrained import Answer
 from showtell.tasks.decoding import stream_tokens
 from showtell.tasks.grammar import compile_schema, vocabulary_of
@@ -33,9 +33,10 @@ def generate(
 ) -> Completion:
     """At most `max_tokens` tokens after a text: the most probable each time, or sampled from the nucleus.
 
-    An empty text is allowed. Of a text that is too long only the end is read, or it is refused with `strict`
-    by a `UserError`. In place of a text, messages are answered, by the model's chat template; they are never
-    cut. With a JSON `schema`, what follows is a document that is valid against it, whatever the model.
+    An encoder-decoder reads the text and writes its own. An empty text is allowed. Of a text that is too long
+    only the end is read, or it is refused with `strict` by a `UserError`. In place of a text, messages are
+    answered, by the model's chat template; they are never cut. With a JSON `schema`, what follows is a
+    document that is valid against it, whatever the model.
 
     Raises `UsageError` for a model that is no causal language model or has no chat template, and for
     more tokens than it reads; `SchemaError`, one of them, for a schema that cannot be kept within
@@ -47,13 +48,17 @@ def generate(
         smol = load_model("SmolLM2-135M-Instruct")
         generate([{"role": "user", "content": "Who are you?"}], smol).completion
     """
-    if isinstance(text, str):
+    if isinstance(text, str) and model.can(TextWriter):
+        prompt, memory = read_whole(text, model, strict)
+    elif isinstance(text, str):
         prompt = text_prompt(text, model, max_tokens, strict)
+        memory = read(prompt, model)
     else:
         prompt = chat_prompt(text, model, max_tokens)
+        memory = read(prompt, model)
     temperature = 1.0 if sample == "nucleus" else 0.0
     answer = _document(schema, model, prompt, max_tokens)
-    found = written(prompt, read(prompt, model), model, max_tokens, temperature, top_p, seed, answer)
+    found = written(prompt, memory, model, max_tokens, temperature, top_p, seed, answer)
     pieces = list(found)
     completion = "".join(piece.text for piece in pieces)
     last = pieces[-1]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.chat import Message, in_text, message_text
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UsageError, UserError
@@ -56,6 +57,26 @@ def text_prompt(text: str, model: Model, max_tokens: int, strict: bool = False) 
             f"are read before {max_tokens} more; shorten it"
         )
     return Prompt([*opening, *whole[cut:]] or [tokenizer.start], text, cut, tokenizer)
+
+
+@torch.inference_mode()
+def read_whole(text: str, model: Model, strict: bool = False) -> tuple[Prompt, State]:
+    """What a `TextWriter` begins to write with, and its memory of a text: of the end, where it is too long.
+
+    Raises `UserError` with `strict` for a text to cut.
+    """
+    tokenizer, limit = model.tokenizer, model.max_length
+    assert isinstance(tokenizer, SubwordTokenizer)
+    ids = tokenizer.encode(text)
+    cut = 0 if limit is None else max(0, len(ids) - limit)
+    if cut and strict:
+        raise UserError(
+            f"the text that begins with {text[:40]!r} has {len(ids)} tokens, and the model reads at most "
+            f"{limit}; shorten it"
+        )
+    row = torch.tensor([ids[cut:]], device=model.device)
+    encoded = model.system.encode_texts(Batch(texts=TextBatch(row, torch.ones_like(row, dtype=torch.bool))))
+    return Prompt([tokenizer.start], text, cut, tokenizer), model.system.prefill_texts(encoded)
 
 
 def chat_prompt(

@@ -23,10 +23,9 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.pair_towers import of_rows
 from showtell.fusion.q_former import QFormer
 from showtell.fusion.visual.frozen import FrozenImages
-from showtell.nn.decoder import CachedDecoder
+from showtell.nn.decoder import CachedDecoder, of_rows
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
@@ -210,13 +209,6 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
     def next_token_logits(self, tokens: Float[Tensor, "T W"]) -> Float[Tensor, "T V"]:
         """Logits of the token after each of `tokens`."""
         return self.lm_head(tokens, self.former.embed.tokens.weight)
-
-    def teacher_forced_logits(
-        self, memory: State, owner: Int[Tensor, " R"], ids: Tensor, keep: Tensor
-    ) -> Float[Tensor, "T V"]:
-        """Logits of the real tokens after the first, row by row."""
-        tokens, _ = self.extend(of_rows(memory, owner), ids[:, :-1], keep[:, :-1])
-        return self.next_token_logits(tokens[keep[:, 1:]])
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """All three losses of a batch."""

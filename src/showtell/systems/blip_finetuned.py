@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
-from showtell.fusion.pair_towers import PairTowers, of_rows
+from showtell.fusion.pair_towers import PairTowers
 from showtell.fusion.visual.tower import TowerEmbedder
+from showtell.nn.decoder import of_rows
 from showtell.nn.heads import MaskedLMHead
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise

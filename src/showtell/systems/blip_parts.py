@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from showtell.data.batch import TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.errors import UserError
-from showtell.fusion.pair_towers import of_rows
 from showtell.fusion.visual.tower import TowerEmbedderConfig
 from showtell.nn.cross_decoder import MixedBlocks
+from showtell.nn.decoder import of_rows
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.heads import MaskedLMHead

@@ -22,10 +22,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch
-from showtell.fusion.pair_towers import of_rows
 from showtell.nn.attention import Attention
 from showtell.nn.blocks import PreNormCrossBlock
 from showtell.nn.cross_decoder import CrossStack
+from showtell.nn.decoder import of_rows
 from showtell.nn.feedforward import MLP, Activation
 from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import Linear, linear

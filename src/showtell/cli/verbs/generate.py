@@ -37,10 +37,14 @@ def generate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Continue a text, or answer it; with --schema by a JSON document that keeps a schema."""
+    """Continue a text, or answer it; with --schema by a JSON document that keeps a schema.
+
+    A T5 reads the text whole and writes another.
+    """
     from showtell.data.json import read_object
     from showtell.pipelines.generate import generate
     from showtell.pipelines.model import load_model
+    from showtell.protocols import TextWriter
 
     if not prompt.strip():
         raise UsageError("the text to continue is empty; give its first words")
@@ -61,4 +65,5 @@ def generate(
         print_note(f"the answer was cut after {max_tokens} tokens; --max-tokens gives it more")
     if continued.cut:
         print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
-    print_json(continued) if json else print_text(("" if chat else continued.text) + continued.completion)
+    alone = chat or loaded.can(TextWriter)
+    print_json(continued) if json else print_text(("" if alone else continued.text) + continued.completion)
