@@ -19,6 +19,7 @@ from showtell.recipes.launch import train_model
 from showtell.tasks.documents import instruction
 from support.chat import TEMPLATE, llama_folder
 from support.documents import box
+from support.qwen import qwen_folder
 
 pytest.importorskip("llguidance")
 
@@ -99,3 +100,15 @@ def test_it_reads_the_documents_of_its_training(base, data, tmp_path, ask, monke
     figures = evaluate(load_model(tmp_path / "run", "cpu"), data, "val")
     assert (figures["documents"], figures["valid"], figures["failed"]) == (1, 1, 0)
     assert figures["kinds"] == 1
+
+
+@pytest.mark.slow
+def test_a_qwen_vl_learns_from_the_images_alone(data, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("transformers", "5.24")
+    monkeypatch.setattr("showtell.datasets.printed_text.TextReader", None)
+    base = qwen_folder(tmp_path / "qwen", "qwen2_vl")
+    tune(data, tmp_path / "run", base, 1)
+    said = json.loads((adapter_in(tmp_path / "run") / "adapter.json").read_text("utf-8"))
+    assert said["record"]["data"]["train"] == 4
+    reader = load_reader(tmp_path / "run", "cpu")
+    assert (reader.reads_images, reader.schema) == (True, SCHEMA)
