@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from showtell.data.sampler import Sampler
+from showtell.data.sampler import Sampler, SimilarLengths
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63))
@@ -67,3 +67,27 @@ def test_threads_in_any_order_see_the_same_batches() -> None:
 def test_nothing_to_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="0 and 4"):
         Sampler(0, 4)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63))
+def test_batches_of_similar_lengths_hold_the_items_of_each_epoch_once(
+    num_items: int, batch_size: int, seed: int
+) -> None:
+    sampler = SimilarLengths(
+        num_items, batch_size, lambda epoch: [(7 * i + epoch) % 5 for i in range(num_items)], seed
+    )
+    steps = max(num_items // batch_size, 1)
+    for epoch in range(3):
+        items = [i for step in range(epoch * steps, (epoch + 1) * steps) for i in sampler(step)]
+        assert len(items) == len(set(items)) == steps * min(batch_size, num_items)
+        assert sampler.epoch(epoch * steps) == epoch
+
+
+def test_a_batch_of_similar_lengths_is_hardly_padded() -> None:
+    lengths = [5 + i % 20 for i in range(400)]
+    sampler = SimilarLengths(400, 20, lambda epoch: lengths)
+    epochs = [[sampler(step) for step in range(20 * epoch, 20 * (epoch + 1))] for epoch in range(2)]
+    for batches in epochs:
+        assert {len({lengths[i] for i in batch}) for batch in batches} == {1}
+        shortest_first = sorted(batches, key=lambda batch: lengths[batch[0]])
+        assert batches != shortest_first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,11 @@ class Sampler:
         self.batch_size = min(batch_size, num_items) if distinct else batch_size
         self._per_epoch = num_items - num_items % self.batch_size if distinct else num_items
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """The number of whole batches of an epoch."""
+        return self._per_epoch // self.batch_size
+
     def __call__(self, step: int) -> list[int]:
         """The items of batch `step`, from 0. A pure function: threads may call it in any order."""
         position, end = step * self.batch_size, (step + 1) * self.batch_size
@@ -54,3 +60,39 @@ class Sampler:
     def epoch(self, step: int) -> int:
         """The epoch of the first item of batch `step`, from 0."""
         return step * self.batch_size // self._per_epoch
+
+
+class SimilarLengths:
+    """Batches of items that are about as long as each other, so that little is padding.
+
+    As a `Sampler` with `distinct`, but each epoch is sorted by length before it is cut into batches, which
+    then come in random order. Items of equal length meet others each time. `lengths` gives those of all items
+    in an epoch.
+
+    >>> sampler = SimilarLengths(6, 2, lambda epoch: [5, 1, 5, 1, 9, 9])
+    >>> sorted(sorted(sampler(step)) for step in range(3))
+    [[0, 2], [1, 3], [4, 5]]
+    """
+
+    def __init__(
+        self, num_items: int, batch_size: int, lengths: Callable[[int], Sequence[int]], seed: int = 0
+    ) -> None:
+        self._plain = Sampler(num_items, batch_size, seed, distinct=True)
+        self._batches = lru_cache(maxsize=4)(self._sorted)
+        self._lengths = lengths
+
+    def __call__(self, step: int) -> list[int]:
+        """The items of batch `step`, from 0. A pure function: threads may call it in any order."""
+        per_epoch = self._plain.batches_per_epoch
+        return self._batches(step // per_epoch)[step % per_epoch].tolist()
+
+    def epoch(self, step: int) -> int:
+        """The epoch of batch `step`, from 0."""
+        return self._plain.epoch(step)
+
+    def _sorted(self, epoch: int) -> np.ndarray:
+        """The batches of an epoch, `int64 [batches, items]`."""
+        count, lengths = self._plain.batches_per_epoch, np.asarray(self._lengths(epoch))
+        order = np.array([self._plain(epoch * count + batch) for batch in range(count)]).ravel()
+        batches = order[np.argsort(lengths[order], kind="stable")].reshape(count, -1)
+        return np.random.default_rng((self._plain.seed, epoch, 1)).permutation(batches)

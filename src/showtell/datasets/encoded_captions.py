@@ -54,6 +54,10 @@ class Split:
         texts = self.texts([(i, (i + turn) % len(self.captions[i])) for i in items])
         return replace(self.images(items), texts=replace(texts, owner=torch.arange(len(items))))
 
+    def lengths(self, turn: int) -> list[int]:
+        """The number of tokens of the caption that `pairs` takes of each image in a turn."""
+        return [len(captions[(i + turn) % len(captions)]) for i, captions in enumerate(self.captions)]
+
     def texts(self, chosen: Sequence[tuple[int, int]]) -> TextBatch:
         """Some captions: of which image, and which of its captions."""
         ids, keep = pad([self.captions[i][j] for i, j in chosen])

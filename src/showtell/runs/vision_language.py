@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from showtell.checkpoint.card import CardFacts
 from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.rand_augment import rand_augment
-from showtell.data.sampler import Sampler
+from showtell.data.sampler import SimilarLengths
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.wordpiece import CONTINUES
 from showtell.datasets.captions import CaptionData, read_captioned
@@ -141,7 +141,7 @@ class VisionLanguageRun:
             )
         continues = torch.tensor([token.startswith(CONTINUES) for token in tokenizer.tokens])
         # An image that came twice would be its own negative.
-        sampler = Sampler(len(training), run.train.batch_size, run.train.seed, distinct=True)
+        sampler = SimilarLengths(len(training), run.train.batch_size, training.lengths, run.train.seed)
 
         def pairs(split: Split, items: Sequence[int], turn: int) -> Batch:
             batch = split.pairs(items, turn)
