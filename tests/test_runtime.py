@@ -40,6 +40,13 @@ print(resident())
 give_back_freed_memory()
 print(resident())
 """
+LEFT_OUT = """
+import gc
+from showtell.runtime import keep_all_objects
+kept = [[i] for i in range(200_000)]
+keep_all_objects()
+print(len(gc.get_objects()))
+"""
 PREPARED = """
 import os, signal, sys, warnings
 from showtell.runtime import prepare_process
@@ -147,3 +154,8 @@ def test_one_file_holds_what_changes_the_process() -> None:
         if path.relative_to(SOURCE).parts[0] != "cli" and (match := EFFECTS.search(path.read_text()))
     }
     assert found.keys() == ALLOWED, found
+
+
+def test_what_a_server_has_loaded_is_left_out_of_garbage_collections() -> None:
+    found = subprocess.run([sys.executable, "-c", LEFT_OUT], stdout=subprocess.PIPE, text=True, check=True)
+    assert int(found.stdout) < 1000

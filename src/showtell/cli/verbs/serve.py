@@ -16,6 +16,7 @@ from showtell.cli.options import Device, MaxImageTokens
 from showtell.cli.output import print_error
 from showtell.device import choose_device, free_memory
 from showtell.errors import MissingError, UsageError, UserError
+from showtell.runtime import keep_all_objects
 
 PANEL = "Service"
 MEMORY_SHARE = 0.6
@@ -123,6 +124,7 @@ def serve(
     print_error(f"serving {', '.join(names)} at http://{host}:{port}/v1; its description is at /docs")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that leaves ends its answer, not the server
+    keep_all_objects()
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
