@@ -12,17 +12,9 @@ from showtell.hub.huggingface.preprocessor import read_preprocessor
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.systems.blip_finetuned import BLIPAnswerer, BLIPCaptioner, BLIPRetriever
 from showtell.tasks.decoding import beam_search, stream_tokens
-from support.hf import imported, same_bits, same_outputs_and_gradients
+from support.hf import VISION, imported, same_bits, same_outputs_and_gradients
 
 START, DECODE, END = 101, 118, 102
-VISION = {
-    "hidden_size": 12,
-    "intermediate_size": 20,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "image_size": 16,
-    "patch_size": 4,
-}
 TEXT = {
     "hidden_size": 8,
     "encoder_hidden_size": 12,

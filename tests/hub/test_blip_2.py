@@ -17,17 +17,9 @@ from showtell.systems.blip2 import BLIP2Retriever
 from showtell.systems.blip2_captioner import BLIP2Captioner
 from showtell.systems.blip2_t5 import BLIP2T5
 from showtell.tasks.decoding import beam_search, stream_tokens
-from support.hf import imported, same_bits, same_outputs_and_gradients, untied
+from support.hf import VISION, imported, same_bits, same_outputs_and_gradients, untied
 
 QUERIES, IMAGE, BEGIN, END = 3, 60, 1, 2
-VISION = {
-    "hidden_size": 12,
-    "intermediate_size": 20,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "image_size": 16,
-    "patch_size": 4,
-}
 FORMER = {
     "hidden_size": 8,
     "encoder_hidden_size": 12,

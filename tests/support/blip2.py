@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from support.hf import untied
+from support.hf import VISION, untied
 
 QUERIES = 3
 
@@ -24,14 +24,7 @@ def blip2_folder(folder: Path, language: str, texts: list[str]) -> Any:
     image_id = max(token["id"] for token in made["added_tokens"])
     torch.manual_seed(0)
     config = transformers.Blip2Config(
-        vision_config={
-            "hidden_size": 12,
-            "intermediate_size": 20,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 3,
-            "image_size": 16,
-            "patch_size": 4,
-        },
+        vision_config=VISION,
         qformer_config={
             "hidden_size": 8,
             "encoder_hidden_size": 12,

@@ -7,6 +7,16 @@ from torch import nn
 from showtell.hub.huggingface.folder import export_folder, import_folder
 from showtell.hub.huggingface.rename import write_out
 
+VISION = {
+    "hidden_size": 12,
+    "intermediate_size": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "image_size": 16,
+    "patch_size": 4,
+}
+"""A tiny image encoder of BLIP and BLIP-2, as the reference configures it."""
+
 
 def imported(reference, folder):
     """Our system with the reference's parameters, all random (norms and biases too), through a folder."""

@@ -32,10 +32,8 @@ def in_languages(
 
 
 @dataclass(frozen=True)
-class TwoTongues:
-    """Pairs of `own`; a `share` of their images also has a caption of `others`, its images in other
-    languages.
-    """
+class TranslatedPairs:
+    """Pairs of `own`; a `share` of their images also has a caption of `others`, the same split translated."""
 
     own: Split
     others: Split

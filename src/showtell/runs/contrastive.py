@@ -17,7 +17,7 @@ from showtell.data.texts.lexicon import languages
 from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.text_features import text_features
-from showtell.datasets.translated_captions import TwoTongues, in_languages
+from showtell.datasets.translated_captions import TranslatedPairs, in_languages
 from showtell.datasets.vocabulary import (
     CaptionTokenizer,
     PretrainedText,
@@ -105,7 +105,7 @@ class ContrastiveRun:
             if texts is not None:
                 foreign = self._with_text_features(system, foreign, device)
                 texts = [*texts, *(foreign.text_features or ())]
-            load = TwoTongues(training, foreign, self.translated, self.train.seed).pairs
+            load = TranslatedPairs(training, foreign, self.translated, self.train.seed).pairs
         if isinstance(system, HasFrozenText) and texts is not None:
             system.fit_scales(means(training), torch.cat([*texts]))
         # An image that came twice would be its own negative.
