@@ -81,6 +81,27 @@ def test_randomness_enters_as_a_generator(name):
     assert torch.equal(first, total(system(batch(), seeded())))
 
 
+@pytest.mark.filterwarnings("error")
+@keeping(Trainable)
+def test_two_updates_in_bf16_are_near_those_in_float32(name):
+    """The second sees what the first left behind: a queue, a teacher."""
+    ends, float32 = [], torch.float32
+    for dtype in (float32, torch.bfloat16):
+        system = build(found()[name])
+        optimiser = torch.optim.SGD([p for p in system.parameters() if p.requires_grad], 1e-3)
+        for _ in range(2):
+            with torch.autocast("cpu", dtype, enabled=dtype != float32):
+                step = system(batch(), seeded())
+            total(step).backward()
+            optimiser.step()
+            if isinstance(system, HasAfterStep):
+                with torch.no_grad():
+                    system.after_step(step)
+        assert {p.dtype for p in system.parameters()} == {float32}
+        ends.append(total(step).item())
+    assert ends[1] == pytest.approx(ends[0], rel=0.1, abs=0.05)
+
+
 @keeping(Contrastive)
 def test_chunks_have_the_loss_and_gradients_of_the_whole(name):
     system, given = build(found()[name]).double(), batch(torch.float64)

@@ -173,7 +173,8 @@ class AlignThenFuse(PairTowers):
         self.updates += 1
         if not size:
             return
-        images, texts = (step.carry[name][-size:] for name in ("images", "texts"))
+        # In bf16 the teacher's vectors are bf16; the queues are not.
+        images, texts = (step.carry[name][-size:].to(self.image_queue) for name in ("images", "texts"))
         place = (self.queued + torch.arange(len(images), device=images.device)) % size
         self.image_queue[place], self.text_queue[place] = images, texts
         self.queued += len(images)

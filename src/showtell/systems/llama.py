@@ -27,6 +27,7 @@ from showtell.nn.feedforward import MLP
 from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.nn.mask import attention_mask
+from showtell.nn.norm import RMSNorm
 from showtell.nn.pool import last_token
 from showtell.nn.rotary import Rotation, rotation
 from showtell.nn.transformer import initialise, to_caches, to_state
@@ -65,9 +66,9 @@ class LlamaBlock(nn.Module):
         super().__init__()
         c = config
         self.attention = Attention(c.width, c.num_heads, num_kv_heads=c.num_kv_heads, bias=False)
-        self.attention_norm = nn.RMSNorm(c.width, c.eps)
+        self.attention_norm = RMSNorm(c.width, c.eps)
         self.mlp = MLP(c.width, c.mlp_dim, "swiglu", bias=False)
-        self.mlp_norm = nn.RMSNorm(c.width, c.eps)
+        self.mlp_norm = RMSNorm(c.width, c.eps)
 
     def forward(
         self,
@@ -100,7 +101,7 @@ class Llama(CachedDecoder):
         self.config = c = config
         self.embed = nn.Embedding(c.vocab_size, c.width)
         self.blocks = nn.ModuleList(LlamaBlock(c) for _ in range(c.depth))
-        self.norm = nn.RMSNorm(c.width, c.eps)
+        self.norm = RMSNorm(c.width, c.eps)
         self.head = None if c.tied else Linear(c.width, c.vocab_size, bias=False)
         self.apply(initialise)
         # Each block adds to the residual stream twice; this keeps its variance from growing with depth.

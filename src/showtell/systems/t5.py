@@ -30,6 +30,7 @@ from showtell.nn.feedforward import MLP, Activation
 from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.nn.mask import attention_mask
+from showtell.nn.norm import RMSNorm
 from showtell.nn.pool import mean_token
 from showtell.nn.transformer import initialise
 from showtell.protocols import Encoded, State
@@ -96,9 +97,9 @@ class T5Block(nn.Module):
         super().__init__()
         c = config
         self.attention = Attention(c.width, c.num_heads, bias=False, scale=1.0)
-        self.attention_norm = nn.RMSNorm(c.width, c.eps)
+        self.attention_norm = RMSNorm(c.width, c.eps)
         self.mlp = MLP(c.width, c.mlp_dim, c.activation, bias=False)
-        self.mlp_norm = nn.RMSNorm(c.width, c.eps)
+        self.mlp_norm = RMSNorm(c.width, c.eps)
 
     def forward(
         self,
@@ -118,11 +119,11 @@ class T5CrossBlock(PreNormCrossBlock):
         nn.Module.__init__(self)
         c = config
         self.attention = Attention(c.width, c.num_heads, bias=False, scale=1.0)
-        self.attention_norm = nn.RMSNorm(c.width, c.eps)
+        self.attention_norm = RMSNorm(c.width, c.eps)
         self.cross_attention = Attention(c.width, c.num_heads, c.width, bias=False, scale=1.0)
-        self.cross_attention_norm = nn.RMSNorm(c.width, c.eps)
+        self.cross_attention_norm = RMSNorm(c.width, c.eps)
         self.mlp = MLP(c.width, c.mlp_dim, c.activation, bias=False)
-        self.mlp_norm = nn.RMSNorm(c.width, c.eps)
+        self.mlp_norm = RMSNorm(c.width, c.eps)
         self.dropout = nn.Identity()
 
 
@@ -133,7 +134,7 @@ class T5Decoder(CrossStack):
         super().__init__()
         self.positions = RelativePositions(config, causal=True)
         self.blocks = nn.ModuleList(T5CrossBlock(config) for _ in range(config.decoder_depth))
-        self.norm = nn.RMSNorm(config.width, config.eps)
+        self.norm = RMSNorm(config.width, config.eps)
 
     def layers(self) -> Sequence[tuple[T5CrossBlock, T5CrossBlock]]:
         """Each block, both halves."""
@@ -151,7 +152,7 @@ class T5(nn.Module):
         self.embed = nn.Embedding(c.vocab_size, c.width)
         self.positions = RelativePositions(c, causal=False)
         self.blocks = nn.ModuleList(T5Block(c) for _ in range(c.depth))
-        self.norm = nn.RMSNorm(c.width, c.eps)
+        self.norm = RMSNorm(c.width, c.eps)
         self.decoder = T5Decoder(c)
         self.head = None if c.tied else Linear(c.width, c.vocab_size, bias=False)
         self.apply(initialise)
