@@ -205,7 +205,7 @@ def test_a_frozen_text_tower_is_recorded_by_its_source_and_not_copied(images, tm
         load_model(tmp_path / "run", device="cpu")
 
 
-def test_captions_come_in_other_languages_too(images):
+def test_captions_come_in_other_languages_too(images, caplog):
     try:
         package_path("all-MiniLM-L6-v2")
     except MissingError as error:
@@ -226,6 +226,10 @@ def test_captions_come_in_other_languages_too(images):
         own = job.system.eval().text.encode_texts(Batch(texts=replace(batch.texts, features=None)))
     assert torch.allclose(own.pooled, features, atol=2e-3), "vectors are those of the same texts, in float16"
     assert torch.equal(job.load_batch(3).texts.ids, batch.texts.ids), "a batch depends on its number alone"
+    replace(recipe, system=frozen, vocabulary=PretrainedText(max_length=5), languages=("de",)).prepare(
+        recipe.read(images), "cpu"
+    )
+    assert "word-by-word translations cut to the 5 tokens" in caplog.text
 
 
 @pytest.mark.parametrize(

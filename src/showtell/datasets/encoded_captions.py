@@ -51,12 +51,16 @@ class Split:
 
     def pairs(self, items: Sequence[int], turn: int) -> Batch:
         """Some images, each with one caption: another one each turn, until all have been read."""
-        texts = self.texts([(i, (i + turn) % len(self.captions[i])) for i in items])
+        texts = self.texts([(i, self.place(i, turn)) for i in items])
         return replace(self.images(items), texts=replace(texts, owner=torch.arange(len(items))))
 
     def lengths(self, turn: int) -> list[int]:
         """The number of tokens of the caption that `pairs` takes of each image in a turn."""
-        return [len(captions[(i + turn) % len(captions)]) for i, captions in enumerate(self.captions)]
+        return [len(captions[self.place(i, turn)]) for i, captions in enumerate(self.captions)]
+
+    def place(self, image: int, turn: int) -> int:
+        """Which of its captions an image has in a turn."""
+        return (image + turn) % len(self.captions[image])
 
     def texts(self, chosen: Sequence[tuple[int, int]]) -> TextBatch:
         """Some captions: of which image, and which of its captions."""

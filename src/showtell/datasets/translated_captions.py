@@ -44,9 +44,8 @@ class TranslatedPairs:
         """The captions of `own.pairs`, then those in other languages, of other sentences."""
         drawn = np.random.default_rng((self.seed, turn, *items)).random(len(items)) < self.share
         more = np.flatnonzero(drawn).tolist()
-        chosen = [(self.own, i, i + turn) for i in items]
-        chosen += [(self.others, items[place], items[place] + turn + 1) for place in more]
-        rows = [(split, i, number % len(split.captions[i])) for split, i, number in chosen]
+        rows = [(self.own, i, self.own.place(i, turn)) for i in items]
+        rows += [(self.others, i, self.others.place(i, turn + 1)) for i in (items[place] for place in more)]
         ids, keep = pad([split.captions[i][j] for split, i, j in rows])
         texts = TextBatch(ids, keep, owner=torch.tensor([*range(len(items)), *more]))
         if self.own.text_features is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from showtell.data.batch import Batch
 from showtell.data.sampler import Sampler
 from showtell.data.texts.lexicon import languages
 from showtell.datasets.captions import CaptionData, read_captioned
+from showtell.datasets.cuts import Cuts
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.text_features import text_features
 from showtell.datasets.translated_captions import TranslatedPairs, in_languages
@@ -141,8 +143,10 @@ class ContrastiveRun:
 
     def _translated(self, dataset: CaptionData, split: Split, tokenizer: CaptionTokenizer) -> Split:
         captions = {entry.path: entry.captions for entry in dataset.entries}
-        longest = self.vocabulary.max_length
-        return in_languages(split, captions, self.languages, lambda text: tokenizer.encode(text, longest))
+        cuts = Cuts(self.vocabulary.max_length, "vocabulary.max_length keeps", "word-by-word translation")
+        translated = in_languages(split, captions, self.languages, partial(cuts.encode, tokenizer))
+        cuts.log()
+        return translated
 
     def build(self, tokenizer: CaptionTokenizer) -> Any:
         """The system, its text tower that of the package where the vocabulary names one, else untrained."""

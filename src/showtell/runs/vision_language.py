@@ -55,7 +55,7 @@ def pair_training(
     warmup_steps: int | None = None,
 ) -> TrainConfig:
     """Linear warm-up, by default for a tenth of the training, ten validations, the best parameters by
-    `METRIC`.
+    `METRIC`; in bf16 where the device has units for it.
     """
     return TrainConfig(
         steps=steps,
@@ -63,6 +63,7 @@ def pair_training(
         learning_rate=learning_rate,
         warmup_steps=steps // 10 if warmup_steps is None else warmup_steps,
         weight_decay=weight_decay,
+        precision="auto",
         validate_every=max(steps // 10, 1),
         metric=METRIC,
         higher_is_better=True,
