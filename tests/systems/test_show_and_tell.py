@@ -118,8 +118,9 @@ def test_cells_equal_torch(cell, reference):
         torch.ones_like(ids, dtype=torch.bool),
     )
     # The image is the first input; the output after it alone is not used.
-    inputs = torch.cat([system.image(grid.mean(1))[:, None], system.word_embedding(ids[:, :-1])], 1)
-    expected = system.output(theirs(inputs)[0][:, 1:]).flatten(0, 1)
+    words = system.word_embedding.weight
+    inputs = torch.cat([system.image(grid.mean(1))[:, None], words[ids[:, :-1]] * 8**0.5], 1)
+    expected = (theirs(inputs)[0][:, 1:] @ words.T + system.bias).flatten(0, 1)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -174,7 +175,7 @@ def test_the_articles_sizes_are_the_defaults():
     config = ShowAndTellConfig()
     assert (config.width, config.depth, config.dropout, config.cell) == (300, 3, 0.22, "lstm")
     lstm = 3 * (4 * 300 * (300 + 300) + 2 * 4 * 300)
-    expected = 1280 * 300 + 300 + 8004 * 300 + lstm + 300 * 8004 + 8004
+    expected = 1280 * 300 + 300 + 8004 * 300 + lstm + 8004  # one matrix reads and writes words
     assert sum(p.numel() for p in ShowAndTell(config).parameters()) == expected
 
 

@@ -1,10 +1,12 @@
 """Show and Tell: an image is the first input of a recurrent language model.
 
     image -> backbone (frozen) -> mean -> linear -> x_{-1}
-    x_t = W_e S_t,   p_{t+1} = softmax(W_o RNN(x_t)),   t = 0 .. N-1
+    x_t = sqrt(D) W_e S_t,   p_{t+1} = softmax(W_e^T RNN(x_t) + b),   t = 0 .. N-1
 
 Source: Vinyals et al. 2015, "Show and Tell", equations 10 to 13, with the sizes of Chopra 2019, "One
-neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words.
+neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words. One matrix both reads and
+writes words (Press and Wolf 2017), so that words used alike become alike; the factor is that of Vaswani et
+al. 2017, section 3.4.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
-from showtell.nn.linear import Linear
+from showtell.nn.linear import Linear, linear
 from showtell.nn.recurrent import Recurrent
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
@@ -57,7 +59,8 @@ class ShowAndTell(nn.Module):
         self.image = Linear(config.feature_width, config.width)
         self.word_embedding = nn.Embedding(config.vocab_size, config.width)
         self.recurrent = Recurrent(config.cell, config.width, config.width, config.depth, config.dropout)
-        self.output = Linear(config.width, config.vocab_size)
+        nn.init.normal_(self.word_embedding.weight, std=config.width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The one token that the decoder reads, `[B 1 width]`: the projected mean of the grid."""
@@ -82,17 +85,23 @@ class ShowAndTell(nn.Module):
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
-        out, flat = self.recurrent(self.word_embedding(ids.reshape(-1, 1)), flat)
-        return self.output(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
+        out, flat = self.recurrent(self._embedded(ids.reshape(-1, 1)), flat)
+        return self._logits(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
 
     def teacher_forced_logits(
         self, memory: State, owner: Int[Tensor, " R"], ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]
     ) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the real tokens after the first, row by row."""
-        words = F.dropout(self.word_embedding(ids[:, :-1]), self.config.dropout, self.training)
+        words = F.dropout(self._embedded(ids[:, :-1]), self.config.dropout, self.training)
         out, _ = self.recurrent(words, {k: t[owner] for k, t in memory.items()})
         out = F.dropout(out[keep[:, 1:]], self.config.dropout, self.training)
-        return self.output(out)
+        return self._logits(out)
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        return self.word_embedding(ids) * self.config.width**0.5
+
+    def _logits(self, out: Tensor) -> Tensor:
+        return linear(out, self.word_embedding.weight, self.bias)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next token."""
