@@ -9,8 +9,8 @@ from showtell.train.config import TrainConfig
 def show_and_tell(num_images: int) -> CaptioningRun:
     """A recurrent captioner: the image is the first word of its own caption; LSTM or GRU.
 
-    Three layers of 300 and about 8,000 words. The article trains for 40 epochs, to a mean loss of 2.841 on its
-    training captions; ten of these, at twice the usual rate, reach 2.822.
+    Three layers of 300 and about 8,000 words. The article trains for 40 epochs, to a mean loss of 2.841
+    on its training captions; ten epochs at twice the usual rate reach 2.822 (LOG.md).
 
     Paper: Vinyals et al. 2015, "Show and Tell"; Chopra 2019, "One neural network, many uses"
     Time: 8 minutes on two cores for the 6,000 images of Flickr8k

@@ -86,7 +86,8 @@ class ShowAndTell(nn.Module):
         shape = ids.shape
         flat = {k: t.flatten(0, 1) for k, t in state.items()}
         out, flat = self.recurrent(self._embedded(ids.reshape(-1, 1)), flat)
-        return self._logits(out[:, 0]).unflatten(0, shape), {k: t.unflatten(0, shape) for k, t in flat.items()}
+        state = {name: tensor.unflatten(0, shape) for name, tensor in flat.items()}
+        return self._logits(out[:, 0]).unflatten(0, shape), state
 
     def teacher_forced_logits(
         self, memory: State, owner: Int[Tensor, " R"], ids: Int[Tensor, "R L"], keep: Bool[Tensor, "R L"]
