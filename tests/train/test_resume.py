@@ -121,7 +121,8 @@ def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path, caplog: pytest.L
     assert "a constant schedule of 56 steps: it was 0.05 at step 28, is 0.05 at step 29" in caplog.text
     caplog.clear()
     run(tmp_path / "grown", long, resume=True)  # by now a run of 56 steps like any other
-    assert "continues" not in caplog.text
+    assert "was finished" not in caplog.text
+    assert "continues at step" in caplog.text
     run(tmp_path / "whole", long)
     assert everything(tmp_path / "grown", long) == everything(tmp_path / "whole", long)
     with pytest.raises(UsageError, match=r"train\.steps was 56 and is now 28\. .*step 56"):

@@ -111,12 +111,14 @@ class Engine(Protocol):
 
 
 class OwnProposals:
-    """What a model of pairs that also has vectors proposes to itself, by an engine that reads those."""
+    """What a model of pairs proposes to itself: by the cosine of vectors where it has some, else by the
+    engine that it prefers.
+    """
 
     def __init__(self, images: SearchedImages, model: Model) -> None:
         self._model = model
-        names = (name for name in engines_of(model) if PairScorer not in engine_named(name).requires)
-        self._engine = engine_named(next(names))(images, model)
+        names = [name for name in engines_of(model) if PairScorer not in engine_named(name).requires]
+        self._engine = engine_named("dot" if "dot" in names else names[0])(images, model)
 
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best for a query, best first."""

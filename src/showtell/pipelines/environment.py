@@ -15,8 +15,10 @@ from showtell.version import __version__
 
 
 def env() -> dict[str, Any]:
-    """Versions, processor, devices, and the shipped model."""
+    """Versions, processor, devices, the shipped model, and which packages of weights are here."""
     import torch
+
+    from showtell.hub.catalogue import all_packages
 
     return {
         "showtell": __version__,
@@ -31,6 +33,7 @@ def env() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "model": _model(),
         "packages": _packages(),
+        "weights": {package.name: package.installed for package in all_packages()},
         # A torchvision built for another torch breaks libraries that find it.
         "torchvision": find_spec("torchvision") is not None,
     }

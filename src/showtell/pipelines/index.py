@@ -47,10 +47,13 @@ def index(
     Vectors of other models stay. Skipped images are listed with their reasons in `skipped.jsonl` in the
     library. `prune` allows a run to remove all images stored from the folder, or most of them.
 
-    Raises `UsageError` for a model that is no image encoder, `TypeError` for what is no model.
+    Raises `UserError` where the library would be a new one without an image, `UsageError` for a model that is
+    no image encoder, `TypeError` for what is no model.
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
+    if not Path(library).exists() and not survey(folder).images:
+        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
     shipped = [] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
     models = [model] if model else _reading_once(shipped)
     for each in models:

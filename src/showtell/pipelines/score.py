@@ -9,6 +9,7 @@ image encoder      cos(image, the vector of the explained image itself)
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, ImageEncoder, SharedSpace
 from showtell.tasks.decoding import beam_search
 from showtell.wording import counted, lacks
+
+logger = logging.getLogger(__name__)
 
 SAID = 64
 """Tokens of what a model says that sets no limit, with start and end."""
@@ -105,6 +108,11 @@ def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
         read = tuple(i for i in _places(model, said, target) if i in every)
         name = f"log p({target}) in the caption {said!r}"
         if not read:
+            if " " not in target.strip():
+                logger.warning(
+                    "%r is not in the caption %r: explained is its probability as a caption of its own",
+                    *(target, said),
+                )
             text, said = _known(model, target), target
             name, read = f"log p({said})", tuple(range(len(text.ids) - 1))
     ids = torch.tensor(text.ids, device=model.device)

@@ -29,6 +29,7 @@ from showtell.reports import report
 from showtell.reports.documents import drawn_documents
 from showtell.reports.map import image_map, images_of, word_map
 from showtell.tasks.caption import Caption
+from showtell.wording import counted
 
 QUERIES = (
     "a woman smiling",
@@ -95,11 +96,14 @@ def demo(
     logger.info("reading documents")
     documents = drawn_documents(output / "documents")
     logger.info("drawing the maps")
+    models = f"Captions, words and maps by {model.name}"
+    if dual:
+        models += f", search by dot by {dual.name}"
     path = output / "report.html"
     report.write_report(
         path,
-        title="One network, four uses",
-        model=model.name,
+        title=f"What showtell makes of {counted(len(library), 'image')}",
+        model=models,
         images=captioned,
         searches=searches,
         similar_images=similar_images,
@@ -145,8 +149,14 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
     for one in found[:5]:
         best = one.captions[0]
         probability = f"{math.exp(best.logprob_per_token):.0%} per token"
-        unlike = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
-        logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, unlike)
+        marked = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
+        logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, marked)
+    unlike = sum(one.sight is not None and one.sight.familiar is False for one in found)
+    if unlike:
+        logger.info(
+            "  %d of %s unlike the photographs that %s knows: do not trust what it says of those",
+            *(unlike, counted(len(found), "image"), model.name),
+        )
     return found
 
 

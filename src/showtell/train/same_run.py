@@ -66,6 +66,8 @@ def require_same_run(
         logger.info(
             "%s is finished at step %d; --set train.steps= with a larger number continues it", folder, step
         )
+    else:
+        logger.info("%s continues at step %d of %d", folder, step, after)
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

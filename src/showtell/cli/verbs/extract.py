@@ -9,7 +9,7 @@ import typer
 
 from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Images, Json, MaxImageTokens, MaxPixels
-from showtell.cli.output import print_error, print_indented, print_json, print_text
+from showtell.cli.output import print_error, print_indented, print_json, print_note, print_text
 from showtell.wording import counted, one_line
 
 PANEL = "Images"
@@ -59,6 +59,8 @@ def extract(
     failures, unsure, truncated = Failures(), 0, 0
     for found in extract(paths(files), reader, schema=wanted, max_pixels=max_pixels, skip=failures):
         unsure, truncated = unsure + found.unsure, truncated + found.truncated
+        if not found.documents:
+            print_note(f"no document found in {one_line(found.path)}")
         if json:
             print_json(found)
             continue
