@@ -25,6 +25,7 @@ from showtell.pipelines.model import load_model
 from showtell.pipelines.search import Searcher
 from showtell.systems.blip import BLIPConfig
 from showtell.systems.clip import TowerConfig
+from showtell.tasks.pair_scores import pair_scores
 from support.dual import COLOURS, captioned_squares
 from support.library import draw
 from support.pairs import untrained_vilt
@@ -118,6 +119,19 @@ def test_what_is_ranked_again_is_proposed_by_vectors(model, photos, tmp_path):
     searcher = Searcher(tmp_path / "library", model)
     found = OwnProposals(searcher.library, model).propose("a red square", 4)
     assert found == searcher.search("a red square", "dot", top=4).hits
+
+
+def test_a_rank_counts_the_cosine_over_its_temperature_beside_the_match(model, photos, tmp_path):
+    index(photos, tmp_path / "library", model, captions=False)
+    searcher, text = Searcher(tmp_path / "library", model), "a red square"
+    cosines = {hit.row: hit.score for hit in searcher.search(text, "dot", top=4).hits}
+    for hit in searcher.search(text, "rerank", top=4).hits:
+        pixels = model.image_input.batch([model.read(hit.path)])
+        with torch.inference_mode():
+            image = model.system.embed_images(pixels)
+        matched = pair_scores(model.system, [model.read_text(text).ids], image).item()
+        scaled = cosines[hit.row] / model.system.log_temperature.exp().item()
+        assert hit.score == pytest.approx(matched + scaled, abs=1e-4)
 
 
 @pytest.fixture

@@ -64,6 +64,11 @@ class SearchedImages(Protocol):
 class Proposals(Protocol):
     """Images that another engine proposes, by vectors of another model."""
 
+    @property
+    def weight(self) -> float:
+        """What the score of a proposal counts beside the log-odds that a pair matches."""
+        ...
+
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best for a query, best first."""
         ...
@@ -113,12 +118,17 @@ class Engine(Protocol):
 class OwnProposals:
     """What a model of pairs proposes to itself: by the cosine of vectors where it has some, else by the
     engine that it prefers.
+
+    Where contrast and matching were learned together, a cosine counts as it did there: over its temperature.
     """
 
     def __init__(self, images: SearchedImages, model: Model) -> None:
         self._model = model
         names = [name for name in engines_of(model) if PairScorer not in engine_named(name).requires]
-        self._engine = engine_named("dot" if "dot" in names else names[0])(images, model)
+        by_cosine = "dot" in names
+        self._engine = engine_named("dot" if by_cosine else names[0])(images, model)
+        temperature = getattr(model.system, "log_temperature", None)
+        self.weight = float((-temperature).exp()) if by_cosine and temperature is not None else 0.0
 
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best for a query, best first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.cuts import Cuts
@@ -77,6 +77,9 @@ class Searcher:
 
     Without a model only engines that need none answer: `captions`.
     """
+
+    weight: ClassVar = 0.0
+    """Of its scores beside those of a model of pairs that re-ranks them: they are another model's."""
 
     def __init__(
         self, library: Path | str, model: Model | None = None, proposer: Model | None = None

@@ -1,7 +1,9 @@
 """Images that another engine proposes, in the order of how well a model of pairs matches them.
 
-Scores are log-odds. The library's own model proposes 100; each is read once, whatever the number of queries.
-Kim et al. 2021, "ViLT", section 4.4, ranks all pairs so.
+Scores are log-odds; of a model that learned contrast and matching together, such as BLIP, the log-odds and
+the cosine over its temperature. The library's own model proposes 100; each is read once, whatever the number
+of queries. Kim et al. 2021, "ViLT", section 4.4, ranks all pairs so; the published code of Li et al. 2022,
+"BLIP", adds both scores.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ class Rerank:
                 continue
             images = joined([self._cache[hit.row] for hit in hits])
             scores = pair_scores(self._model.system, [query.ids], images)[0]
+            scores = scores + self._images.weight * torch.tensor([hit.score for hit in hits])
             order = scores.argsort(descending=True, stable=True)[:top].tolist()
             yield Answer(query, [replace(hits[i], score=scores[i].item()) for i in order])
             self._forget()
