@@ -13,7 +13,7 @@ def test_captions_never_hold_the_unknown_token():
     torch.manual_seed(3)
     system = ShowAndTell(ShowAndTellConfig(len(tokenizer), 6, 8, 2, "lstm")).eval()
     with torch.no_grad():
-        system.output.bias[[tokenizer.pad, tokenizer.unknown]] = 50.0
+        system.bias[[tokenizer.pad, tokenizer.unknown]] = 50.0
     encoded = encode(system, 2)
     for sample in (None, "nucleus"):
         for row in caption(system, tokenizer, encoded, num=3, sample=sample):
