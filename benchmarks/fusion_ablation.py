@@ -15,13 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
 from showtell.checkpoint.load import load_checkpoint
 from showtell.recipes.launch import find_recipe, train_model
 from showtell.runs.settings import apply
-from showtell.train.precision import settle
-from showtell.train.update import PRECISIONS
+from showtell.train.precision import autocast, settle
 from table import command, table
 
 CHANGES: Mapping[str, Sequence[str]] = {
@@ -41,11 +38,11 @@ def seconds_per_step(recipe: str, data: Path, settings: Sequence[str]) -> float:
     """Mean processor time of a batch and its gradients, after one that is not timed."""
     run = apply(find_recipe(recipe)(10**6), settings)
     job = run.prepare(run.read(data), "cpu")
-    dtype = PRECISIONS[settle(job.run.train.precision, "cpu", Path(), False)]
+    precision = settle(job.run.train.precision, "cpu", Path(), False)
     times = []
     for index in range(TRIED + 1):
         began = time.process_time()
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        with autocast(precision, "cpu"):
             step = job.system(job.load_batch(index))
         sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
         times.append(time.process_time() - began)

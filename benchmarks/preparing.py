@@ -24,6 +24,8 @@ from showtell.data.images.augment import SIMMIM, draw_views
 from showtell.data.prefetch import prefetch
 from showtell.runtime import keep_freed_memory
 from showtell.systems.simmim import SimMIM, SimMIMConfig
+from showtell.train.config import Precision
+from showtell.train.precision import autocast
 from table import command, table
 
 AHEAD = 4
@@ -40,7 +42,7 @@ def plain(function: Callable[[int], Tensor], items: range, ahead: int) -> Iterat
             yield future.result()
 
 
-def stepping(precision: torch.dtype) -> Callable[[Tensor], None]:
+def stepping(precision: Precision) -> Callable[[Tensor], None]:
     """The update of a new system."""
     torch.manual_seed(0)
     system = SimMIM(SimMIMConfig("vit_mini", "cifar"))
@@ -48,7 +50,7 @@ def stepping(precision: torch.dtype) -> Callable[[Tensor], None]:
     generator = torch.Generator().manual_seed(0)
 
     def step(views: Tensor) -> None:
-        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        with autocast(precision, "cpu"):
             loss = system(Batch(ImageBatch(views=views)), generator).losses["masked_pixels"]
         optimiser.zero_grad()
         loss.backward()
@@ -80,7 +82,8 @@ def main() -> None:
         "prefetch": lambda: prefetch(draw, steps, AHEAD),
     }
     rows = []
-    for precision in (torch.float32, torch.bfloat16):
+    precisions: tuple[Precision, ...] = ("float32", "bf16")
+    for precision in precisions:
         step = stepping(precision)
         times: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.rounds + 1):
@@ -93,7 +96,7 @@ def main() -> None:
         medians = {name: statistics.median(values[1:]) for name, values in times.items()}
         for name, value in medians.items():
             speed = f"{medians['nobody'] / value:.2f}"
-            rows.append([str(precision).removeprefix("torch."), name, f"{value * 1000:.0f}", speed])
+            rows.append([precision, name, f"{value * 1000:.0f}", speed])
     command()
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
     table(["precision", "views drawn meanwhile by", "ms per step", "relative speed of the step"], rows)

@@ -44,6 +44,16 @@ def test_the_figures_are_printed_and_the_map_is_there(clip: Path, photo: Path, a
     assert heat.read_bytes() == first
 
 
+def test_a_word_that_the_caption_lacks_is_said_to_be_a_caption_of_its_own(photo: Path, ask, tmp_path) -> None:
+    captioner = MODELS["captioner over a CNN"](tmp_path / "captioner")
+    arguments = ["explain", photo, "--model", captioner, "--output", tmp_path / "heat.png"]
+    caption = ask(*arguments)[1][0]["explains"].removeprefix("log p(").removesuffix(")")
+    lacking = next(word for word in CAPTIONS[0].split() if word not in caption.split())
+    status, (found,), said = ask(*arguments, "--target", lacking)
+    assert (status, found["explains"]) == (0, f"log p({lacking})")
+    assert f"'{lacking}' is not in the caption '{caption}'" in said
+
+
 def test_what_cannot_be_explained_is_one_line(clip: Path, photo: Path, ask, tmp_path: Path) -> None:
     tokenizer = SubwordTokenizer.train(CAPTIONS, "wordpiece", 60)
     sizes = {"vocab_size": len(tokenizer), "width": 6, "depth": 1, "num_heads": 2, "mlp_dim": 8}

@@ -14,6 +14,7 @@ import pytest
 from showtell.cli.main import run
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
+from showtell.hub.catalogue import all_packages
 from support.checkpoints import tiny_checkpoint
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
@@ -216,6 +217,7 @@ def test_a_folder_without_images_is_a_failure(ask, tmp_path: Path, verb: str) ->
     assert status == 1
     (line,) = err.splitlines()
     assert f"there are no images in {tmp_path / 'empty'}" in line
+    assert not (tmp_path / "library").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
@@ -404,6 +406,8 @@ def test_env_is_one_object(ask) -> None:
     assert (status, err) == (0, "")
     assert facts["packages"]["torch"]
     assert facts["cores"] >= 1
+    assert facts["weights"] == {package.name: package.installed for package in all_packages()}
+    assert any(facts["weights"].values())
 
 
 def test_people_get_tables_without_colour_or_cut_paths(

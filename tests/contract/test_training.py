@@ -10,6 +10,7 @@ from showtell.checkpoint.save import save_checkpoint
 from showtell.nn.chunked import ComputesInChunks
 from showtell.protocols import Contrastive, HasAfterStep, Trainable
 from showtell.train.gradient_cache import cached_backward
+from showtell.train.precision import autocast
 from support.tiny import batch, build, examples, found, keeping, seeded, tiny
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -85,19 +86,19 @@ def test_randomness_enters_as_a_generator(name):
 @keeping(Trainable)
 def test_two_updates_in_bf16_are_near_those_in_float32(name):
     """The second sees what the first left behind: a queue, a teacher."""
-    ends, float32 = [], torch.float32
-    for dtype in (float32, torch.bfloat16):
+    ends = []
+    for precision in ("float32", "bf16"):
         system = build(found()[name])
         optimiser = torch.optim.SGD([p for p in system.parameters() if p.requires_grad], 1e-3)
         for _ in range(2):
-            with torch.autocast("cpu", dtype, enabled=dtype != float32):
+            with autocast(precision, "cpu"):
                 step = system(batch(), seeded())
             total(step).backward()
             optimiser.step()
             if isinstance(system, HasAfterStep):
                 with torch.no_grad():
                     system.after_step(step)
-        assert {p.dtype for p in system.parameters()} == {float32}
+        assert {p.dtype for p in system.parameters()} == {torch.float32}
         ends.append(total(step).item())
     assert ends[1] == pytest.approx(ends[0], rel=0.1, abs=0.05)
 

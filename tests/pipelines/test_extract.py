@@ -79,6 +79,7 @@ class Says:
 
     name = "says"
     reads_images = False
+    schema = SCHEMA
 
     def __init__(self, *documents) -> None:
         self.documents = iter(documents)
@@ -131,6 +132,13 @@ def test_the_verb_prints_documents_and_what_failed(checkpoint, image, tmp_path, 
     (tmp_path / "schema.json").write_text('{"uniqueItems": true, "type": "array"}')
     assert run(["extract", str(image), *map(str, options)]) == 2
     assert "uniqueItems" in capsys.readouterr().err
+
+
+def test_an_image_without_documents_is_named(image, ask, monkeypatch) -> None:
+    monkeypatch.setattr("showtell.pipelines.document_readers.load_reader", lambda *_: Says([]))
+    status, (found,), err = ask("extract", image)
+    assert (status, found["documents"]) == (0, [])
+    assert f"no document found in {image}" in err
 
 
 def test_more_text_than_the_model_reads_is_an_error_of_the_page(model, image, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """The demonstration shows everything once, on real photographs, without a network."""
 
 import json
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_folder_without_a_readable_image_is_an_error(model: Model, tmp_path: P
 
 
 @pytest.mark.slow
-def test_the_shipped_models_search_together_and_say_what_is_unlike(tmp_path: Path) -> None:
+def test_the_shipped_models_search_together_and_say_what_is_unlike(tmp_path: Path, capsys) -> None:
     if missing := [p.command for p in packages_of(FOLDER) if not p.installed]:
         pytest.skip(" and ".join(missing))
     (tmp_path / "few").mkdir()
@@ -106,10 +107,11 @@ def test_the_shipped_models_search_together_and_say_what_is_unlike(tmp_path: Pat
         if photograph.stem in ("coffee", "chelsea", "camera"):
             shutil.copy(photograph, tmp_path / "few")
     assert run(["demo", str(tmp_path / "few"), "--output", str(tmp_path / "out")]) == 0
+    said = re.search(r"(\d+) of 3 images unlike the photographs", capsys.readouterr().err)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert page.count('<li class="card unfamiliar">') == int(said[1]) >= 1
     assert page.count('<span class="engine">dot</span>') == len(QUERIES)
     assert page.count('<span class="engine">likelihood</span>') == len(QUERIES) - 1, "it knows no Chinese"
-    assert '<li class="card unfamiliar">' in page
     assert "unfamiliar: unlike the training images" in page
     assert "espresso" in page, "a tag of the backbone"
     assert "nothing here looks like that" in page, "of the motorcycle"

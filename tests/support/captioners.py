@@ -19,6 +19,8 @@ def make(kind: str, seed: int = 0):
         system = ShowAndTell(ShowAndTellConfig(VOCAB, 6, 8, 2, kind))
     for parameter in system.parameters():
         parameter.data.normal_(std=0.9)  # far from uniform, so that order matters
+    if isinstance(system, ShowAndTell):
+        system.image.weight.data.normal_(std=3)  # images far apart: they change the words
     return system.eval()
 
 

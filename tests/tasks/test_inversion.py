@@ -16,7 +16,7 @@ def test_inversion_descends_and_leaves_the_network_alone(kind):
     queries = [[START, 4, 5, END], [START, 5, END]]
     found = invert(system, queries, prior, starts=3, steps=60, tolerance=-1.0)
     for inversion in found:
-        assert inversion.losses[-1] < inversion.losses[0] - 0.005
+        assert inversion.losses[-1] < inversion.losses[0] - 0.05
         assert inversion.vectors.shape == (3, encoded.pooled.shape[1])
     assert all(torch.equal(v, before[k]) for k, v in system.state_dict().items())
     assert all(p.grad is None for p in system.parameters())

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from showtell.data.images.decode import ImageError, load_image
-from showtell.data.images.files import find_images
+from showtell.data.images.files import find_images, no_images
 from showtell.data.splits import folder_splits
 from showtell.datasets.caches import Pixels, log_skipped, pixel_cache
 from showtell.errors import UserError
@@ -57,7 +57,7 @@ def find_unlabelled(folder: Path) -> Unlabelled:
     """
     paths = find_images(folder)
     if not paths:
-        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
+        raise no_images(folder)
     return Unlabelled(_without_held_out(folder, paths))
 
 

@@ -69,6 +69,11 @@ class AlignThenFuse(PairTowers):
     chunk_size: int = 0
     """Rows whose activations are kept at once in training; 0: those of the whole batch."""
 
+    @property
+    def logit_scale(self) -> Float[Tensor, ""]:
+        """`1 / temperature`, a scalar."""
+        return (-self.log_temperature).exp()
+
     def make_alignment(self, shared_width: int) -> None:
         """The matching head, the temperature, and the teacher with its queues."""
         c: AlignmentConfig = self.config
@@ -123,7 +128,7 @@ class AlignThenFuse(PairTowers):
             torch.cat([slow, queue[:filled]])
             for slow, queue in ((taught.pooled, self.image_queue), (slow_texts, self.text_queue))
         )
-        scale = (-self.log_temperature).exp()
+        scale = self.logit_scale
         alpha = c.distillation * min(1.0, (int(self.updates) + 1) / max(c.warm_updates, 1))
         own = owner[:, None] == torch.arange(len(taught.pooled), device=owner.device)
 

@@ -127,8 +127,7 @@ class OwnProposals:
         names = [name for name in engines_of(model) if PairScorer not in engine_named(name).requires]
         by_cosine = "dot" in names
         self._engine = engine_named("dot" if by_cosine else names[0])(images, model)
-        temperature = getattr(model.system, "log_temperature", None)
-        self.weight = float((-temperature).exp()) if by_cosine and temperature is not None else 0.0
+        self.weight = float(getattr(model.system, "logit_scale", 0.0)) if by_cosine else 0.0
 
     def propose(self, query: str, count: int) -> list[Hit]:
         """The `count` best for a query, best first."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS
-from showtell.data.images.files import survey
+from showtell.data.images.files import no_images, survey
 from showtell.datasets.captions import log_problems
 from showtell.errors import UserError
 from showtell.hub.shared import sharing
@@ -52,14 +52,15 @@ def index(
     """
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
-    if not Path(library).exists() and not survey(folder).images:
-        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
+    images = survey(folder).images
+    if not images and not Path(library).exists():
+        raise no_images(folder)
     shipped = [] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
     models = [model] if model else _reading_once(shipped)
     for each in models:
         require_model(each)
         each.require(ImageEncoder)
-    own_captions, whole = _own_captions(Path(folder))
+    own_captions, whole = _own_captions(Path(folder)) if images else ({}, False)
     reports = index_images(
         folder,
         library,
@@ -108,11 +109,9 @@ def _reading_once(models: Sequence[Model]) -> list[Model]:
 def _own_captions(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
     """The captions that lie in the folder, in any format, and whether all of them could be read.
 
-    None are fine, and so is a folder without images. Problems are warned of: a caption that a person deleted
-    leaves the library, one in a damaged file stays.
+    None are fine. Problems are warned of: a caption that a person deleted leaves the library, one in a
+    damaged file stays.
     """
-    if not survey(folder).images:
-        return {}, False
     try:
         source = read_captions(folder)
     except UserError as error:

@@ -149,9 +149,9 @@ def _captioned(library: Library, model: Model) -> list[report.CaptionedImage]:
     for one in found[:5]:
         best = one.captions[0]
         probability = f"{math.exp(best.logprob_per_token):.0%} per token"
-        marked = ", unfamiliar" if one.sight and one.sight.familiar is False else ""
+        marked = ", unfamiliar" if one.unfamiliar else ""
         logger.info("  %s: %s (%s%s)", Path(one.image.path).name, best.text, probability, marked)
-    unlike = sum(one.sight is not None and one.sight.familiar is False for one in found)
+    unlike = sum(one.unfamiliar for one in found)
     if unlike:
         logger.info(
             "  %d of %s unlike the photographs that %s knows: do not trust what it says of those",

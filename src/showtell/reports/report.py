@@ -29,6 +29,11 @@ class CaptionedImage:
     sight: Sight | None = None
     """Its tags, and whether it looks like the training images."""
 
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether it is known to be unlike the training images."""
+        return self.sight is not None and self.sight.familiar is False
+
 
 @dataclass(frozen=True)
 class FoundImage:

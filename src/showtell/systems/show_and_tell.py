@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.nn.decoder import of_rows
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.nn.recurrent import Recurrent
@@ -94,7 +95,7 @@ class ShowAndTell(nn.Module):
     ) -> Float[Tensor, "T V"]:
         """Logits `[T V]` of the real tokens after the first, row by row."""
         words = F.dropout(self._embedded(ids[:, :-1]), self.config.dropout, self.training)
-        out, _ = self.recurrent(words, {k: t[owner] for k, t in memory.items()})
+        out, _ = self.recurrent(words, of_rows(memory, owner))
         out = F.dropout(out[keep[:, 1:]], self.config.dropout, self.training)
         return self._logits(out)
 

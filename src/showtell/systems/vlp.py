@@ -30,6 +30,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.errors import UserError
 from showtell.nn.backbones.patches import cut, joined
 from showtell.nn.cross_decoder import CrossDecoder
+from showtell.nn.decoder import of_rows
 from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.mask import attention_mask
 from showtell.nn.positions import sine_1d
@@ -158,7 +159,7 @@ class VLP(VLPEncoder):
     def decode(self, memory: State, owner: Tensor, ids: Tensor) -> Decoded:
         """The decoder over whole texts `ids [R L]`, row `r` with the image `owner[r]`."""
         if not torch.equal(owner, torch.arange(len(next(iter(memory.values()))), device=owner.device)):
-            memory = {name: value[owner] for name, value in memory.items()}
+            memory = of_rows(memory, owner)
         mask = attention_mask(None, queries=ids.shape[1], causal=True, device=ids.device)
         return Decoded(*self.decoder(self._embed(ids, 0), memory, mask))
 

@@ -1,14 +1,26 @@
-"""`train.precision=auto`, settled before a run begins: its record names the precision that it has."""
+"""The precision of products; `auto` is settled before a run begins: its record names the one that it has."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from showtell.data.json import read_object
 from showtell.device import has_bfloat16
 from showtell.train.config import Precision
 from showtell.train.distributed import from_first
 from showtell.writing import standing
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(precision: Precision, device_type: str) -> AbstractContextManager[Any]:
+    """A context whose products have that precision; `auto` must be settled before."""
+    dtype = PRECISIONS[precision]
+    return torch.autocast(device_type, dtype, enabled=dtype != torch.float32)
 
 
 def settle(precision: Precision, device: str, output: Path, resume: bool) -> Precision:

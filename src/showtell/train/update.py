@@ -26,11 +26,11 @@ from showtell.train.distributed import count, gathered, mean, rank, shared
 from showtell.train.fsdp import average_scalars
 from showtell.train.gradient_cache import cached_backward
 from showtell.train.optimiser import set_rates
+from showtell.train.precision import autocast
 from showtell.train.schedule import learning_rate
 from showtell.train.signals import Signals
 from showtell.train.state import Progress, TrainState
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GROW_AFTER = 2000
 """Updates without overflow after which the scale of an fp16 loss is doubled, as in torch."""
 
@@ -145,8 +145,7 @@ class Update:
         return self.state.progress.loss_scale if self.config.precision == "fp16" else 1.0
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        dtype = PRECISIONS[self.config.precision]
-        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+        return autocast(self.config.precision, self.device.type)
 
     def _backward(self, batch: Batch, generator: torch.Generator, last: bool) -> Step:
         """Add the gradients of this process's part of a batch; return its `shared` losses."""

@@ -19,7 +19,6 @@ from showtell.cli.options import (
     Model,
 )
 from showtell.cli.output import print_error, print_json, print_note, print_text
-from showtell.errors import UserError
 from showtell.wording import one_line
 
 PANEL = "Images"
@@ -47,6 +46,7 @@ def index(
     """
     from json import loads
 
+    from showtell.data.images.files import no_images
     from showtell.library.store import SKIPPED
     from showtell.pipelines.index import index
     from showtell.pipelines.model import load_model
@@ -84,4 +84,4 @@ def index(
             f"{report.skipped} skipped, see {log}; the first: {one_line(first['path'])}: {first['reason']}"
         )
     if not (report.total or report.skipped or report.removed):
-        raise UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
+        raise no_images(folder)

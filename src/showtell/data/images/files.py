@@ -34,6 +34,11 @@ class Survey:
     """How many system or hidden folders, and hidden images or files of a system, by their names."""
 
 
+def no_images(folder: Path | str) -> UserError:
+    """What to raise for a folder that must hold images."""
+    return UserError(f"there are no images in {folder}; name a folder that holds JPEG, PNG or others")
+
+
 def survey(folder: Path | str) -> Survey:
     """All image files under a folder, at any depth, sorted: by name, or by content where it has no ending.
 
