@@ -12,6 +12,7 @@ from PIL import Image
 from showtell.checkpoint.load import load_checkpoint
 from showtell.data.batch import Batch, ImageBatch
 from showtell.datasets.encoded_captions import Split
+from showtell.datasets.vocabulary import PretrainedText
 from showtell.errors import MissingError, UsageError
 from showtell.hub.catalogue import package_path
 from showtell.pairing import PairScorer
@@ -54,11 +55,7 @@ def settings_of(name, *more):
 @pytest.fixture
 def from_scratch(monkeypatch):
     """As where no package of pretrained texts is installed."""
-
-    def missing(name):
-        raise MissingError(name)
-
-    monkeypatch.setattr("showtell.recipes.blip.package_path", missing)
+    monkeypatch.setattr(PretrainedText, "installed", False)
 
 
 @pytest.mark.usefixtures("from_scratch")
@@ -77,14 +74,15 @@ def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path)
 
 
 @pytest.mark.slow
-def test_blip_mini_begins_with_a_packages_texts_and_the_tokens_of_the_captions(images, tmp_path):
-    for name in ("all-MiniLM-L6-v2", "efficientnet_lite0"):
+@pytest.mark.parametrize("name", ["blip_mini", "uniter_mini", "pixel_bert_mini"])
+def test_a_run_begins_with_a_packages_texts_and_the_tokens_of_the_captions(name, images, tmp_path):
+    for package in ("all-MiniLM-L6-v2", "efficientnet_lite0"):
         try:
-            package_path(name)
+            package_path(package)
         except MissingError as error:
             pytest.skip(str(error))
     settings = ["train.steps=1", "train.batch_size=4", "train.warmup_steps=0", "train.validate_every=0"]
-    train_model("blip_mini", images, tmp_path / "run", settings, device="cpu")
+    train_model(name, images, tmp_path / "run", settings, device="cpu")
     checkpoint = load_checkpoint(tmp_path / "run")
     config = checkpoint.system.config
     assert (config.width, config.depth, config.num_heads) == (384, 6, 12)

@@ -127,6 +127,12 @@ class PretrainedText:
         return package.about if package else self.package
 
     @property
+    def installed(self) -> bool:
+        """Whether the package is here."""
+        package = find(self.package)
+        return package is not None and package.installed
+
+    @property
     def given(self) -> Pretrained:
         """The package's encoder with its tokenizer and what it puts before each text; read once."""
         return _read(self.package)

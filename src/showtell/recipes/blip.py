@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
-from showtell.errors import MissingError
-from showtell.hub.catalogue import package_path
 from showtell.runs.length import epochs
 from showtell.runs.vision_language import VisionLanguageRun, pair_training
 from showtell.systems.blip import BLIPConfig
@@ -55,8 +53,6 @@ def blip_mini(num_images: int) -> VisionLanguageRun:
     )
     train = pair_training(steps, batch_size, 5e-4)
     pretrained = PretrainedText(max_length=40, occurring=True)
-    try:
-        package_path(pretrained.package)
-    except MissingError:
+    if not pretrained.installed:
         return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
     return VisionLanguageRun(replace(system, pooling="mean", text_rate=0.3), train, pretrained)

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 from showtell.datasets.pretrained_language import PretrainedLanguage
 from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
-from showtell.errors import MissingError
 from showtell.fusion.q_former import QFormerConfig
-from showtell.hub.catalogue import package_path
 from showtell.recipes.llava import SMOLLM2
 from showtell.runs.length import epochs
 from showtell.runs.second_stage import SecondStageRun
@@ -33,9 +31,7 @@ def blip2_mini(num_images: int) -> VisionLanguageRun:
     system = BLIP2Config(feature_width=1280, feature_dropout=0.5, former=FORMER, max_length=40)
     train = pair_training(steps, batch_size, 5e-4, weight_decay=0.05)
     pretrained = PretrainedText(max_length=40, occurring=True)
-    try:
-        package_path(pretrained.package)
-    except MissingError:
+    if not pretrained.installed:
         return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
     return VisionLanguageRun(replace(system, text_rate=0.3), train, pretrained)
 

@@ -1,8 +1,6 @@
 """CLIP: the paper's, from pixels; and one of minutes, a text tower tuned to a locked image encoder."""
 
 from showtell.datasets.vocabulary import PretrainedText, SubwordVocabulary
-from showtell.errors import MissingError
-from showtell.hub.catalogue import package_path
 from showtell.runs.contrastive import METRIC, ContrastiveRun
 from showtell.runs.length import epochs
 from showtell.systems.bert import BERTEncoderConfig
@@ -64,11 +62,10 @@ def clip_mini(num_images: int) -> ContrastiveRun:
         higher_is_better=True,
         checkpoint_every=per_epoch,
     )
-    try:
-        package_path(PretrainedText().package)
-    except MissingError:
+    pretrained = PretrainedText()
+    if not pretrained.installed:
         small = BERTEncoderConfig(
             width=256, depth=3, num_heads=4, mlp_dim=1024, max_length=64, pooler=False, pooling="mean"
         )
         return ContrastiveRun(LiTConfig(small), train, SubwordVocabulary("wordpiece", "bert", 8000, 64))
-    return ContrastiveRun(LiTConfig(text_rate=0.05), train, PretrainedText())
+    return ContrastiveRun(LiTConfig(text_rate=0.05), train, pretrained)

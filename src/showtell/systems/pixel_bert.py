@@ -22,6 +22,7 @@ from torch import Tensor
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
+from showtell.fusion.bert_start import BERTStart, BERTStartConfig
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
@@ -109,7 +110,7 @@ class PixelBERTEncoder(SingleStream):
 
 
 @dataclass(frozen=True)
-class PixelBERTConfig(PairPretrainingConfig, PixelBERTEncoderConfig):
+class PixelBERTConfig(BERTStartConfig, PairPretrainingConfig, PixelBERTEncoderConfig):
     """Pixel-BERT with ResNet-50, pretrained."""
 
     alignment: float = 0.0
@@ -119,7 +120,7 @@ class PixelBERTConfig(PairPretrainingConfig, PixelBERTEncoderConfig):
         return PixelBERT(self)
 
 
-class PixelBERT(PixelBERTEncoder, PairPretraining):
+class PixelBERT(BERTStart, PixelBERTEncoder, PairPretraining):
     """The encoder, pretrained on matching and masked words."""
 
     Config: ClassVar = PixelBERTConfig

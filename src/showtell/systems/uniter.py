@@ -21,6 +21,7 @@ from torch import Tensor
 from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
+from showtell.fusion.bert_start import BERTStart, BERTStartConfig
 from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
@@ -91,7 +92,7 @@ class UNITEREncoder(SingleStream):
 
 
 @dataclass(frozen=True)
-class UNITERConfig(PairPretrainingConfig, UNITEREncoderConfig):
+class UNITERConfig(BERTStartConfig, PairPretrainingConfig, UNITEREncoderConfig):
     """UNITER-base, pretrained."""
 
     def build(self) -> UNITER:
@@ -99,7 +100,7 @@ class UNITERConfig(PairPretrainingConfig, UNITEREncoderConfig):
         return UNITER(self)
 
 
-class UNITER(UNITEREncoder, PairPretraining):
+class UNITER(BERTStart, UNITEREncoder, PairPretraining):
     """The encoder, pretrained on matching, masked words, their alignment to regions, and masked regions."""
 
     Config: ClassVar = UNITERConfig
