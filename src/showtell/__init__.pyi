@@ -2,7 +2,7 @@ from .data.check import check_data as check_data
 from .evaluation.compare import compare as compare
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.probe import probe as probe
-from .library.search import Hit as Hit
+from .library.hit import Hit as Hit
 from .pipelines.caption import caption as caption
 from .pipelines.classify import classify as classify
 from .pipelines.embed import embed as embed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from showtell.cli.main import run
 from showtell.cli.results import print_hits
-from showtell.library.search import Hit
+from showtell.library.hit import Hit
 
 
 def test_a_model_that_an_engine_does_not_take_is_no_fault_of_the_library(tmp_path, capsys) -> None:

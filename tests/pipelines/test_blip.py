@@ -117,7 +117,7 @@ def test_what_is_ranked_again_is_proposed_by_vectors(model, photos, tmp_path):
     """Not by the likelihood of the query, which takes ten times as long as the ranking itself."""
     index(photos, tmp_path / "library", model, captions=False)
     searcher = Searcher(tmp_path / "library", model)
-    found = OwnProposals(searcher.library, model).propose("a red square", 4)
+    found = OwnProposals(searcher.library, model).propose("a red square", 4).hits
     assert found == searcher.search("a red square", "dot", top=4).hits
 
 

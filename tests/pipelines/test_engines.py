@@ -9,7 +9,7 @@ import torch
 
 from showtell.cli.options import engine_names, engines_help
 from showtell.errors import UsageError, UserError
-from showtell.library.search import Hit
+from showtell.library.hit import Hit
 from showtell.pipelines import engines
 from showtell.pipelines.engine import engine_named, engines_of
 from showtell.pipelines.index import index
@@ -79,7 +79,7 @@ class ByName:
 
     def find(self, queries, top, seed=0):
         """All rows."""
-        from showtell.library.search import Hit
+        from showtell.library.hit import Hit
 
         rows = sorted(range(len(self._images)), reverse=True)[:top]
         for query in queries:

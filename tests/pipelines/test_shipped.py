@@ -1,5 +1,6 @@
 """The shipped dual encoder searches first; where its parts are not here, the captioner does, as it says."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from showtell.errors import MissingError, UserError
 from showtell.evaluation.evaluate import evaluate
 from showtell.hub.catalogue import Package
 from showtell.hub.openvino import OpenVINORunner
-from showtell.pipelines import shipped
+from showtell.pipelines import quick, shipped
 from showtell.pipelines.index import index
 from showtell.pipelines.model import SHIPPED, Model, load_model
 from showtell.pipelines.search import Searcher
@@ -81,7 +82,28 @@ def test_the_captioner_reranks_what_it_proposes(ask, dual, photographs, tmp_path
     assert lines[0]["score"] < by_cosine, "a log-probability was added"
     status, lines, err = ask("search", "一只猫", *given)
     assert Path(lines[0]["path"]).stem == "chelsea"
-    assert "words that the model does not know were ignored" in err
+    assert err == "", "the dual encoder, whose order it is, knows all words"
+
+
+@pytest.mark.slow
+def test_the_captioner_reranks_unasked_where_it_is_quick(
+    ask, dual, photographs, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    library = tmp_path / "library"
+    index(photographs, library, captions=False, device="cpu")
+    given = ("search", "a man with a camera", "--library", library)
+    for seconds, engine in ((10.0, "rerank"), (0.0, "dot")):
+        monkeypatch.setattr(quick, "SECONDS", seconds)
+        assert ask(*given) == ask(*given, "--engine", engine)
+    kept = json.loads((tmp_path / "cache" / "showtell" / "rerank.json").read_text())
+    assert len(kept) == 1, "measured once"
+    monkeypatch.setattr(quick, "SECONDS", 10.0)
+    _, lines, err = ask("search", "a smiling woman", "--library", library)
+    assert "nothing here looks like that" in err
+    assert not any(line["above_chance"] for line in lines)
+    index(photographs, tmp_path / "alone", dual, captions=False)
+    assert shipped.default_engine(tmp_path / "alone", "cpu") is None, "the captioner has not indexed it"
 
 
 def test_a_query_finds_what_the_tags_mean(dual, photographs, tmp_path) -> None:

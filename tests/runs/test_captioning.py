@@ -135,7 +135,7 @@ def test_the_checkpoint_says_what_made_it(trained):
     assert record["recipe"] == "show_attend_and_tell"
     assert record["data"]["train"] == 32
     assert record["settings"]["train"]["steps"] == 60
-    assert "EfficientNet-Lite0" in (trained / "README.md").read_text()
+    assert "EfficientNet-Lite2" in (trained / "README.md").read_text()
 
 
 def test_the_same_seed_makes_the_same_parameters(images, tmp_path):

@@ -18,6 +18,7 @@ SMALL = {
     "lstm": (ShowAndTell, ShowAndTellConfig(VOCAB, 6, 8, 2, "lstm", 0.0)),
     "gru": (ShowAndTell, ShowAndTellConfig(VOCAB, 6, 8, 3, "gru", 0.0)),
     "attend": (ShowAttendAndTell, ShowAttendAndTellConfig(VOCAB, 6, 7, 8, 9, 5, dropout=0.0)),
+    "heads": (ShowAttendAndTell, ShowAttendAndTellConfig(VOCAB, 6, 8, 8, 9, 6, dropout=0.0, num_heads=2)),
 }
 
 

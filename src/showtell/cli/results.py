@@ -10,7 +10,7 @@ from showtell.cli.output import print_error, print_json, print_table, print_text
 from showtell.wording import counted, one_line
 
 if TYPE_CHECKING:
-    from showtell.library.search import Hit
+    from showtell.library.hit import Hit
     from showtell.tasks.words import WordScore
 
 
@@ -29,7 +29,7 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
         )
     if json:
         for rank, hit in enumerate(hits, 1):
-            known: dict[str, Any] = {} if chance is None else {"above_chance": hit.score > chance}
+            known: dict[str, Any] = {} if chance is None else {"above_chance": hit.proposed > chance}
             if seen := hit.sight:
                 known |= {"tags": seen.tags, "familiar": seen.familiar, "familiarity": seen.familiarity}
             print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score, **known})

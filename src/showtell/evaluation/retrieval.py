@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.captions.entry import Entry
-from showtell.library.search import Hit
+from showtell.library.hit import Hit
 from showtell.library.sight import Sight
 from showtell.library.text import CaptionIndex
 from showtell.pairing import PairScorer

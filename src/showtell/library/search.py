@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from showtell.errors import UserError
 from showtell.library import store
 from showtell.library.encoder import LibraryEncoder, require_model
 from showtell.library.failures import DamagedError, reading
+from showtell.library.hit import Hit
 from showtell.library.manifest import VectorSet, choose
 from showtell.library.rows import encoded_of, sights_of, where_id
 from showtell.library.sight import Sight
@@ -29,18 +29,6 @@ from showtell.protocols import Encoded
 from showtell.wording import counted
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Hit:
-    """An image found, with its score; higher is better."""
-
-    row: int
-    """Its position in the library."""
-    path: Path
-    score: float
-    sight: Sight | None = None
-    """Its tags and familiarity, where they are stored."""
 
 
 class Library:

@@ -7,12 +7,9 @@ processor, version of torch and number of threads.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from showtell.device import processor
-from showtell.errors import UsageError, UserError
-from showtell.writing import cache_folder, write_file
-
-logger = logging.getLogger(__name__)
+from showtell.errors import UsageError
+from showtell.nn.once_per_machine import once_per_machine
 
 SETTINGS = ("auto", "torch", "onednn")
 """What `SHOWTELL_LINEAR` may say; `torch`, the default of the library, turns the choice off."""
@@ -77,19 +71,11 @@ def faster(rates: Mapping[str, Mapping[str, float]]) -> frozenset[str]:
 
 def rates(threads: int) -> Rates:
     """The rate of each product by each library with so many threads, measured once per machine."""
-    file = cache_folder() / "products.json"
-    instructions = torch.backends.cpu.get_cpu_capability()  # a virtual machine may not say its model
-    key = f"{processor()}, {instructions}, torch {torch.__version__}, {threads} threads"
-    known: dict[str, Any] = {}
-    with suppress(OSError, ValueError, TypeError, KeyError):  # no such file or entry, or a damaged one
-        known = dict(json.loads(file.read_bytes()))
-        return {name: {by: float(known[key][name][by]) for by in ("torch", "onednn")} for name in PRODUCTS}
-    measured = measure()
-    try:
-        write_file(file, json.dumps({**known, key: measured}, indent=1).encode())
-    except UserError as error:
-        logger.debug("measured again by the next command: %s", error)
-    return measured
+    return once_per_machine("products.json", f"{threads} threads", measure, _read)
+
+
+def _read(kept: Any) -> Rates:
+    return {name: {by: float(kept[name][by]) for by in ("torch", "onednn")} for name in PRODUCTS}
 
 
 @torch.inference_mode()

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import torch
 
-from showtell.library.search import Hit, Library
+from showtell.library.hit import Hit
+from showtell.library.search import Library
 from showtell.pipelines.engine import Answer, Proposals
 from showtell.pipelines.engines.rerank import PROPOSED
 from showtell.pipelines.model import Model
@@ -38,10 +39,9 @@ class CaptionerRerank:
     def find(self, queries: Sequence[Text], top: int, seed: int = 0) -> Iterator[Answer]:
         """The `top` best; as they are proposed for a query that the captioner cannot read."""
         for query in queries:
-            hits = self._images.propose(query.text, max(PROPOSED, top))
-            if hits and readable(query):
-                hits = self._ordered(query, hits)
-            yield Answer(query, hits[:top])
+            found = self._images.propose(query.text, max(PROPOSED, top))
+            hits = self._ordered(query, found.hits) if found.hits and readable(query) else found.hits
+            yield Answer(found.query, hits[:top], chance=found.chance)
 
     def _ordered(self, query: Text, hits: Sequence[Hit]) -> list[Hit]:
         stored = self._proposed.rows([hit.row for hit in hits])
@@ -60,7 +60,7 @@ class CaptionerRerank:
             memory = self._captioner.system.prefill(encoded)
         scores = likelihood(self._captioner.system, query.ids, memory).tolist()
         mixed = [
-            replace(hit, score=hit.score + WEIGHT * score)
+            replace(hit, score=hit.score + WEIGHT * score, first_score=hit.score)
             for (hit, _), score in zip(known, scores, strict=True)
         ]
         return sorted(mixed, key=lambda hit: -hit.score)

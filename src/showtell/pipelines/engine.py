@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from showtell.errors import UsageError
-from showtell.library.search import Hit
+from showtell.library.hit import Hit
 from showtell.library.sight import Sight
 from showtell.library.vectors import largest
 from showtell.pairing import PairScorer
@@ -69,8 +69,8 @@ class Proposals(Protocol):
         """What the score of a proposal counts beside the log-odds that a pair matches."""
         ...
 
-    def propose(self, query: str, count: int) -> list[Hit]:
-        """The `count` best for a query, best first."""
+    def propose(self, query: str, count: int) -> Answer:
+        """The `count` best for a query."""
         ...
 
 
@@ -84,7 +84,8 @@ class Answer:
     loss_curve: tuple[float, ...] | None = None
     """Of the inversion: nats per token, one value per step of gradient descent."""
     chance: float | None = None
-    """The score that the best of as many images has by chance; None where it is not known."""
+    """The score that the best of as many images has by chance; None where it is not known. Of hits that were
+    ranked again, the score by which they were proposed counts."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class Answer:
     @property
     def nothing_alike(self) -> bool:
         """Whether the best hit is no better than chance."""
-        return self.chance is not None and (not self.hits or self.hits[0].score <= self.chance)
+        return self.chance is not None and all(hit.proposed <= self.chance for hit in self.hits)
 
 
 class Engine(Protocol):
@@ -129,9 +130,9 @@ class OwnProposals:
         self._engine = engine_named("dot" if by_cosine else names[0])(images, model)
         self.weight = float(getattr(model.system, "logit_scale", 0.0)) if by_cosine else 0.0
 
-    def propose(self, query: str, count: int) -> list[Hit]:
-        """The `count` best for a query, best first."""
-        return next(self._engine.find([self._model.read_text(query)], count)).hits
+    def propose(self, query: str, count: int) -> Answer:
+        """The `count` best for a query."""
+        return next(self._engine.find([self._model.read_text(query)], count))
 
 
 def engine_named(name: str) -> type[Engine]:

@@ -15,6 +15,7 @@ from showtell.library.search import Library
 from showtell.pairing import PairScorer
 from showtell.pipelines.engine import engine_named
 from showtell.pipelines.model import SHIPPED, Model, load_model
+from showtell.pipelines.quick import ranks_quickly
 from showtell.protocols import SharedSpace
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,21 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
         else:
             return dual
     return load_model(device=device)
+
+
+def default_engine(library: Path | str, device: str = "auto") -> str | None:
+    """`rerank` where both shipped models have indexed a library and the captioner is quick on this machine;
+    None, the first engine of the model that `model_for` chooses, elsewhere.
+    """
+    if (dual := shipped_dual_encoder(device)) is None:
+        return None
+    captioner = load_model(device=device)
+    try:
+        Library.open(library, dual)
+        described = Library.open(library, captioner)
+    except UserError:
+        return None
+    return "rerank" if ranks_quickly(captioner, described) else None
 
 
 def proposer_for(engine: str | None, device: str = "auto") -> Model | None:

@@ -17,7 +17,8 @@ import numpy as np
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from showtell.html.maps import ShownImage
-from showtell.library.search import Hit, Library
+from showtell.library.hit import Hit
+from showtell.library.search import Library
 from showtell.pipelines.engine import engines_of
 from showtell.pipelines.index import index
 from showtell.pipelines.model import Model, load_model

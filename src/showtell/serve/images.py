@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from showtell.errors import UserError
-from showtell.library.search import Hit, Library
+from showtell.library.hit import Hit
+from showtell.library.search import Library
 from showtell.pipelines.engine import engine_named
 from showtell.pipelines.search import Searcher
 from showtell.pipelines.tags import sights

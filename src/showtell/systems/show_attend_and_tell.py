@@ -6,6 +6,7 @@
     p(y_t) = softmax(L_o (E y_{t-1} + L_h h_t + L_z z_t))
 
 Source: Xu et al. 2015, "Show, Attend and Tell", the soft attention of section 4.2, equations 1 to 7 and 13.
+With `num_heads`, f_att is a scaled dot product in so many heads (Vaswani et al. 2017).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from showtell.data.batch import Batch
 from showtell.nn.additive_attention import AdditiveAttention
+from showtell.nn.dot_attention import DotAttention
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
@@ -38,8 +40,12 @@ class ShowAttendAndTellConfig(FitsTokenizer, FitsFeatures):
     word_width: int = 300
     width: int = 512
     attention_width: int = 256
-    """Width of the hidden layer of the additive attention."""
+    """Width of the hidden layer of the additive attention, or of all heads' queries."""
+    num_heads: int = 0
+    """Heads of dot-product attention; 0: the paper's additive attention."""
     dropout: float = 0.5
+    feature_dropout: float = 0.0
+    """Dropout of the image features."""
     smoothing: float = 0.0
     coverage_weight: float = 1.0
     """Weight of the doubly stochastic attention loss."""
@@ -50,7 +56,7 @@ class ShowAttendAndTellConfig(FitsTokenizer, FitsFeatures):
 
 
 class ShowAttendAndTell(nn.Module):
-    """A captioner with additive attention over the grid of a frozen backbone."""
+    """A captioner with attention over the grid of a frozen backbone."""
 
     Config: ClassVar = ShowAttendAndTellConfig
     reads: ClassVar = "features"
@@ -63,7 +69,10 @@ class ShowAttendAndTell(nn.Module):
         self.image = Linear(config.feature_width, config.token_width)
         self.word_embedding = nn.Embedding(config.vocab_size, config.word_width)
         self.first = Linear(config.token_width, 2 * config.width)
-        self.attention = AdditiveAttention(config.token_width, config.width, config.attention_width)
+        widths = config.token_width, config.width, config.attention_width
+        self.attention = (
+            DotAttention(*widths, config.num_heads) if config.num_heads else AdditiveAttention(*widths)
+        )
         self.gate = Linear(config.width, 1)
         self.cell = nn.LSTMCell(config.word_width + config.token_width, config.width)
         self.from_state = Linear(config.width, config.word_width)
@@ -73,7 +82,8 @@ class ShowAttendAndTell(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The projected grid `[B N token_width]`, pooled as its mean."""
-        tokens = self.image(batch.images.features)
+        seen = F.dropout(batch.images.features, self.config.feature_dropout, self.training)
+        tokens = self.image(seen)
         return Encoded(tokens=tokens, pooled=tokens.mean(1))
 
     def token_embeddings(self) -> Float[Tensor, "V D"]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.images.decode import ImageError
-from showtell.library.search import Hit
+from showtell.library.hit import Hit
 from showtell.pairing import PairScorer
 from showtell.pipelines.engine import Answer, Proposals
 from showtell.pipelines.model import Model
@@ -52,15 +52,17 @@ class Rerank:
     def find(self, queries: Sequence[Text], top: int, seed: int = 0) -> Iterator[Answer]:
         """The `top` best of those that are proposed."""
         for query in queries:
-            hits = self._embedded(self._images.propose(query.text, max(PROPOSED, top)))
+            found = self._images.propose(query.text, max(PROPOSED, top))
+            hits = self._embedded(found.hits)
             if not hits:
-                yield Answer(query, [])
+                yield Answer(query, [], chance=found.chance)
                 continue
             images = joined([self._cache[hit.row] for hit in hits])
             scores = pair_scores(self._model.system, [query.ids], images)[0]
             scores = scores + self._images.weight * torch.tensor([hit.score for hit in hits])
             order = scores.argsort(descending=True, stable=True)[:top].tolist()
-            yield Answer(query, [replace(hits[i], score=scores[i].item()) for i in order])
+            again = [replace(hits[i], score=scores[i].item(), first_score=hits[i].score) for i in order]
+            yield Answer(query, again, chance=found.chance)
             self._forget()
 
     def _embedded(self, hits: Sequence[Hit]) -> list[Hit]:
