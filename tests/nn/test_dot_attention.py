@@ -14,7 +14,7 @@ def test_it_is_that_of_the_paper_head_by_head():
     attention = DotAttention(8, 5, 6, num_heads=2).double()
     tokens, query = torch.randn(2, 4, 8).double(), torch.randn(2, 3, 5).double()
     with watch_attention() as maps:
-        found, weights = attention(query, attention.keys(tokens)[:, None], tokens)
+        found, weights = attention(query, attention.prefill(tokens))
     for image in range(2):
         for q in range(3):
             parts, alphas = [], []

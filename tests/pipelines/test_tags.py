@@ -36,7 +36,7 @@ def test_a_cup_of_coffee_is_tagged_and_unfamiliar(model, coffee) -> None:
 
 
 def test_noise_is_unfamiliar_and_a_checkpoint_without_statistics_does_not_guess(model) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     encoded = model.encode([noise])
     (seen,) = sights(model, encoded)
     assert seen.familiar is False

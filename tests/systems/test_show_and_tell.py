@@ -167,7 +167,7 @@ def test_a_sharp_attention_selects_one_token():
     with torch.no_grad():
         system.attention.score.weight.fill_(30.0)
         system.attention.query.weight.zero_()
-    context, weights = system.attention(torch.zeros(1, 1, 9), keys[:, None], tokens)
+    context, weights = system.attention(torch.zeros(1, 1, 9), {"keys": keys, "values": tokens})
     torch.testing.assert_close(context[:, 0], tokens[:, 3])
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1))
 

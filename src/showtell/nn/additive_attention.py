@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from showtell.nn.linear import Linear
 from showtell.nn.watch import attention_watcher
+from showtell.protocols import State
 
 
 class AdditiveAttention(nn.Module):
@@ -21,16 +22,16 @@ class AdditiveAttention(nn.Module):
         self.query = Linear(query_width, width, bias=False)
         self.score = Linear(width, 1, bias=False)
 
-    def keys(self, tokens: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B N A"]:
-        """Keys of the tokens, computed once for all queries."""
-        return self.key(tokens)
+    def prefill(self, tokens: Float[Tensor, "B N D"]) -> State:
+        """Keys `[B N A]` of the tokens, computed once for all queries, and the tokens as values."""
+        return {"keys": self.key(tokens), "values": tokens}
 
     def forward(
-        self, query: Float[Tensor, "B K Q"], keys: Float[Tensor, "B 1 N A"], values: Float[Tensor, "B N D"]
+        self, query: Float[Tensor, "B K Q"], memory: State
     ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K N"]]:
         """Averages `[B K D]` and weights `[B K N]` of `K` queries per image, over its keys and values."""
-        scores = self.score((keys + self.query(query).unsqueeze(-2)).tanh_()).squeeze(-1)
-        weights = scores.softmax(-1)
+        hidden = memory["keys"][:, None] + self.query(query).unsqueeze(-2)
+        weights = self.score(hidden.tanh_()).squeeze(-1).softmax(-1)
         if (maps := attention_watcher.get()) is not None:
             maps.append(weights.detach())
-        return weights @ values, weights
+        return weights @ memory["values"], weights

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from showtell.nn.linear import Linear
 from showtell.nn.watch import attention_watcher
+from showtell.protocols import State
 
 
 class DotAttention(nn.Module):
@@ -24,21 +25,21 @@ class DotAttention(nn.Module):
         self.key = Linear(token_width, width)
         self.query = Linear(query_width, width)
 
-    def keys(self, tokens: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B N A"]:
-        """Keys of the tokens, computed once for all queries."""
-        return self.key(tokens)
+    def prefill(self, tokens: Float[Tensor, "B N D"]) -> State:
+        """Keys `[B H A/H N]` and values `[B H N D/H]` of the tokens, computed once for all queries."""
+        keys = self.key(tokens).unflatten(-1, (self.num_heads, -1)).permute(0, 2, 3, 1)
+        values = tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        # Else every product would copy them.
+        return {"keys": keys.contiguous(), "values": values.contiguous()}
 
     def forward(
-        self, query: Float[Tensor, "B K Q"], keys: Float[Tensor, "B 1 N A"], values: Float[Tensor, "B N D"]
+        self, query: Float[Tensor, "B K Q"], memory: State
     ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K N"]]:
         """Averages `[B K D]` and the heads' mean weights `[B K N]` of `K` queries per image."""
-        asked, keyed, valued = (
-            x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for x in (self.query(query), keys.squeeze(1), values)
-        )
-        scores = asked @ keyed.transpose(-2, -1) * asked.shape[-1] ** -0.5
-        weights = scores.softmax(-1)
+        asked = self.query(query).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        weights = (asked @ memory["keys"] * asked.shape[-1] ** -0.5).softmax(-1)
         mean = weights.mean(1)
         if (maps := attention_watcher.get()) is not None:
             maps.append(mean.detach())
-        return (weights.to(valued.dtype) @ valued).transpose(1, 2).flatten(-2), mean
+        values = memory["values"]
+        return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(-2), mean

