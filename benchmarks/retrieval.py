@@ -1,72 +1,106 @@
-"""How well models find images by captions, and captions by images, and what re-ranking adds to the first.
+"""How well captions find images, and images captions, when models of pairs rank what a first model proposes.
 
-    python benchmarks/retrieval.py --data DATA/flickr8k FIRST [MODELS...] [--images 1000] [--precision bf16]
+    python benchmarks/retrieval.py --data DATA/flickr8k FIRST MODELS... [--images 1000] [--precision bf16]
 
-Each of the first `--images` images of `val` has its first caption; every caption is scored with every image,
-so time grows with the square of their number. A model of two towers scores by the cosine, a model of pairs
-by the log-odds that the two belong together. Re-ranked: the 100 images that FIRST, a model of two towers,
-finds nearest to a caption, by a pair model's log-odds alone, and by them added to the cosine over FIRST's
-temperature, which fits nothing to the data.
+Each of the first `--images` images of `val` has its first caption. FIRST, a model of two towers, proposes to
+each caption the 100 nearest images, and to each image the 100 nearest captions, as BLIP and ALBEF are
+evaluated; each of the other models orders them by its log-odds that the two belong together (`match`), and
+by them plus the cosine over FIRST's temperature (`both`), which fits nothing to the data. What is not
+proposed comes last.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from showtell.data.captions.read import read_captions
 from showtell.datasets.captions import divide
-from showtell.evaluation.compare import scores_of
-from showtell.pipelines.engines.rerank import PROPOSED
+from showtell.evaluation.costs import image_batch
+from showtell.pipelines.engines.rerank import CHUNK, PROPOSED, joined
 from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.shipped import DUAL_ENCODER, dual_encoder
 from showtell.tasks.metrics import ranks, recall
+from showtell.tasks.pair_scores import pair_scores
 from showtell.train.precision import PRECISIONS, autocast
 from table import command, table
 
 
-def shown(scores: Tensor) -> list[str]:
-    """R@1, 5 and 10 of `scores [N N]`, row by row."""
-    return [f"{value:.3f}" for value in recall(ranks(scores.numpy(), range(len(scores)))).values()]
+def recalls(scores: Tensor) -> list[str]:
+    """R@1, 5 and 10 of captions among images, then of images among captions, from `scores [N N]`."""
+    return [
+        f"{value:.3f}"
+        for one in (scores, scores.T)
+        for value in recall(ranks(one.numpy(), range(len(one)))).values()
+    ]
+
+
+def cosines(model: Model, paths: Sequence[Path], texts: Sequence[str]) -> Tensor:
+    """Of every text with every image, `[N N]`."""
+    seen = torch.cat(
+        [
+            model.encode([model.read(path) for path in paths[first : first + CHUNK]]).pooled
+            for first in range(0, len(paths), CHUNK)
+        ]
+    )
+    return F.normalize(model.text_vectors(texts), dim=-1).cpu() @ F.normalize(seen, dim=-1).cpu().T
+
+
+@torch.inference_mode()
+def matches(model: Model, paths: Sequence[Path], texts: Sequence[str], proposed: Tensor) -> Tensor:
+    """The log-odds of the `proposed [N N]` pairs; -inf elsewhere."""
+    images = joined(
+        [
+            model.system.embed_images(
+                image_batch(model, [model.read(path) for path in paths[first : first + CHUNK]])
+            )
+            for first in range(0, len(paths), CHUNK)
+        ]
+    )
+    scores = torch.full(proposed.shape, -torch.inf)
+    for row, text in enumerate(texts):
+        some = proposed[row].nonzero().flatten()
+        ids = model.tokenizer.encode(text, model.max_length)
+        scores[row, some] = pair_scores(model.system, [ids], images[some])[0]
+    return scores
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("first", metavar="FIRST", help=f"a run or checkpoint, or {DUAL_ENCODER}")
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--precision", choices=[p for p in PRECISIONS if p != "fp16"], default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     options = parser.parse_args()
+    command()
     entries = divide(read_captions(options.data).entries)["val"][: options.images]
-    texts = [entry.captions[0] for entry in entries]
-    first = None
-    rows = []
+    paths, texts = [entry.path for entry in entries], [entry.captions[0] for entry in entries]
+    first = dual_encoder() if options.first == DUAL_ENCODER else load_model(options.first)
+    near = cosines(first, paths, texts)
+    proposed = torch.zeros_like(near, dtype=torch.bool)
+    proposed.scatter_(1, near.topk(min(PROPOSED, len(near))).indices, True)
+    proposed |= torch.zeros_like(proposed).scatter_(0, near.topk(min(PROPOSED, len(near)), 0).indices, True)
+    scale = float(first.system.log_logit_scale.exp())
+    rows = [[first.name, "cosine", *recalls(near), ""]]
     for path in options.models:
-        model: Model = load_model(path)
-        pixels = [model.read(entry.path) for entry in entries]
-        ids = [model.tokenizer.encode(text, model.max_length) for text in texts]
+        model = load_model(path)
         began = time.process_time()
         with autocast(options.precision, "cpu"):
-            scores = torch.from_numpy(scores_of(model, pixels, ids).astype(np.float32))
-        seconds = time.process_time() - began
-        row = [model.name, *shown(scores), *shown(scores.T)]
-        if first is None:
-            first = scores * float(model.system.log_logit_scale.exp())
-            far = torch.ones_like(scores, dtype=torch.bool).scatter(1, scores.topk(PROPOSED).indices, False)
-            row += ["", ""]
-        else:
-            row += [shown(both.masked_fill(far, -torch.inf))[0] for both in (scores, scores + first)]
-        rows.append([*row, f"{seconds:.0f}"])
-        print(rows[-1], flush=True)
-    command()
-    print(f"{len(entries)} images, {options.precision}\n")
-    caption, image = ([f"{one} R@{k}" for k in (1, 5, 10)] for one in ("text to image", "image to text"))
-    table(["model", *caption, *image, "re-ranked R@1", "with cosine", "CPU seconds"], rows)
+            match = matches(model, paths, texts, proposed)
+        seconds = f"{time.process_time() - began:.0f}"
+        rows.append([model.name, "match", *recalls(match), seconds])
+        rows.append([model.name, "both", *recalls(match + scale * near), ""])
+    print(f"{len(entries)} images, {int(proposed.sum())} pairs, {options.precision}.\n")
+    found = [f"{one} R@{k}" for one in ("image", "caption") for k in (1, 5, 10)]
+    table(["model", "by", *found, "CPU seconds"], rows)
 
 
 if __name__ == "__main__":

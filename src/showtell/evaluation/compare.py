@@ -122,7 +122,7 @@ def _finding(model: Model, entries: Sequence[Entry]) -> Comparison:
     if not pixels:
         raise UserError(f"none of the {len(entries)} images can be read by {model.name}")
     rows = [model.tokenizer.encode(text, model.max_length) for text in captions]
-    scores = scores_of(model, pixels, rows)
+    scores = _scores(model, pixels, rows)
     own = range(len(rows))
     return Comparison(
         *_costs(model, pixels[:1], rows[0]),
@@ -171,7 +171,7 @@ def _recalls(scores: np.ndarray, own: range) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def scores_of(model: Model, pixels: Sequence[np.ndarray], rows: Sequence[Sequence[int]]) -> np.ndarray:
+def _scores(model: Model, pixels: Sequence[np.ndarray], rows: Sequence[Sequence[int]]) -> np.ndarray:
     """How well each text matches each image, `[R B]`."""
     chunks = [pixels[first : first + CHUNK] for first in range(0, len(pixels), CHUNK)]
     if not model.can(PairScorer):
