@@ -1,8 +1,10 @@
 """A small BLIP learns coloured squares; then captions, search and figures work with it."""
 
+import copy
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from showtell.evaluation.evaluate import evaluate
 from showtell.pipelines import bootstrap as pipeline
 from showtell.pipelines.bootstrap import bootstrap
 from showtell.pipelines.caption import caption
+from showtell.pipelines.classify import ZeroShot
 from showtell.pipelines.engine import OwnProposals
 from showtell.pipelines.index import index
 from showtell.pipelines.model import load_model
@@ -132,6 +135,23 @@ def test_a_rank_counts_the_cosine_over_its_temperature_beside_the_match(model, p
         matched = pair_scores(model.system, [model.read_text(text).ids], image).item()
         scaled = cosines[hit.row] / model.system.log_temperature.exp().item()
         assert hit.score == pytest.approx(matched + scaled, abs=1e-4)
+
+
+def test_of_a_system_without_temperature_the_bare_cosine_counts(model, photos, tmp_path):
+    index(photos, tmp_path / "library", model, captions=False)
+    library = Searcher(tmp_path / "library", model).library
+    assert OwnProposals(library, model).weight == pytest.approx(float(model.system.logit_scale))
+    bare = copy.deepcopy(model.system)
+    del bare.log_temperature
+    assert OwnProposals(library, replace(model, system=bare)).weight == 1.0
+
+
+def test_labels_are_told_apart_by_the_learned_temperature(model, photos):
+    labels = [f"a {colour} square" for colour in COLOURS]
+    encoded = model.encode([model.read(photos / "red.png")])
+    cosine = torch.cosine_similarity(encoded.pooled[:, None], model.text_vectors(labels)[None], dim=-1)
+    expected = (cosine / model.system.log_temperature.exp()).softmax(1)
+    torch.testing.assert_close(ZeroShot(model, labels)(encoded), expected)
 
 
 @pytest.fixture

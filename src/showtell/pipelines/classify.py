@@ -147,8 +147,7 @@ class ZeroShot:
         cuts.log()
         self._ids = [text.ids for text in texts]
         if self._dual:
-            learned = getattr(model.system, "log_logit_scale", None)
-            self._scale = SCALE if learned is None else float(learned.exp())
+            self._scale = float(getattr(model.system, "logit_scale", SCALE))
             self._vectors = F.normalize(model.vectors_of(self._ids), dim=-1)
         else:
             grey = model.prepare(np.full((8, 8, 3), 128, np.uint8))

@@ -121,6 +121,7 @@ class OwnProposals:
     engine that it prefers.
 
     Where contrast and matching were learned together, a cosine counts as it did there: over its temperature.
+    Of a system that brings none, such as a published BLIP for retrieval, the bare cosine counts.
     """
 
     def __init__(self, images: SearchedImages, model: Model) -> None:
@@ -128,7 +129,7 @@ class OwnProposals:
         names = [name for name in engines_of(model) if PairScorer not in engine_named(name).requires]
         by_cosine = "dot" in names
         self._engine = engine_named("dot" if by_cosine else names[0])(images, model)
-        self.weight = float(getattr(model.system, "logit_scale", 0.0)) if by_cosine else 0.0
+        self.weight = float(getattr(model.system, "logit_scale", 1.0)) if by_cosine else 0.0
 
     def propose(self, query: str, count: int) -> Answer:
         """The `count` best for a query."""

@@ -175,6 +175,11 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
         new = [f"former.blocks.{i}.cross_attention" for i in looking]
         self.rates = {"former.": Rate(c.text_rate), "former.queries": Rate(), **dict.fromkeys(new, Rate())}
 
+    @property
+    def logit_scale(self) -> Float[Tensor, ""]:
+        """`1 / temperature`, a scalar."""
+        return (-self.log_temperature).exp()
+
     @torch.no_grad()
     def begin_texts(self, encoder: BERTEncoder) -> None:
         """Begin with the parameters of a pretrained encoder of texts; the queries' MLPs begin as the texts'.
@@ -217,7 +222,7 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
         memory = self.former.prefill(seen.tokens, seen.keep)
         queries, prompt = self.former.see(memory)
         alike = best_query(self._vectors(queries), self.encode_texts(batch).pooled)
-        scaled = alike * (-self.log_temperature).exp()
+        scaled = alike * self.logit_scale
 
         which, where = hard_pairs(scaled, owner, generator)
         fused, _ = self.former.ground(texts.ids[which], texts.keep[which], of_rows(memory, where))
