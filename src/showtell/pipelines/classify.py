@@ -26,6 +26,7 @@ from showtell.datasets.cuts import Cuts, shortened
 from showtell.errors import UsageError
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.shipped import zero_shot_model
 from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, SharedSpace
 from showtell.tasks.likelihood import likelihood
@@ -72,7 +73,8 @@ def classify(
     skip: Skip | None = None,
     strict: bool = False,
 ) -> Iterator[Classified]:
-    """The best label of each image file, in the order given; the model defaults to the shipped one.
+    """The best label of each image file, in the order given; labels are told apart by the shipped dual
+    encoder where its packages are here and no model is given, else by the shipped captioner.
 
     Without labels, the classes that the model was trained on. A label replaces `{}` in the template, such as
     "a photo of {}". A file that cannot be read is passed to `skip`; without `skip` it raises `ImageError`.
@@ -84,7 +86,7 @@ def classify(
         for image in classify("pets/", ["a dog", "a cat"]):
             print(image.path, image.label, image.probability)
     """
-    model = model or load_model()
+    model = model or (load_model() if labels is None else zero_shot_model())
     classifier = (
         TrainedClasses(model, template) if labels is None else ZeroShot(model, labels, template, strict)
     )

@@ -38,10 +38,12 @@ def models() -> list[OfferedModel]:
     captioner = _shipped(
         SHIPPED.name,
         "the shipped captioner, used where no model is named",
-        "caption, index, classify, words, similar, map, explain, demo; search by likelihood and inversion",
+        "caption, index, words, similar, map, explain, demo; search by likelihood and inversion",
     )
     dual = _shipped(
-        DUAL_ENCODER, "the shipped dual encoder, used where no model is named", "index, search, demo"
+        DUAL_ENCODER,
+        "the shipped dual encoder, used where no model is named",
+        "index, search, classify, demo",
     )
     documents = _shipped(
         DOCUMENTS,

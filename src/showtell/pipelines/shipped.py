@@ -49,6 +49,15 @@ def shipped_dual_encoder(device: str = "auto") -> Model | None:
         return None
 
 
+def zero_shot_model(device: str = "auto") -> Model:
+    """The shipped dual encoder, which tells labels apart best, else the captioner, which is said once."""
+    try:
+        return dual_encoder(device)
+    except MissingError as error:
+        _say(f"the captioner tells labels apart, by some thousand English words: {error}")
+        return load_model(device=device)
+
+
 def packages_of(folder: Path) -> list[Package]:
     """The packages whose weights a shipped checkpoint records instead of copying them."""
     frozen, said = read_object(folder / CONFIG).get("frozen", []), read_object(folder / PREPROCESS)

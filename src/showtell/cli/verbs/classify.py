@@ -41,7 +41,8 @@ def classify(
 ) -> None:
     """Classify images, zero-shot by labels, or images and texts by the classes of the model.
 
-    Labels work with a dual encoder such as CLIP and with a captioner; trained classes with an image
+    Labels work with a dual encoder such as CLIP and with a captioner: by default with the shipped dual
+    encoder where its packages are here, else with the captioner. Trained classes work with an image
     classifier, such as one of `showtell train vit_mini`, and, with --texts, with one of texts, such as of
     `showtell train classify_bert`. A file that cannot be read is named on standard error; the others are
     still classified, and the exit status is 1.
@@ -49,12 +50,14 @@ def classify(
     from showtell.pipelines.classify import classify
     from showtell.pipelines.classify_texts import classify_texts
     from showtell.pipelines.model import load_model
+    from showtell.pipelines.shipped import zero_shot_model
 
     failures = Failures()
     chosen = None if labels is None else labels.split(",")
     if texts and (chosen is not None or template != "{}"):
         raise UsageError("--labels and --template are for images; with --texts the classes are the model's")
-    loaded = load_model(model, device)
+    unnamed = model is None and chosen is not None
+    loaded = zero_shot_model(device) if unnamed else load_model(model, device)
     found = (
         classify_texts(lines(files), loaded, strict=strict)
         if texts
