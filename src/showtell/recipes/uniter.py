@@ -34,7 +34,7 @@ def uniter_mini(num_images: int) -> VisionLanguageRun:
     with BERT; else it is a smaller one, trained from scratch.
 
     Paper: Chen et al. 2020, "UNITER: UNiversal Image-TExt Representation Learning"
-    Time: not measured
+    Time: 68 minutes of one CPU core with bf16 units for the 6,000 images of Flickr8k
     """
     batch_size = 64
     steps = epochs(20, num_images, batch_size, at_least=300)
