@@ -22,7 +22,6 @@ from showtell.hub.sources import recorded_tokenizer
 from showtell.nn.cpu.packed import PackedLinear
 from showtell.pipelines.model import load_model
 from showtell.protocols import ImageEncoder, TextEncoder
-from showtell.recipes import clip
 from showtell.recipes import launch as training
 from showtell.recipes.clip import clip_b32, clip_mini
 from showtell.recipes.vse import vse
@@ -47,10 +46,7 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def without_packages(monkeypatch):
-    def missing(name):
-        raise MissingError(name)
-
-    monkeypatch.setattr(clip, "package_path", missing)
+    monkeypatch.setattr(PretrainedText, "installed", False)
 
 
 SMALL = {
