@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from showtell.data.captions.read import read_captions
 from showtell.datasets.captions import divide
 from showtell.evaluation.costs import image_batch
+from showtell.evaluation.evaluate import encode_entries
 from showtell.pipelines.engines.rerank import CHUNK, PROPOSED, joined
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import DUAL_ENCODER, dual_encoder
@@ -39,17 +40,6 @@ def recalls(scores: Tensor) -> list[str]:
         for one in (scores, scores.T)
         for value in recall(ranks(one.numpy(), range(len(one)))).values()
     ]
-
-
-def cosines(model: Model, paths: Sequence[Path], texts: Sequence[str]) -> Tensor:
-    """Of every text with every image, `[N N]`."""
-    seen = torch.cat(
-        [
-            model.encode([model.read(path) for path in paths[first : first + CHUNK]]).pooled
-            for first in range(0, len(paths), CHUNK)
-        ]
-    )
-    return F.normalize(model.text_vectors(texts), dim=-1).cpu() @ F.normalize(seen, dim=-1).cpu().T
 
 
 @torch.inference_mode()
@@ -84,11 +74,12 @@ def main() -> None:
     entries = divide(read_captions(options.data).entries)["val"][: options.images]
     paths, texts = [entry.path for entry in entries], [entry.captions[0] for entry in entries]
     first = dual_encoder() if options.first == DUAL_ENCODER else load_model(options.first)
-    near = cosines(first, paths, texts)
+    _, seen, _ = encode_entries(first, entries)
+    near = F.normalize(first.text_vectors(texts).cpu(), dim=-1) @ F.normalize(seen.pooled, dim=-1).T
     proposed = torch.zeros_like(near, dtype=torch.bool)
     proposed.scatter_(1, near.topk(min(PROPOSED, len(near))).indices, True)
     proposed |= torch.zeros_like(proposed).scatter_(0, near.topk(min(PROPOSED, len(near)), 0).indices, True)
-    scale = float(first.system.log_logit_scale.exp())
+    scale = float(first.system.logit_scale)
     rows = [[first.name, "cosine", *recalls(near), ""]]
     for path in options.models:
         model = load_model(path)

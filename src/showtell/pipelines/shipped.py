@@ -31,13 +31,13 @@ def dual_encoder(device: str = "auto") -> Model:
             "the shipped dual encoder, which finds more and in many languages, needs "
             f"{', '.join(package.name for package in missing)}: {install_all(missing)}"
         )
-    return _loaded(device)
+    return _loaded(FOLDER, device)
 
 
-@lru_cache(maxsize=1)
-def _loaded(device: str) -> Model:
-    """Kept: reading its text tower takes seconds."""
-    return load_model(FOLDER, device)
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, device: str) -> Model:
+    """Kept: reading a text tower takes seconds, and a search asks for both models more than once."""
+    return load_model(folder, device)
 
 
 def shipped_dual_encoder(device: str = "auto") -> Model | None:
@@ -55,7 +55,7 @@ def zero_shot_model(device: str = "auto") -> Model:
         return dual_encoder(device)
     except MissingError as error:
         _say(f"the captioner tells labels apart, by some thousand English words: {error}")
-        return load_model(device=device)
+        return _loaded(SHIPPED, device)
 
 
 def packages_of(folder: Path) -> list[Package]:
@@ -96,7 +96,7 @@ def model_for(library: Path | str, engine: str | None, device: str = "auto") -> 
             _say(f"search uses the captioner alone until {library} is indexed again")
         else:
             return dual
-    return load_model(device=device)
+    return _loaded(SHIPPED, device)
 
 
 def default_engine(library: Path | str, device: str = "auto") -> str | None:
@@ -105,7 +105,7 @@ def default_engine(library: Path | str, device: str = "auto") -> str | None:
     """
     if (dual := shipped_dual_encoder(device)) is None:
         return None
-    captioner = load_model(device=device)
+    captioner = _loaded(SHIPPED, device)
     try:
         Library.open(library, dual)
         described = Library.open(library, captioner)
