@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -108,3 +110,18 @@ def test_texts_that_no_font_draws_are_left_out_and_counted(caplog) -> None:
     assert "'猫' (U+732B)" in caplog.text
     with pytest.raises(UserError, match="none of 1 font draws"):
         RenderedTexts(["黑猫"], tokenizer, Rendering(SMALL, (64, 256)), [BUILT_IN])
+
+
+def test_texts_of_like_length_come_together() -> None:
+    texts = [("ab " * length).strip() for length in (1, 9, 2, 8, 3, 7)]
+    data = RenderedTexts(texts, TOKENIZER, Rendering(SMALL, (64, 256)), [BUILT_IN])
+    batches = data.batches(2, seed=0)
+    found = [sorted(len(data.texts[item]) for item in batches(step)) for step in range(3)]
+    assert sorted(found) == [[2, 5], [8, 20], [23, 26]]
+
+
+def test_no_more_texts_are_cut_than_asked_for() -> None:
+    how = Rendering(replace(SMALL, tokens=4), (64, 256))
+    every = RenderedTexts([TEXT] * 3, TOKENIZER, how, [BUILT_IN])
+    some = RenderedTexts([TEXT] * 3, TOKENIZER, how, [BUILT_IN], most=len(every) - 1)
+    assert some.texts == every.texts[:-1]

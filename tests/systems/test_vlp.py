@@ -136,24 +136,30 @@ def test_the_other_losses_against_loops() -> None:
         == {*("text", "pointing", "letters", "masked", "pixels")}
     )
     encoded = system.encode_images(given)
-    seen = system.inspect(system.prefill(encoded), torch.arange(3), given.texts.ids[:, :-1])
     pointing, masked = [], []
     for row in range(3):
+        stands = torch.zeros(1, 4)
+        places = [stands]
+        for box in given.targets.boxes[row, 1:]:
+            stands = stands if box.isnan().any() else cell_shares(box[None], (16, 16), (2, 2))
+            places.append(stands)
+        stood = torch.stack(places, 1)
+        one = replace(encoded, tokens=encoded.tokens[row : row + 1])
+        ids = given.texts.ids[row : row + 1]
+        hidden, scores = system.decode(system.prefill(one), torch.tensor([0]), ids, stood)
         for place in range(1, int(given.texts.keep[row].sum())):
-            box = given.targets.boxes[row, place]
-            if not box.isnan().any():
-                shares = cell_shares(box[None], (16, 16), (2, 2))[0]
-                pointing.append(-(shares * seen.where[row, place - 1].log()).sum().item())
-            p = seen.masked[row, place - 1].item()
+            where = scores[0, place - 1].softmax(0)
+            pointing.append(-(stood[0, place] * where.log()).sum().item())
+            p = system.is_masked(hidden)[0, place - 1, 0].sigmoid().item()
             masked.append(-math.log(p if given.targets.masked[row, place] else 1 - p))
     assert step.losses["pointing"].item() == pytest.approx(sum(pointing) / len(pointing), abs=1e-5)
     assert step.losses["masked"].item() == pytest.approx(sum(masked) / len(masked), abs=1e-5)
     assert step.counts["pointing"] == len(pointing)
-    log_probs = system.letters(encoded.tokens).log_softmax(-1)
+    log_probs = system.letters(encoded.tokens).view(3, 4 * 2, -1).log_softmax(-1)
     letters = []
     for row, length in enumerate((3, 2, 1)):
         for place in range(length):
-            shares = cell_shares(given.targets["letter_boxes"][row, place][None], (16, 16), (2, 2))[0]
+            shares = cell_shares(given.targets["letter_boxes"][row, place][None], (16, 16), (2, 4))[0]
             letters.append(-(shares * log_probs[row, :, given.targets["letters"][row, place]]).sum().item())
     assert step.losses["letters"].item() == pytest.approx(sum(letters) / len(letters), abs=1e-5)
     assert step.counts["letters"] == len(letters)
@@ -168,9 +174,7 @@ def test_a_weight_of_zero_has_no_loss_and_no_parameters() -> None:
     assert small().loss_weights == {"text": 1.0}
     names = {name.split(".")[0] for name, _ in small(**WEIGHTS).named_parameters()}
     assert names - {name.split(".")[0] for name, _ in small().named_parameters()} == {
-        "letters",
-        "is_masked",
-        "draw",
+        *("pointer", "letters", "is_masked", "draw")
     }
 
 
@@ -187,8 +191,9 @@ def test_the_gradient_of_every_loss_reaches_the_cnn() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("structure", ["encoder_decoder", "decoder"])
 @pytest.mark.parametrize("beam", [1, 3])
-def test_decoding_with_a_cache_equals_decoding_without(structure, beam) -> None:
-    system = small(structure=structure).eval()
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_decoding_with_a_cache_equals_decoding_without(structure, beam, weight) -> None:
+    system = small(structure=structure, pointing_weight=weight).eval()
     memory = system.prefill(system.encode_images(batch()))
 
     class Uncached:

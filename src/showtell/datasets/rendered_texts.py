@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from showtell.data.images.render.draw import Drawing, draw
 from showtell.data.images.render.fonts import Font, fonts, is_blank, undrawable
 from showtell.data.images.render.paint import paint
 from showtell.data.images.render.style import SizeClass
+from showtell.data.sampler import SimilarLengths
 from showtell.data.texts.chunks import chunks
 from showtell.data.tokenizers.pieces import Pieces
 from showtell.data.tokenizers.subword import SubwordTokenizer
@@ -74,18 +76,19 @@ class RenderedTexts:
         among: Sequence[Font] | None = None,
         *,
         least: int | None = None,
+        most: int | None = None,
     ) -> None:
         """Cut documents into chunks of at most `rendering.size.tokens` tokens.
 
-        With `least`, of at most a number of tokens that is drawn for each, evenly from there on. `among` are
-        the fonts, by default all of this machine.
+        With `least`, of at most a number of tokens that is drawn for each, evenly from there on. With `most`,
+        the first so many chunks alone. `among` are the fonts, by default all of this machine.
 
         Chunks that no font can draw are left out, and logged, counted; blank ones without a word. Raises
         `UserError` where none is left.
         """
         self.tokenizer, self.rendering = tokenizer, rendering
         self.fonts = tuple(fonts() if among is None else among)
-        cut = chunks(documents, tokenizer, rendering.size.tokens, least)
+        cut = islice(chunks(documents, tokenizer, rendering.size.tokens, least), most)
         found = [text for text in cut if not is_blank(text)]
         self._letter_ids: dict[str, int] = {}
         self.texts = [text for text in found if self._drawable(text)]
@@ -102,6 +105,11 @@ class RenderedTexts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def batches(self, size: int, seed: int) -> SimilarLengths:
+        """Which texts come together: those of like length, whose images have little blank paper."""
+        lengths = [len(text) for text in self.texts]
+        return SimilarLengths(len(self), size, lambda epoch: lengths, seed)
 
     def batch(self, items: Sequence[int], seed: tuple[int, ...]) -> Batch:
         """Some of the texts with start and end tokens, and their images.

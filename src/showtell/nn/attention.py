@@ -110,13 +110,6 @@ class Attention(nn.Module):
         """The keys and values of a context, for cross-attention that attends to it again and again."""
         return KVCache(*self._from_context(context, None))
 
-    def scores(self, x: Float[Tensor, "B N D"], context: KVCache) -> Float[Tensor, "B N M"]:
-        """What the first head's softmax is taken of, for a loss that says where in the context to attend."""
-        assert context.keys is not None
-        queries = self._heads(self._query(x), self.num_heads)[0][:, 0]
-        scale = queries.shape[-1] ** -0.5 if self.scale is None else self.scale
-        return queries * scale @ context.keys[:, 0].transpose(1, 2)
-
     def empty_cache(self, batch: int) -> KVCache:
         """The cache of self-attention before the first token: keys and values `[B G 0 D/H]`."""
         weight = self.qkv.weight

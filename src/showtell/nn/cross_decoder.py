@@ -108,20 +108,6 @@ class CrossDecoder(CrossStack):
         """Each block, both halves."""
         return [(block, block) for block in self.blocks]
 
-    def forward(
-        self, tokens: Float[Tensor, "B L D"], memory: State, mask: Mask = None
-    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L M"]]:
-        """What `decode` returns, and what a pointing loss teaches: the scores, before their softmax, of the
-        first head of the middle block's cross-attention.
-        """
-        blocks = list(self.blocks)
-        for i, (block, (context, where)) in enumerate(zip(blocks, self._contexts(memory), strict=True)):
-            tokens = block.attend(tokens, mask)
-            if i == len(blocks) // 2:
-                scores = block.cross_attention.scores(block.cross_attention_norm(tokens), context)
-            tokens = block.look(tokens, context, where)
-        return self.norm(tokens), scores
-
 
 class MixedBlocks(CrossStack):
     """BLIP's mixture of encoder and decoder: the same blocks as an encoder of texts, as one that looks at an

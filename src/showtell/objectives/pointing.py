@@ -35,6 +35,17 @@ def _overlap(first: Tensor, last: Tensor, side: int, cells: int) -> Tensor:
     return inner.clamp(min=0)
 
 
+def last_places(shares: Float[Tensor, "R L N"]) -> Float[Tensor, "R L N"]:
+    """Where a reader stands: a token without a place, as the end of a text, stands where the one before does.
+
+    >>> last_places(torch.tensor([[[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]])).tolist()
+    [[[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]]
+    """
+    places = torch.arange(shares.shape[1], device=shares.device)
+    last = (places * (shares.sum(2) > 0)).cummax(1).values
+    return shares.gather(1, last[..., None].expand_as(shares))
+
+
 def pointing(scores: Float[Tensor, "T N"], shares: Float[Tensor, "T N"]) -> Float[Tensor, ""]:
     """Cross-entropy of attention, `-sum_n share_n log softmax(scores)_n`, a mean over the tokens with a
     place.

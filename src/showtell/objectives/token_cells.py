@@ -21,6 +21,6 @@ def token_cells(
     Source: the idea of classes per place is that of Liao et al. 2019, "Scene text recognition from
     two-dimensional perspective", section 3.2, there of characters and pixels.
     """
-    log_probs = F.log_softmax(logits, -1)[owner, :, ids]
-    placed = shares.sum(1) > 0
-    return -(shares * log_probs).sum(1)[placed].sum() / placed.sum().clamp(min=1)
+    token, cell = shares.nonzero(as_tuple=True)
+    log_probs = F.log_softmax(logits, -1)[owner[token], cell, ids[token]]
+    return -(shares[token, cell] * log_probs).sum() / (shares.sum(1) > 0).sum().clamp(min=1)

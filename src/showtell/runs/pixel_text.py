@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -20,7 +21,6 @@ from showtell.data.batch import Batch
 from showtell.data.images.page import Page
 from showtell.data.images.render.fonts import Font, fonts
 from showtell.data.images.render.style import size_class
-from showtell.data.sampler import Sampler
 from showtell.data.texts.corpus import Documents
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.rendered_texts import RenderedTexts, Rendering, divide_fonts, trimmed
@@ -101,7 +101,7 @@ class PixelTextRun:
         shape = sketch(self.system, KIND, Trainable, TextReader, HasTokenEmbeddings)
         require(hasattr(shape, "vocabulary"), KIND, shape, "it names no vocabulary to learn")
         config: Any = self.system
-        documents = self._enough(dataset.training, sum(self.shares), max(self.curriculum))
+        documents = self._enough(dataset.training, 1.0, max(self.curriculum))
         logger.info("learning a vocabulary from %d of %d documents", len(documents), len(dataset.training))
         vocabulary = shape.vocabulary
         tokenizer = SubwordTokenizer.train(documents, vocabulary.kind, config.vocab_size, vocabulary.family)
@@ -111,11 +111,16 @@ class PixelTextRun:
         seen, unseen = divide_fonts(fonts())
         stages = [
             RenderedTexts(
-                run._enough(dataset.training, share, tokens), tokenizer, run.rendering(tokens), seen, least=1
+                run._enough(dataset.training, share / sum(run.shares), tokens),
+                tokenizer,
+                run.rendering(tokens),
+                seen,
+                least=1,
+                most=run._items(share / sum(run.shares)),
             )
             for tokens, share in zip(run.curriculum, run.shares, strict=True)
         ]
-        samplers = [Sampler(len(stage), run.train.batch_size, run.train.seed) for stage in stages]
+        samplers = [stage.batches(run.train.batch_size, run.train.seed) for stage in stages]
 
         def load_batch(index: int) -> Batch:
             stage = run.stage(index // run.train.accumulate)
@@ -202,9 +207,13 @@ class PixelTextRun:
             drawn.batch(chosen[first : first + CHUNK], (first,)) for first in range(0, len(chosen), CHUNK)
         ]
 
+    def _items(self, share: float) -> int:
+        """The texts that a share of the training reads."""
+        return math.ceil(self.train.steps * self.train.accumulate * self.train.batch_size * share)
+
     def _enough(self, documents: Documents, share: float, tokens: int) -> list[str]:
         """As many documents, evenly chosen, as a share of the training reads in texts of so many tokens."""
-        items = self.train.steps * self.train.accumulate * self.train.batch_size * share / sum(self.shares)
+        items = self._items(share)
         order = np.random.default_rng(self.train.seed).permutation(len(documents))
         words = np.array([len(document.split()) for document in documents])[order]  # at least a token each
         order = order[: int(np.searchsorted(words.cumsum(), items * tokens)) + 1]

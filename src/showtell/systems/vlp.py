@@ -8,9 +8,9 @@
 are those of `encoder_decoder_lg` with the vocabulary of BERT, cased: 129.0 M parameters up to the encoder,
 220.9 M with the decoder.
 
-Ours, each with a weight of 0 in the paper: the decoder's first head learns to point at the token it predicts;
-each cell of the encoder's grid predicts the character that is drawn there; a bit per token says whether the
-image shows a mask; the encoder draws the pixels that a mask removed.
+Ours, each with a weight of 0 in the paper: before the decoder, a pointer follows the text through the grid
+and reads where the next token stands; each cell of the grid predicts the characters that are drawn there; a
+bit per token says whether the image shows a mask; the encoder draws the pixels that a mask removed.
 
 Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing. A departure:
 the loss ignores padding, which the original predicts.
@@ -33,14 +33,18 @@ from showtell.nn.cross_decoder import CrossDecoder
 from showtell.nn.decoder import of_rows
 from showtell.nn.fitted import FitsTokenizer
 from showtell.nn.mask import attention_mask
+from showtell.nn.pointer import Pointer, nowhere
 from showtell.nn.positions import sine_1d
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
-from showtell.objectives.pointing import cell_shares, pointing
+from showtell.objectives.pointing import cell_shares, last_places, pointing
 from showtell.objectives.removed_pixels import removed, removed_pixels
 from showtell.objectives.token_cells import token_cells
 from showtell.protocols import Encoded, State, Step
 from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
+
+HALVES = 2
+"""Characters that a cell of the grid predicts, side by side: it is about as wide as a letter."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,9 @@ class VLPConfig(VLPEncoderConfig, FitsTokenizer):
     """Without the encoder, the decoder attends to the CNN; without the decoder, it is `VLPEncoder`."""
     smoothing: float = 0.0
     pointing_weight: float = 0.0
-    """Weight of the loss that teaches the decoder's first head where the next token stands."""
+    """Weight of the loss that teaches a pointer where the next token stands; 0: there is none."""
     letters_weight: float = 0.0
-    """Weight of the loss that lets each cell of the encoder's grid predict the character drawn there."""
+    """Weight of the loss that lets each cell of the encoder's grid predict the characters drawn there."""
     masked_weight: float = 0.0
     """Weight of the loss that says which tokens the image shows as a mask."""
     pixel_weight: float = 0.0
@@ -86,15 +90,6 @@ class Inspected(NamedTuple):
     """`[R L N]`, the share of the token that lies in each cell of the image's grid."""
 
 
-class Decoded(NamedTuple):
-    """What the decoder says of the tokens after each of `L` tokens."""
-
-    hidden: Tensor
-    """`[R L D]`."""
-    scores: Tensor
-    """`[R L N]`, of the head that points, before the softmax over the image's tokens."""
-
-
 class VLP(VLPEncoder):
     """Reads an image of text, and fills what is masked in it."""
 
@@ -107,32 +102,23 @@ class VLP(VLPEncoder):
         c = config
         if c.structure == "decoder":
             self.encoder = nn.Identity()
-        weights = {
-            "pointing": c.pointing_weight,
-            "letters": c.letters_weight,
-            "masked": c.masked_weight,
-            "pixels": c.pixel_weight,
-        }
-        self.loss_weights = {"text": 1.0} | {name: weight for name, weight in weights.items() if weight}
+        weights = (c.pointing_weight, c.letters_weight, c.masked_weight, c.pixel_weight)
+        named = zip(("pointing", "letters", "masked", "pixels"), weights, strict=True)
+        self.loss_weights = {"text": 1.0} | {name: weight for name, weight in named if weight}
         self.embedding = nn.Embedding(c.vocab_size, c.width)
+        self.pointer = Pointer(c.width) if c.pointing_weight else None
+        sizes = (c.depth // c.dec_div, c.num_heads // c.dec_div, c.mlp_dim // c.dec_div)
         self.decoder = CrossDecoder(
-            c.width,
-            c.depth // c.dec_div,
-            c.num_heads // c.dec_div,
-            c.mlp_dim // c.dec_div,
-            c.width,
-            activation=c.activation,
-            eps=c.eps,
-            dropout=c.dropout,
+            c.width, *sizes, c.width, activation=c.activation, eps=c.eps, dropout=c.dropout
         )
         self.output = nn.Linear(c.width, c.vocab_size)
-        self.letters = nn.Linear(c.width, c.vocab_size) if c.letters_weight else None
+        self.letters = nn.Linear(c.width, HALVES * c.vocab_size) if c.letters_weight else None
         self.is_masked = nn.Linear(c.width, 1) if c.masked_weight else None
         rows, columns = self.tower.stride
         self.draw = nn.Linear(c.width, rows * columns * 3) if c.pixel_weight else None
         self.token_positions: Tensor
         self.register_buffer("token_positions", sine_1d(c.max_length, c.width), persistent=False)
-        for module in (self.decoder, self.output, self.letters, self.is_masked, self.draw):
+        for module in (self.pointer, self.decoder, self.output, self.letters, self.is_masked, self.draw):
             if module is not None:
                 module.apply(initialise)
         nn.init.normal_(self.embedding.weight, std=c.width**-0.5)
@@ -143,31 +129,48 @@ class VLP(VLPEncoder):
 
     def prefill(self, encoded: Encoded) -> State:
         """The keys and values of each image for every block of the decoder, `[B H N D/H]`."""
-        return self.decoder.prefill(encoded.tokens)
+        memory = self.decoder.prefill(encoded.tokens)
+        return memory if self.pointer is None else memory | self.pointer.prefill(encoded.tokens)
 
     def initial_state(self, memory: State) -> State:
-        """No tokens yet, one hypothesis per image: keys and values `[B 1 H 0 D/H]`."""
-        batch = len(next(iter(memory.values())))
-        return {name: value[:, None] for name, value in self.decoder.empty_cache(batch).items()}
+        """No tokens yet, one hypothesis per image: keys and values `[B 1 H 0 D/H]`, and the place of none."""
+        some = next(iter(memory.values()))
+        state = {name: value[:, None] for name, value in self.decoder.empty_cache(len(some)).items()}
+        return state if self.pointer is None else state | {"stood": nowhere(memory)}
 
     def step(self, memory: State, state: State, ids: Tensor) -> tuple[Tensor, State]:
         """Append one token per hypothesis, `ids [B K]`; return logits `[B K V]` and the new state."""
         before = next(iter(state.values())).shape[3]
-        hidden, state = self.decoder.step(self._embed(ids[..., None], before)[:, :, 0], memory, state)
-        return self.output(hidden), state
+        tokens, pointed = self._embed(ids[..., None], before)[:, :, 0], {}
+        if self.pointer is not None:
+            tokens, scores = self.pointer(tokens, state["stood"], memory)
+            pointed = {"stood": scores.softmax(-1)}
+        hidden, state = self.decoder.step(tokens, memory, state)
+        return self.output(hidden), state | pointed
 
-    def decode(self, memory: State, owner: Tensor, ids: Tensor) -> Decoded:
-        """The decoder over whole texts `ids [R L]`, row `r` with the image `owner[r]`."""
+    def decode(
+        self, memory: State, owner: Tensor, ids: Tensor, stood: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The decoder over whole texts `ids [R L]`, row `r` with the image `owner[r]`: `[R L D]`.
+
+        And the pointer's scores of where the next token stands, `[R L N]`, if there is a pointer. `stood
+        [R L N]` are the shares of each token in the grid's cells, where they are known.
+        """
         if not torch.equal(owner, torch.arange(len(next(iter(memory.values()))), device=owner.device)):
             memory = of_rows(memory, owner)
         mask = attention_mask(None, queries=ids.shape[1], causal=True, device=ids.device)
-        return Decoded(*self.decoder(self._embed(ids, 0), memory, mask))
+        tokens, scores = self._embed(ids, 0), None
+        if self.pointer is not None and stood is not None:
+            tokens, scores = self.pointer(tokens, stood, memory)
+        elif self.pointer is not None:
+            tokens, scores = self.pointer.follow(tokens, memory)
+        return self.decoder.decode(tokens, memory, mask), scores
 
     def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
         """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
         hidden, scores = self.decode(memory, owner, ids)
         masked = None if self.is_masked is None else self.is_masked(hidden)[..., 0].sigmoid()
-        where = scores.softmax(-1) if self.config.pointing_weight else None
+        where = None if scores is None else scores.softmax(-1)
         return Inspected(self.output(hidden), masked, where)
 
     def reconstructed(self, encoded: Encoded, sides: tuple[int, int]) -> Tensor | None:
@@ -181,7 +184,7 @@ class VLP(VLPEncoder):
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Logits `[T V]` of the real tokens after the first, row by row."""
-        return self.output(self.decode(memory, owner, ids[:, :-1]).hidden[keep[:, 1:]])
+        return self.output(self.decode(memory, owner, ids[:, :-1])[0][keep[:, 1:]])
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next token that is no padding, and the losses that have a weight."""
@@ -191,19 +194,17 @@ class VLP(VLPEncoder):
         """The losses of reading encoded images."""
         texts, real = batch.texts, batch.texts.keep[:, 1:]
         owner = torch.arange(len(texts), device=real.device) if texts.owner is None else texts.owner
-        hidden, scores = self.decode(self.prefill(encoded), owner, texts.ids[:, :-1])
-        hidden, scores = hidden[real], scores[real]
-        losses = {
-            "text": causal_tokens(
-                self.output(hidden), next_tokens(texts.ids, texts.keep), self.config.smoothing
-            )
-        }
+        shares = self.stood(batch)
+        before = None if shares is None else shares[:, :-1]
+        hidden, scores = self.decode(self.prefill(encoded), owner, texts.ids[:, :-1], before)
+        hidden = hidden[real]
+        targets = next_tokens(texts.ids, texts.keep)
+        losses = {"text": causal_tokens(self.output(hidden), targets, self.config.smoothing)}
         counts: dict[str, Tensor | int] = {"text": len(hidden)}
-        if self.config.pointing_weight:
-            sides = batch.images.pixels.shape[2:]
-            shares = cell_shares(batch.targets.boxes[:, 1:][real], sides, self.grid(*sides))
-            losses["pointing"] = pointing(scores, shares)
-            counts["pointing"] = (shares.sum(1) > 0).sum()
+        if shares is not None and scores is not None:
+            after = shares[:, 1:][real]
+            losses["pointing"] = pointing(scores[real], after)
+            counts["pointing"] = (after.sum(1) > 0).sum()
         if self.letters is not None:
             losses["letters"], counts["letters"] = self._letters(batch, encoded, owner)
         if self.is_masked is not None:
@@ -211,23 +212,31 @@ class VLP(VLPEncoder):
             losses["masked"] = F.binary_cross_entropy_with_logits(self.is_masked(hidden)[:, 0], masked)
             counts["masked"] = len(masked)
         if self.draw is not None:
-            seen, original = (
-                cut(pixels.float() / 255, self.tower.stride)
-                for pixels in (batch.images.pixels, batch.images.originals)
-            )
+            both = (batch.images.pixels, batch.images.originals)
+            seen, original = (cut(pixels.float() / 255, self.tower.stride) for pixels in both)
             chosen = removed(seen, original)
             losses["pixels"] = removed_pixels(self.draw(encoded.tokens), original, chosen)
             counts["pixels"] = chosen.sum()
         return Step(losses, counts=counts)
+
+    def stood(self, batch: Batch) -> Tensor | None:
+        """Where the tokens of a batch stand, `[R L N]`; None for a model that does not point."""
+        if self.pointer is None:
+            return None
+        boxes, sides = batch.targets.boxes, batch.images.pixels.shape[2:]
+        shares = cell_shares(boxes.flatten(0, 1), sides, self.grid(*sides))
+        return last_places(shares.unflatten(0, boxes.shape[:2]))
 
     def _letters(self, batch: Batch, encoded: Encoded, owner: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of the characters in place, and their number."""
         assert self.letters is not None
         boxes, sides = batch.targets["letter_boxes"], batch.images.pixels.shape[2:]
         drawn = ~boxes.isnan().any(2)
-        shares = cell_shares(boxes[drawn], sides, self.grid(*sides))
+        rows, columns = self.grid(*sides)
+        shares = cell_shares(boxes[drawn], sides, (rows, HALVES * columns))
         ids, where = batch.targets["letters"][drawn], owner[:, None].expand_as(drawn)[drawn]
-        loss = token_cells(self.letters(encoded.tokens), where, ids, shares)
+        logits = self.letters(encoded.tokens)
+        loss = token_cells(logits.reshape(len(logits), HALVES * rows * columns, -1), where, ids, shares)
         return loss, (shares.sum(1) > 0).sum()
 
     def _embed(self, ids: Tensor, before: int) -> Tensor:

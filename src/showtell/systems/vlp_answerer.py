@@ -2,8 +2,8 @@
 
     encoder -> decoder: [start] answer [end], or [start] [end] where the passage does not hold it
 
-Nothing is added to `VLP`: the decoder that read the whole text writes the answer, and its first head, where
-it learned to point, points at the answer's tokens in the image.
+Nothing is added to `VLP`: the decoder that read the whole text writes the answer, and the pointer, where
+there is one, points at the answer's tokens in the image.
 
 Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing.
 """

@@ -1,0 +1,67 @@
+"""A pointer that follows a text through a grid: where each token stands, from where the last one stood."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from showtell.nn.feedforward import MLP
+from showtell.nn.linear import Linear
+from showtell.protocols import State
+
+
+class Pointer(nn.Module):
+    """Points at the next token, and adds what stands there to the last one.
+
+        p = x + W_p sum_n stood_n g_n              the last token, and the grid where it stood
+        scores_n = W_k g_n . mlp(norm(p)) / sqrt(D)
+        y = p + W_v sum_n softmax(scores)_n g_n    and the grid where the next one should stand
+
+    `stood` are shares of the cells that add up to 1, or 0 for a token that stands nowhere.
+
+    Source: attention that knows where it was, Chorowski et al. 2015, "Attention-based models for speech
+    recognition", section 2.2; there the weights are convolved, here they average the grid, as the previous
+    context does in Luong et al. 2015, "Effective approaches to attention-based NMT", section 3.3.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.place = Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.query = MLP(width, 2 * width, "gelu")
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+
+    def prefill(self, grid: Float[Tensor, "B N D"]) -> State:
+        """What the pointer computes once per grid, each `[B N D]`."""
+        return {
+            "pointer.places": self.place(grid),
+            "pointer.keys": self.key(grid) * grid.shape[-1] ** -0.5,
+            "pointer.values": self.value(grid),
+        }
+
+    def forward(
+        self, tokens: Float[Tensor, "B L D"], stood: Float[Tensor, "B L N"], memory: State
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L N"]]:
+        """The tokens with what stands next, and the scores of where that is, before their softmax."""
+        tokens = tokens + stood.to(tokens.dtype) @ memory["pointer.places"]
+        scores = self.query(self.norm(tokens)) @ memory["pointer.keys"].transpose(1, 2)
+        return tokens + scores.softmax(-1) @ memory["pointer.values"], scores
+
+    def follow(
+        self, tokens: Float[Tensor, "B L D"], memory: State
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L N"]]:
+        """`forward` where nobody says where the tokens stood: each where the pointer had pointed."""
+        stood, steps = nowhere(memory), []
+        for token in tokens.split(1, 1):
+            steps.append(self(token, stood, memory))
+            stood = steps[-1][1].softmax(-1)
+        read, scores = zip(*steps, strict=True)
+        return torch.cat(read, 1), torch.cat(scores, 1)
+
+
+def nowhere(memory: State) -> Tensor:
+    """The shares `[B 1 N]` of one token per grid that stands nowhere, such as the start of a text."""
+    keys = memory["pointer.keys"]
+    return keys.new_zeros(len(keys), 1, keys.shape[1])
