@@ -29,7 +29,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "reconstruction": ["system.pixel_weight=10"],
     "not taught to point": ["system.pointing_weight=0"],
     "not taught letters": ["system.letters_weight=0"],
-    "decoder a third": ["system.dec_div=3"],
+    "decoder halved": ["system.dec_div=2"],
     "no encoder": ["system.structure=decoder"],
     "no curriculum": ["curriculum=50", "shares=1"],
 }
