@@ -30,6 +30,18 @@ def test_following_is_to_stand_where_it_pointed() -> None:
         torch.testing.assert_close(found, expected)
 
 
+def test_in_training_every_second_row_stands_where_it_pointed() -> None:
+    torch.manual_seed(0)
+    pointer, tokens, grid = Pointer(8), torch.randn(3, 4, 8), torch.randn(3, 5, 8)
+    truth, memory = torch.rand(3, 4, 5).softmax(-1), pointer.prefill(grid)
+    stood = pointer.followed(tokens, truth, memory)
+    assert torch.equal(stood[::2], truth[::2])
+    read, scores = pointer.follow(tokens, memory)
+    for found, expected in zip((read, scores), pointer(tokens, stood, memory), strict=True):
+        torch.testing.assert_close(found[1], expected[1])
+        assert not torch.allclose(found[0], expected[0])
+
+
 def test_it_learns_to_start_and_to_go_on_to_the_right() -> None:
     """Among equal tokens, so that only where the last one stood can tell it."""
     torch.manual_seed(0)

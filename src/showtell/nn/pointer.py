@@ -60,6 +60,22 @@ class Pointer(nn.Module):
         read, scores = zip(*steps, strict=True)
         return torch.cat(read, 1), torch.cat(scores, 1)
 
+    @torch.no_grad()
+    def followed(
+        self, tokens: Float[Tensor, "B L D"], truth: Float[Tensor, "B L N"], memory: State
+    ) -> Float[Tensor, "B L N"]:
+        """Where the tokens stood, for training: every second row as the truth has it, the others as pointed.
+
+        By the truth the pointer learns to go on, by its own places to find back. Source: Bengio et al. 2015,
+        "Scheduled sampling for sequence prediction with recurrent neural networks", here by rows.
+        """
+        own = {name: tensor[1::2] for name, tensor in memory.items() if name.startswith("pointer.")}
+        stood = truth.clone()
+        if len(stood) > 1:
+            _, scores = self.follow(tokens[1::2], own)
+            stood[1::2] = torch.cat([nowhere(own), scores[:, :-1].softmax(-1)], 1).to(stood.dtype)
+        return stood
+
 
 def nowhere(memory: State) -> Tensor:
     """The shares `[B 1 N]` of one token per grid that stands nowhere, such as the start of a text."""

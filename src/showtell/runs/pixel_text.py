@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 KIND = "pixel-text"
 MEASURED, CHUNK = 96, 16
 """Images of a validation, and of one batch of it."""
+WHOLE = 8
+"""Of so many batches one keeps the blank paper of its pages, which are whole where they are read."""
 MEANING = {
     "loss": "negative log-likelihood per token, some of them masked",
     "accuracy": "accuracy of the next token that the image shows",
@@ -125,7 +127,7 @@ class PixelTextRun:
         def load_batch(index: int) -> Batch:
             stage = run.stage(index // run.train.accumulate)
             batch = stages[stage].batch(samplers[stage](index), (run.train.seed, index))
-            return trimmed(batch, shape.tower.stride) if run.letter else batch
+            return trimmed(batch, shape.tower.stride) if run.letter and index % WHOLE else batch
 
         def describe(index: int) -> str:
             stage = run.stage(index // run.train.accumulate)

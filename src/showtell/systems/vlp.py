@@ -161,7 +161,7 @@ class VLP(VLPEncoder):
         mask = attention_mask(None, queries=ids.shape[1], causal=True, device=ids.device)
         tokens, scores = self._embed(ids, 0), None
         if self.pointer is not None and stood is not None:
-            tokens, scores = self.pointer(tokens, stood, memory)
+            tokens, scores = self.pointer(tokens, self.pointer.followed(tokens, stood, memory), memory)
         elif self.pointer is not None:
             tokens, scores = self.pointer.follow(tokens, memory)
         return self.decoder.decode(tokens, memory, mask), scores

@@ -41,6 +41,17 @@ def test_a_cell_sees_its_own_place() -> None:
     assert columns.double().mean().item() == pytest.approx(16, abs=0.5)
 
 
+@torch.no_grad()
+def test_blank_paper_around_a_text_makes_no_difference_to_its_cells() -> None:
+    torch.manual_seed(0)
+    net = ImageTower("text_cnn_mini", "imagenet").train()
+    text = torch.zeros(1, 3, 64, 128)
+    text[..., 16:32, 40:80] = 1
+    wide = torch.nn.functional.pad(text, (0, 256, 0, 64))
+    alone, among = net.grid(text).view(4, 16, -1), net.grid(wide).view(8, 48, -1)
+    torch.testing.assert_close(alone[:2, 4:11], among[:2, 4:11])
+
+
 def test_patches_are_those_of_a_vit() -> None:
     pixels = torch.rand(2, 3, 32, 48)
     torch.testing.assert_close(cut(pixels, (16, 16)), PatchEmbedding(16, 8).cut(pixels))
