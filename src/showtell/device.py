@@ -22,7 +22,8 @@ def choose_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {device} cannot be used here; give cpu, cuda or auto") from error
+        known = "cpu, cuda or auto" if torch.cuda.is_available() else "cpu or auto: there is no GPU"
+        raise UsageError(f"--device {device} cannot be used here; give {known}") from error
     return device
 
 

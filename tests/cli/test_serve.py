@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from showtell.cli.main import run
+from showtell.cli.verbs.serve import _listen, _listening
+from showtell.errors import UserError
 
 
 def test_other_machines_are_let_in_with_a_key_alone(capsys) -> None:
@@ -43,6 +45,17 @@ def test_an_address_that_is_taken_is_said_before_models_are_loaded(capsys) -> No
     assert "serving" not in said
     assert run(["serve", "--host", "no.such.host.invalid", "--api-key", "k", "-m", "no such model"]) == 1
     assert "no.such.host.invalid" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not let two sockets bind to one address")
+def test_of_two_servers_that_began_together_one_is_refused() -> None:
+    first = _listening("127.0.0.1", 0)
+    port = first.getsockname()[1]
+    second = _listening("127.0.0.1", port)
+    with first, second:
+        _listen(first, "127.0.0.1", port)
+        with pytest.raises(UserError, match=f"port {port}.*choose another --port"):
+            _listen(second, "127.0.0.1", port)
 
 
 def test_a_folder_that_is_no_library_is_said_before_models_are_loaded(tmp_path, capsys) -> None:

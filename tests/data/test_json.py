@@ -12,6 +12,11 @@ def test_a_byte_order_mark_is_no_error(tmp_path) -> None:
     assert read_object(file) == {"type": "object", "title": "Übung"}
 
 
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"^there is no file .*schema\.json$"):
+        read_object(tmp_path / "schema.json")
+
+
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe"])
 def test_what_is_no_object_is_named_with_the_remedy(tmp_path, content) -> None:
     (tmp_path / "schema.json").write_bytes(content)

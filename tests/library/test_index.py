@@ -84,6 +84,21 @@ def test_each_kind_of_change(photos, library) -> None:
     check(index(photos, library, encoder), unchanged=4, skipped=1)
 
 
+def test_what_was_skipped_in_another_folder_stays_listed(photos, library, tmp_path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    broken, mended, gone = photos / "broken.jpg", other / "mended.jpg", other / "gone.jpg"
+    for file in (broken, mended, gone):
+        file.write_bytes(b"\xff\xd8\xffnot really")
+    index(photos, library, FakeEncoder())
+    index(other, library, FakeEncoder())
+    gone.unlink()
+    draw(mended, (1, 2, 3))
+    check(index(other, library, FakeEncoder()), added=1)
+    (skip,) = [json.loads(line) for line in (library / "skipped.jsonl").read_text().splitlines()]
+    assert skip["path"] == str(broken)
+
+
 def test_contents_that_swap_their_files(photos, library) -> None:
     """The only row with a content may be the one that is replaced."""
     encoder = FakeEncoder()

@@ -101,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _usage(error: Any) -> str:
     """What is wrong with the arguments, and where to look; nothing where the help was just shown."""
-    message = error.format_message().strip()
+    message = error.format_message().strip().replace("Value error, ", "")  # a check of pydantic's says so
     command = error.ctx.command_path if getattr(error, "ctx", None) else "showtell"
     stop = " See" if message.endswith("?") else "; see"
     return message and f"{message.rstrip('.')}{stop} {command} --help"

@@ -23,6 +23,17 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+OwnModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="SHOWTELL_MODEL",
+        help="A checkpoint, the folder of a training run, or a name that `showtell models` lists; "
+        "none of these is shipped.",
+        show_default=False,
+    ),
+]
 Library = Annotated[
     Path, typer.Option("--library", "-l", envvar="SHOWTELL_LIBRARY", help="The folder of the library.")
 ]

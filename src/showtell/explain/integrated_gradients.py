@@ -65,7 +65,7 @@ def integrated_gradients(
         with torch.no_grad():
             same = float(score(image[None]))
         return Attribution(np.zeros(image.shape[1:]), same, same, 0, 0.0)
-    path = _Path(score, image, baseline)
+    path = _Path(score, image, baseline, limit)
     path.add(np.linspace(0, 1, steps + 1))
     while len(path.times) <= limit:
         missed = path.missed()
@@ -76,21 +76,21 @@ def integrated_gradients(
             break
         worst = np.argsort(-np.abs(missed))[: min(BATCH, limit + 1 - len(path.times))]
         path.add((path.times[worst] + path.times[worst + 1]) / 2, f"completeness error {path.error:.2%}")
-    report("gradients", len(path.times), len(path.times))
+    report("gradients, at most", len(path.times), len(path.times))
     return path.attribution()
 
 
 class _Path:
     """The straight line from the baseline to the image: score and attribution at each time computed."""
 
-    def __init__(self, score: Score, image: Tensor, baseline: Tensor) -> None:
+    def __init__(self, score: Score, image: Tensor, baseline: Tensor, limit: int) -> None:
         self._score, self._baseline, self._difference = score, baseline, image - baseline
-        self.times = np.empty(0)
+        self.times, self._most = np.empty(0), limit + 1
         self._scores = np.empty(0)
         self._slopes = np.empty((0, *image.shape[1:]), np.float32)
 
     def add(self, times: np.ndarray, note: str = "") -> None:
-        """Compute some more times. How many follow these is not known, so the progress is towards these."""
+        """Compute some more times. How many follow is not known, so the progress is towards the most."""
         scores, slopes = [self._scores], [self._slopes]
         for some in np.array_split(times, -(-len(times) // BATCH)):
             t = torch.from_numpy(some).to(self._baseline)[:, None, None, None]
@@ -101,7 +101,7 @@ class _Path:
             scores.append(values.detach().double().cpu().numpy())
             slopes.append((gradient * self._difference).sum(1).cpu().numpy())
             done = sum(map(len, scores))
-            report("gradients", done, max(len(self.times) + len(times), done + 1), note)
+            report("gradients, at most", done, max(self._most, done + 1), note)
         times = np.concatenate([self.times, times])
         order = times.argsort()
         self.times = times[order]

@@ -125,15 +125,29 @@ def index(
             published = published.having(replace(run.target, images=images))
         store.publish(published)
         skipped = {path: reason for run in runs for path, reason in run.skipped.items()}
+        entries = [{"path": printable(path), "reason": reason} for path, reason in skipped.items()]
+        entries += _skipped_elsewhere(library_dir, folder, {entry["path"] for entry in entries})
         with changing(library_dir), replacing(library_dir / SKIPPED) as file:
-            for path, reason in skipped.items():
-                file.write(json.dumps({"path": printable(path), "reason": reason}).encode() + b"\n")
+            file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
         # Opening derives the unit vectors now, not in the first search.
         opened = [(Library.open(library_dir, each.encoder), each) for each in indexers]
         for unseen in filter(None, dict.fromkeys(library.unseen for library, each in opened if each.look)):
             logger.warning("%s", unseen)
     seconds = round(time.monotonic() - started, 3)
     return [_report(run, manifest, lost, seconds) for run, (_, _, lost) in zip(runs, taken, strict=True)]
+
+
+def _skipped_elsewhere(library_dir: Path, folder: Path, known: set[str]) -> list[dict[str, str]]:
+    """What earlier runs skipped in other folders, where the images still are."""
+    log = library_dir / SKIPPED
+    entries = [json.loads(line) for line in log.read_bytes().splitlines()] if log.exists() else []
+    return [
+        entry
+        for entry in entries
+        if entry["path"] not in known
+        and not Path(entry["path"]).is_relative_to(folder)
+        and Path(entry["path"]).exists()
+    ]
 
 
 def _report(run: Run, before: Manifest, lost: str | None, seconds: float) -> IndexReport:

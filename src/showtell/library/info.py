@@ -46,7 +46,7 @@ class LibraryInfo:
     bytes: int
     """On disk, everything included."""
     skipped: int
-    """Images that the last indexing could not read, listed in `skipped.jsonl`."""
+    """Images that could not be read when they were last indexed, listed in `skipped.jsonl`."""
     sets: list[SetInfo]
 
 

@@ -119,7 +119,7 @@ def named_answers(model: Model) -> Sequence[str]:
     if not model.can(PairAnswerer) or not model.system.class_names:
         raise UsageError(
             f"the model {model.name} answers no questions about images; train one with showtell train "
-            "vqa_vilt, and choose it with --model"
+            "vqa_vilt, or import a BLIP, LLaVA or Qwen-VL, and choose it with --model"
         )
     return model.system.class_names
 

@@ -50,6 +50,8 @@ def index(
     Raises `UserError` where the library would be a new one without an image, `UsageError` for a model that is
     no image encoder, `TypeError` for what is no model.
     """
+    if Path(folder).is_file():
+        raise UserError(f"{folder} is a file; name the folder it is in")
     if not Path(folder).is_dir():
         raise UserError(f"there is no folder {folder}")
     images = survey(folder).images

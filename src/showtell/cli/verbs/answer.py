@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import lines
-from showtell.cli.options import Device, Json, Model, Strict
+from showtell.cli.options import Device, Json, OwnModel, Strict
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
 
@@ -23,7 +23,7 @@ def answer(
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Read the passage from a file.", show_default=False)
     ] = None,
-    model: Model = None,
+    model: OwnModel = None,
     strict: Strict = False,
     device: Device = "auto",
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Regions, Strict, Top
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, OwnModel, Regions, Strict, Top
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
 from showtell.wording import one_line
@@ -24,7 +24,7 @@ def ask(
         ),
     ],
     top: Top = 5,
-    model: Model = None,
+    model: OwnModel = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     regions: Regions = None,
     strict: Strict = False,
@@ -43,6 +43,11 @@ def ask(
     *files, question = images_and_question
     if not files:
         raise UsageError('name images and then the question: showtell ask cat.jpg "what is it?"')
+    if model is None:
+        raise UsageError(
+            "no model that answers about images is shipped: name one with --model, of `showtell train "
+            "vqa_vilt`, or an imported BLIP, LLaVA or Qwen-VL"
+        )
     failures = Failures()
     loaded = load_model(model, device, regions=regions)
     for one in ask(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from showtell.cli.input import Failures, stdin_lines
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, OwnModel
 from showtell.cli.output import print_json, print_note, print_part, print_text
 from showtell.errors import UsageError, UserError
 
@@ -23,7 +23,7 @@ def chat(
     files: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="The images that all questions are about.")
     ],
-    model: Model = None,
+    model: OwnModel = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",

@@ -15,6 +15,10 @@ from showtell.wording import one_line
 PANEL = "Images"
 
 
+SHOWN = 9
+"""Classes shown after the best one."""
+
+
 def classify(
     files: Images,
     labels: Annotated[
@@ -75,6 +79,8 @@ def classify(
         if json:
             print_json(one)
         else:
-            others = ", ".join(f"{other.label} {other.probability:.2f}" for other in one.labels[1:])
-            print_text(f"{one_line(one.name)}: {one.label} {one.probability:.2f}  ({others})")
+            others = [f"{other.label} {other.probability:.2f}" for other in one.labels[1 : SHOWN + 1]]
+            more = len(one.labels) - 1 - SHOWN
+            others += [f"{more} more with --json"] if more > 0 else []
+            print_text(f"{one_line(one.name)}: {one.label} {one.probability:.2f}  ({', '.join(others)})")
     failures.exit()

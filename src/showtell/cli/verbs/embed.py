@@ -43,12 +43,15 @@ def embed(
 ) -> None:
     """Embed images or texts: one vector each, to a file or as JSON Lines.
 
-    With --output, --json prints one line about the file, else one line per vector. A file that cannot be read
-    is named on standard error; the others are still embedded, and the exit status is 1.
+    By default images by the shipped captioner and texts by the shipped dual encoder, `default_search`, whose
+    vectors of images (--model default_search) can be compared with them. With --output, --json prints one
+    line about the file, else one line per vector. A file that cannot be read is named on standard error; the
+    others are still embedded, and the exit status is 1.
     """
     from showtell.pipelines.embed import embed
     from showtell.pipelines.embedding_files import save_embeddings
     from showtell.pipelines.model import load_model
+    from showtell.pipelines.shipped import dual_encoder
 
     if output is None and not json:
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
@@ -57,7 +60,7 @@ def embed(
             print_note(f"{name} is embedded as a text; what is in it is embedded without --texts")
     failures = Failures()
     inputs = lines(files) if texts else paths(files)
-    loaded = load_model(model, device)
+    loaded = dual_encoder(device) if texts and model is None else load_model(model, device)
     vectors = embed(inputs, loaded, texts=texts, max_pixels=max_pixels, skip=failures, strict=strict)
     if output is None:
         for one in vectors:

@@ -65,9 +65,8 @@ def explain(
     if json:
         print_json(found)
         return
-    print_text(
-        f"{found.explains} = {found.score:.4g}; {found.baseline_score:.4g} for the {found.baseline} image"
-    )
+    without = f"{found.baseline_score:.4g} for the baseline ({found.baseline})"
+    print_text(f"{found.explains} = {found.score:.4g}; {without}")
     if found.completeness_error is not None:
         print_text(f"completeness error {found.completeness_error:.2%} after {found.steps} steps")
     curves = found.deletion

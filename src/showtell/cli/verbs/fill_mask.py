@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli import input
-from showtell.cli.options import Device, Json, Model, Strict, Top
+from showtell.cli.options import Device, Json, OwnModel, Strict, Top
 from showtell.cli.output import print_json, print_note, print_table
 from showtell.errors import UsageError, UserError
 
@@ -16,7 +16,7 @@ PANEL = "Texts"
 
 def fill_mask(
     texts: Annotated[list[str], typer.Argument(help="Texts with [MASK] in them, or - for one per line.")],
-    model: Model = None,
+    model: OwnModel = None,
     top: Top = 5,
     strict: Strict = False,
     device: Device = "auto",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from showtell.cli.options import Device, Json, Model, Seed, Strict
+from showtell.cli.options import Device, Json, OwnModel, Seed, Strict
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
 
@@ -16,7 +16,7 @@ PANEL = "Texts"
 
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="TEXT", help="The text to continue.")],
-    model: Model = None,
+    model: OwnModel = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Answer TEXT, as a message; needs a model with a chat template.")
     ] = False,
@@ -65,5 +65,5 @@ def generate(
         print_note(f"the answer was cut after {max_tokens} tokens; --max-tokens gives it more")
     if continued.cut:
         print_note(f"too long for the model: the first {continued.cut} tokens of the text were not read")
-    alone = chat or loaded.can(TextWriter)
+    alone = chat or schema is not None or loaded.can(TextWriter)
     print_json(continued) if json else print_text(("" if alone else continued.text) + continued.completion)

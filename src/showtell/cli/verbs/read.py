@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, Model
+from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, OwnModel
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
 from showtell.wording import one_line
@@ -18,7 +18,7 @@ PANEL = "Images"
 
 def read(
     files: Images,
-    model: Model = None,
+    model: OwnModel = None,
     beam: Beam = 1,
     reconstruct: Annotated[
         Path | None,

@@ -126,6 +126,7 @@ def serve(
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that leaves ends its answer, not the server
     keep_all_objects()
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
+    _listen(listening, host, port)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
 
@@ -142,11 +143,22 @@ def _listening(host: str, port: int) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
-        raise UserError(
-            f"the server cannot listen at {host}, port {port}: {error.strerror}; "
-            "choose another --port or --host"
-        ) from error
+        raise _refused(host, port, error) from error
     return bound
+
+
+def _listen(bound: socket.socket, host: str, port: int) -> None:
+    """Begin to listen. Raises `UserError` if another server, which was bound meanwhile, does already."""
+    try:
+        bound.listen()
+    except OSError as error:
+        raise _refused(host, port, error) from error
+
+
+def _refused(host: str, port: int, error: OSError) -> UserError:
+    return UserError(
+        f"the server cannot listen at {host}, port {port}: {error.strerror}; choose another --port or --host"
+    )
 
 
 def _named(given: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import lines
-from showtell.cli.options import Device, Json, Model
+from showtell.cli.options import Device, Json, OwnModel
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
 
@@ -18,7 +18,7 @@ def tag(
     texts: Annotated[
         list[str], typer.Argument(help="Texts, or - to read them from standard input, one per line.")
     ],
-    model: Model = None,
+    model: OwnModel = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from showtell.data.captions.entry import Problem
 from showtell.data.captions.json_rows import json_rows
 from showtell.data.images.files import is_image_name
+from showtell.wording import counted
 
 Record = tuple[int, dict[str, Any]]
 DELIMITERS = "\t,;|"
@@ -147,8 +148,10 @@ def _delimited(file: Path, problems: list[Problem]) -> Iterator[Record]:
                 record["file_name"] = re.sub(r"#\d+$", "", record["file_name"])
             yield at + 1, record
         elif any(row):
-            fix = f'put a text that has {delimiter!r} in it in "quotes"'
-            problems.append(_unread(file, at + 1, f"has {len(row)} columns, not {len(names)}", fix))
+            quoted = f'put a text that has {delimiter!r} in it in "quotes"'
+            fix = quoted if len(row) > len(names) else "add what is missing, or delete the row"
+            has = f"has {counted(len(row), 'column')}, not {len(names)}"
+            problems.append(_unread(file, at + 1, has, fix))
         at += span or 1
 
 

