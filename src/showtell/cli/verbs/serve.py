@@ -115,6 +115,8 @@ def serve(
     if named:
         print_error(f"loading {', '.join(named)}")
     models = {name: load_served(source, device, max_image_tokens) for name, source in named.items()}
+    if library:
+        print_error(f"loading the model that searches {library}")
     searcher = Searcher(library, model_for(library, None, device)) if library else None
     free = free_memory(choose_device(device))
     share = None if free is None else int(MEMORY_SHARE * free)
