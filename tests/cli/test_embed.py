@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from showtell.errors import UsageError, UserError
+from showtell.pipelines import shipped
 from showtell.pipelines.embed import Embedding, embed
 from showtell.pipelines.embedding_files import ROWS, save_embeddings
 from showtell.pipelines.model import Model, load_model
@@ -113,6 +114,13 @@ def test_what_cannot_be_embedded_is_said(
 def test_a_captioner_has_no_vectors_of_texts(ask, checkpoint) -> None:
     status, _, err = ask("embed", "--texts", "a dog", "--model", checkpoint)
     assert (status, "is not a text encoder" in err) == (2, True)
+
+
+def test_texts_without_a_model_are_embedded_by_the_shipped_dual_encoder(ask, clip, monkeypatch) -> None:
+    monkeypatch.setattr(shipped, "dual_encoder", lambda device: load_model(clip, device))
+    named = ask("embed", "--texts", "a red square", "--model", clip, "--json")
+    assert named[0] == 0
+    assert ask("embed", "--texts", "a red square", "--json") == named
 
 
 @pytest.mark.parametrize("ending", ["npy", "parquet"])
