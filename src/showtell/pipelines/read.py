@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ from showtell.tasks.reading import Reading, ReadToken, TextReader, read_encoded
 
 logger = logging.getLogger(__name__)
 
-UNSURE = -1.0
-"""Nats per token below which a text may not be what the image shows: a photograph reads as anything."""
+UNSURE = -0.5
+"""Nats per token that is no mask, below which a text may not be what the image shows: a photograph reads as
+anything."""
 _LETTER = re.compile(f"[{UNSPACED}]")
 
 
@@ -105,12 +107,14 @@ def _joined(path: str, found: list[Part], model: Model) -> ReadImage:
         tokens += some
         logprob += reading.logprob_per_token * (len(some) + 1)
         count += len(some) + 1
-    sure = logprob / count >= UNSURE
+    shown = [math.log(max(token.probability, 1e-30)) for token in tokens if not token.masked]
+    sureness = sum(shown) / len(shown) if shown else logprob / count
+    sure = sureness >= UNSURE
     if not sure:
         logger.warning(
             "%s: unsure, %.1f nats per token; it may hold no text, or one unlike those trained on",
             path,
-            -logprob / count,
+            -sureness,
         )
     parts = [tile.box for tile, _, _ in found]
     return ReadImage(path, text, tokens, logprob / count, sure, parts, model.name)
