@@ -14,13 +14,15 @@ from showtell.data.images.page import Page
 from showtell.data.images.render.draw import draw
 from showtell.data.images.render.fonts import BUILT_IN
 from showtell.data.images.render.style import Style
+from showtell.data.images.tiles import Tile
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.rendered_texts import RenderedTexts
 from showtell.errors import UsageError
 from showtell.pipelines.model import load_model
-from showtell.pipelines.read import read
+from showtell.pipelines.read import _joined, read
 from showtell.pipelines.reconstruct import reconstruct
 from showtell.recipes.vlp import vlp_mini
+from showtell.tasks.reading import Reading, ReadToken
 
 TEXTS = ["the cat sat on the mat", "a dog ran in the park", "two birds sang", "the fish swam all day"]
 WEIGHTS = {"pointing_weight": 1.0, "masked_weight": 0.2}
@@ -165,6 +167,15 @@ def test_a_mask_written_by_hand_in_another_size_is_filled(reader, tmp_path, size
     (found,) = read(tmp_path / "masked.png", load_model(reader, "cpu"))
     assert found.text.strip() == TEXTS[0]
     assert found.tokens[-1].masked
+
+
+@pytest.mark.parametrize(("masked", "sure"), [(True, True), (False, False)])
+def test_what_a_mask_hides_makes_a_reading_no_less_sure(model, masked, sure) -> None:
+    loaded = load_model(model, "cpu")
+    page = Page(64, 128, 8).fit(draw(TEXTS[0], Style(BUILT_IN), None).pixels)
+    tokens = [ReadToken("a", 0.9, False, None), ReadToken(" dog", 0.05, masked, None)]
+    found = _joined("a.png", [(Tile(0, 0, 9, 9), page, Reading("a dog", tokens, -2.0))], loaded)
+    assert (found.sure, found.logprob_per_token) == (sure, -2.0)
 
 
 def test_a_model_that_does_not_point_cannot_reconstruct(image, tmp_path) -> None:
