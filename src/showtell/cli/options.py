@@ -5,35 +5,28 @@ from __future__ import annotations
 import ast
 import pkgutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from showtell.pipelines import engines
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
-Model = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _model(default: str) -> Any:
+    """The option of a model; `default` says what is taken without it."""
+    return typer.Option(
         "--model",
         "-m",
         envvar="SHOWTELL_MODEL",
-        help="A checkpoint, the folder of a training run, or a name that `showtell models` lists; "
-        "default: the shipped model.",
+        help="A checkpoint, the folder of a training run, or a name that `showtell models` lists; " + default,
         show_default=False,
-    ),
-]
-OwnModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        envvar="SHOWTELL_MODEL",
-        help="A checkpoint, the folder of a training run, or a name that `showtell models` lists; "
-        "none of these is shipped.",
-        show_default=False,
-    ),
-]
+    )
+
+
+Model = Annotated[str | None, _model("default: the shipped model.")]
+OwnModel = Annotated[str | None, _model("none of these is shipped.")]
 Library = Annotated[
     Path, typer.Option("--library", "-l", envvar="SHOWTELL_LIBRARY", help="The folder of the library.")
 ]

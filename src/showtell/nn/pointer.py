@@ -45,20 +45,15 @@ class Pointer(nn.Module):
         self, tokens: Float[Tensor, "B L D"], stood: Float[Tensor, "B L N"], memory: State
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L N"]]:
         """The tokens with what stands next, and the scores of where that is, before their softmax."""
-        tokens = tokens + stood.to(tokens.dtype) @ memory["pointer.places"]
-        scores = self.query(self.norm(tokens)) @ memory["pointer.keys"].transpose(1, 2)
-        return tokens + scores.softmax(-1) @ memory["pointer.values"], scores
+        placed, scores = self._point(tokens, stood, memory)
+        return placed + scores.softmax(-1) @ memory["pointer.values"], scores
 
     def follow(
         self, tokens: Float[Tensor, "B L D"], memory: State
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L N"]]:
         """`forward` where nobody says where the tokens stood: each where the pointer had pointed."""
-        stood, steps = nowhere(memory), []
-        for token in tokens.split(1, 1):
-            steps.append(self(token, stood, memory))
-            stood = steps[-1][1].softmax(-1)
-        read, scores = zip(*steps, strict=True)
-        return torch.cat(read, 1), torch.cat(scores, 1)
+        placed, scores = self._pointed(tokens, memory)
+        return placed + scores.softmax(-1) @ memory["pointer.values"], scores
 
     @torch.no_grad()
     def followed(
@@ -72,9 +67,23 @@ class Pointer(nn.Module):
         own = {name: tensor[1::2] for name, tensor in memory.items() if name.startswith("pointer.")}
         stood = truth.clone()
         if len(stood) > 1:
-            _, scores = self.follow(tokens[1::2], own)
+            _, scores = self._pointed(tokens[1::2], own)
             stood[1::2] = torch.cat([nowhere(own), scores[:, :-1].softmax(-1)], 1).to(stood.dtype)
         return stood
+
+    def _point(self, tokens: Tensor, stood: Tensor, memory: State) -> tuple[Tensor, Tensor]:
+        """The tokens with what stands where they stood, and the scores of where the next ones do."""
+        placed = tokens + stood.to(tokens.dtype) @ memory["pointer.places"]
+        return placed, self.query(self.norm(placed)) @ memory["pointer.keys"].transpose(1, 2)
+
+    def _pointed(self, tokens: Tensor, memory: State) -> tuple[Tensor, Tensor]:
+        """`_point`, token by token, each where the pointer had pointed."""
+        stood, steps = nowhere(memory), []
+        for token in tokens.split(1, 1):
+            steps.append(self._point(token, stood, memory))
+            stood = steps[-1][1].softmax(-1)
+        placed, scores = zip(*steps, strict=True)
+        return torch.cat(placed, 1), torch.cat(scores, 1)
 
 
 def nowhere(memory: State) -> Tensor:

@@ -37,9 +37,6 @@ def ask(
     A model of statements about two images, such as NLVR2's, reads two images for each question. A file that
     cannot be read is named on standard error, and the exit status is 1.
     """
-    from showtell.pipelines.ask import ask
-    from showtell.pipelines.model import load_model
-
     *files, question = images_and_question
     if not files:
         raise UsageError('name images and then the question: showtell ask cat.jpg "what is it?"')
@@ -48,6 +45,9 @@ def ask(
             "no model that answers about images is shipped: name one with --model, of `showtell train "
             "vqa_vilt`, or an imported BLIP, LLaVA or Qwen-VL"
         )
+    from showtell.pipelines.ask import ask
+    from showtell.pipelines.model import load_model
+
     failures = Failures()
     loaded = load_model(model, device, regions=regions)
     for one in ask(

@@ -13,8 +13,6 @@ from showtell.errors import UsageError
 from showtell.wording import one_line
 
 PANEL = "Images"
-
-
 SHOWN = 9
 """Classes shown after the best one."""
 
