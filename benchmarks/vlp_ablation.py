@@ -2,8 +2,8 @@
 
     python benchmarks/vlp_ablation.py --data TEXTS --minutes 10 [--seeds 3] [--only CHANGE]
 
-Each variant trains for the same minutes of processor time: the steps that fit are measured first. Figures are
-those of the validation at the end, mean and standard error over the seeds.
+Each variant trains for the same minutes of processor time: the steps that fit are measured first. All read
+the same held-out texts, drawn alike, with masks and without: mean and standard error over the seeds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from showtell.checkpoint.load import load_checkpoint
+import torch
+
+from showtell.data.images.render.fonts import fonts
+from showtell.datasets.rendered_texts import divide_fonts
+from showtell.device import has_bfloat16
+from showtell.pipelines.model import load_model
 from showtell.recipes.launch import find_recipe, train_model
 from showtell.runs.settings import apply
+from showtell.train.precision import autocast
 from table import command, table
 
 CHANGES: Mapping[str, Sequence[str]] = {
@@ -46,19 +52,24 @@ def seconds_per_step(data: Path, settings: Sequence[str]) -> float:
     for part in range(TRIED * 3):
         index = part * run.train.steps // (TRIED * 3)
         began = time.process_time()
-        step = job.system(job.load_batch(index))
+        with autocast("bf16" if has_bfloat16("cpu") else "float32", "cpu"):
+            step = job.system(job.load_batch(index))
         sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
         times.append(time.process_time() - began)
     return statistics.mean(times[1:])
 
 
 def trained(data: Path, steps: int, settings: Sequence[str], seed: int) -> dict[str, float]:
-    """The figures of the validation after the last step."""
-    often = [f"train.validate_every={steps}", f"train.checkpoint_every={steps}"]
+    """The figures after the last step."""
+    often = ["train.validate_every=0", f"train.checkpoint_every={steps}"]
     sizes = [f"train.steps={steps}", f"train.warmup_steps={min(300, steps // 10)}"]
     with tempfile.TemporaryDirectory() as folder:
         train_model("vlp_mini", data, Path(folder) / "run", [*settings, *often, *sizes], seed=seed)
-        return load_checkpoint(Path(folder) / "run").record["validation"]
+        model = load_model(Path(folder) / "run", "cpu")
+    whole = find_recipe("vlp_mini")(10**6)
+    figures = whole.measure([*whole.read(data).validation], model.tokenizer, divide_fonts(fonts())[0])
+    with torch.inference_mode():
+        return figures(model.system)
 
 
 def main() -> None:

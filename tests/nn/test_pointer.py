@@ -2,22 +2,47 @@
 
 import torch
 
-from showtell.nn.pointer import Pointer, nowhere
+from showtell.nn.pointer import AHEAD, WINDOW, Pointer, nowhere
 from showtell.objectives.pointing import pointing
 
 
 def test_against_the_formula() -> None:
     torch.manual_seed(0)
-    pointer = Pointer(8)
-    token, grid, stood = torch.randn(8), torch.randn(5, 8), torch.rand(5).softmax(0)
-    place, key, value = (layer.weight for layer in (pointer.place, pointer.key, pointer.value))
+    pointer, cells = Pointer(8), 30
+    token, grid, stood = torch.randn(8), torch.randn(cells, 8), torch.rand(cells).softmax(0)
+    place, key = pointer.place.weight, pointer.key
     x = token + place @ (stood @ grid)
-    query = pointer.query(pointer.norm(x))
-    scores = [(query @ (key @ cell + pointer.key.bias)).item() / 8**0.5 for cell in grid]
-    read = value @ (torch.tensor(scores).softmax(0) @ grid) + pointer.value.bias
+    at = pointer.norm(x)
+    query, ahead = pointer.query(at), pointer.ahead(at)
+    scores = [
+        (query @ key(grid[n]) / 8**0.5 + sum(ahead[AHEAD - 1 - k] * stood[n - k] for k in near(n))).item()
+        for n in range(cells)
+    ]
+    beyond = torch.zeros(WINDOW - 1, 8)
+    windows = [torch.cat([grid, beyond])[n : n + WINDOW].T.flatten() for n in range(cells)]
+    read = pointer.value(torch.tensor(scores).softmax(0) @ torch.stack(windows))
     tokens, found = pointer(token[None, None], stood[None, None], pointer.prefill(grid[None]))
     torch.testing.assert_close(found[0, 0], torch.tensor(scores))
     torch.testing.assert_close(tokens[0, 0], x + read)
+
+
+def near(cell: int) -> range:
+    """How far behind a cell the last token may have begun."""
+    return range(min(cell + 1, AHEAD))
+
+
+def test_extents_teach_nothing_but_themselves() -> None:
+    torch.manual_seed(0)
+    pointer = Pointer(8)
+    grid, read = torch.randn(1, 5, 8, requires_grad=True), torch.randn(1, 3, 8, requires_grad=True)
+    scores = pointer.extents(read, pointer.prefill(grid))
+    keys = pointer.extent_key(grid)
+    torch.testing.assert_close(scores, pointer.extent(read) @ keys.transpose(1, 2) / 8**0.5)
+    scores.logsumexp(-1).sum().backward()
+    assert grid.grad is None
+    assert read.grad is None
+    assert pointer.extent.weight.grad.any()
+    assert pointer.extent_key.weight.grad.any()
 
 
 def test_following_is_to_stand_where_it_pointed() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch, pad
 from showtell.errors import UserError
-from showtell.objectives.pointing import cell_shares
+from showtell.objectives.pointing import beginnings, cell_shares, middles
 from showtell.recipes import vlp as recipes
 from showtell.systems.vlp import VLPConfig
 from showtell.systems.vlp_encoder import VLPClassifierConfig, VLPEncoderConfig
@@ -133,34 +133,43 @@ def test_the_other_losses_against_loops() -> None:
     assert (
         step.losses.keys()
         == system.loss_weights.keys()
-        == {*("text", "pointing", "letters", "masked", "pixels")}
+        == {*("text", "pointing", "extents", "letters", "masked", "pixels")}
     )
     encoded = system.encode_images(given)
-    pointing, masked = [], []
+    pointing, extents, masked = [], [], []
     for row in range(3):
         stands = torch.zeros(1, 4)
         places = [stands]
         for box in given.targets.boxes[row, 1:]:
-            stands = stands if box.isnan().any() else cell_shares(box[None], (16, 16), (2, 2))
+            if not box.isnan().any():
+                stands = cell_shares(beginnings(box, 8)[None], (16, 16), (2, 2))
             places.append(stands)
         stood = torch.stack(places, 1)
         one = replace(encoded, tokens=encoded.tokens[row : row + 1])
         ids = given.texts.ids[row : row + 1]
         known = None if row % 2 else stood  # every second row follows its own pointer
-        hidden, scores = system.decode(system.prefill(one), torch.tensor([0]), ids, known)
+        memory = system.prefill(one)
+        hidden, scores = system.decode(memory, ids, known)
+        lies = system.pointer.extents(hidden, memory)
         for place in range(1, int(given.texts.keep[row].sum())):
             where = scores[0, place - 1].softmax(0)
             pointing.append(-(stood[0, place] * where.log()).sum().item())
+            box = given.targets.boxes[row, place]
+            if not box.isnan().any():
+                share = cell_shares(box[None], (16, 16), (2, 2))[0]
+                extents.append(-(share * lies[0, place - 1].log_softmax(0)).sum().item())
             p = system.is_masked(hidden)[0, place - 1, 0].sigmoid().item()
             masked.append(-math.log(p if given.targets.masked[row, place] else 1 - p))
     assert step.losses["pointing"].item() == pytest.approx(sum(pointing) / len(pointing), abs=1e-5)
+    assert step.losses["extents"].item() == pytest.approx(sum(extents) / len(extents), abs=1e-5)
     assert step.losses["masked"].item() == pytest.approx(sum(masked) / len(masked), abs=1e-5)
     assert step.counts["pointing"] == len(pointing)
     log_probs = system.letters(encoded.tokens).view(3, 4 * 2, -1).log_softmax(-1)
     letters = []
     for row, length in enumerate((3, 2, 1)):
         for place in range(length):
-            shares = cell_shares(given.targets["letter_boxes"][row, place][None], (16, 16), (2, 4))[0]
+            box = middles(given.targets["letter_boxes"][row, place])
+            shares = cell_shares(box[None], (16, 16), (2, 4))[0]
             letters.append(-(shares * log_probs[row, :, given.targets["letters"][row, place]]).sum().item())
     assert step.losses["letters"].item() == pytest.approx(sum(letters) / len(letters), abs=1e-5)
     assert step.counts["letters"] == len(letters)

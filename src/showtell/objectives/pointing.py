@@ -35,6 +35,29 @@ def _overlap(first: Tensor, last: Tensor, side: int, cells: int) -> Tensor:
     return inner.clamp(min=0)
 
 
+def middles(boxes: Float[Tensor, "... 4"]) -> Float[Tensor, "... 4"]:
+    """A strip of one pixel halfway down each box: so a line of text lies in one row of cells.
+
+    Boxes of lines are higher than lines are apart, so that those of two lines share cells.
+
+    >>> middles(torch.tensor([2.0, 0.0, 9.0, 20.0])).tolist()
+    [2.0, 9.5, 9.0, 10.5]
+    """
+    left, top, right, bottom = boxes.unbind(-1)
+    middle = (top + bottom) / 2
+    return torch.stack([left, middle - 0.5, right, middle + 0.5], -1)
+
+
+def beginnings(boxes: Float[Tensor, "... 4"], width: int) -> Float[Tensor, "... 4"]:
+    """The first `width` pixels of each strip halfway down a box: where to begin to read.
+
+    >>> beginnings(torch.tensor([2.0, 0.0, 90.0, 20.0]), 8).tolist()
+    [2.0, 9.5, 10.0, 10.5]
+    """
+    left, top, right, bottom = middles(boxes).unbind(-1)
+    return torch.stack([left, top, torch.minimum(right, left + width), bottom], -1)
+
+
 def last_places(shares: Float[Tensor, "R L N"]) -> Float[Tensor, "R L N"]:
     """Where a reader stands: a token without a place, as the end of a text, stands where the one before does.
 

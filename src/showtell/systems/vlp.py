@@ -4,13 +4,12 @@
     [start] y_1 .. y_t -> token embedding * sqrt(D) + sine positions -> decoder, attends to the encoder
     -> linear -> y_t+1, also where the image shows [MASK]
 
-`dec_div` divides the decoder's layers, heads and MLP, so that the encoder must know the language. The sizes
-are those of `encoder_decoder_lg` with the vocabulary of BERT, cased: 129.0 M parameters up to the encoder,
-220.9 M with the decoder.
+`dec_div` divides the decoder's layers, heads and MLP: the encoder must know the language. The sizes are those
+of `encoder_decoder_lg` with BERT's vocabulary, cased: 129.0 M parameters up to the encoder, 220.9 M in all.
 
 Ours, each with a weight of 0 in the paper: before the decoder, a pointer follows the text through the grid
-and reads where the next token stands; each cell of the grid predicts the characters that are drawn there; a
-bit per token says whether the image shows a mask; the encoder draws the pixels that a mask removed.
+and reads from where the next token begins; each cell of the grid predicts the characters that are drawn
+there; a bit per token says whether the image shows a mask; the encoder draws the pixels that a mask removed.
 
 Source: Basara 2023, "Visual Language Processing", and its repository visual-language-processing. A departure:
 the loss ignores padding, which the original predicts.
@@ -19,7 +18,7 @@ the loss ignores padding, which the original predicts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,10 +36,10 @@ from showtell.nn.pointer import Pointer, nowhere
 from showtell.nn.positions import sine_1d
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
-from showtell.objectives.pointing import cell_shares, last_places, pointing
+from showtell.objectives.pointing import beginnings, cell_shares, last_places, middles, pointing
 from showtell.objectives.removed_pixels import removed, removed_pixels
 from showtell.objectives.token_cells import token_cells
-from showtell.protocols import Encoded, State, Step
+from showtell.protocols import Encoded, Inspected, State, Step
 from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
 
 HALVES = 2
@@ -61,7 +60,7 @@ class VLPConfig(VLPEncoderConfig, FitsTokenizer):
     """Without the encoder, the decoder attends to the CNN; without the decoder, it is `VLPEncoder`."""
     smoothing: float = 0.0
     pointing_weight: float = 0.0
-    """Weight of the loss that teaches a pointer where the next token stands; 0: there is none."""
+    """Weight of the losses that teach a pointer where the next token begins, and how far it extends."""
     letters_weight: float = 0.0
     """Weight of the loss that lets each cell of the encoder's grid predict the characters drawn there."""
     masked_weight: float = 0.0
@@ -79,17 +78,6 @@ class VLPConfig(VLPEncoderConfig, FitsTokenizer):
         return VLP(self)
 
 
-class Inspected(NamedTuple):
-    """What a reader says of the tokens after each of `L` tokens; None where it did not learn that."""
-
-    logits: Tensor
-    """`[R L V]`."""
-    masked: Tensor | None
-    """`[R L]`, the probability that the image shows a mask there."""
-    where: Tensor | None
-    """`[R L N]`, the share of the token that lies in each cell of the image's grid."""
-
-
 class VLP(VLPEncoder):
     """Reads an image of text, and fills what is masked in it."""
 
@@ -102,9 +90,14 @@ class VLP(VLPEncoder):
         c = config
         if c.structure == "decoder":
             self.encoder = nn.Identity()
-        weights = (c.pointing_weight, c.letters_weight, c.masked_weight, c.pixel_weight)
-        named = zip(("pointing", "letters", "masked", "pixels"), weights, strict=True)
-        self.loss_weights = {"text": 1.0} | {name: weight for name, weight in named if weight}
+        weights = {
+            "pointing": c.pointing_weight,
+            "extents": c.pointing_weight,
+            "letters": c.letters_weight,
+            "masked": c.masked_weight,
+            "pixels": c.pixel_weight,
+        }
+        self.loss_weights = {"text": 1.0} | {name: weight for name, weight in weights.items() if weight}
         self.embedding = nn.Embedding(c.vocab_size, c.width)
         self.pointer = Pointer(c.width) if c.pointing_weight else None
         sizes = (c.depth // c.dec_div, c.num_heads // c.dec_div, c.mlp_dim // c.dec_div)
@@ -132,6 +125,11 @@ class VLP(VLPEncoder):
         memory = self.decoder.prefill(encoded.tokens)
         return memory if self.pointer is None else memory | self.pointer.prefill(encoded.tokens)
 
+    def rows(self, memory: State, owner: Tensor) -> State:
+        """The memory of the image `owner[r]` of each text `r`; itself where each has its own."""
+        in_order = torch.arange(len(next(iter(memory.values()))), device=owner.device)
+        return memory if torch.equal(owner, in_order) else of_rows(memory, owner)
+
     def initial_state(self, memory: State) -> State:
         """No tokens yet, one hypothesis per image: keys and values `[B 1 H 0 D/H]`, and the place of none."""
         some = next(iter(memory.values()))
@@ -148,16 +146,12 @@ class VLP(VLPEncoder):
         hidden, state = self.decoder.step(tokens, memory, state)
         return self.output(hidden), state | pointed
 
-    def decode(
-        self, memory: State, owner: Tensor, ids: Tensor, stood: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The decoder over whole texts `ids [R L]`, row `r` with the image `owner[r]`: `[R L D]`.
+    def decode(self, memory: State, ids: Tensor, stood: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The decoder over whole texts `ids [R L]`, row `r` with row `r` of the memory: `[R L D]`.
 
-        And the pointer's scores of where the next token stands, `[R L N]`, if there is a pointer. `stood
-        [R L N]` are the shares of each token in the grid's cells, where they are known.
+        And the pointer's scores of where the next token begins, `[R L N]`, if there is a pointer. `stood
+        [R L N]` are the shares of the grid's cells in which each token begins, where they are known.
         """
-        if not torch.equal(owner, torch.arange(len(next(iter(memory.values()))), device=owner.device)):
-            memory = of_rows(memory, owner)
         mask = attention_mask(None, queries=ids.shape[1], causal=True, device=ids.device)
         tokens, scores = self._embed(ids, 0), None
         if self.pointer is not None and stood is not None:
@@ -168,9 +162,10 @@ class VLP(VLPEncoder):
 
     def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
         """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
-        hidden, scores = self.decode(memory, owner, ids)
+        memory = self.rows(memory, owner)
+        hidden = self.decode(memory, ids)[0]
         masked = None if self.is_masked is None else self.is_masked(hidden)[..., 0].sigmoid()
-        where = None if scores is None else scores.softmax(-1)
+        where = None if self.pointer is None else self.pointer.extents(hidden, memory).softmax(-1)
         return Inspected(self.output(hidden), masked, where)
 
     def reconstructed(self, encoded: Encoded, sides: tuple[int, int]) -> Tensor | None:
@@ -184,27 +179,27 @@ class VLP(VLPEncoder):
 
     def teacher_forced_logits(self, memory: State, owner: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         """Logits `[T V]` of the real tokens after the first, row by row."""
-        return self.output(self.decode(memory, owner, ids[:, :-1])[0][keep[:, 1:]])
+        return self.output(self.decode(self.rows(memory, owner), ids[:, :-1])[0][keep[:, 1:]])
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each next token that is no padding, and the losses that have a weight."""
-        return self.reading(batch, self.encode_images(batch))
+        return self.read(batch, self.encode_images(batch))[1]
 
-    def reading(self, batch: Batch, encoded: Encoded) -> Step:
-        """The losses of reading encoded images."""
+    def read(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Step]:
+        """The decoder over the texts of encoded images, `[R L D]`, and the losses of reading them."""
         texts, real = batch.texts, batch.texts.keep[:, 1:]
-        owner = torch.arange(len(texts), device=real.device) if texts.owner is None else texts.owner
-        shares = self.stood(batch)
-        before = None if shares is None else shares[:, :-1]
-        hidden, scores = self.decode(self.prefill(encoded), owner, texts.ids[:, :-1], before)
-        hidden = hidden[real]
+        owner, begins = self.owner(batch), self.stood(batch)
+        memory = self.rows(self.prefill(encoded), owner)
+        read, scores = self.decode(memory, texts.ids, begins)
+        hidden = read[:, :-1][real]
         targets = next_tokens(texts.ids, texts.keep)
         losses = {"text": causal_tokens(self.output(hidden), targets, self.config.smoothing)}
         counts: dict[str, Tensor | int] = {"text": len(hidden)}
-        if shares is not None and scores is not None:
-            after = shares[:, 1:][real]
-            losses["pointing"] = pointing(scores[real], after)
-            counts["pointing"] = (after.sum(1) > 0).sum()
+        if self.pointer is not None and begins is not None and scores is not None:
+            after, lies = begins[:, 1:][real], self._shares(batch, batch.targets.boxes)[:, 1:][real]
+            losses["pointing"] = pointing(scores[:, :-1][real], after)
+            losses["extents"] = pointing(self.pointer.extents(read[:, :-1], memory)[real], lies)
+            counts["pointing"], counts["extents"] = ((those.sum(1) > 0).sum() for those in (after, lies))
         if self.letters is not None:
             losses["letters"], counts["letters"] = self._letters(batch, encoded, owner)
         if self.is_masked is not None:
@@ -217,20 +212,28 @@ class VLP(VLPEncoder):
             chosen = removed(seen, original)
             losses["pixels"] = removed_pixels(self.draw(encoded.tokens), original, chosen)
             counts["pixels"] = chosen.sum()
-        return Step(losses, counts=counts)
+        return read, Step(losses, counts=counts)
 
     def stood(self, batch: Batch) -> Tensor | None:
-        """Where the tokens of a batch stand, `[R L N]`; None for a model that does not point."""
+        """Where the tokens of a batch begin, `[R L N]`; None for a model that does not point."""
         if self.pointer is None:
             return None
-        boxes, sides = batch.targets.boxes, batch.images.pixels.shape[2:]
-        shares = cell_shares(boxes.flatten(0, 1), sides, self.grid(*sides))
-        return last_places(shares.unflatten(0, boxes.shape[:2]))
+        return last_places(self._shares(batch, beginnings(batch.targets.boxes, self.tower.stride[1])))
+
+    def owner(self, batch: Batch) -> Tensor:
+        """The image of each text, one text per image unless the batch says otherwise."""
+        owner = batch.texts.owner
+        return torch.arange(len(batch.texts), device=batch.texts.ids.device) if owner is None else owner
+
+    def _shares(self, batch: Batch, boxes: Tensor) -> Tensor:
+        """The shares `[R L N]` of boxes `[R L 4]` that lie in each cell of the batch's images."""
+        sides = batch.images.pixels.shape[2:]
+        return cell_shares(boxes.flatten(0, 1), sides, self.grid(*sides)).unflatten(0, boxes.shape[:2])
 
     def _letters(self, batch: Batch, encoded: Encoded, owner: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of the characters in place, and their number."""
         assert self.letters is not None
-        boxes, sides = batch.targets["letter_boxes"], batch.images.pixels.shape[2:]
+        boxes, sides = middles(batch.targets["letter_boxes"]), batch.images.pixels.shape[2:]
         drawn = ~boxes.isnan().any(2)
         rows, columns = self.grid(*sides)
         shares = cell_shares(boxes[drawn], sides, (rows, HALVES * columns))

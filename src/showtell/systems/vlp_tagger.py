@@ -49,26 +49,17 @@ class VLPTagger(VLP):
 
     def token_tags(self, batch: Batch) -> Tensor:
         """Logits `[R L num_classes]` of the tag of each token of the texts that images show."""
-        return self.tag_logits(self.encode_images(batch), self._owner(batch), batch.texts.ids)
+        return self.tag_logits(self.encode_images(batch), self.owner(batch), batch.texts.ids)
 
-    def tag_logits(self, encoded: Encoded, owner: Tensor, ids: Tensor, stood: Tensor | None = None) -> Tensor:
-        """Logits `[R L num_classes]` of the tag of each token of `ids [R L]`, in the image `owner[r]`.
-
-        `stood [R L N]` are the shares of each token that lie in the grid's cells, where that is known.
-        """
-        return self.tagger(self.decode(self.prefill(encoded), owner, ids, stood)[0])
+    def tag_logits(self, encoded: Encoded, owner: Tensor, ids: Tensor) -> Tensor:
+        """Logits `[R L num_classes]` of the tag of each token of `ids [R L]`, in the image `owner[r]`."""
+        return self.tagger(self.decode(self.rows(self.prefill(encoded), owner), ids)[0])
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """The losses of reading, and cross-entropy of the tags, which -1 leaves out."""
-        encoded = self.encode_images(batch)
-        read = self.reading(batch, encoded)
+        hidden, read = self.read(batch, self.encode_images(batch))
         tags = batch.targets.tags
         tagged = tags >= 0
-        logits = self.tag_logits(encoded, self._owner(batch), batch.texts.ids, self.stood(batch))[tagged]
+        logits = self.tagger(hidden)[tagged]
         loss = F.cross_entropy(logits, tags[tagged], reduction="sum") / max(len(logits), 1)
         return Step({**read.losses, "tags": loss}, counts={**read.counts, "tags": len(logits)})
-
-    def _owner(self, batch: Batch) -> Tensor:
-        """The image of each text, one text per image unless the batch says otherwise."""
-        owner = batch.texts.owner
-        return torch.arange(len(batch.texts), device=batch.texts.ids.device) if owner is None else owner

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from showtell.data.batch import pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.protocols import Captioner, Encoded, State
+from showtell.protocols import Captioner, Encoded, Inspected, State
 from showtell.tasks.decoding import beam_search
 
 
@@ -30,8 +30,8 @@ class TextReader(Captioner, Protocol):
         """What it draws in place of masks, `[B 3 H W]` in 0..1; None where it does not draw."""
         ...
 
-    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Any:
-        """Of the tokens after each of `ids [R L]`: `logits [R L V]`, `masked [R L]` and `where [R L N]`."""
+    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
+        """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
         ...
 
 
