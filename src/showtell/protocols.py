@@ -43,18 +43,6 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Inspected:
-    """What a reader of images says of the token after each of `L`; None where it did not learn that."""
-
-    logits: Tensor
-    """`[R L V]`."""
-    masked: Tensor | None
-    """`[R L]`, the probability that the image shows a mask there."""
-    where: Tensor | None
-    """`[R L N]`, the share of the token that lies in each cell of the image's grid."""
-
-
-@dataclass(frozen=True)
 class Rate:
     """The learning rate of one part of a system."""
 

@@ -31,20 +31,6 @@ def near(cell: int) -> range:
     return range(min(cell + 1, AHEAD))
 
 
-def test_extents_teach_nothing_but_themselves() -> None:
-    torch.manual_seed(0)
-    pointer = Pointer(8)
-    grid, read = torch.randn(1, 5, 8, requires_grad=True), torch.randn(1, 3, 8, requires_grad=True)
-    scores = pointer.extents(read, pointer.prefill(grid))
-    keys = pointer.extent_key(grid)
-    torch.testing.assert_close(scores, pointer.extent(read) @ keys.transpose(1, 2) / 8**0.5)
-    scores.logsumexp(-1).sum().backward()
-    assert grid.grad is None
-    assert read.grad is None
-    assert pointer.extent.weight.grad.any()
-    assert pointer.extent_key.weight.grad.any()
-
-
 def test_following_is_to_stand_where_it_pointed() -> None:
     torch.manual_seed(0)
     pointer, tokens, grid = Pointer(8), torch.randn(2, 4, 8), torch.randn(2, 5, 8)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from showtell.objectives.pointing import cell_shares, pointing
+from showtell.objectives.pointing import beginnings, cell_shares, from_cells, on_image, pointing
 
 BOXES = torch.tensor(
     [[3.0, 2.0, 17.0, 9.0], [0.0, 0.0, 24.0, 12.0], [math.nan] * 4, [5.0, 5.0, 5.0, 9.0]], dtype=torch.float64
@@ -44,3 +44,19 @@ def test_without_a_place_there_is_no_loss() -> None:
     loss.backward()
     assert loss.item() == 0
     assert not scores.grad.any()
+
+
+def test_a_box_is_found_again_from_any_cell() -> None:
+    boxes, scale = BOXES[:2], torch.tensor([24.0, 12.0] * 2, dtype=torch.float64)
+    for cell in range(12):
+        cells = torch.full((2,), cell)
+        found = on_image(from_cells(boxes, cells, SIDES, GRID), cells, GRID)
+        torch.testing.assert_close(found, (boxes / scale).float())
+
+
+def test_two_lines_that_overlap_begin_in_different_rows() -> None:
+    lines = torch.tensor([[2.0, 0.0, 30.0, 20.0], [2.0, 16.0, 30.0, 36.0]])
+    first, second = cell_shares(beginnings(lines, 8), (48, 32), (3, 4)).unflatten(1, (3, 4))
+    assert first.sum(1).tolist() == [1, 0, 0]
+    assert second.sum(1).tolist() == [0, 1, 0]
+    assert first[0].tolist() == pytest.approx([0.75, 0.25, 0, 0])

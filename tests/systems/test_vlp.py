@@ -107,7 +107,7 @@ def test_the_loss_against_loops_over_tokens_that_are_no_padding() -> None:
         memory = system.prefill(system.encode_images(alone))
         for place in range(1, length):
             ids = given.texts.ids[row : row + 1, :place]
-            logits = system.inspect(memory, torch.tensor([0]), ids).logits[0, -1]
+            logits = system.inspect(memory, torch.tensor([0]), ids, (2, 2)).logits[0, -1]
             losses.append(-logits.log_softmax(0)[given.texts.ids[row, place]].item())
     assert system(given).losses["text"].item() == pytest.approx(sum(losses) / len(losses), abs=1e-5)
 
@@ -150,14 +150,16 @@ def test_the_other_losses_against_loops() -> None:
         known = None if row % 2 else stood  # every second row follows its own pointer
         memory = system.prefill(one)
         hidden, scores = system.decode(memory, ids, known)
-        lies = system.pointer.extents(hidden, memory)
+        offsets = system.extent(hidden)
         for place in range(1, int(given.texts.keep[row].sum())):
             where = scores[0, place - 1].softmax(0)
             pointing.append(-(stood[0, place] * where.log()).sum().item())
             box = given.targets.boxes[row, place]
             if not box.isnan().any():
-                share = cell_shares(box[None], (16, 16), (2, 2))[0]
-                extents.append(-(share * lies[0, place - 1].log_softmax(0)).sum().item())
+                row_of, column_of = divmod(int(stood[0, place].argmax()), 2)
+                for edge, corner in zip(range(4), (column_of, row_of) * 2, strict=True):
+                    off = abs(offsets[0, place - 1, edge].item() - (box[edge].item() / 8 - corner))
+                    extents.append(off**2 / 2 if off < 1 else off - 0.5)
             p = system.is_masked(hidden)[0, place - 1, 0].sigmoid().item()
             masked.append(-math.log(p if given.targets.masked[row, place] else 1 - p))
     assert step.losses["pointing"].item() == pytest.approx(sum(pointing) / len(pointing), abs=1e-5)
@@ -184,7 +186,7 @@ def test_a_weight_of_zero_has_no_loss_and_no_parameters() -> None:
     assert small().loss_weights == {"text": 1.0}
     names = {name.split(".")[0] for name, _ in small(**WEIGHTS).named_parameters()}
     assert names - {name.split(".")[0] for name, _ in small().named_parameters()} == {
-        *("pointer", "letters", "is_masked", "draw")
+        *("pointer", "extent", "letters", "is_masked", "draw")
     }
 
 
@@ -215,7 +217,7 @@ def test_decoding_with_a_cache_equals_decoding_without(structure, beam, weight) 
         def step(self, memory, state, ids):
             ids = torch.cat([state["ids"], ids[..., None]], 2)
             rows, owner = ids.flatten(0, 1), torch.arange(4).repeat_interleave(ids.shape[1])
-            logits = system.inspect(memory, owner, rows).logits[:, -1]
+            logits = system.inspect(memory, owner, rows, (2, 2)).logits[:, -1]
             return logits.unflatten(0, ids.shape[:2]), {"ids": ids}
 
     found = [

@@ -65,8 +65,17 @@ Images = Annotated[
     ),
 ]
 Beam = Annotated[int, typer.Option(min=1, help="Beam size.")]
+Consensus = Annotated[
+    bool,
+    typer.Option(
+        "--consensus/--most-probable",
+        help="Of a beam's captions choose the one that most agrees with all, or the most probable one.",
+    ),
+]
 
 DEFAULT_LIBRARY = Path("library")
+# Equal to `tasks.caption.BEAM`, whose import would load torch for `--help`.
+DEFAULT_BEAM = 10
 # Equal to `data.images.decode.MAX_PIXELS`, whose import would load Pillow for `--help`.
 DEFAULT_MAX_PIXELS = 100_000_000
 

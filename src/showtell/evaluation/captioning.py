@@ -17,12 +17,12 @@ BATCH = 32
 
 
 def caption_figures(
-    model: Model, entries: Sequence[Entry], encoded: Encoded, beam: int
+    model: Model, entries: Sequence[Entry], encoded: Encoded, beam: int, consensus: bool
 ) -> tuple[list[str], dict[str, float]]:
     """The caption of every image, and its BLEU-1..4, ROUGE-L and CIDEr against people's."""
     captions: list[str] = []
     for first in range(0, len(entries), BATCH):
-        found = model.caption_encoded(encoded[first : first + BATCH], beam=beam)
+        found = model.caption_encoded(encoded[first : first + BATCH], beam=beam, consensus=consensus)
         captions += [best.text for best, *_ in found]
         report("captioning", len(captions), len(entries))
     words = WordTokenizer.train([])  # the same words whatever the model's own tokens

@@ -33,6 +33,7 @@ from showtell.pipelines.model import Model
 from showtell.pipelines.tags import sights
 from showtell.progress import report
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, SharedSpace
+from showtell.tasks.caption import BEAM
 
 BATCH = 32
 """Images per forward pass."""
@@ -46,7 +47,8 @@ def evaluate(
     format: str | None = None,
     engines: Sequence[str] | None = None,
     queries: int = 1000,
-    beam: int = 5,
+    beam: int = BEAM,
+    consensus: bool = True,
     words: Path | None = None,
     strict: bool = False,
 ) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def evaluate(
     }
     captions: list[str] = []
     if model.can(Captioner):
-        captions, figures["captions"] = caption_figures(model, entries, encoded, beam)
+        captions, figures["captions"] = caption_figures(model, entries, encoded, beam, consensus)
         figures["perplexity"] = caption_perplexity(model, entries, encoded)
     paths = [entry.path for entry in entries]
     images = EncodedImages(paths, encoded, captions, sights(model, encoded))

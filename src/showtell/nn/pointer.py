@@ -38,8 +38,6 @@ class Pointer(nn.Module):
         self.ahead = Linear(width, AHEAD)
         self.key = Linear(width, width)
         self.value = Linear(WINDOW * width, width)
-        self.extent = Linear(width, width)
-        self.extent_key = Linear(width, width)
 
     def prefill(self, grid: Float[Tensor, "B N D"]) -> State:
         """What the pointer computes once per grid, each `[B N D]`."""
@@ -48,7 +46,6 @@ class Pointer(nn.Module):
             "pointer.places": self.place(grid),
             "pointer.keys": self.key(grid) * grid.shape[-1] ** -0.5,
             "pointer.values": self.value(windows),
-            "pointer.extents": self.extent_key(grid.detach()) * grid.shape[-1] ** -0.5,
         }
 
     def forward(
@@ -64,13 +61,6 @@ class Pointer(nn.Module):
         """`forward` where nobody says where the tokens stood: each where the pointer had pointed."""
         placed, scores = self._pointed(tokens, memory)
         return placed + scores.softmax(-1) @ memory["pointer.values"], scores
-
-    def extents(self, read: Float[Tensor, "B L D"], memory: State) -> Float[Tensor, "B L N"]:
-        """The scores of the cells over which tokens that were read extend, before their softmax.
-
-        Only what is read, not how, learns of it: no gradient goes on.
-        """
-        return self.extent(read.detach()) @ memory["pointer.extents"].transpose(1, 2)
 
     @torch.no_grad()
     def followed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -56,6 +56,36 @@ def beginnings(boxes: Float[Tensor, "... 4"], width: int) -> Float[Tensor, "... 
     """
     left, top, right, bottom = middles(boxes).unbind(-1)
     return torch.stack([left, top, torch.minimum(right, left + width), bottom], -1)
+
+
+def from_cells(
+    boxes: Float[Tensor, "T 4"], cells: Int[Tensor, " T"], sides: Sequence[int], grid: tuple[int, int]
+) -> Float[Tensor, "T 4"]:
+    """How far the edges of boxes are from the left top corner of a cell, in widths and heights of a cell.
+
+    >>> from_cells(torch.tensor([[20.0, 4.0, 44.0, 30.0]]), torch.tensor([1]), (32, 64), (2, 4)).tolist()
+    [[0.25, 0.25, 1.75, 1.875]]
+    """
+    size = boxes.new_tensor([sides[1] / grid[1], sides[0] / grid[0]] * 2)
+    return boxes / size - _corners(cells, grid)
+
+
+def on_image(
+    offsets: Float[Tensor, "*T 4"], cells: Int[Tensor, "*T"], grid: tuple[int, int]
+) -> Float[Tensor, "*T 4"]:
+    """Boxes as fractions of the image, of how far they are `from_cells`; cut at its edges.
+
+    >>> on_image(torch.tensor([0.25, 0.25, 1.75, 1.875]), torch.tensor(1), (2, 4)).tolist()
+    [0.3125, 0.125, 0.6875, 0.9375]
+    """
+    edges = (offsets.float() + _corners(cells, grid)) / offsets.new_tensor([grid[1], grid[0]] * 2).float()
+    first, last = edges.clamp(0, 1).chunk(2, -1)
+    return torch.cat([first, torch.maximum(first, last)], -1)
+
+
+def _corners(cells: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Column, row, column, row of each cell."""
+    return torch.stack([cells % grid[1], cells // grid[1]] * 2, -1)
 
 
 def last_places(shares: Float[Tensor, "R L N"]) -> Float[Tensor, "R L N"]:

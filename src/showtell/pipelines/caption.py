@@ -11,7 +11,7 @@ from showtell.library.sight import Tag
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import BATCH, Model, load_model
 from showtell.pipelines.tags import sights
-from showtell.tasks.caption import Caption
+from showtell.tasks.caption import BEAM, Caption
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def caption(
     images: ImageFiles,
     model: Model | None = None,
     *,
-    beam: int = 5,
+    beam: int = BEAM,
     num: int = 1,
+    consensus: bool = True,
     sample: Literal["nucleus"] | None = None,
     seed: int = 0,
     max_pixels: int = MAX_PIXELS,
@@ -44,7 +45,8 @@ def caption(
 ) -> Iterator[Captioned]:
     """Caption image files and folders of them, in the order given; the model defaults to the shipped one.
 
-    `num` captions per image come from beam search, or from `sample="nucleus"`. A file that cannot be read is
+    `num` captions per image come from beam search, those first that agree most with all hypotheses (without
+    `consensus` the most probable ones), or from `sample="nucleus"`. A file that cannot be read is
     passed to `skip`; without `skip` it raises `ImageError`.
 
     Example::
@@ -57,6 +59,8 @@ def caption(
         if not batch:
             continue
         encoded = model.encode([pixels for _, pixels in batch])
-        found = model.caption_encoded(encoded, beam=beam, num=num, sample=sample, seed=seed + number * BATCH)
+        found = model.caption_encoded(
+            encoded, beam=beam, num=num, consensus=consensus, sample=sample, seed=seed + number * BATCH
+        )
         for (path, _), captions, seen in zip(batch, found, sights(model, encoded), strict=True):
             yield Captioned(str(path), captions, model.name, seen.tags, seen.familiar, seen.familiarity)

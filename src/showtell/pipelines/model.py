@@ -29,7 +29,7 @@ from showtell.nn.cpu.packed import pack
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
-from showtell.tasks.caption import Caption, caption
+from showtell.tasks.caption import BEAM, Caption, caption
 from showtell.tasks.chance import Chance
 from showtell.tasks.familiarity import Familiarity
 from showtell.wording import lacks
@@ -123,9 +123,8 @@ class Model:
 
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> Encoded:
-        """Prepared images, `uint8 [S S 3]`, in float32.
-
-        Of a model that only compares images with texts, `tokens` is the pooled vector, `[B 1 D]`.
+        """Prepared images, `uint8 [S S 3]`, in float32; of a model that only compares images with texts,
+        `tokens` is the pooled vector, `[B 1 D]`.
         """
         self.require(ImageEncoder)
         shape = self._image_input.prepare.shape
@@ -142,15 +141,16 @@ class Model:
         self,
         encoded: Encoded,
         *,
-        beam: int = 5,
+        beam: int = BEAM,
         num: int = 1,
+        consensus: bool = True,
         sample: Literal["nucleus"] | None = None,
         seed: int = 0,
     ) -> list[list[Caption]]:
         """The `num` best captions of each encoded image, with their log-probabilities."""
         self.require(Captioner)
-        encoded = encoded.to(self.device)
-        return caption(self.system, self.tokenizer, encoded, beam=beam, num=num, sample=sample, seed=seed)
+        how: Any = {"beam": beam, "num": num, "consensus": consensus, "sample": sample, "seed": seed}
+        return caption(self.system, self.tokenizer, encoded.to(self.device), **how)
 
     def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""

@@ -79,7 +79,7 @@ def vlp_mini(num_words: int) -> PixelTextRun:
     Paper: Basara 2023, "Visual Language Processing"
     Time: 67 min of one CPU core for half of the steps; then 0.19 of the characters are read wrong
     """
-    steps = 7_000
+    steps = 9_000
     return PixelTextRun(
         system=VLPConfig(
             backbone="text_cnn_mini",

@@ -16,8 +16,6 @@ from showtell.serve.wire import DEFAULT_TOKENS, ChatRequest
 from showtell.tasks.pen import Piece
 from showtell.wording import counted
 
-CAPTION_BEAM = 5
-
 
 def answered(body: ChatRequest, model: Model, name: str) -> tuple[Iterable[Piece], str]:
     """The answer, computed as it is read, and a note of what of the request does not count; empty for none.
@@ -84,7 +82,7 @@ def _captioned(body: ChatRequest, model: Model, name: str) -> Iterable[Piece]:
 
     def found() -> Iterator[Piece]:
         encoded = model.encode([model.prepare(pixels_of(images[0], "messages"))])
-        ((best,),) = model.caption_encoded(encoded, beam=CAPTION_BEAM)
+        ((best,),) = model.caption_encoded(encoded)
         yield _whole(best.text, body.limit, encoded.tokens.shape[1])
 
     return found()

@@ -193,7 +193,7 @@ class CaptionRequest(Body):
     image: Text
     model: Text | None = None
     num: Annotated[int, Field(ge=1, le=20)] = 1
-    beam: Annotated[int, Field(ge=1, le=20)] = 5
+    beam: Annotated[int, Field(ge=1, le=20)] = 10
 
 
 class SearchRequest(Body):

@@ -36,14 +36,11 @@ from showtell.nn.pointer import Pointer, nowhere
 from showtell.nn.positions import sine_1d
 from showtell.nn.transformer import initialise
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
-from showtell.objectives.pointing import beginnings, cell_shares, last_places, middles, pointing
+from showtell.objectives.pointing import on_image, pointing
 from showtell.objectives.removed_pixels import removed, removed_pixels
-from showtell.objectives.token_cells import token_cells
-from showtell.protocols import Encoded, Inspected, State, Step
+from showtell.protocols import Encoded, State, Step
 from showtell.systems.vlp_encoder import VLPEncoder, VLPEncoderConfig
-
-HALVES = 2
-"""Characters that a cell of the grid predicts, side by side: it is about as wide as a letter."""
+from showtell.systems.vlp_places import HALVES, Inspected, extents, letters, tokens_begin
 
 
 @dataclass(frozen=True)
@@ -100,6 +97,7 @@ class VLP(VLPEncoder):
         self.loss_weights = {"text": 1.0} | {name: weight for name, weight in weights.items() if weight}
         self.embedding = nn.Embedding(c.vocab_size, c.width)
         self.pointer = Pointer(c.width) if c.pointing_weight else None
+        self.extent = nn.Linear(c.width, 4) if c.pointing_weight else None
         sizes = (c.depth // c.dec_div, c.num_heads // c.dec_div, c.mlp_dim // c.dec_div)
         self.decoder = CrossDecoder(
             c.width, *sizes, c.width, activation=c.activation, eps=c.eps, dropout=c.dropout
@@ -111,9 +109,12 @@ class VLP(VLPEncoder):
         self.draw = nn.Linear(c.width, rows * columns * 3) if c.pixel_weight else None
         self.token_positions: Tensor
         self.register_buffer("token_positions", sine_1d(c.max_length, c.width), persistent=False)
-        for module in (self.pointer, self.decoder, self.output, self.letters, self.is_masked, self.draw):
+        heads = (self.extent, self.output, self.letters, self.is_masked, self.draw)
+        for module in (self.pointer, self.decoder, *heads):
             if module is not None:
                 module.apply(initialise)
+        if self.extent is not None:  # a cell, until it is learned
+            self.extent.bias.data = torch.tensor([0.0, 0.0, 1.0, 1.0])
         nn.init.normal_(self.embedding.weight, std=c.width**-0.5)
 
     def token_embeddings(self) -> Tensor:
@@ -160,13 +161,16 @@ class VLP(VLPEncoder):
             tokens, scores = self.pointer.follow(tokens, memory)
         return self.decoder.decode(tokens, memory, mask), scores
 
-    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
-        """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
-        memory = self.rows(memory, owner)
-        hidden = self.decode(memory, ids)[0]
+    def inspect(self, memory: State, owner: Tensor, ids: Tensor, grid: tuple[int, int]) -> Inspected:
+        """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`, over which
+        lies a grid of rows and columns.
+        """
+        hidden, scores = self.decode(self.rows(memory, owner), ids)
         masked = None if self.is_masked is None else self.is_masked(hidden)[..., 0].sigmoid()
-        where = None if self.pointer is None else self.pointer.extents(hidden, memory).softmax(-1)
-        return Inspected(self.output(hidden), masked, where)
+        boxes = None
+        if self.extent is not None and scores is not None:
+            boxes = on_image(self.extent(hidden), scores.argmax(-1), grid)
+        return Inspected(self.output(hidden), masked, boxes)
 
     def reconstructed(self, encoded: Encoded, sides: tuple[int, int]) -> Tensor | None:
         """What the encoder draws in place of masks, `[B 3 H W]` in 0..1; None where it did not learn to draw.
@@ -188,20 +192,23 @@ class VLP(VLPEncoder):
     def read(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Step]:
         """The decoder over the texts of encoded images, `[R L D]`, and the losses of reading them."""
         texts, real = batch.texts, batch.texts.keep[:, 1:]
-        owner, begins = self.owner(batch), self.stood(batch)
+        owner, grid = self.owner(batch), self.grid(*batch.images.pixels.shape[2:])
+        begins = None if self.pointer is None else tokens_begin(batch, grid)
         memory = self.rows(self.prefill(encoded), owner)
         read, scores = self.decode(memory, texts.ids, begins)
         hidden = read[:, :-1][real]
         targets = next_tokens(texts.ids, texts.keep)
         losses = {"text": causal_tokens(self.output(hidden), targets, self.config.smoothing)}
         counts: dict[str, Tensor | int] = {"text": len(hidden)}
-        if self.pointer is not None and begins is not None and scores is not None:
-            after, lies = begins[:, 1:][real], self._shares(batch, batch.targets.boxes)[:, 1:][real]
+        if self.extent is not None and begins is not None and scores is not None:
+            after = begins[:, 1:][real]
             losses["pointing"] = pointing(scores[:, :-1][real], after)
-            losses["extents"] = pointing(self.pointer.extents(read[:, :-1], memory)[real], lies)
-            counts["pointing"], counts["extents"] = ((those.sum(1) > 0).sum() for those in (after, lies))
+            counts["pointing"] = (after.sum(1) > 0).sum()
+            # How far a token extends is asked of what was read, which does not learn of it.
+            offsets = self.extent(hidden.detach())
+            losses["extents"], counts["extents"] = extents(batch, offsets, after.argmax(1), grid)
         if self.letters is not None:
-            losses["letters"], counts["letters"] = self._letters(batch, encoded, owner)
+            losses["letters"], counts["letters"] = letters(batch, self.letters(encoded.tokens), owner, grid)
         if self.is_masked is not None:
             masked = batch.targets.masked[:, 1:][real].to(hidden)
             losses["masked"] = F.binary_cross_entropy_with_logits(self.is_masked(hidden)[:, 0], masked)
@@ -214,33 +221,10 @@ class VLP(VLPEncoder):
             counts["pixels"] = chosen.sum()
         return read, Step(losses, counts=counts)
 
-    def stood(self, batch: Batch) -> Tensor | None:
-        """Where the tokens of a batch begin, `[R L N]`; None for a model that does not point."""
-        if self.pointer is None:
-            return None
-        return last_places(self._shares(batch, beginnings(batch.targets.boxes, self.tower.stride[1])))
-
     def owner(self, batch: Batch) -> Tensor:
         """The image of each text, one text per image unless the batch says otherwise."""
         owner = batch.texts.owner
         return torch.arange(len(batch.texts), device=batch.texts.ids.device) if owner is None else owner
-
-    def _shares(self, batch: Batch, boxes: Tensor) -> Tensor:
-        """The shares `[R L N]` of boxes `[R L 4]` that lie in each cell of the batch's images."""
-        sides = batch.images.pixels.shape[2:]
-        return cell_shares(boxes.flatten(0, 1), sides, self.grid(*sides)).unflatten(0, boxes.shape[:2])
-
-    def _letters(self, batch: Batch, encoded: Encoded, owner: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of the characters in place, and their number."""
-        assert self.letters is not None
-        boxes, sides = middles(batch.targets["letter_boxes"]), batch.images.pixels.shape[2:]
-        drawn = ~boxes.isnan().any(2)
-        rows, columns = self.grid(*sides)
-        shares = cell_shares(boxes[drawn], sides, (rows, HALVES * columns))
-        ids, where = batch.targets["letters"][drawn], owner[:, None].expand_as(drawn)[drawn]
-        logits = self.letters(encoded.tokens)
-        loss = token_cells(logits.reshape(len(logits), HALVES * rows * columns, -1), where, ids, shares)
-        return loss, (shares.sum(1) > 0).sum()
 
     def _embed(self, ids: Tensor, before: int) -> Tensor:
         """`ids [... L]` after `before` tokens to `[... L D]`. Raises `UserError` for a text too long."""

@@ -10,7 +10,11 @@ import torch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.protocols import Captioner, Encoded
+from showtell.tasks.consensus import by_consensus
 from showtell.tasks.decoding import beam_search, nucleus
+
+BEAM = 10
+"""Hypotheses of a search, among which the caption is chosen that most agrees with all."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,17 @@ def caption(
     tokenizer: WordTokenizer | SubwordTokenizer,
     encoded: Encoded,
     *,
-    beam: int = 5,
+    beam: int = BEAM,
     num: int = 1,
+    consensus: bool = True,
     sample: Literal["nucleus"] | None = None,
     seed: int = 0,
 ) -> list[list[Caption]]:
     """`num` captions of each of the `B` images, best first, by beam search or sampling; none holds the
     unknown token.
+
+    The best of a beam is the one that most agrees with all; without `consensus`, the one of the highest
+    log-probability per token, to the power of the search's length penalty.
     """
     with torch.inference_mode():
         memory = system.prefill(encoded)
@@ -59,8 +67,9 @@ def caption(
             end=tokenizer.end,
             banned=banned,
             beam=max(beam, num),
-            num=num,
+            num=max(beam, num),
         )
+        found = [(by_consensus(row) if consensus else row)[:num] for row in found]
     return [
         [Caption(tokenizer.decode(h.ids).strip(), h.logprob, h.logprob_per_token) for h in row]
         for row in found

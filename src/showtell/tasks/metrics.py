@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -91,22 +92,28 @@ def cider_of_each(hypotheses: Sequence[Sentence], references: Sequence[Sequence[
     log_images = math.log(len(references))
     totals = [0.0] * len(hypotheses)
     for order in range(1, NGRAM_ORDER + 1):
-        counts = [[_ngrams(ref, order) for ref in refs] for refs in references]
+        counts = [[ngrams(ref, order) for ref in refs] for refs in references]
         frequency = Counter(gram for refs in counts for gram in set().union(*refs))
         idf = {gram: log_images - math.log(n) for gram, n in frequency.items()}
         for image, (words, refs, ref_counts) in enumerate(zip(hypotheses, references, counts, strict=True)):
-            said = {gram: n * idf.get(gram, log_images) for gram, n in _ngrams(words, order).items()}
-            said_norm = _norm(said)
+            said = {gram: n * idf.get(gram, log_images) for gram, n in ngrams(words, order).items()}
+            said_norm = norm(said)
             for ref, grams in zip(refs, ref_counts, strict=True):
                 meant = {gram: n * idf[gram] for gram, n in grams.items()}
-                norms = said_norm * _norm(meant)
-                if norms:
-                    dot = sum(
-                        min(said[gram], meant[gram]) * meant[gram] for gram in said.keys() & meant.keys()
-                    )
-                    distance = (len(words) - len(ref)) ** 2
-                    totals[image] += dot / norms * math.exp(-distance / (2 * CIDER_SIGMA**2)) / len(refs)
+                cosine = clipped_cosine(said, said_norm, meant, norm(meant))
+                distance = (len(words) - len(ref)) ** 2
+                totals[image] += cosine * math.exp(-distance / (2 * CIDER_SIGMA**2)) / len(refs)
     return [10 * total / NGRAM_ORDER for total in totals]
+
+
+def clipped_cosine(
+    said: Mapping[Any, float], said_norm: float, meant: Mapping[Any, float], meant_norm: float
+) -> float:
+    """The cosine of weighted n-grams, where none counts for more than is meant; 0 if there are none."""
+    norms = said_norm * meant_norm
+    if not norms:
+        return 0.0
+    return sum(min(said[gram], meant[gram]) * meant[gram] for gram in said.keys() & meant.keys()) / norms
 
 
 def ranks(scores: np.ndarray, targets: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -160,11 +167,13 @@ def _check(hypotheses: Sequence[Sentence], references: Sequence[Sequence[Sentenc
         raise ValueError("there must be an image, and every image needs at least one reference")
 
 
-def _ngrams(words: Sentence, order: int) -> Counter[tuple[str, ...]]:
+def ngrams(words: Sequence[Any], order: int) -> Counter[tuple[Any, ...]]:
+    """How often each n-gram is said."""
     return Counter(zip(*(words[start:] for start in range(order)), strict=False))
 
 
-def _norm(vector: Mapping[tuple[str, ...], float]) -> float:
+def norm(vector: Mapping[Any, float]) -> float:
+    """The length of a vector of weights."""
     return math.sqrt(sum(weight * weight for weight in vector.values()))
 
 

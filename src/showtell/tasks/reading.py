@@ -11,7 +11,7 @@ from torch import Tensor
 
 from showtell.data.batch import pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.protocols import Captioner, Encoded, Inspected, State
+from showtell.protocols import Captioner, Encoded, State
 from showtell.tasks.decoding import beam_search
 
 
@@ -30,8 +30,8 @@ class TextReader(Captioner, Protocol):
         """What it draws in place of masks, `[B 3 H W]` in 0..1; None where it does not draw."""
         ...
 
-    def inspect(self, memory: State, owner: Tensor, ids: Tensor) -> Inspected:
-        """What is said of the tokens after each of `ids [R L]`, row `r` with the image `owner[r]`."""
+    def inspect(self, memory: State, owner: Tensor, ids: Tensor, grid: tuple[int, int]) -> Any:
+        """Of the tokens after each of `ids [R L]`: `logits [R L V]`, `masked [R L]` and `boxes [R L 4]`."""
         ...
 
 
@@ -81,10 +81,10 @@ def read_encoded(
     best = [hypotheses[0] for hypotheses in found]
     ids, _ = pad([[tokenizer.start, *one.ids] for one in best], tokenizer.pad)
     ids = ids.to(encoded.tokens.device)
-    seen = system.inspect(memory, torch.arange(len(ids), device=ids.device), ids)
+    seen = system.inspect(memory, torch.arange(len(ids), device=ids.device), ids, system.grid(*sides))
     chosen = seen.logits[:, :-1].softmax(-1).gather(2, ids[:, 1:, None])[..., 0].tolist()
     masked = None if seen.masked is None else (seen.masked > 0.5).tolist()
-    boxes = None if seen.where is None else boxes_of(seen.where, system.grid(*sides)).tolist()
+    boxes = None if seen.boxes is None else seen.boxes.tolist()
     return [
         Reading(
             tokenizer.decode(one.ids),
@@ -116,28 +116,3 @@ def token_texts(tokenizer: SubwordTokenizer, ids: Sequence[int]) -> list[str]:
         texts.append(now[len(said) :])
         said = now
     return texts
-
-
-def boxes_of(where: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The boxes `[... 4]` over which shares `[... N]` of a grid's cells are spread, as fractions of the
-    image.
-
-    The box of an even spread from a to b has the mean (a + b) / 2 and the variance (b - a)^2 / 12.
-
-    >>> boxes_of(torch.tensor([0.0, 0.5, 0.5, 0.0]), (1, 4)).round(decimals=2).tolist()
-    [0.25, 0.0, 0.75, 1.0]
-    """
-    shares = where.unflatten(-1, grid)
-    (top, bottom), (left, right) = (_spread(shares.sum(dim)) for dim in (-1, -2))
-    return torch.stack([left, top, right, bottom], -1)
-
-
-def _spread(shares: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and last place, in 0..1, of shares `[... n]` of `n` equal intervals."""
-    count = shares.shape[-1]
-    middle = (torch.arange(count, device=shares.device) + 0.5) / count
-    mean = (shares * middle).sum(-1)
-    # A share is spread over its interval too.
-    variance = (shares * (middle - mean[..., None]).square()).sum(-1) + 1 / (12 * count**2)
-    half = (3 * variance).sqrt()
-    return (mean - half).clamp(0, 1), (mean + half).clamp(0, 1)

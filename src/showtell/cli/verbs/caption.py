@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Beam, Device, Images, Json, MaxPixels, Model, Seed
+from showtell.cli.options import (
+    DEFAULT_BEAM,
+    DEFAULT_MAX_PIXELS,
+    Beam,
+    Consensus,
+    Device,
+    Images,
+    Json,
+    MaxPixels,
+    Model,
+    Seed,
+)
 from showtell.cli.output import print_json, print_text
 from showtell.wording import one_line
 
@@ -17,7 +28,8 @@ PANEL = "Images"
 def caption(
     files: Images,
     model: Model = None,
-    beam: Beam = 5,
+    beam: Beam = DEFAULT_BEAM,
+    consensus: Consensus = True,
     num: Annotated[int, typer.Option(min=1, help="Captions per image.")] = 1,
     sample: Annotated[
         Literal["nucleus"] | None, typer.Option(help="Sample captions instead of beam search.")
@@ -41,6 +53,7 @@ def caption(
         paths(files),
         loaded,
         beam=beam,
+        consensus=consensus,
         num=num,
         sample=sample,
         seed=seed,

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Beam, Data, Device, Format, Json, Model, Regions, Strict, engine_names
+from showtell.cli.options import (
+    DEFAULT_BEAM,
+    Beam,
+    Consensus,
+    Data,
+    Device,
+    Format,
+    Json,
+    Model,
+    Regions,
+    Strict,
+    engine_names,
+)
 from showtell.cli.output import flattened, print_json, print_table
 
 PANEL = "Training and evaluation"
@@ -27,7 +39,8 @@ def evaluate(
         ),
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="How many captions to search for.")] = 1000,
-    beam: Beam = 5,
+    beam: Beam = DEFAULT_BEAM,
+    consensus: Consensus = True,
     words: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +72,7 @@ def evaluate(
         engines=engine,
         queries=queries,
         beam=beam,
+        consensus=consensus,
         words=words,
         strict=strict,
     )
