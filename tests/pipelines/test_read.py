@@ -10,7 +10,7 @@ from PIL import Image
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch
-from showtell.data.images.page import Page
+from showtell.data.images.page import Page, ink_of
 from showtell.data.images.render.draw import draw
 from showtell.data.images.render.fonts import BUILT_IN
 from showtell.data.images.render.style import Style
@@ -20,7 +20,7 @@ from showtell.datasets.rendered_texts import RenderedTexts
 from showtell.errors import UsageError
 from showtell.pipelines.model import load_model
 from showtell.pipelines.read import _joined, read
-from showtell.pipelines.reconstruct import reconstruct
+from showtell.pipelines.reconstruct import _masks, reconstruct
 from showtell.recipes.vlp import vlp_mini
 from showtell.tasks.reading import Reading, ReadToken
 
@@ -127,6 +127,24 @@ def test_masks_are_painted_over_in_place(ask, model, image, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["again.png"]
 
 
+def test_the_box_of_a_mask_goes_on_to_a_gap_or_the_token_after_it() -> None:
+    ink = np.zeros((40, 100), bool)
+    ink[5:15, 10:30] = ink[5:15, 33:41] = ink[5:15, 50:60] = True  # a gap of 3 pixels, one of 9
+    ink[25:35, 10:20] = True
+
+    def boxes(*tokens: ReadToken):
+        return [token.box for token in _masks(tokens, ink)]
+
+    mask = ReadToken(" the", 0.1, True, (9.0, 0.0, 20.0, 20.0))
+    shown = ReadToken(" dog", 0.9, False, (50.0, 0.0, 60.0, 20.0))
+    assert boxes(mask, shown) == [(9.0, 0.0, 41.0, 20.0)]
+    assert boxes(mask, replace(shown, box=(33.0, 0.0, 60.0, 20.0))) == [(9.0, 0.0, 33.0, 20.0)]
+    assert boxes(mask, replace(shown, box=(10.0, 20.0, 20.0, 40.0))) == [(9.0, 0.0, 41.0, 20.0)]
+    assert boxes(shown, mask) == [(9.0, 0.0, 41.0, 20.0)]
+    wide = replace(mask, box=(9.0, 0.0, 99.0, 20.0))
+    assert boxes(wide) == [wide.box]
+
+
 def test_several_images_go_to_a_folder(ask, model, image, tmp_path) -> None:
     other = tmp_path / "dog.png"
     Image.fromarray(draw(TEXTS[1], Style(BUILT_IN), None).pixels).save(other)
@@ -208,7 +226,7 @@ def test_a_model_that_draws_paints_its_own_pixels(image, tmp_path) -> None:
     assert back.masked == len(found.tokens)
     before, after = (np.asarray(Image.open(path).convert("L")) for path in (image, back.path))
     painted = np.zeros(before.shape, bool)
-    for token in found.tokens:
+    for token in _masks(found.tokens, ink_of(before)[1]):
         left, top, right, bottom = (round(n) for n in token.box)
         painted[top:bottom, max(left, 0) : right] = True
     assert painted.any()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ import torch
 from PIL import Image
 
 from showtell.data.images.decode import MAX_PIXELS, load_image
-from showtell.data.images.page import Page, grey
-from showtell.data.images.render.fonts import fonts
+from showtell.data.images.page import Page, grey, ink_of
+from showtell.data.images.render.fonts import BUILT_IN, fonts
 from showtell.data.images.render.paint import blend, inside, paint
 from showtell.errors import UsageError
 from showtell.pipelines.model import Model
@@ -52,16 +54,36 @@ def reconstruct(image: ReadImage, model: Model, output: Path, max_pixels: int = 
     if output.suffix.lower() not in Image.registered_extensions():
         raise UsageError(f"{output}: the name of an image ends in .png, .jpg or another image format")
     pixels = load_image(image.path, max_pixels)
-    masked = [token for token in image.tokens if token.masked]
+    masked = _masks(image.tokens, ink_of(grey(pixels))[1])
     font = None
     if masked and not _by_pixels(pixels, image, masked, model):
-        font = next((font for font in fonts() if font.covers(image.text)), fonts()[0])
+        font = next((font for font in (BUILT_IN, *fonts()) if font.covers(image.text)), BUILT_IN)
         for token in masked:
             assert token.box is not None
             paint(pixels, token.box, token.text.strip(), font)
     with writing(output), replacing(output) as file:
         Image.fromarray(pixels).save(file, Image.registered_extensions()[output.suffix.lower()])
     return Reconstructed(output, len(masked), None if font is None else font.name)
+
+
+def _masks(tokens: Sequence[ReadToken], ink: np.ndarray) -> list[ReadToken]:
+    """The masked tokens, whose boxes go on as far as the ink does: to a gap, or to the token after it.
+
+    `ink bool [H W]` is True where the image shows ink.
+    """
+    found = []
+    for token, after in zip_longest(tokens, tokens[1:]):
+        if token.masked and token.box is not None:
+            left, top, right, bottom = token.box
+            limit, end = ink.shape[1], round(right)
+            if after and after.box and after.box[0] > left and after.box[1] < bottom and top < after.box[3]:
+                limit = round(after.box[0])
+            columns: np.ndarray = np.any(ink[max(round(top), 0) : max(round(bottom), 0)], axis=0)
+            gap = max(round((bottom - top) / 4), 1)
+            while end < limit and columns[end : end + gap].any():
+                end += 1
+            found.append(replace(token, box=(left, top, float(end), bottom)))
+    return found
 
 
 @torch.inference_mode()
