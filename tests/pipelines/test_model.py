@@ -15,6 +15,7 @@ from showtell.data.images.decode import load_image
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import SHIPPED, Model, load_model
+from showtell.tasks.caption import BEAM
 from support.checkpoints import tiny_checkpoint
 
 
@@ -181,7 +182,9 @@ def shipped() -> Model:
 def test_the_shipped_model_captions_by_beam_search(shipped: Model) -> None:
     photographs = [shipped.prepare(load_image(path)) for path in sample_photographs()]
     encoded = shipped.encode(photographs)
-    best, greedy = ([row[0].text for row in shipped.caption_encoded(encoded, beam=beam)] for beam in (5, 1))
+    best, greedy = (
+        [row[0].text for row in shipped.caption_encoded(encoded, beam=beam)] for beam in (BEAM, 1)
+    )
     assert shipped.best_captions(encoded) == best
     assert best != greedy
     assert len(set(best)) > len(best) / 2  # it looks at the images

@@ -13,6 +13,7 @@ from showtell.protocols import Captioner, Encoded
 from showtell.tasks.consensus import by_consensus
 from showtell.tasks.decoding import beam_search, nucleus
 
+MOST_TOKENS = 20
 BEAM = 10
 """Hypotheses of a search, among which the caption is chosen that most agrees with all."""
 
@@ -68,9 +69,17 @@ def caption(
             banned=banned,
             beam=max(beam, num),
             num=max(beam, num),
+            max_tokens=_most_tokens(system),
         )
         found = [(by_consensus(row) if consensus else row)[:num] for row in found]
     return [
         [Caption(tokenizer.decode(h.ids).strip(), h.logprob, h.logprob_per_token) for h in row]
         for row in found
     ]
+
+
+def _most_tokens(system: Captioner) -> int:
+    """Tokens of a caption: at most 20, and no more than fit after the start or the prompt, before the end."""
+    config = cast(Any, system).config
+    room = getattr(config, "max_length", MOST_TOKENS + 2) - 1 - max(len(getattr(config, "prompt", ())), 1)
+    return max(min(MOST_TOKENS, room), 1)
