@@ -59,15 +59,17 @@ def seconds_per_step(data: Path, settings: Sequence[str]) -> float:
     return statistics.mean(times[1:])
 
 
-def trained(data: Path, steps: int, settings: Sequence[str], seed: int) -> dict[str, float]:
-    """The figures after the last step."""
+def trained(
+    data: Path, held_out: list[str], steps: int, settings: Sequence[str], seed: int
+) -> dict[str, float]:
+    """The figures after the last step, of documents that are held out."""
     often = ["train.validate_every=0", f"train.checkpoint_every={steps}"]
     sizes = [f"train.steps={steps}", f"train.warmup_steps={min(300, steps // 10)}"]
     with tempfile.TemporaryDirectory() as folder:
         train_model("vlp_mini", data, Path(folder) / "run", [*settings, *often, *sizes], seed=seed)
         model = load_model(Path(folder) / "run", "cpu")
-    whole = find_recipe("vlp_mini")(10**6)
-    figures = whole.measure([*whole.read(data).validation], model.tokenizer, divide_fonts(fonts())[0])
+    among = divide_fonts(fonts())[0]
+    figures = find_recipe("vlp_mini")(10**6).measure(held_out, model.tokenizer, among)
     with torch.inference_mode():
         return figures(model.system)
 
@@ -81,11 +83,12 @@ def main() -> None:
     parser.add_argument("--only", choices=CHANGES, action="append")
     options = parser.parse_args()
     command()
+    held_out = [*find_recipe("vlp_mini")(10**6).read(options.data).validation]
     rows = []
     for name in options.only or CHANGES:
         settings = CHANGES[name]
         steps = max(int(options.minutes * 60 / seconds_per_step(options.data, settings)), 3)
-        found = [trained(options.data, steps, settings, seed) for seed in range(options.seeds)]
+        found = [trained(options.data, held_out, steps, settings, seed) for seed in range(options.seeds)]
         cells = []
         for figure in FIGURES:
             values = [one[figure] for one in found]

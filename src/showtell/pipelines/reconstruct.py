@@ -54,9 +54,10 @@ def reconstruct(image: ReadImage, model: Model, output: Path, max_pixels: int = 
     if output.suffix.lower() not in Image.registered_extensions():
         raise UsageError(f"{output}: the name of an image ends in .png, .jpg or another image format")
     pixels = load_image(image.path, max_pixels)
-    masked = _masks(image.tokens, ink_of(grey(pixels))[1])
+    seen = grey(pixels)
+    masked = _masks(image.tokens, ink_of(seen)[1])
     font = None
-    if masked and not _by_pixels(pixels, image, masked, model):
+    if masked and not _by_pixels(pixels, seen, image, masked, model):
         font = next((font for font in (BUILT_IN, *fonts()) if font.covers(image.text)), BUILT_IN)
         for token in masked:
             assert token.box is not None
@@ -87,12 +88,13 @@ def _masks(tokens: Sequence[ReadToken], ink: np.ndarray) -> list[ReadToken]:
 
 
 @torch.inference_mode()
-def _by_pixels(pixels: np.ndarray, image: ReadImage, masked: list[ReadToken], model: Model) -> bool:
+def _by_pixels(
+    pixels: np.ndarray, seen: np.ndarray, image: ReadImage, masked: list[ReadToken], model: Model
+) -> bool:
     """Paint with what the model draws; False, and nothing painted, for a model that does not draw."""
     assert model.image_input is not None
     page = model.image_input.prepare
     assert isinstance(page, Page)
-    seen = grey(pixels)
     for left, top, right, bottom in image.parts:
         fitted = page.fit(seen[top:bottom, left:right])
         encoded = model.encode([np.repeat(fitted.pixels[..., None], 3, 2)])

@@ -14,6 +14,7 @@ from showtell.tasks.consensus import by_consensus
 from showtell.tasks.decoding import beam_search, nucleus
 
 MOST_TOKENS = 20
+"""Of a caption."""
 BEAM = 10
 """Hypotheses of a search, among which the caption is chosen that most agrees with all."""
 
@@ -48,38 +49,22 @@ def caption(
     """
     with torch.inference_mode():
         memory = system.prefill(encoded)
-    banned = tokenizer.never_generated(cast(Any, system).config.vocab_size)
+    config = cast(Any, system).config
+    how: Any = {
+        "start": tokenizer.start,
+        "end": tokenizer.end,
+        "banned": tokenizer.never_generated(config.vocab_size),
+        # With start and end no more than the model reads.
+        "max_tokens": min(MOST_TOKENS, getattr(config, "max_length", MOST_TOKENS + 2) - 2),
+    }
     if sample == "nucleus":
         generator = torch.Generator(encoded.pooled.device).manual_seed(seed)
-        found = nucleus(
-            system,
-            memory,
-            start=tokenizer.start,
-            end=tokenizer.end,
-            banned=banned,
-            num=num,
-            generator=generator,
-        )
+        found = nucleus(system, memory, num=num, generator=generator, **how)
     else:
-        found = beam_search(
-            system,
-            memory,
-            start=tokenizer.start,
-            end=tokenizer.end,
-            banned=banned,
-            beam=max(beam, num),
-            num=max(beam, num),
-            max_tokens=_most_tokens(system),
-        )
-        found = [(by_consensus(row) if consensus else row)[:num] for row in found]
+        beam = max(beam, num)
+        beams = beam_search(system, memory, beam=beam, num=beam, **how)
+        found = [(by_consensus(row) if consensus else row)[:num] for row in beams]
     return [
         [Caption(tokenizer.decode(h.ids).strip(), h.logprob, h.logprob_per_token) for h in row]
         for row in found
     ]
-
-
-def _most_tokens(system: Captioner) -> int:
-    """Tokens of a caption: at most 20, and no more than fit after the start or the prompt, before the end."""
-    config = cast(Any, system).config
-    room = getattr(config, "max_length", MOST_TOKENS + 2) - 1 - max(len(getattr(config, "prompt", ())), 1)
-    return max(min(MOST_TOKENS, room), 1)
