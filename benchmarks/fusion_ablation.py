@@ -9,16 +9,13 @@ those of the validation after the last step, mean and standard error over the se
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from minutes import mean_and_error, steps_within
 from showtell.checkpoint.load import load_checkpoint
-from showtell.recipes.launch import find_recipe, train_model
-from showtell.runs.settings import apply
-from showtell.train.precision import autocast, settle
+from showtell.recipes.launch import train_model
 from table import command, table
 
 CHANGES: Mapping[str, Sequence[str]] = {
@@ -30,23 +27,6 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "masked patches": ["system.masked_images=1"],
 }
 FIGURES = ("recall1", "image_recall1", "itm", "mlm")
-TRIED = 8
-"""Steps by which the time of a step is measured."""
-
-
-def seconds_per_step(recipe: str, data: Path, settings: Sequence[str]) -> float:
-    """Mean processor time of a batch and its gradients, after one that is not timed."""
-    run = apply(find_recipe(recipe)(10**6), settings)
-    job = run.prepare(run.read(data), "cpu")
-    precision = settle(job.run.train.precision, "cpu", Path(), False)
-    times = []
-    for index in range(TRIED + 1):
-        began = time.process_time()
-        with autocast(precision, "cpu"):
-            step = job.system(job.load_batch(index))
-        sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
-        times.append(time.process_time() - began)
-    return statistics.mean(times[1:])
 
 
 def trained(recipe: str, data: Path, steps: int, settings: Sequence[str], seed: int) -> dict[str, float]:
@@ -69,19 +49,16 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="a setting of every variant")
     options = parser.parse_args()
     command()
-    rows = []
-    for name in options.only or CHANGES:
-        settings = [*options.set, *CHANGES[name]]
-        seconds = seconds_per_step(options.recipe, options.data, settings)
-        steps = max(int(options.minutes * 60 / seconds), 10)
-        found = [trained(options.recipe, options.data, steps, settings, s) for s in range(options.seeds)]
-        cells = []
-        for figure in FIGURES:
-            values = [one[figure] for one in found]
-            error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{error}")
-        rows.append([name, steps, *cells])
-    table(["variant", "steps", *FIGURES], rows)
+
+    def measured() -> Iterator[list[object]]:
+        for name in options.only or CHANGES:
+            settings = [*options.set, *CHANGES[name]]
+            steps = steps_within(options.minutes, options.recipe, options.data, settings)
+            seeds = range(options.seeds)
+            found = [trained(options.recipe, options.data, steps, settings, seed) for seed in seeds]
+            yield [name, steps, *(mean_and_error([one[figure] for one in found]) for figure in FIGURES)]
+
+    table(["variant", "steps", *FIGURES], measured())
 
 
 if __name__ == "__main__":

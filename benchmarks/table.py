@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 
 def command() -> None:
@@ -12,7 +13,7 @@ def command() -> None:
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print one table and an empty line."""
-    for cells in (names, ["---"] * len(names), *rows):
-        print(f"| {' | '.join(map(str, cells))} |")
+    """Print one table, each row once it is known, and an empty line."""
+    for cells in chain((names, ["---"] * len(names)), rows):
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
     print(flush=True)

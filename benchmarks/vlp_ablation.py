@@ -2,30 +2,30 @@
 
     python benchmarks/vlp_ablation.py --data TEXTS --minutes 10 [--seeds 3] [--only CHANGE]
 
-Each variant trains for the same minutes of processor time: the steps that fit are measured first. All read
-the same held-out texts, drawn alike, with masks and without: mean and standard error over the seeds.
+Each variant trains for the same minutes of processor time, on texts of at most 8 tokens, which are read
+after minutes: the steps that fit are measured first. All read the same 400 held-out texts, drawn alike, with
+masks and without: mean and standard error over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from minutes import mean_and_error, steps_within
 from showtell.data.images.render.fonts import fonts
 from showtell.datasets.rendered_texts import divide_fonts
-from showtell.device import has_bfloat16
 from showtell.pipelines.model import load_model
 from showtell.recipes.launch import find_recipe, train_model
 from showtell.runs.settings import apply
-from showtell.train.precision import autocast
 from table import command, table
 
+SMALL = ("canvas=64,192", "curriculum=8", "shares=1", "train.precision=auto")
+"""Texts of a line or two: they are read after minutes, which pages are not."""
 CHANGES: Mapping[str, Sequence[str]] = {
     "vlp_mini": [],
     "patches without a CNN": ["system.backbone=patches_16x8"],
@@ -37,39 +37,23 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "not taught letters": ["system.letters_weight=0"],
     "decoder halved": ["system.dec_div=2"],
     "no encoder": ["system.structure=decoder"],
-    "no curriculum": ["curriculum=50", "shares=1"],
 }
 FIGURES = ("loss", "accuracy", "masked_accuracy", "cer")
-TRIED = 8
-"""Steps of each stage by which the time of a step is measured."""
-
-
-def seconds_per_step(data: Path, settings: Sequence[str]) -> float:
-    """Mean over the curriculum, of the steps alone, in processor time of one batch after another."""
-    run = apply(find_recipe("vlp_mini")(10**6), [*settings, "train.steps=600"])
-    job = run.prepare(run.read(data), "cpu")
-    times = []
-    for part in range(TRIED * 3):
-        index = part * run.train.steps // (TRIED * 3)
-        began = time.process_time()
-        with autocast("bf16" if has_bfloat16("cpu") else "float32", "cpu"):
-            step = job.system(job.load_batch(index))
-        sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
-        times.append(time.process_time() - began)
-    return statistics.mean(times[1:])
+TEXTS = 400
+"""That are held out."""
 
 
 def trained(
     data: Path, held_out: list[str], steps: int, settings: Sequence[str], seed: int
 ) -> dict[str, float]:
-    """The figures after the last step, of documents that are held out."""
+    """The figures after the last step, of documents that are held out, with 15 % of their tokens masked."""
     often = ["train.validate_every=0", f"train.checkpoint_every={steps}"]
     sizes = [f"train.steps={steps}", f"train.warmup_steps={min(300, steps // 10)}"]
     with tempfile.TemporaryDirectory() as folder:
         train_model("vlp_mini", data, Path(folder) / "run", [*settings, *often, *sizes], seed=seed)
         model = load_model(Path(folder) / "run", "cpu")
-    among = divide_fonts(fonts())[0]
-    figures = find_recipe("vlp_mini")(10**6).measure(held_out, model.tokenizer, among)
+    same = apply(find_recipe("vlp_mini")(10**6), SMALL)
+    figures = same.measure(held_out, model.tokenizer, divide_fonts(fonts())[0], count=TEXTS)
     with torch.inference_mode():
         return figures(model.system)
 
@@ -84,19 +68,16 @@ def main() -> None:
     options = parser.parse_args()
     command()
     held_out = [*find_recipe("vlp_mini")(10**6).read(options.data).validation]
-    rows = []
-    for name in options.only or CHANGES:
-        settings = CHANGES[name]
-        steps = max(int(options.minutes * 60 / seconds_per_step(options.data, settings)), 3)
-        found = [trained(options.data, held_out, steps, settings, seed) for seed in range(options.seeds)]
-        cells = []
-        for figure in FIGURES:
-            values = [one[figure] for one in found]
-            error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{error}")
-        rows.append([name, steps, *cells])
-    names = ["variant", "steps", "loss", "accuracy", "accuracy, masked", "cer"]
-    table(names, rows)
+
+    def measured() -> Iterator[list[object]]:
+        for name in options.only or CHANGES:
+            settings = [*SMALL, *CHANGES[name]]
+            steps = steps_within(options.minutes, "vlp_mini", options.data, settings)
+            seeds = range(options.seeds)
+            found = [trained(options.data, held_out, steps, settings, seed) for seed in seeds]
+            yield [name, steps, *(mean_and_error([one[figure] for one in found]) for figure in FIGURES)]
+
+    table(["variant", "steps", "loss", "accuracy", "accuracy, masked", "cer"], measured())
 
 
 if __name__ == "__main__":

@@ -179,11 +179,24 @@ class PixelTextRun:
         )
 
     def measure(
-        self, documents: list[str], tokenizer: SubwordTokenizer, among: Sequence[Font], device: str = "cpu"
+        self,
+        documents: list[str],
+        tokenizer: SubwordTokenizer,
+        among: Sequence[Font],
+        device: str = "cpu",
+        count: int = MEASURED,
     ) -> Any:
         """The figures of a system on held-out texts as long as those of the last stage, always drawn
         alike."""
-        masked, whole = (self._held_out(documents, tokenizer, among, rate) for rate in (self.mask_rate, 0.0))
+
+        def held_out(mask_rate: float) -> list[Batch]:
+            rendering = self.rendering(self.curriculum[-1], mask_rate)
+            drawn = RenderedTexts(documents, tokenizer, rendering, among)
+            chosen = np.linspace(0, len(drawn) - 1, min(len(drawn), count)).astype(int).tolist()
+            firsts = range(0, len(chosen), CHUNK)
+            return [drawn.batch(chosen[first : first + CHUNK], (first,)) for first in firsts]
+
+        masked, whole = held_out(self.mask_rate), held_out(0.0)
 
         def figures(system: nn.Module) -> dict[str, float]:
             found = token_figures(system, [batch.to(device) for batch in masked])
@@ -198,16 +211,6 @@ class PixelTextRun:
             return {**found, "cer": character_error_rate(read, texts)}
 
         return figures
-
-    def _held_out(
-        self, documents: list[str], tokenizer: SubwordTokenizer, among: Sequence[Font], mask_rate: float
-    ) -> list[Batch]:
-        rendering = self.rendering(self.curriculum[-1], mask_rate)
-        drawn = RenderedTexts(documents, tokenizer, rendering, among)
-        chosen = np.linspace(0, len(drawn) - 1, min(len(drawn), MEASURED)).astype(int).tolist()
-        return [
-            drawn.batch(chosen[first : first + CHUNK], (first,)) for first in range(0, len(chosen), CHUNK)
-        ]
 
     def _items(self, share: float) -> int:
         """The texts that a share of the training reads."""
