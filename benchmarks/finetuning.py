@@ -50,7 +50,7 @@ def trained(
         record = load_checkpoint(Path(folder) / "run").record
     names = ("train", "val", "chance", "chance_f1")
     known = {**record["validation"], **{n: record["data"][n] for n in names if n in record["data"]}}
-    return known, f"{record['train']['steps']} in {(time.monotonic() - began) / 60:.1f}"
+    return known, f"{record['settings']['train']['steps']} in {(time.monotonic() - began) / 60:.1f}"
 
 
 def main() -> None:
