@@ -77,9 +77,10 @@ def main() -> None:
             for figure in figures:
                 both = [f"{one[figure]:.4f} ± {one[f'{figure}_se']:.4f}" for one in (pixels, tokens)]
                 chance = pixels["chance" if figure == figures[0] else f"chance_{figure}"]
-                above = (pixels[figure] - chance) / max(pixels[f"{figure}_se"], 1e-9)
+                error = pixels[f"{figure}_se"]
+                above = f"{(pixels[figure] - chance) / error:.1f}" if error else ""
                 sizes = (pixels["train"], pixels["val"], drawn, read)
-                yield [task, figure, *sizes, *both, f"{chance:.4f}", f"{above:.1f}"]
+                yield [task, figure, *sizes, *both, f"{chance:.4f}", above]
 
     steps = ("steps in minutes, pixels", "steps in minutes, tokens")
     names = ["task", "figure", "train", "held out", *steps, "pixels", "tokens", "chance"]

@@ -303,6 +303,7 @@ def test_keys_routes_and_types_are_checked(url, client) -> None:
 
 def test_the_figures_count_answers_and_refusals(url, client) -> None:
     client.embeddings.create(model="colours", input="a red square")
+    client.chat.completions.create(model="chat", messages=ASKED, max_tokens=1)
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="none", input="a red square")
     text = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {KEY}"}).text

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from showtell.tasks.caption import BEAM
+
 DEFAULT_TOKENS = 256
 """The most tokens of an answer whose request says nothing of it."""
 
@@ -193,7 +195,7 @@ class CaptionRequest(Body):
     image: Text
     model: Text | None = None
     num: Annotated[int, Field(ge=1, le=20)] = 1
-    beam: Annotated[int, Field(ge=1, le=20)] = 10
+    beam: Annotated[int, Field(ge=1, le=20)] = BEAM
 
 
 class SearchRequest(Body):
