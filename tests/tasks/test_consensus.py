@@ -24,6 +24,12 @@ def test_a_lone_hypothesis_is_chosen_even_an_empty_one() -> None:
     assert by_consensus([Hypothesis((), -1.0)]) == [Hypothesis((), -1.0)]
 
 
+def test_likeness_to_the_image_counts_beside_the_agreement() -> None:
+    assert by_consensus([DOG, RUNS, ODD], [0.2, 0.2, 0.2]) == [DOG, RUNS, ODD]
+    assert by_consensus([DOG, RUNS, ODD], [0.2, 0.5, 0.2])[0] is RUNS
+    assert by_consensus([DOG, RUNS, ODD], [-0.5, 0.0, 0.5])[0] is ODD
+
+
 def test_against_loops() -> None:
     hypotheses = [
         Hypothesis((4, 5, 6, 5), -3.0),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
+from torch.nn import functional as F
 
+from showtell.data.batch import Batch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.protocols import Captioner, Encoded
+from showtell.protocols import Captioner, Encoded, SharedSpace
 from showtell.tasks.consensus import by_consensus
-from showtell.tasks.decoding import beam_search, nucleus
+from showtell.tasks.decoding import Hypothesis, beam_search, nucleus
 
 MOST_TOKENS = 20
 """Of a caption."""
@@ -44,8 +47,9 @@ def caption(
     """`num` captions of each of the `B` images, best first, by beam search or sampling; none holds the
     unknown token.
 
-    The best of a beam is the one that most agrees with all; without `consensus`, the one of the highest
-    log-probability per token, to the power of the search's length penalty.
+    The best of a beam is the one that most agrees with all and, of a model that compares images with texts,
+    with the image; without `consensus`, the one of the highest log-probability per token, to the power of the
+    search's length penalty.
     """
     with torch.inference_mode():
         memory = system.prefill(encoded)
@@ -63,8 +67,31 @@ def caption(
     else:
         beam = max(beam, num)
         beams = beam_search(system, memory, beam=beam, num=beam, **how)
-        found = [(by_consensus(row) if consensus else row)[:num] for row in beams]
+        if consensus:
+            cosines = _cosines(system, tokenizer, encoded, beams)
+            beams = [by_consensus(row, own) for row, own in zip(beams, cosines, strict=True)]
+        found = [row[:num] for row in beams]
     return [
         [Caption(tokenizer.decode(h.ids).strip(), h.logprob, h.logprob_per_token) for h in row]
         for row in found
     ]
+
+
+@torch.inference_mode()
+def _cosines(
+    system: Captioner,
+    tokenizer: WordTokenizer | SubwordTokenizer,
+    encoded: Encoded,
+    beams: Sequence[Sequence[Hypothesis]],
+) -> list[list[float]]:
+    """Of each caption and its image; none of a system that has no space for both."""
+    if not isinstance(system, SharedSpace):
+        return [[] for _ in beams]
+    ids, keep = pad(
+        [[tokenizer.start, *one.ids, tokenizer.end] for row in beams for one in row], tokenizer.pad
+    )
+    texts = system.text_vectors(Batch(texts=TextBatch(ids, keep)).to(encoded.pooled.device))
+    owner = [place for place, row in enumerate(beams) for _ in row]
+    both = F.cosine_similarity(encoded.pooled[owner].float(), texts.float()).tolist()
+    rest = iter(both)
+    return [[next(rest) for _ in row] for row in beams]

@@ -10,15 +10,18 @@ from showtell.tasks.metrics import CIDER_SIGMA, NGRAM_ORDER, clipped_cosine, ngr
 
 TEMPERATURE = 4.0
 """A beam holds the most probable captions alone, which stand for less probable ones like them."""
+SEEN = 2.0
+"""How much the likeness of a caption and its image counts beside the agreement, both at most 1."""
 
 
-def by_consensus(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+def by_consensus(hypotheses: Sequence[Hypothesis], cosines: Sequence[float] = ()) -> list[Hypothesis]:
     """The hypotheses, those first that agree most with all: of minimum Bayes risk, where CIDEr is the gain.
 
-        agreement_i = sum_j softmax(logprob / 4)_j CIDEr(i, j)
+        agreement_i = sum_j softmax(logprob / 4)_j CIDEr(i, j) + 2 cosine_i
 
     Here the words of CIDEr are tokens. Instead of document frequencies a token has its rank, which its id is
-    in a vocabulary by frequency: by Zipf's law its frequency is that of the first over its rank.
+    in a vocabulary by frequency: by Zipf's law its frequency is that of the first over its rank. `cosines`
+    are those of each hypothesis and the image, where the model compares them.
 
     Source: Kumar & Byrne 2004, "Minimum Bayes-risk decoding for statistical machine translation"; of captions
     Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning", the consensus caption.
@@ -31,7 +34,11 @@ def by_consensus(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
             belief * _likeness(one, other, len(hypothesis.ids) - len(second.ids))
             for belief, other, second in zip(beliefs, weighted, hypotheses, strict=True)
         )
-        for one, hypothesis in zip(weighted, hypotheses, strict=True)
+        / sum(beliefs)
+        + SEEN * cosine
+        for one, hypothesis, cosine in zip(
+            weighted, hypotheses, cosines or [0.0] * len(hypotheses), strict=True
+        )
     ]
     order = sorted(range(len(hypotheses)), key=lambda number: -agreement[number])
     return [hypotheses[number] for number in order]
