@@ -102,6 +102,25 @@ def test_tags_stand_at_the_first_token_of_each_word(tokenizer) -> None:
     assert batch.images.pixels.shape == (1, 3, 32, 96)
 
 
+def test_a_long_sentence_is_read_in_parts_that_lose_nothing(tokenizer) -> None:
+    words = ("the", "unheard-of", "cat", "sat", "there", "on", "the", "mat", ".")
+    tags = tuple("ABCDEFGHI")
+    for given in (Tokens(tokenizer, 64), Drawn(tokenizer, 62, Page(32, 96, 8), (BUILT_IN,))):
+        long = len(tokenizer.pieces("unheard-of").ids)
+        for limit in (2, long, 62):
+            rows = TaggedRows(given, tags, limit)
+            parts = [*rows.parts(Tagged(words, tags))]
+            assert (sum((part.tokens for part in parts), ()), sum((part.tags for part in parts), ())) == (
+                words,
+                tags,
+            )
+            assert len(parts) == 1 or limit < 62
+            for part in parts:
+                row, lost = rows.prepare(part)
+                assert min(row.first) >= 0
+                assert not lost or (len(part.tokens) == 1 and limit < long)
+
+
 def test_a_word_that_a_cut_takes_away_has_no_token(tokenizer) -> None:
     rows = TaggedRows(Tokens(tokenizer, 64), ("X",), 2)
     row, lost = rows.prepare(Tagged(("the", "cat", "sat", "there"), ("X",) * 4))

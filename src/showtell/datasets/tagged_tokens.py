@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -12,6 +12,7 @@ import torch
 from showtell.data.batch import Batch, Targets, TextBatch, pad
 from showtell.data.images.render.draw import Span
 from showtell.data.qa.examples import Tagged
+from showtell.data.tokenizers.pieces import Pieces
 from showtell.datasets.text_inputs import Drawn, TextInput
 from showtell.errors import UserError
 
@@ -39,20 +40,35 @@ class TaggedRows:
         self.given, self.limit = given, limit
         self._number = {name: number for number, name in enumerate(names)}
 
+    def parts(self, example: Tagged) -> Iterator[Tagged]:
+        """A sentence in parts of whole words within the limit; a word that exceeds it is a part."""
+        words, tags = example.tokens, example.tags
+        while words:
+            count = self._fitting(words)
+            yield Tagged(words[:count], tags[:count])
+            words, tags = words[count:], tags[count:]
+
+    def _fitting(self, words: tuple[str, ...]) -> int:
+        """How many of the first words are within the limit, at least one."""
+        text = " ".join(words)
+        offsets = self._pieces(text).offsets
+        return max(word_of(words, text, offsets[self.limit]), 1) if offsets[self.limit :] else len(words)
+
+    def _pieces(self, text: str) -> Pieces:
+        tokenizer = self.given.tokenizer
+        return tokenizer.pieces(text.lower() if tokenizer.lowercase else text)
+
     def prepare(self, example: Tagged) -> tuple[TaggedRow, int]:
         """A sentence within the limit, and how many tokens that lost.
 
         Raises `UserError` for one that no font draws, where it is drawn.
         """
-        tokenizer, words = self.given.tokenizer, example.tokens
+        words = example.tokens
         text = " ".join(words)
-        pieces = tokenizer.pieces(text.lower() if tokenizer.lowercase else text)
-        starts = [0, *accumulate(len(word) + 1 for word in words)]
+        pieces = self._pieces(text)
         first = [-1] * len(words)
         for place, (begin, end) in enumerate(pieces.offsets[: self.limit]):
-            begin += len(text[begin:end]) - len(text[begin:end].lstrip())
-            word = int(np.searchsorted(starts, begin, "right")) - 1
-            if begin < end and first[word] < 0:
+            if text[begin:end].strip() and first[word := word_of(words, text, (begin, end))] < 0:
                 first[word] = place
         lost = max(len(pieces.ids) - self.limit, 0)
         ids, offsets = pieces.ids[: self.limit], pieces.offsets[: self.limit]
@@ -85,3 +101,11 @@ class TaggedRows:
             texts=TextBatch(ids, keep, owner=torch.arange(len(ids))),
             targets=Targets(tags=tags, boxes=boxes, masked=masked),
         )
+
+
+def word_of(words: Sequence[str], text: str, span: Span) -> int:
+    """The number of the word that a token of `text`, the words with a space between two, begins in."""
+    begin, end = span
+    begin += len(text[begin:end]) - len(text[begin:end].lstrip())
+    starts = [0, *accumulate(len(word) + 1 for word in words)]
+    return int(np.searchsorted(starts, begin, "right")) - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 
 from showtell.data.images.render.layout import UNSPACED
 from showtell.data.qa.examples import Tagged
@@ -75,12 +74,8 @@ def _tagged(
     words: tuple[str, ...], model: Model, reader: TaggedRows
 ) -> Iterator[tuple[str, float] | tuple[None, None]]:
     """The tag and probability of each word, part after part."""
-    while words:
-        row, lost = reader.prepare(Tagged(words, ()))
-        count = len(words)
-        if lost:  # the words after the last that has a token belong to the next part
-            count -= sum(1 for _ in takewhile(lambda place: place < 0, reversed(row.first[1:])))
+    for part in reader.parts(Tagged(words, ())):
+        row, _ = reader.prepare(part)
         batch = reader.batch([row], (0,)).to(model.device)
-        places = [place + 1 if place >= 0 else -1 for place in row.first[:count]]
+        places = [place + 1 if place >= 0 else -1 for place in row.first]
         yield from (pair or (None, None) for pair in word_tags(model.system, batch, places))
-        words = words[count:]

@@ -67,9 +67,8 @@ class TaggingRun:
         special = 0 if isinstance(start.given, Drawn) else 2
         reader = TaggedRows(start.given, names, start.given.limit - special)
         cuts = {name: Cuts(reader.limit, "fine-tuning reads") for name in ("training", "validation")}
-        rows, tested = (
-            prepared(reader.prepare, some, cut, lambda one: " ".join(one.tokens)).items
-            for some, cut in zip((training, held_out), cuts.values(), strict=True)
+        (rows, sentences), (tested, owner) = (
+            in_parts(reader, some, cut) for some, cut in zip((training, held_out), cuts.values(), strict=True)
         )
         log_cuts(cuts)
         sampler = Sampler(len(rows), run.train.batch_size, run.train.seed)
@@ -78,7 +77,7 @@ class TaggingRun:
             return reader.batch([rows[i] for i in sampler(index)], (run.train.seed, index)).to(device)
 
         common = Counter(tag for one in training for tag in one.tags).most_common(1)[0][0]
-        truth = [row.example.tags for row in tested]
+        truth = of_sentences([row.example.tags for row in tested], owner)
         chance = tag_figures(truth, [[common] * len(tags) for tags in truth])["accuracy"]
         return Job(
             run,
@@ -88,37 +87,57 @@ class TaggingRun:
             data={
                 "hash": dataset.hash,
                 **start.facts,
-                "train": len(rows),
-                "val": len(tested),
+                "train": len({*sentences}),
+                "val": len(truth),
                 "chance": chance,
             },
-            about=f"{len(rows)} training and {len(tested)} held-out sentences, {len(names)} tags, "
+            about=f"{len({*sentences})} training and {len(truth)} held-out sentences, {len(names)} tags, "
             f"{start.about}",
             card=CardFacts(
                 {
-                    "training sentences": f"{len(rows):,}",
-                    "held-out sentences": f"{len(tested):,}",
+                    "training sentences": f"{len({*sentences}):,}",
+                    "held-out sentences": f"{len(truth):,}",
                     "fine-tuned": start.about,
-                    "longest text": f"{reader.limit} tokens",
+                    "read at once": f"{reader.limit} tokens; longer sentences in parts",
                     "accuracy of always the most frequent tag": f"{chance:.3f}",
                 },
                 MEANING,
                 more=f"Its tags: {', '.join(names)} (`showtell tag`).",
             ),
-            validate=lambda module: measure(module, reader, tested, names, device),
+            validate=lambda module: measure(module, reader, tested, owner, names, device),
             tokenizer_json=start.given.tokenizer.to_json(),
             preprocess=start.preprocess,
             cuts=tuple(cuts.values()),
         )
 
 
+def in_parts(reader: TaggedRows, examples: Sequence[Tagged], cut: Cuts) -> tuple[list[TaggedRow], list[int]]:
+    """Sentences in parts that the system reads, and the number of the sentence of each."""
+    parts = [(number, part) for number, one in enumerate(examples) for part in reader.parts(one)]
+    found = prepared(reader.prepare, [part for _, part in parts], cut, lambda one: " ".join(one.tokens))
+    return found.items, [parts[place][0] for place in found.kept]
+
+
+def of_sentences(tags: Sequence[Sequence[str]], owner: Sequence[int]) -> list[list[str]]:
+    """Tags of parts as those of their sentences, `owner` the number of each part's."""
+    joined: dict[int, list[str]] = {}
+    for number, some in zip(owner, tags, strict=True):
+        joined.setdefault(number, []).extend(some)
+    return [*joined.values()]
+
+
 @torch.no_grad()
 def measure(
-    system: nn.Module, reader: TaggedRows, rows: Sequence[TaggedRow], names: Sequence[str], device: str
+    system: nn.Module,
+    reader: TaggedRows,
+    rows: Sequence[TaggedRow],
+    owner: Sequence[int],
+    names: Sequence[str],
+    device: str,
 ) -> dict[str, float]:
     """`accuracy` per word, where tags are those of entities their `f1`, and `loss`; drawn always alike.
 
-    A word that is cut off, or has no token, counts as wrong.
+    A word without a token counts as wrong.
     """
     said: list[list[str]] = []
     loss = count = 0.0
@@ -134,4 +153,5 @@ def measure(
             ["" if place < 0 else names[best[number][place + 1]] for place in row.first]
             for number, row in enumerate(some)
         ]
-    return {**tag_figures([row.example.tags for row in rows], said), "loss": loss / max(count, 1)}
+    truth, found = (of_sentences(tags, owner) for tags in ([row.example.tags for row in rows], said))
+    return {**tag_figures(truth, found), "loss": loss / max(count, 1)}
