@@ -28,8 +28,6 @@ def show_and_tell(num_images: int) -> CaptioningRun:
             clip_norm=2.0,
             ema=0.999,
             validate_every=per_epoch,
-            precision="auto",
             checkpoint_every=per_epoch,
         ),
-        backbone="efficientnet_lite2",
     )

@@ -1,6 +1,6 @@
 """Show and Tell: an image is the first input of a recurrent language model.
 
-    image -> backbone (frozen) -> mean -> linear, times sqrt(D) -> x_{-1}
+    image -> backbone (frozen) -> mean -> linear -> x_{-1}
     x_t = sqrt(D) W_e S_t,   p_{t+1} = softmax(W_e^T RNN(x_t) + b),   t = 0 .. N-1
 
 Source: Vinyals et al. 2015, "Show and Tell", equations 10 to 13, with the sizes of Chopra 2019, "One
@@ -65,7 +65,7 @@ class ShowAndTell(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The one token that the decoder reads, `[B 1 width]`: the projected mean of the grid."""
-        pooled = self.image(batch.images.features.mean(1)) * self.config.width**0.5
+        pooled = self.image(batch.images.features.mean(1))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
     def token_embeddings(self) -> Float[Tensor, "V D"]:
