@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from showtell.checkpoint.card import uses_of
 from showtell.checkpoint.save import save_checkpoint
 from showtell.data.batch import Batch
 from showtell.data.images.page import Page, ink_of
@@ -114,6 +115,17 @@ def test_a_model_is_asked_for_and_must_read(ask, image, clip) -> None:
     status, _, said = ask("read", image, "--model", clip)
     assert status == 2
     assert "text reader" in said
+
+
+def test_a_reader_describes_no_images(ask, model, image) -> None:
+    status, out, said = ask("caption", image, "--model", model)
+    assert (status, out) == (2, [])
+    assert "showtell read" in said
+
+
+def test_the_card_of_a_reader_says_what_it_reads(model) -> None:
+    (found,) = uses_of(load_model(model, "cpu").system)
+    assert "showtell read" in found[0]
 
 
 def test_masks_are_painted_over_in_place(ask, model, image, tmp_path) -> None:

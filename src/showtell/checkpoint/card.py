@@ -90,13 +90,16 @@ class CardFacts:
 
 
 def uses_of(system: nn.Module) -> list[tuple[str, str]]:
-    """What a system does and cannot do, by its protocols; what another use includes is left out.
+    """What a system does and cannot do, as it says (`uses`) or by its protocols; what another use includes is
+    left out.
 
     >>> from showtell.systems.gpt import GPT, GPTConfig
     >>> config = GPTConfig(vocab_size=9, width=8, depth=1, num_heads=1, mlp_dim=8)
     >>> [does for does, _ in uses_of(GPT(config))]
     ['continues texts (`showtell generate`)']
     """
+    if said := getattr(system, "uses", None):
+        return [said]
     kept = [use for use in USES if isinstance(system, use[0])]
     included = {parent for protocol, *_ in kept for parent in protocol.__mro__[1:]}
     return [(does, limit) for protocol, does, limit in kept if protocol not in included]

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from showtell.data.images.decode import MAX_PIXELS
+from showtell.errors import UsageError
 from showtell.library.sight import Tag
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import BATCH, Model, load_model
 from showtell.pipelines.tags import sights
 from showtell.tasks.caption import BEAM, Caption
+from showtell.tasks.reading import TextReader
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def caption(
 
     `num` captions per image come from beam search, those first that agree most with all hypotheses (without
     `consensus` the most probable ones), or from `sample="nucleus"`. A file that cannot be read is
-    passed to `skip`; without `skip` it raises `ImageError`.
+    passed to `skip`; without `skip` it raises `ImageError`. Raises `UsageError` for a model that describes
+    no images.
 
     Example::
 
@@ -55,6 +58,8 @@ def caption(
             print(image.path, image.captions[0].text)
     """
     model = model or load_model()
+    if model.can(TextReader):
+        raise UsageError(f"{model.name} reads drawn texts and describes no images; ask it with showtell read")
     for number, batch in enumerate(read_batches(images, model, max_pixels, skip)):
         if not batch:
             continue

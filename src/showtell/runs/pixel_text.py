@@ -227,6 +227,7 @@ class PixelTextRun:
         return [chosen[place] for place in order.tolist()]
 
 
+@torch.no_grad()
 def token_figures(system: nn.Module, batches: Sequence[Batch]) -> dict[str, float]:
     """`loss`, per token and its end; `accuracy` of tokens that are shown and of masked ones."""
     loss = count = 0.0

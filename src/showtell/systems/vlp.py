@@ -81,6 +81,14 @@ class VLP(VLPEncoder):
     Config: ClassVar = VLPConfig
     config: VLPConfig
     vocabulary: ClassVar = Vocabulary("bpe", "roberta")
+    uses: ClassVar = (
+        "reads drawn texts and fills what is masked in them (`showtell read`), and is a start for what reads "
+        "texts as images (`showtell train classify_vlp`, `entail_vlp`, `tag_vlp`, `answer_vlp`)",
+        "It reads texts like those that it was trained on, in their language, and in fonts and sizes like "
+        "theirs; others, and photographs, it reads wrong, of most of which `showtell read` says that it is "
+        "unsure.",
+    )
+    """What it does and cannot do, for the model card."""
 
     def __init__(self, config: VLPConfig) -> None:
         super().__init__(config)

@@ -36,3 +36,7 @@ class VLPAnswerer(VLP):
     Config: ClassVar = VLPAnswererConfig
     config: VLPAnswererConfig
     heads: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar = (
+        "answers questions on passages, which it reads as images (`showtell answer`)",
+        "It answers as the questions of its training were answered, from the passage alone.",
+    )

@@ -39,6 +39,10 @@ class VLPTagger(VLP):
     Config: ClassVar = VLPTaggerConfig
     config: VLPTaggerConfig
     heads: ClassVar = ("tagger.",)
+    uses: ClassVar = (
+        "tags the words of texts, which it reads as images (`showtell tag`)",
+        "It knows the tags of its training alone, of texts like those.",
+    )
 
     def __init__(self, config: VLPTaggerConfig) -> None:
         super().__init__(config)

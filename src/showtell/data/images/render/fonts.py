@@ -36,6 +36,8 @@ _UNSEEN = frozenset(
 """Spaces, and signs that steer layout: no font needs to draw them."""
 _CONTROL = frozenset([*range(0x20), *range(0x7F, 0xA0)])
 """Not for print; fonts that list them have an empty glyph, or that of another encoding."""
+_CHINESE = range(0x3000, 0xA000)
+"""Code points that `fonts-wqy-microhei` draws: Chinese characters, their signs, kana."""
 _TRIES = 16
 
 
@@ -156,7 +158,8 @@ def undrawable(text: str, among: Sequence[Font]) -> str:
     missing = set.intersection(*(font.missing(text) for font in among))
     if missing:
         named = listed([f"{c!r} (U+{ord(c):04X})" for c in sorted(missing)], 5)
-        return f"none of {counted(len(among), 'font')} draws {named}; install one that does (fonts-noto)"
+        package = "fonts-wqy-microhei" if any(ord(c) in _CHINESE for c in missing) else "fonts-noto"
+        return f"none of {counted(len(among), 'font')} draws {named}; install one that does ({package})"
     fewest = min(among, key=lambda font: len(font.missing(text)))
     named = listed([repr(c) for c in sorted(fewest.missing(text))], 5)
     return f"no single font draws the whole text: {fewest.name} draws all but {named}; divide the text"
