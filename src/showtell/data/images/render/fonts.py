@@ -148,7 +148,9 @@ def find_font(name: str, among: Sequence[Font]) -> Font:
         return found
     near = [named[key].name for key in get_close_matches(name.lower(), named, n=3, cutoff=0.5)]
     meant = (
-        f"; did you mean {', '.join(near)}?" if near else f"; there are {listed([f.name for f in among], 5)}"
+        f"; did you mean {', '.join(near)}?"
+        if near
+        else f"; there are {listed([f.name for f in named.values()], 5)}"
     )
     raise UsageError(f"there is no font {name!r} here{meant}")
 
