@@ -10,35 +10,32 @@ from showtell.tasks.metrics import CIDER_SIGMA, NGRAM_ORDER, clipped_cosine, ngr
 
 TEMPERATURE = 4.0
 """A beam holds the most probable captions alone, which stand for less probable ones like them."""
-SEEN = 2.0
-"""How much the likeness of a caption and its image counts beside the agreement, both at most 1."""
+SEEN = 32.0
+"""Nats that a cosine of caption and image is worth beside the log-probability."""
 
 
 def by_consensus(hypotheses: Sequence[Hypothesis], cosines: Sequence[float] = ()) -> list[Hypothesis]:
     """The hypotheses, those first that agree most with all: of minimum Bayes risk, where CIDEr is the gain.
 
-        agreement_i = sum_j softmax(logprob / 4)_j CIDEr(i, j) + 2 cosine_i
+        agreement_i = sum_j softmax((logprob + 32 cosine) / 4)_j CIDEr(i, j)
 
     Here the words of CIDEr are tokens. Instead of document frequencies a token has its rank, which its id is
     in a vocabulary by frequency: by Zipf's law its frequency is that of the first over its rank. `cosines`
-    are those of each hypothesis and the image, where the model compares them.
+    are those of each hypothesis and the image, where the model compares them; else 0.
 
     Source: Kumar & Byrne 2004, "Minimum Bayes-risk decoding for statistical machine translation"; of captions
     Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning", the consensus caption.
     """
-    most = max(one.logprob for one in hypotheses)
-    beliefs = [math.exp((one.logprob - most) / TEMPERATURE) for one in hypotheses]
+    seen = cosines or [0.0] * len(hypotheses)
+    logits = [one.logprob + SEEN * cosine for one, cosine in zip(hypotheses, seen, strict=True)]
+    beliefs = [math.exp((logit - max(logits)) / TEMPERATURE) for logit in logits]
     weighted = [_weighted(one.ids) for one in hypotheses]
     agreement = [
         sum(
             belief * _likeness(one, other, len(hypothesis.ids) - len(second.ids))
             for belief, other, second in zip(beliefs, weighted, hypotheses, strict=True)
         )
-        / sum(beliefs)
-        + SEEN * cosine
-        for one, hypothesis, cosine in zip(
-            weighted, hypotheses, cosines or [0.0] * len(hypotheses), strict=True
-        )
+        for one, hypothesis in zip(weighted, hypotheses, strict=True)
     ]
     order = sorted(range(len(hypotheses)), key=lambda number: -agreement[number])
     return [hypotheses[number] for number in order]
