@@ -76,7 +76,7 @@ def main() -> None:
             )
             for figure in figures:
                 both = [f"{one[figure]:.4f} ± {one[f'{figure}_se']:.4f}" for one in (pixels, tokens)]
-                chance = pixels.get("chance" if figure == figures[0] else f"chance_{figure}", 0.0)
+                chance = pixels["chance" if figure == figures[0] else f"chance_{figure}"]
                 error = pixels[f"{figure}_se"]
                 above = f"{(pixels[figure] - chance) / error:.1f}" if error else ""
                 sizes = (pixels["train"], pixels["val"], drawn, read)

@@ -5,8 +5,8 @@
 Each RUN is the output of `showtell train vlp_mini --data TEXTS`, MODEL that of `showtell train bert_mini` on
 the same TEXTS, which are divided alike. Of held-out texts 15 % of the words are masked whole. A word is
 guessed where every token of it is the first choice: by a reader of pixels after the true tokens before it,
-by one of tokens at its masks; both see one mask for each of their own tokens. Case does not count. Standard
-errors are those of a share.
+by one of tokens at its masks; both see one mask for each of their own tokens. Case counts for readers of
+pixels; `bert_mini` has none. Standard errors are those of a share.
 """
 
 from __future__ import annotations

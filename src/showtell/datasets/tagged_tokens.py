@@ -52,7 +52,9 @@ class TaggedRows:
         """How many of the first words are within the limit, at least one."""
         text = " ".join(words)
         offsets = self._pieces(text).offsets
-        return max(word_of(words, text, offsets[self.limit]), 1) if offsets[self.limit :] else len(words)
+        if len(offsets) <= self.limit:
+            return len(words)
+        return max(word_of(starts_of(words), text, offsets[self.limit]), 1)
 
     def _pieces(self, text: str) -> Pieces:
         tokenizer = self.given.tokenizer
@@ -66,9 +68,9 @@ class TaggedRows:
         words = example.tokens
         text = " ".join(words)
         pieces = self._pieces(text)
-        first = [-1] * len(words)
+        first, starts = [-1] * len(words), starts_of(words)
         for place, (begin, end) in enumerate(pieces.offsets[: self.limit]):
-            if text[begin:end].strip() and first[word := word_of(words, text, (begin, end))] < 0:
+            if text[begin:end].strip() and first[word := word_of(starts, text, (begin, end))] < 0:
                 first[word] = place
         lost = max(len(pieces.ids) - self.limit, 0)
         ids, offsets = pieces.ids[: self.limit], pieces.offsets[: self.limit]
@@ -103,9 +105,13 @@ class TaggedRows:
         )
 
 
-def word_of(words: Sequence[str], text: str, span: Span) -> int:
-    """The number of the word that a token of `text`, the words with a space between two, begins in."""
+def starts_of(words: Sequence[str]) -> list[int]:
+    """Where each word begins, and the end, in their text with a space between two."""
+    return [0, *accumulate(len(word) + 1 for word in words)]
+
+
+def word_of(starts: Sequence[int], text: str, span: Span) -> int:
+    """The number of the word that a token of a text begins in."""
     begin, end = span
     begin += len(text[begin:end]) - len(text[begin:end].lstrip())
-    starts = [0, *accumulate(len(word) + 1 for word in words)]
     return int(np.searchsorted(starts, begin, "right")) - 1

@@ -71,6 +71,7 @@ class TaggingRun:
             in_parts(reader, some, cut) for some, cut in zip((training, held_out), cuts.values(), strict=True)
         )
         log_cuts(cuts)
+        num_training = len({*sentences})
         sampler = Sampler(len(rows), run.train.batch_size, run.train.seed)
 
         def load_batch(index: int) -> Batch:
@@ -78,7 +79,7 @@ class TaggingRun:
 
         common = Counter(tag for one in training for tag in one.tags).most_common(1)[0][0]
         truth = of_sentences([row.example.tags for row in tested], owner)
-        chance = tag_figures(truth, [[common] * len(tags) for tags in truth])["accuracy"]
+        chance = tag_figures(truth, [[common] * len(tags) for tags in truth])
         return Job(
             run,
             start.system,
@@ -87,19 +88,20 @@ class TaggingRun:
             data={
                 "hash": dataset.hash,
                 **start.facts,
-                "train": len({*sentences}),
+                "train": num_training,
                 "val": len(truth),
-                "chance": chance,
+                "chance": chance["accuracy"],
+                **({"chance_f1": chance["f1"]} if "f1" in chance else {}),
             },
-            about=f"{len({*sentences})} training and {len(truth)} held-out sentences, {len(names)} tags, "
+            about=f"{num_training} training and {len(truth)} held-out sentences, {len(names)} tags, "
             f"{start.about}",
             card=CardFacts(
                 {
-                    "training sentences": f"{len({*sentences}):,}",
+                    "training sentences": f"{num_training:,}",
                     "held-out sentences": f"{len(truth):,}",
                     "fine-tuned": start.about,
                     "read at once": f"{reader.limit} tokens; longer sentences in parts",
-                    "accuracy of always the most frequent tag": f"{chance:.3f}",
+                    "accuracy of always the most frequent tag": f"{chance['accuracy']:.3f}",
                 },
                 MEANING,
                 more=f"Its tags: {', '.join(names)} (`showtell tag`).",

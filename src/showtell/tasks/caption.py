@@ -92,6 +92,5 @@ def _cosines(
     )
     texts = system.text_vectors(Batch(texts=TextBatch(ids, keep)).to(encoded.pooled.device))
     owner = [place for place, row in enumerate(beams) for _ in row]
-    both = F.cosine_similarity(encoded.pooled[owner].float(), texts.float()).tolist()
-    rest = iter(both)
-    return [[next(rest) for _ in row] for row in beams]
+    cosines = F.cosine_similarity(encoded.pooled[owner].float(), texts.float())
+    return [own.tolist() for own in cosines.split([*map(len, beams)])]
