@@ -138,6 +138,13 @@ def test_attention_is_shown_by_patches(model, photo, kind, tmp_path) -> None:
         assert 0 < grids.sum() < 1
 
 
+def test_a_reader_that_reads_nothing_is_explained_by_a_target_alone(photo, tmp_path) -> None:
+    one = load_model(MODELS["reader"](tmp_path / "reader"), "cpu")
+    one.system.output.bias.data[one.tokenizer.end] = 30.0
+    refused(lambda: explain_image(photo, model=one), "reads no text in this image", "--target")
+    assert explain_image(photo, model=one, target="a dog").explains == "log p(a dog)"
+
+
 def test_a_reader_is_explained_on_its_page(model, photo, tmp_path) -> None:
     one = model("reader")
     found = explain_image(photo, tmp_path / "heat.png", one, method="attention")

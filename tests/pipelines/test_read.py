@@ -19,10 +19,12 @@ from showtell.data.images.tiles import Tile
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.datasets.rendered_texts import RenderedTexts
 from showtell.errors import UsageError
+from showtell.library.search import Library
 from showtell.pipelines.model import load_model
 from showtell.pipelines.read import _joined, read
 from showtell.pipelines.reconstruct import _masks, reconstruct
 from showtell.recipes.vlp import vlp_mini
+from showtell.serve.served import Served
 from showtell.tasks.reading import Reading, ReadToken
 
 TEXTS = ["the cat sat on the mat", "a dog ran in the park", "two birds sang", "the fish swam all day"]
@@ -117,10 +119,18 @@ def test_a_model_is_asked_for_and_must_read(ask, image, clip) -> None:
     assert "text reader" in said
 
 
-def test_a_reader_describes_no_images(ask, model, image) -> None:
-    status, out, said = ask("caption", image, "--model", model)
-    assert (status, out) == (2, [])
-    assert "showtell read" in said
+def test_a_reader_describes_no_images(ask, model, image, tmp_path) -> None:
+    library = tmp_path / "library"
+    status, (indexed,), _ = ask("index", image.parent, "--library", library, "--model", model)
+    assert (status, indexed["added"]) == (0, 1)
+    assert Library.open(library).rows()[0].caption is None
+    search = ["search", "a cat", "--library", library]
+    labels = ["classify", image, "--labels", "a cat,a dog"]
+    for command in (["caption", image], search, [*search, "--engine", "likelihood"], labels):
+        status, out, said = ask(*command, "--model", model)
+        assert (status, out) == (2, [])
+        assert "showtell read" in said
+    assert Served({"reader": load_model(model, "cpu")}).described("reader")["can"] == ["embeds_images"]
 
 
 def test_the_card_of_a_reader_says_what_it_reads(model) -> None:

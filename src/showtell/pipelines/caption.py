@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from showtell.data.images.decode import MAX_PIXELS
-from showtell.errors import UsageError
 from showtell.library.sight import Tag
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
 from showtell.pipelines.model import BATCH, Model, load_model
 from showtell.pipelines.tags import sights
+from showtell.protocols import Captioner
 from showtell.tasks.caption import BEAM, Caption
-from showtell.tasks.reading import TextReader
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ def caption(
             print(image.path, image.captions[0].text)
     """
     model = model or load_model()
-    if model.can(TextReader):
-        raise UsageError(f"{model.name} reads drawn texts and describes no images; ask it with showtell read")
+    model.require(Captioner)
     for number, batch in enumerate(read_batches(images, model, max_pixels, skip)):
         if not batch:
             continue

@@ -26,6 +26,7 @@ from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.hub.sources import Sources
 from showtell.nn.cpu.packed import pack
+from showtell.pipelines.abilities import keeps, require
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
@@ -86,13 +87,11 @@ class Model:
 
     def can(self, protocol: type) -> bool:
         """Whether the system keeps a protocol of `showtell.protocols`."""
-        return isinstance(self.system, protocol)
+        return keeps(self.system, protocol)
 
     def require(self, *protocols: type) -> None:
         """Raises `UsageError` for the first protocol that the system does not keep."""
-        for protocol in protocols:
-            if not self.can(protocol):
-                raise UsageError(f"the model {self.name} {lacks(protocol)}; choose another with --model")
+        require(self.name, self.system, protocols)
 
     @property
     def tokenizer(self) -> WordTokenizer | SubwordTokenizer:
@@ -149,8 +148,8 @@ class Model:
     ) -> list[list[Caption]]:
         """The `num` best captions of each encoded image, with their log-probabilities."""
         self.require(Captioner)
-        how: Any = {"beam": beam, "num": num, "consensus": consensus, "sample": sample, "seed": seed}
-        return caption(self.system, self.tokenizer, encoded.to(self.device), **how)
+        read = self.system, self.tokenizer, encoded.to(self.device)
+        return caption(*read, beam=beam, num=num, consensus=consensus, sample=sample, seed=seed)
 
     def best_captions(self, encoded: Encoded) -> list[str]:
         """The best caption of each encoded image."""

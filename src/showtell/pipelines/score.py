@@ -2,6 +2,7 @@
 
 image classifier   log P(class | image)
 captioner          log p(caption | image), or log p(its word | image, the words before)
+reader             the same of the text that it reads
 dual encoder       cos(image, text)
 image encoder      cos(image, the vector of the explained image itself)
 """
@@ -20,11 +21,12 @@ from torch.nn import functional as F
 
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.datasets.cuts import Cuts
-from showtell.errors import UsageError
+from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, ImageEncoder, SharedSpace
 from showtell.tasks.decoding import beam_search
+from showtell.tasks.reading import TextReader
 from showtell.wording import counted, lacks
 
 logger = logging.getLogger(__name__)
@@ -55,14 +57,15 @@ def score_of(model: Model, prepared: np.ndarray, target: str | None = None) -> S
     Without a target: the most probable class, the best caption, or the similarity of the image to itself.
     A captioner's target is a word of its best caption, or else a caption.
 
-    Raises `UsageError` for a model without an image encoder, and for a target that it does not know.
+    Raises `UsageError` for a model without an image encoder, and for a target that it does not know;
+    `UserError` where it writes nothing of the image, and there is no target.
     """
     model.require(ImageEncoder)
     if target is not None and not target.strip():
         raise UsageError("the target is empty; name a class, a word or a text, or leave it out")
     if model.can(ImageClassifier) and model.system.class_names:
         return _class(model, prepared, target)
-    if model.can(Captioner):
+    if model.can(Captioner) or model.can(TextReader):
         return _caption(model, prepared, target)
     if target is None and not model.can(ImageClassifier):
         return _itself(model, prepared)
@@ -101,6 +104,12 @@ def _class(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
 
 def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
     said = _said(model, prepared)
+    if target is None and not said.strip():
+        verb = "reads no text" if model.can(TextReader) else "says nothing"
+        raise UserError(
+            f"the model {model.name} {verb} in this image, which leaves nothing to explain; name a text with "
+            "--target to explain why it is improbable here"
+        )
     text = model.read_text(said)
     every = tuple(range(len(text.ids) - 1))
     name, read = f"log p({said})", every
