@@ -1,6 +1,7 @@
 """Phrases that messages share."""
 
 import re
+import shlex
 from collections.abc import Sequence
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -40,6 +41,15 @@ def one_line(name: object) -> str:
     'a\\\\nb \\\\x1b[31m.jpg'
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(name))
+
+
+def index_command(library: object) -> str:
+    """What indexes a folder of images into a library.
+
+    >>> index_command("my library")
+    "showtell index FOLDER --library 'my library'"
+    """
+    return f"showtell index FOLDER --library {shlex.quote(str(library))}"
 
 
 def listed(items: Sequence[str], most: int = 10, sep: str = ", ") -> str:

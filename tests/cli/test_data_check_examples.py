@@ -1,6 +1,11 @@
+import json
 import tarfile
 
+import pytest
+
 from showtell.cli.main import run
+from showtell.datasets.image_questions import read_split
+from showtell.errors import UserError
 from support import hostile
 
 
@@ -114,3 +119,13 @@ def test_what_was_looked_for_names_every_kind_of_data(ask, tmp_path) -> None:
     assert status == 1
     for part in ("karpathy:", "squad:", "image_table:", "texts:"):
         assert part in said
+
+
+def test_examples_may_name_no_split(tmp_path, capsys) -> None:
+    row = {"image": "1.png", "question": "what is it?", "answer": "a cat"}
+    hostile.photograph(1).save(tmp_path / "1.png")
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row))
+    run(["data", "check", str(tmp_path)])
+    assert "  1 example in no named split\n" in capsys.readouterr().out
+    with pytest.raises(UserError, match="it has questions that name no split"):
+        read_split(tmp_path, "val")

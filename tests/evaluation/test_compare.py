@@ -11,6 +11,7 @@ from PIL import Image
 
 from showtell.checkpoint.save import save_checkpoint
 from showtell.datasets.caches import pixel_preprocess
+from showtell.errors import UsageError
 from showtell.evaluation.compare import compare
 from showtell.html.bars import COLOURS as PARTS
 from showtell.html.bars import draw_bars
@@ -67,9 +68,27 @@ def test_a_model_without_both_is_refused_and_a_split_without_images(captioned, c
     status, _, said = ask("compare", checkpoint, "--data", captioned)
     assert status == 2
     assert "compares no images with texts" in said
+    models = iter([load_model(checkpoint, "cpu"), None])
+    with pytest.raises(UsageError, match="compares no images with texts"):
+        compare(models, captioned)
+    assert next(models, "loaded") is None
     status, _, said = ask("compare", clip, "--data", captioned, "--split", "test")
     assert status == 1
     assert "no captioned image in the split 'test'; it has " in said
+
+
+def test_one_image_is_nothing_to_find(captioned, clip, tmp_path, ask):
+    lines = (captioned / "val" / "metadata.jsonl").read_text().splitlines()
+    for count, whose in ((1, "has one captioned image in the split 'val'"), (2, "one alone of 2 images")):
+        data = tmp_path / f"{count}"
+        name = json.loads(lines[0])["file_name"]
+        (data / "val").mkdir(parents=True)
+        (data / "val" / name).write_bytes((captioned / "val" / name).read_bytes())
+        for line in lines[1:count]:
+            (data / "val" / json.loads(line)["file_name"]).write_bytes(b"no image")
+        (data / "val" / "metadata.jsonl").write_text("\n".join(lines[:count]))
+        status, _, said = ask("compare", clip, "--data", data)
+        assert (status, whose in said) == (1, True)
 
 
 def test_the_verb_prints_json_and_writes_three_files(captioned, clip, vilt, tmp_path, ask):

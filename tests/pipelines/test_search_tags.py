@@ -66,6 +66,6 @@ def test_a_library_without_tags_says_why(ask, clip, model, tmp_path) -> None:
     status, lines, err = ask("search", "a red square", *place)
     assert (status, lines) == (1, [])
     assert "the backbone of colour_clip@" in err
-    assert "showtell index FOLDER --rebuild" in err
+    assert "showtell index FOLDER --library LIBRARY --rebuild" in err
     with pytest.raises(UserError, match="no image has tags"):
         Searcher(tmp_path / "library", model).search("red", "tags")

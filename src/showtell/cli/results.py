@@ -7,14 +7,18 @@ from os.path import exists
 from typing import TYPE_CHECKING, Any
 
 from showtell.cli.output import print_error, print_json, print_table, print_text
-from showtell.wording import counted, one_line
+from showtell.wording import counted, index_command, one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from showtell.library.hit import Hit
     from showtell.tasks.words import WordScore
 
 
-def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None = None) -> None:
+def print_hits(
+    query: str, hits: Sequence[Hit], library: Path, json: bool, chance: float | None = None
+) -> None:
     """One JSON object per hit, with its tags and familiarity where they are stored, or a table.
 
     With `chance`, each object says whether it scores more.
@@ -25,7 +29,7 @@ def print_hits(query: str, hits: Sequence[Hit], json: bool, chance: float | None
     if gone := [hit.path for hit in hits if not exists(hit.path)]:  # noqa: PTH110
         print_error(
             f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: "
-            f"{one_line(gone[0])}; bring the library up to date with: showtell index"
+            f"{one_line(gone[0])}; bring the library up to date with: {index_command(library)}"
         )
     if json:
         for rank, hit in enumerate(hits, 1):

@@ -85,7 +85,7 @@ def read_split(data: Path, split: str, format: str | None = None) -> list[ImageQ
     """The questions about images of one split. Raises `UserError` where there are none."""
     source = read_examples(data, format)
     if split not in source.splits:
-        there = ", ".join(name or "unnamed" for name in source.splits)
+        there = ", ".join(name or "questions that name no split" for name in source.splits)
         raise UserError(f"{data} has no questions in the split {split!r}; it has {there}")
     return about_images(source.splits[split], data, source.format)
 

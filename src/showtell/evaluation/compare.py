@@ -7,7 +7,7 @@ questions are answered right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from showtell.progress import report
 from showtell.protocols import SharedSpace
 from showtell.tasks.metrics import ranks, recall
 from showtell.tasks.pair_scores import pair_scores
+from showtell.wording import counted
 
 CHUNK = 32
 """Images embedded at once."""
@@ -63,7 +64,7 @@ class Comparison:
 
 
 def compare(
-    models: Sequence[Model],
+    models: Iterable[Model],
     data: Path | str | None = None,
     split: str = "val",
     *,
@@ -74,12 +75,14 @@ def compare(
     """Every model on the first `images` captioned images of a split of `data`, or, if it answers questions
     about images, on all `questions` of that split.
 
-    A model of pairs scores each text with each image: its time grows with the square of their number.
+    A model of pairs scores each text with each image: its time grows with the square of their number. The
+    models may be an iterator that loads them: each is refused before the next is loaded.
 
     Raises `UsageError` for a model that does neither, and where what it needs is not given; `UserError` for a
-    split without captioned images or questions.
+    split with fewer than two captioned images, or without questions.
     """
-    entries = list[Entry]()
+    entries = list[Entry]() if data is None else _captioned(Path(data), split, format)[:images]
+    fit = list[Model]()
     for model in models:
         finds = model.can(PairScorer) or model.can(SharedSpace)
         if not finds and not model.can(PairAnswerer):
@@ -88,24 +91,28 @@ def compare(
             raise UsageError(f"the model {model.name} finds images by captions; give some with --data")
         if not finds and questions is None:
             raise UsageError(f"the model {model.name} answers questions; give some with --questions")
-    if data is not None:
-        entries = _captioned(Path(data), split, format)[:images]
+        fit.append(model)
     return [
         _finding(model, entries)
         if model.can(PairScorer) or model.can(SharedSpace)
         else _answering(model, Path(questions or ""), split)
-        for model in models
+        for model in fit
     ]
 
 
 def _captioned(data: Path, split: str, format: str | None) -> list[Entry]:
-    """The captioned images of a split."""
+    """The captioned images of a split, two or more: each is the best of one, whatever finds it."""
     source = read_captions(data, format)
     refuse_two_splits(data, source)
     splits = divide(source.entries)
     if not splits.get(split):
         found = ", ".join(sorted(splits)) or "none"
         raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
+    if len(splits[split]) < 2:
+        raise UserError(
+            f"{data} has one captioned image in the split {split!r}, which any model finds among itself; "
+            "name another --split, or add images to this one"
+        )
     return splits[split]
 
 
@@ -119,8 +126,12 @@ def _finding(model: Model, entries: Sequence[Entry]) -> Comparison:
             unreadable += 1
         else:
             captions.append(entry.captions[0])
-    if not pixels:
-        raise UserError(f"none of the {len(entries)} images can be read by {model.name}")
+    if len(pixels) < 2:
+        read = "none" if not pixels else "one alone"
+        raise UserError(
+            f"{read} of {counted(len(entries), 'image')} can be read by {model.name}; to be told apart there "
+            "must be two"
+        )
     rows = [model.tokenizer.encode(text, model.max_length) for text in captions]
     scores = _scores(model, pixels, rows)
     own = range(len(rows))

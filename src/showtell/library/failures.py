@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import (
@@ -29,6 +28,7 @@ from errno import (
 from pathlib import Path
 
 from showtell.errors import UserError
+from showtell.wording import index_command
 
 PERMISSION = frozenset({EACCES, EPERM, EROFS})
 FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
@@ -44,7 +44,7 @@ class DamagedError(UserError):
         super().__init__(
             f"the library {folder} is damaged ({reason}); to repair it, index its folder of images with the "
             "same model, and then any other folder: "
-            f"showtell index FOLDER --library {shlex.quote(str(folder))} --rebuild"
+            f"{index_command(folder)} --rebuild"
         )
         self.reason = reason
 

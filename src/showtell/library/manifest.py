@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from showtell.errors import UserError
 from showtell.library.encoder import LibraryEncoder
+from showtell.wording import index_command
 
 FORMAT = 2
 EMPTY = hashlib.sha256(b"[]").hexdigest()
@@ -102,6 +102,5 @@ def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, cap
     there = ", ".join(f"{known.name} ({known.preprocessing})" for known in manifest.sets)
     raise UserError(
         f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), only of {there}; use one of "
-        "those models, or index the images with this one: "
-        f"showtell index FOLDER --library {shlex.quote(str(folder))}"
+        "those models, or index the images with this one: " + index_command(folder)
     )

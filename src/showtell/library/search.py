@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +25,7 @@ from showtell.library.stored_rows import StoredImage, shown_columns
 from showtell.library.text import words
 from showtell.library.vectors import derived_vectors, largest, raw_vectors
 from showtell.protocols import Encoded
-from showtell.wording import counted
+from showtell.wording import counted, index_command
 
 Result = TypeVar("Result")
 
@@ -102,7 +101,7 @@ class Library:
             return ""
         return (
             f"{counted(number, 'image')} of {self.folder} were indexed before tags were stored; to add them: "
-            f"showtell index FOLDER --library {shlex.quote(str(self.folder))} --rebuild"
+            f"{index_command(self.folder)} --rebuild"
         )
 
     def row_of(self, hash: str) -> int | None:

@@ -22,6 +22,7 @@ from showtell.library.failures import DamagedError, changing, failure, reading
 from showtell.library.manifest import Manifest, VectorSet
 from showtell.library.rows import schema
 from showtell.library.text import CAPTION_INDEX, index_error
+from showtell.wording import index_command
 from showtell.writing import replacing
 
 MEMORY = 2**28
@@ -65,7 +66,7 @@ class Store:
             return cls(folder)
         if {"config.json", "model.safetensors"} <= holds:
             raise UserError(f"{folder} holds a model, not a library; name the folder of a library")
-        raise UserError(f"{folder} is not a library; make one with: showtell index IMAGES --library {folder}")
+        raise UserError(f"{folder} is not a library; make one with: {index_command(folder)}")
 
     @classmethod
     @contextmanager

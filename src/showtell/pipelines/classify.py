@@ -86,6 +86,8 @@ def classify(
         for image in classify("pets/", ["a dog", "a cat"]):
             print(image.path, image.label, image.probability)
     """
+    if labels is not None:
+        labels = checked_labels(labels, template)
     model = model or (load_model() if labels is None else zero_shot_model())
     classifier = (
         TrainedClasses(model, template) if labels is None else ZeroShot(model, labels, template, strict)
@@ -130,9 +132,7 @@ class ZeroShot:
         model, a word that it does not know, a template without `{}`, and a model that is neither a dual
         encoder nor a captioner.
         """
-        self.labels = _checked(labels)
-        if "{}" not in template:
-            raise UsageError(f"the template {template!r} has no {{}} for the label")
+        self.labels = checked_labels(labels, template)
         self._model = model
         self._dual = model.can(SharedSpace)
         if not self._dual and not model.can(Captioner):
@@ -171,7 +171,13 @@ class ZeroShot:
         return torch.stack(scores, 1)
 
 
-def _checked(labels: Sequence[str]) -> list[str]:
+def checked_labels(labels: Sequence[str], template: str = "{}") -> list[str]:
+    """Labels without the spaces around them.
+
+    Raises `UsageError` for fewer than two, an empty one, a duplicate, and a template without `{}`.
+    """
+    if "{}" not in template:
+        raise UsageError(f"the template {template!r} has no {{}} for the label")
     named = [label.strip() for label in labels]
     if not all(named):
         raise UsageError(f"one of the labels {', '.join(map(repr, labels))} is empty")

@@ -22,6 +22,7 @@ from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import shipped_dual_encoder
 from showtell.pipelines.tags import sights
 from showtell.protocols import Captioner, ImageEncoder
+from showtell.wording import index_command
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def open_library(folder: Path | str, model: Model | None = None) -> Library:
     """
     library = Library.open(folder, model, captioned=model is None)
     if not len(library):
-        logger.warning("%s holds no images yet; add some: showtell index IMAGES --library %s", folder, folder)
+        logger.warning("%s holds no images yet; add some: %s", folder, index_command(folder))
     if library.behind:
         logger.warning(
             "%s has indexed other images or captions into %s since %s; index with it too to find them",

@@ -11,6 +11,7 @@ from showtell.datasets.cuts import Cuts
 from showtell.errors import UsageError, UserError
 from showtell.library.hit import Hit
 from showtell.library.search import Library
+from showtell.library.store import Store
 from showtell.pairing import PairScorer
 from showtell.pipelines.captioner_rerank import CaptionerRerank
 from showtell.pipelines.engine import Answer, Engine, OwnProposals, engine_named, engines_of
@@ -46,6 +47,7 @@ def search(
     Raises `UsageError` for an unknown engine, one that the model does not support, and a query without a
     single known word.
     """
+    check_search(query, library)
     if model is None:
         engine = engine or default_engine(library)
         proposer = proposer or proposer_for(engine)
@@ -68,12 +70,23 @@ def similar(
 
     Raises `ImageError` when the image cannot be read.
     """
+    check_search(None, library)
     model = model or load_model()
     opened = open_library(library, model)
     encoded = model.encode([model.read(image, max_pixels)])
     itself = Path(image).resolve()
     hits = opened.similar(encoded.pooled[0].cpu(), top + 1)
     return [hit for hit in hits if hit.path.resolve() != itself][:top]
+
+
+def check_search(query: str | None, library: Path | str) -> None:
+    """What can be known before seconds of loading a model; `query` is None where it is not known yet.
+
+    Raises `UsageError` for an empty query, `UserError` for a folder that is no library.
+    """
+    if query is not None and not query.strip():
+        raise UsageError("the query is empty; describe an image in a few words")
+    Store.open(library)
 
 
 class Searcher:

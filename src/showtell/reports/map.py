@@ -14,6 +14,7 @@ from showtell.html.maps import ImageMap, ShownImage, WordMap, write_map
 from showtell.library.search import Library
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import HasTokenEmbeddings
+from showtell.wording import index_command
 from showtell.writing import check_writable
 
 
@@ -47,7 +48,7 @@ def map_images(output: Path | str, library: Path | str, *, limit: int = 2000, se
     check_writable(Path(output))
     content = image_map(opened, limit, seed)
     if not content.images:
-        raise UserError(f"the library {library} is empty; add images with: showtell index FOLDER")
+        raise UserError(f"the library {library} is empty; add images with: {index_command(library)}")
     image = write_map(Path(output), content, "Map of images")
     return MapFiles(str(output), str(image), len(content.images))
 

@@ -49,7 +49,7 @@ def classify(
     `showtell train classify_bert`. A file that cannot be read is named on standard error; the others are
     still classified, and the exit status is 1.
     """
-    from showtell.pipelines.classify import classify
+    from showtell.pipelines.classify import checked_labels, classify
     from showtell.pipelines.classify_texts import classify_texts
     from showtell.pipelines.model import load_model
     from showtell.pipelines.shipped import zero_shot_model
@@ -58,6 +58,8 @@ def classify(
     chosen = None if labels is None else labels.split(",")
     if texts and (chosen is not None or template != "{}"):
         raise UsageError("--labels and --template are for images; with --texts the classes are the model's")
+    if chosen is not None:
+        checked_labels(chosen, template)  # before seconds of loading
     unnamed = model is None and chosen is not None
     loaded = zero_shot_model(device) if unnamed else load_model(model, device)
     found = (

@@ -52,8 +52,8 @@ def compare(
     from showtell.evaluation.comparison_files import rows_of, write_comparison
     from showtell.pipelines.model import load_model
 
-    loaded = [load_model(name, device) for name in models]
-    found = compare(loaded, data, split, format=format, images=images, questions=questions)
+    loading = (load_model(name, device) for name in models)
+    found = compare(loading, data, split, format=format, images=images, questions=questions)
     if output:
         print_note(f"written: {', '.join(map(str, write_comparison(output, found)))}")
     if json:

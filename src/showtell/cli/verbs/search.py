@@ -62,11 +62,12 @@ def search(
         raise UsageError("--loss-curve needs --engine inversion")
     from showtell.pipelines.engine import engine_named
     from showtell.pipelines.model import load_model
-    from showtell.pipelines.search import Searcher
+    from showtell.pipelines.search import Searcher, check_search
     from showtell.pipelines.shipped import default_engine, model_for, proposer_for
 
     if proposer and not model:
         raise UsageError("--proposer needs --model, the model that re-ranks what it proposes")
+    check_search(None if query == "-" else query, library)
     named = model and (engine is None or engine_named(engine).needs_model)
     if not model and engine is None:
         engine = default_engine(library, device)
@@ -88,7 +89,7 @@ def search(
             print_error(f"words that the model does not know were ignored: {', '.join(answer.unknown)}")
         if answer.nothing_alike:
             print_error(f"nothing here looks like that: {text} (the nearest are no nearer than by chance)")
-        print_hits(text, answer.hits, json, answer.chance)
+        print_hits(text, answer.hits, library, json, answer.chance)
         if loss_curve and answer.loss_curve is not None:
             curve = [round(loss, 4) for loss in answer.loss_curve]
             if json:

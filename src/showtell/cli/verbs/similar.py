@@ -33,7 +33,8 @@ def similar(
 ) -> None:
     """Find the images most similar to an image."""
     from showtell.pipelines.model import load_model
-    from showtell.pipelines.search import similar
+    from showtell.pipelines.search import check_search, similar
 
+    check_search(None, library)
     hits = similar(image, library, load_model(model, device), top, max_pixels=max_pixels)
-    print_hits(str(image), hits, json)
+    print_hits(str(image), hits, library, json)

@@ -56,7 +56,8 @@ class Tags:
         if not tagged:
             raise UserError(
                 f"no image has tags: the backbone of {self._model.name} has no classes or is sure of none, "
-                "or they were indexed before tags were stored: showtell index FOLDER --rebuild adds them"
+                "or they were indexed before tags were stored: showtell index FOLDER "
+                "--library LIBRARY --rebuild adds them"
             )
         names = sorted(set().union(*tagged.values()))
         weights = torch.tensor([[one.get(name, 0.0) for name in names] for one in tagged.values()])

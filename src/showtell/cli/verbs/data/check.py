@@ -76,8 +76,8 @@ def check(
         )
         for count, images in report.captions_per_image.items():
             print_text(f"  {counted(images, 'image')} with {counted(count, 'caption')}")
-        for name, images in splits.items():
-            print_text(f"  {counted(images, 'image')} in the split {name}")
+        for name, images in report.splits.items():
+            print_text(f"  {counted(images, 'image')} {_in_split(name)}")
         if unknown:
             print_text(f"  {unknown}")
         print_problems(report.problems)
@@ -168,8 +168,8 @@ def _check_examples(path: Path, format: str | None, json: bool) -> None:
     else:
         about_images = f" about {counted(len(images), 'image')}" if images else ""
         print_text(f"{path}: {source.format}, {counted(sum(splits.values()), 'example')}{about_images}")
-        for name, examples in splits.items():
-            print_text(f"  {counted(examples, 'example')} in the split {name}")
+        for name, examples in source.splits.items():
+            print_text(f"  {counted(len(examples), 'example')} {_in_split(name)}")
         if source.unlabelled:
             print_text(f"  {counted(source.unlabelled, 'example')} without a label, skipped")
         if unknown:
@@ -190,7 +190,8 @@ def _check_conversations(path: Path, format: str | None, json: bool) -> None:
     images = dict.fromkeys(image for one in found for image in one.images)
     answers = sum(message.answers for one in found for message in one.messages)
     problems = [*source.problems, *unreadable_images(images, "conversations")]
-    splits = {name or "unnamed": count for name, count in Counter(one.split for one in found).items()}
+    counts = Counter(one.split for one in found)
+    splits = {name or "unnamed": count for name, count in counts.items()}
     if json:
         facts = {"conversations": len(found), "answers": answers, "images": len(images), "splits": splits}
         print_json({"path": path, "format": source.format, **facts, "problems": problems})
@@ -199,7 +200,12 @@ def _check_conversations(path: Path, format: str | None, json: bool) -> None:
             f"{path}: {source.format}, {counted(len(found), 'conversation')} with "
             f"{counted(answers, 'answer')}, {counted(len(images), 'image')}"
         )
-        for name, count in splits.items():
-            print_text(f"  {counted(count, 'conversation')} in the split {name}")
+        for name, count in counts.items():
+            print_text(f"  {counted(count, 'conversation')} {_in_split(name)}")
         print_problems(problems)
     exit_for(problems)
+
+
+def _in_split(name: str | None) -> str:
+    """Where items are; data may leave the division to the run."""
+    return f"in the split {name}" if name else "in no named split"
