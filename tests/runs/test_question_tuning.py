@@ -119,3 +119,38 @@ def test_questions_about_texts_are_refused(base, tmp_path):
     (tmp_path / "train.jsonl").write_text(json.dumps(row))
     with pytest.raises(UsageError, match="not questions about images"):
         read_divided(tmp_path, None, 0)
+
+
+def test_questions_about_an_image_share_its_prompt_and_learn_the_same(base, data):
+    opened = open_checkpoint(base)
+    found, given = conversation_input(opened, read_divided(data, None, 0), "base", "cpu")
+    rows = [given.encode(one) for one in found.training]
+    batch = given.batch(rows)
+    assert found.num_training == len(batch.prompts) == len(batch.images) == len(COLOURS)
+    assert len(batch.texts) == len(ASKED) * len(COLOURS)
+    assert not (batch.texts.ids == given.shown.image_id).any()
+    system = opened.system.train()
+
+    def learned(batches) -> tuple[int, torch.Tensor, list[torch.Tensor]]:
+        system.zero_grad()
+        steps = [system(one) for one in batches]
+        tokens = sum(int(step.counts["lm"]) for step in steps)
+        loss = sum(step.losses["lm"] * int(step.counts["lm"]) for step in steps) / tokens
+        loss.backward()
+        return tokens, loss.detach(), [p.grad.clone() for p in system.parameters() if p.grad is not None]
+
+    together, alone = learned([batch]), learned([given.batch([row]) for row in rows])
+    assert together[0] == alone[0]
+    torch.testing.assert_close(together[1:], alone[1:], rtol=1e-4, atol=1e-6)
+
+
+def test_what_differs_before_its_image_shares_no_prompt(base, data):
+    opened = open_checkpoint(base)
+    found, given = conversation_input(opened, read_divided(data, None, 0), "base", "cpu")
+    first, second = (given.encode(one) for one in found.training[:2])
+    assert first.images == second.images
+    image = given.shown.image_id
+    moved = second._replace(ids=[5, *second.ids], answers=[False, *second.answers])
+    assert not len(given.batch([first, moved]).prompts)
+    at_once = [row._replace(answers=[i != image for i in row.ids]) for row in (first, second)]
+    assert not len(given.batch(at_once).prompts)

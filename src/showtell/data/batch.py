@@ -28,14 +28,9 @@ class ImageBatch(Tensors):
         boxes: Tensor | None = None,
         keep: Tensor | None = None,
     ) -> None:
+        of_features = {"boxes": boxes, "keep": keep}
         super().__init__(
-            pixels=pixels,
-            features=features,
-            views=views,
-            originals=originals,
-            sizes=sizes,
-            boxes=boxes,
-            keep=keep,
+            pixels=pixels, features=features, views=views, originals=originals, sizes=sizes, **of_features
         )
 
     @property
@@ -94,7 +89,7 @@ class TextBatch:
     keep: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
     """`bool [R L]`, True for a real token, False for padding."""
     owner: Tensor | None = None
-    """`int64 [R]`, the index of the image that each text describes."""
+    """`int64 [R]`, the index of the image that each text describes, or of the prompt that it continues."""
     segments: Tensor | None = None
     """`int64 [R L]`, 0 in a first sentence, 1 in a second."""
     sequences: Tensor | None = None
@@ -198,6 +193,8 @@ class Targets(Tensors):
 class Batch:
     """`B` images, `R` rows of text and the targets; a group that a source does not have is empty.
 
+    `prompts` are what several texts begin with, read once; each text names its own by `owner`.
+
     >>> batch = Batch(texts=TextBatch(*pad([[5, 6, 7], [8]])))
     >>> len(batch), len(batch.images), batch.texts.keep.sum(1).tolist()
     (2, 0, [3, 1])
@@ -206,6 +203,7 @@ class Batch:
     images: ImageBatch = field(default_factory=ImageBatch)
     texts: TextBatch = field(default_factory=TextBatch)
     targets: Targets = field(default_factory=Targets)
+    prompts: TextBatch = field(default_factory=TextBatch)
 
     def __len__(self) -> int:
         """Images, or texts where there are no images."""
@@ -214,8 +212,10 @@ class Batch:
     def part(self, index: int, parts: int) -> Batch:
         """Part `index` of `parts` about equal ones: consecutive images with their texts, or texts alone.
 
-        Raises `ValueError` when there are fewer items than parts.
+        Raises `ValueError` when there are fewer items than parts, or texts share prompts.
         """
+        if len(self.prompts):
+            raise ValueError("a batch whose texts share prompts cannot be divided")
         if len(self) < parts:
             raise ValueError(f"a batch of {len(self)} cannot be divided into {parts} parts")
         first, last = (len(self) * i // parts for i in (index, index + 1))
@@ -232,7 +232,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(self.images.to(device), self.texts.to(device), self.targets.to(device))
+        return Batch(*(part.to(device) for part in vars(self).values()))
 
 
 def pad(sequences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, Tensor]:

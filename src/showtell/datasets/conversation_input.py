@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
+
+import torch
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.conversations.conversation import Conversation
@@ -40,6 +42,11 @@ class Shown(Protocol):
         """Whether the chat template writes the ids of images, of messages whose content is in parts."""
         ...
 
+    @property
+    def shares(self) -> bool:
+        """Whether the system reads once what several conversations begin with (`Batch.prompts`)."""
+        ...
+
     def tokens(self, path: Path) -> int:
         """How many tokens an image has."""
         ...
@@ -60,6 +67,7 @@ class StoredImages:
     count: int
     """Tokens per image."""
     in_parts: ClassVar = False
+    shares: ClassVar = True
 
     def tokens(self, path: Path) -> int:
         """As many for each image."""
@@ -120,12 +128,50 @@ class ConversationInput:
         return found
 
     def batch(self, rows: Sequence[EncodedConversation]) -> Batch:
-        """One conversation per row, and all their images in order."""
+        """One conversation per row, and all their images in order.
+
+        Those that are alike up to the last of their images begin with one prompt, if the system shares it:
+        the loss is the same, and the images are read once.
+        """
+        groups = self._alike(rows) if self.shown and self.shown.shares else [[row] for row in rows]
+        if len(groups) == len(rows):
+            return Batch(self._images(rows), self._texts(rows))
+        lengths = [_shared(some) for some in groups]
+        prompts = [_part(some[0], slice(n)) for some, n in zip(groups, lengths, strict=True)]
+        rests = [_part(row, slice(n, None)) for some, n in zip(groups, lengths, strict=True) for row in some]
+        owner = torch.tensor([number for number, some in enumerate(groups) for _ in some])
+        texts = replace(self._texts(rests), owner=owner)
+        return Batch(self._images(prompts), texts, prompts=self._texts(prompts))
+
+    def _alike(self, rows: Sequence[EncodedConversation]) -> list[list[EncodedConversation]]:
+        """Rows that are alike up to the last of their images together; one without images stands alone."""
+        assert self.shown is not None
+        found: dict[Hashable, list[EncodedConversation]] = {}
+        for number, row in enumerate(rows):
+            shown = [place for place, i in enumerate(row.ids, 1) if i == self.shown.image_id]
+            end = max(shown, default=0)
+            if row.answers.index(True) <= end:  # the image's last token predicts the answer
+                return [[row] for row in rows]
+            found.setdefault((*row.images, *row.ids[:end]) or number, []).append(row)
+        return [*found.values()]
+
+    def _texts(self, rows: Sequence[EncodedConversation]) -> TextBatch:
         ids, keep = pad([row.ids for row in rows], self.tokenizer.pad)
-        answers = pad([row.answers for row in rows])[0].bool()
+        return TextBatch(ids, keep, answers=pad([row.answers for row in rows])[0].bool())
+
+    def _images(self, rows: Sequence[EncodedConversation]) -> ImageBatch:
         images = [image for row in rows for image in row.images]
-        shown = self.shown.batch(images) if self.shown and images else ImageBatch()
-        return Batch(shown, TextBatch(ids, keep, answers=answers))
+        return self.shown.batch(images) if self.shown and images else ImageBatch()
+
+
+def _shared(rows: Sequence[EncodedConversation]) -> int:
+    """How many tokens all rows begin with; the one before an answer, which predicts it, is not among them."""
+    alike = zip(*(zip(row.ids, row.answers[1:], strict=False) for row in rows), strict=False)
+    return next(n for n, tokens in enumerate(alike) if len({*tokens}) > 1 or tokens[0][1])
+
+
+def _part(row: EncodedConversation, where: slice) -> EncodedConversation:
+    return EncodedConversation(row.ids[where], row.answers[where], row.images)
 
 
 def unreadable(shown: Shown, paths: Sequence[Path]) -> dict[Path, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,24 @@ from showtell.wording import counted
 logger = logging.getLogger(__name__)
 
 
+TOGETHER = 16
+"""Conversations about the same images that make one item of a batch, at most."""
+
+
+def together(images: Iterable[Sequence[Path]]) -> list[list[int]]:
+    """The numbers of conversations that show these images, those about the same images together.
+
+    >>> together([("a",), ("b",), (), ("a",), ()])
+    [[0, 3], [1], [2], [4]]
+    """
+    found: dict[Hashable, list[int]] = {}
+    for number, shown in enumerate(images):
+        found.setdefault(tuple(shown) or number, []).append(number)
+    return [
+        some[first : first + TOGETHER] for some in found.values() for first in range(0, len(some), TOGETHER)
+    ]
+
+
 @dataclass(frozen=True)
 class Conversations:
     """Training and validation conversations."""
@@ -35,8 +53,8 @@ class Conversations:
 
     @property
     def num_training(self) -> int:
-        """Training conversations."""
-        return len(self.training)
+        """Training conversations, those about the same images counted together."""
+        return len(together(one.images for one in self.training))
 
     @property
     def hash(self) -> str:

@@ -28,7 +28,7 @@ def as_conversations(questions: Sequence[ImageQuestion], split: str | None = Non
     """A conversation per question, with the best of its answers.
 
     A departure: the paper makes one conversation of all questions about an image, in which an answer can be
-    told from those before it.
+    told from those before it. Here they share the image alone (`ConversationInput.batch`).
     """
     return [
         Conversation(

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from showtell.data.batch import Batch
+from showtell.data.batch import Batch, TextBatch
 from showtell.fusion.projector import placed
-from showtell.nn.decoder import CachedDecoder
+from showtell.nn.decoder import CachedDecoder, of_rows
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens, predicted
 from showtell.protocols import Encoded, State, Step
 
@@ -85,8 +85,8 @@ class ImagePrompted(CachedDecoder):
         return self.language.append(self.empty_cache(len(tokens)), tokens, keep)[1]
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next token: of the answers in conversations, whose ids name the images; of
-        captions where nothing is marked as an answer.
+        """Cross-entropy of each next token: of the answers in conversations, which name the images among
+        their ids or those of their prompts; of captions where nothing is marked as an answer.
         """
         texts = batch.texts
         if texts.answers is None:
@@ -96,14 +96,22 @@ class ImagePrompted(CachedDecoder):
             logits = self.teacher_forced_logits(self.prefill(images), owner, texts.ids, texts.keep)
             targets = next_tokens(texts.ids, texts.keep)
         else:
-            empty, given = self.empty_cache(len(texts)), (texts.ids, texts.keep)
-            if len(batch.images):
-                tokens, _ = self.extend_seen(empty, *given, self.encode_images(batch))
+            if len(batch.prompts):
+                assert texts.owner is not None
+                memory = of_rows(self._read(batch.prompts, batch)[1], texts.owner)
+                tokens, _ = self.extend(memory, texts.ids, texts.keep)
             else:
-                tokens, _ = self.extend(empty, *given)
+                tokens, _ = self._read(texts, batch)
             chosen = predicted(texts.keep, None, texts.answers)
             logits, targets = self.next_token_logits(tokens[:, :-1][chosen]), texts.ids[:, 1:][chosen]
         return Step({"lm": causal_tokens(logits, targets)}, counts={"lm": len(logits)})
+
+    def _read(self, texts: TextBatch, batch: Batch) -> tuple[Tensor, State]:
+        """The tokens of texts that name the images of the batch, where it has any, and their KV cache."""
+        empty = self.empty_cache(len(texts))
+        if not len(batch.images):
+            return self.extend(empty, texts.ids, texts.keep)
+        return self.extend_seen(empty, texts.ids, texts.keep, self.encode_images(batch))
 
     def encode_texts(self, batch: Batch) -> Encoded:
         """Texts alone, as the language model encodes them."""

@@ -43,6 +43,7 @@ class QwenImages:
 
     loaded: QwenVL
     in_parts: ClassVar = True
+    shares: ClassVar = False
     _tokens: dict[Path, int] = field(default_factory=dict)
 
     @property

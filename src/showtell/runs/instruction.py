@@ -1,6 +1,7 @@
 """An instruction run: conversations in, an adapter of a language model out, which answers as they do.
 
-Questions about images, and labelled documents, are conversations of one question each.
+Questions about images, and labelled documents, are conversations of one question each. Those about the same
+images come together, as one item of a batch.
 
 A system that reads images has an `image_id`, which stands among the ids for each token of an image, and
 computes the loss of the answers given the images of the batch, in the order of those ids.
@@ -33,7 +34,7 @@ from showtell.datasets.conversation_input import (
     StoredImages,
     unreadable,
 )
-from showtell.datasets.conversations import Conversations, read_divided, readable
+from showtell.datasets.conversations import Conversations, read_divided, readable, together
 from showtell.datasets.cuts import Cuts, log_cuts
 from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
@@ -106,7 +107,12 @@ class InstructionRun:
         log_cuts(cuts)
         if not rows:
             raise UserError(f"no conversation fits into {limit} tokens; raise max_length, or shorten them")
-        sampler = Sampler(len(rows), self.train.batch_size, self.train.seed)
+        groups = together(row.images for row in rows)
+        sampler = Sampler(len(groups), self.train.batch_size, self.train.seed)
+
+        def chosen(index: int) -> list[int]:
+            return [number for group in sampler(index) for number in groups[group]]
+
         tokens = sum(sum(row.answers) for row in rows)
         data: dict[str, Any] = {"hash": dataset.hash, "base": base.hash}
         data |= {"train": len(rows), "val": len(measured)}
@@ -115,8 +121,8 @@ class InstructionRun:
         return Job(
             self,
             system,
-            load_batch=lambda index: given.batch([rows[i] for i in sampler(index)]),
-            describe=lambda index: f"conversations {', '.join(map(str, sampler(index)))}",
+            load_batch=lambda index: given.batch([rows[i] for i in chosen(index)]),
+            describe=lambda index: f"conversations {', '.join(map(str, chosen(index)))}",
             data=data,
             about=f"{len(rows)} training conversations with {tokens} tokens of answers, {len(measured)} "
             f"validation conversations, corrections of {self.model}@{base.hash[:12]}",
