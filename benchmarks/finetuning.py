@@ -42,7 +42,7 @@ def trained(
     settings = [*settings, "train.precision=auto"]
     if minutes:
         start = [f"model={model}"] if model else []
-        steps = steps_within(minutes, recipe, data, [*start, *settings])
+        (steps,) = steps_within(minutes, recipe, data, [[*start, *settings]])
         settings = [*settings, f"train.steps={steps}", f"train.warmup_steps={steps // 10}"]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

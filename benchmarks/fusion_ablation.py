@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from minutes import mean_and_error, steps_within
+from minutes import ablation, steps_within
 from showtell.checkpoint.load import load_checkpoint
 from showtell.recipes.launch import train_model
 from table import command, table
@@ -49,16 +50,10 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="a setting of every variant")
     options = parser.parse_args()
     command()
-
-    def measured() -> Iterator[list[object]]:
-        for name in options.only or CHANGES:
-            settings = [*options.set, *CHANGES[name]]
-            steps = steps_within(options.minutes, options.recipe, options.data, settings)
-            seeds = range(options.seeds)
-            found = [trained(options.recipe, options.data, steps, settings, seed) for seed in seeds]
-            yield [name, steps, *(mean_and_error([one[figure] for one in found]) for figure in FIGURES)]
-
-    table(["variant", "steps", *FIGURES], measured())
+    changes = {name: [*options.set, *CHANGES[name]] for name in options.only or CHANGES}
+    steps = steps_within(options.minutes, options.recipe, options.data, [*changes.values()])
+    rows = ablation(changes, steps, options.seeds, FIGURES, partial(trained, options.recipe, options.data))
+    table(["variant", "steps", *FIGURES], rows)
 
 
 if __name__ == "__main__":

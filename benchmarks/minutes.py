@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from showtell.recipes.launch import find_recipe
+from showtell.runs.job import Job
 from showtell.runs.settings import apply
 from showtell.train.precision import autocast, settle
 
@@ -15,21 +16,44 @@ TRIED, STEPS = 24, 600
 """Steps that are timed, evenly over a run of so many: late ones of a curriculum cost more than early ones."""
 
 
-def steps_within(minutes: float, recipe: str, data: Path, settings: Sequence[str]) -> int:
-    """The steps that so many minutes of processor time hold, by the mean of a batch and its gradients."""
+def steps_within(minutes: float, recipe: str, data: Path, variants: Sequence[Sequence[str]]) -> list[int]:
+    """The steps that so many minutes of processor time hold, for each of some settings of a recipe.
+
+    By the mean of a batch and its gradients. They take turns, so that other work slows all of them alike.
+    """
     build = find_recipe(recipe)
-    first = apply(build(1), settings)
-    dataset = first.read(data)
-    job = apply(build(dataset.num_training), [*settings, f"train.steps={STEPS}"]).prepare(dataset, "cpu")
+    jobs = []
+    for settings in variants:
+        dataset = apply(build(1), settings).read(data)
+        whole = [*settings, f"train.steps={STEPS}"]
+        jobs.append(apply(build(dataset.num_training), whole).prepare(dataset, "cpu"))
+    rounds = [[_seconds(job, part * (STEPS - 1) // TRIED) for job in jobs] for part in range(TRIED + 1)]
+    means = map(statistics.mean, zip(*rounds[1:], strict=True))  # the first round sets up buffers
+    return [max(int(minutes * 60 / mean), 10) for mean in means]
+
+
+def _seconds(job: Job, index: int) -> float:
+    """The processor time of one batch and its gradients."""
     precision = settle(job.run.train.precision, "cpu", Path(), False)
-    times = []
-    for part in range(TRIED + 1):
-        began = time.process_time()
-        with autocast(precision, "cpu"):
-            step = job.system(job.load_batch(part * (STEPS - 1) // TRIED))
-        sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
-        times.append(time.process_time() - began)
-    return max(int(minutes * 60 / statistics.mean(times[1:])), 10)  # the first call sets up buffers
+    began = time.process_time()
+    with autocast(precision, "cpu"):
+        step = job.system(job.load_batch(index))
+    sum(job.system.loss_weights[name] * loss for name, loss in step.losses.items()).backward()
+    job.system.zero_grad()
+    return time.process_time() - began
+
+
+def ablation(
+    changes: Mapping[str, Sequence[str]],
+    steps: Sequence[int],
+    seeds: int,
+    figures: Sequence[str],
+    trained: Callable[[int, Sequence[str], int], Mapping[str, float]],
+) -> Iterator[list[object]]:
+    """A row per change: its name, its steps, and what `trained` gives for steps, settings and a seed."""
+    for (name, settings), count in zip(changes.items(), steps, strict=True):
+        found = [trained(count, settings, seed) for seed in range(seeds)]
+        yield [name, count, *(mean_and_error([one[figure] for one in found]) for figure in figures)]
 
 
 def mean_and_error(values: Sequence[float]) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from minutes import mean_and_error, steps_within
+from minutes import ablation, steps_within
 from showtell.data.images.render.fonts import fonts
 from showtell.datasets.rendered_texts import divide_fonts
 from showtell.pipelines.model import load_model
@@ -68,16 +69,10 @@ def main() -> None:
     options = parser.parse_args()
     command()
     held_out = [*find_recipe("vlp_mini")(10**6).read(options.data).validation]
-
-    def measured() -> Iterator[list[object]]:
-        for name in options.only or CHANGES:
-            settings = [*SMALL, *CHANGES[name]]
-            steps = steps_within(options.minutes, "vlp_mini", options.data, settings)
-            seeds = range(options.seeds)
-            found = [trained(options.data, held_out, steps, settings, seed) for seed in seeds]
-            yield [name, steps, *(mean_and_error([one[figure] for one in found]) for figure in FIGURES)]
-
-    table(["variant", "steps", "loss", "accuracy", "accuracy, masked", "cer"], measured())
+    changes = {name: [*SMALL, *CHANGES[name]] for name in options.only or CHANGES}
+    steps = steps_within(options.minutes, "vlp_mini", options.data, [*changes.values()])
+    rows = ablation(changes, steps, options.seeds, FIGURES, partial(trained, options.data, held_out))
+    table(["variant", "steps", "loss", "accuracy", "accuracy, masked", "cer"], rows)
 
 
 if __name__ == "__main__":
