@@ -13,7 +13,9 @@ so the last tokens can differ; how many are alike is a column. `tests/hub/test_b
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +24,9 @@ from torch import Tensor
 
 from clip_step import updating
 from showtell.data.batch import Batch, ImageBatch, TextBatch
+from showtell.device import has_int8
 from showtell.hub.huggingface.folder import import_folder
+from showtell.nn.cpu.int8 import quantise
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.tasks.decoding import beam_search
 from table import command, table
@@ -87,7 +91,6 @@ def steps(batch: int, rounds: int, tiny: bool) -> None:
     table([f"step of {batch}", "ms", "speedup"], rows)
 
 
-@torch.inference_mode()
 def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
     """The table of beam search."""
     theirs, ours = (network.eval() for network in networks(tiny))
@@ -100,11 +103,11 @@ def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
         )
         return [[i for i in row.tolist() if i not in (0, DECODE, START, END)] for row in rows]
 
-    def caption() -> list[list[int]]:
-        encoded = ours.encode_images(Batch(ImageBatch(pixels=pixels)))
+    def caption(system: Any) -> list[list[int]]:
+        encoded = system.encode_images(Batch(ImageBatch(pixels=pixels)))
         found = beam_search(
-            ours,
-            ours.prefill(encoded),
+            system,
+            system.prefill(encoded),
             start=START,
             end=END,
             beam=beam,
@@ -114,15 +117,26 @@ def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
         )
         return [list(best.ids) for best, *_ in found]
 
-    pairs = [pair for texts in zip(refer(), caption(), strict=True) for pair in zip(*texts, strict=False)]
-    alike = sum(a == b for a, b in pairs) / len(pairs)
-    seconds = alternately({"transformers, generate": refer, "showtell": caption}, rounds)
+    sides = {"transformers, generate": refer, "showtell": partial(caption, ours)}
+    if has_int8():
+        rounded = copy.deepcopy(ours)
+        quantise(rounded)
+        sides["showtell, int8"] = partial(caption, rounded)
+    with torch.inference_mode():
+        texts = [side() for side in sides.values()]
+        seconds = alternately(sides, rounds)
     base = seconds["transformers, generate"]
     rows = [
-        [name, f"{1000 * value / images:.0f}", f"{base / value:.2f}", f"{alike:.2f}"]
-        for name, value in seconds.items()
+        [name, f"{1000 * value / images:.0f}", f"{base / value:.2f}", f"{alike(texts[0], own):.2f}"]
+        for (name, value), own in zip(seconds.items(), texts, strict=True)
     ]
     table([f"beam {beam}", "ms per image", "speedup", "tokens alike"], rows)
+
+
+def alike(texts: list[list[int]], others: list[list[int]]) -> float:
+    """The share of places that hold the same token."""
+    pairs = [pair for both in zip(texts, others, strict=True) for pair in zip(*both, strict=False)]
+    return sum(a == b for a, b in pairs) / len(pairs)
 
 
 def main() -> None:

@@ -36,6 +36,13 @@ def has_bfloat16(device: str) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def has_int8() -> bool:
+    """Whether the processor multiplies 8-bit numbers at full width (VNNI)."""
+    import torch
+
+    return torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()
+
+
 def free_memory(device: str) -> int | None:
     """Bytes that this process may still take on a device, by its group's limit too; None where none tells."""
     import torch

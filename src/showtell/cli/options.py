@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -34,6 +34,10 @@ Data = Annotated[Path, typer.Option("--data", "-d", help="Images with captions: 
 Format = Annotated[
     str | None,
     typer.Option("--format", help="Format of the captions; default: detected.", show_default=False),
+]
+Precision = Annotated[
+    Literal["float32", "int8"],
+    typer.Option(help="int8: linear layers in 8 bits, on a CPU: several times as fast, nearly as exact."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many results to show.")]

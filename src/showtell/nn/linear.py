@@ -35,8 +35,12 @@ def linear(
     """`x W^T + b` with its gradients, each by the fastest exact product; equal to torch's to rounding.
 
     It is torch's own, bit by bit, on a GPU, in another precision, for few rows, and wherever torch's is the
-    fastest.
+    fastest. A weight that `nn/cpu/int8.py` rounded to 8 bits multiplies so where no gradients are recorded.
     """
+    rounded = getattr(weight, "int8", None)
+    if rounded is not None and not torch.is_grad_enabled() and x.numel():
+        product: Tensor = rounded.multiply(x, bias)
+        return product
     if not _suits(x, weight) or not by_onednn():
         return F.linear(x, weight, bias)
     y: Tensor = _Linear.apply(x, weight, bias)

@@ -25,9 +25,9 @@ from showtell.device import choose_device
 from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.hub.sources import Sources
-from showtell.nn.cpu.packed import pack
 from showtell.pipelines.abilities import keeps, require
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
+from showtell.pipelines.precision import Precision, laid_out
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import BEAM, Caption, caption
@@ -50,7 +50,7 @@ class Model:
     image_input: ImageInput | None
     """None for a system without images."""
     hash: str
-    """SHA-256 of everything that decides an answer: the checkpoint and its backbone."""
+    """SHA-256 of everything that decides an answer: the checkpoint, its backbone and its precision."""
     name: str
     """The recipe and the first 12 digits of the hash, for people."""
     max_length: int | None = None
@@ -201,13 +201,14 @@ def load_model(
     *,
     regions: Path | str | None = None,
     adapter: Path | str | None = None,
+    precision: Precision = "float32",
 ) -> Model:
     """Load a checkpoint, a run's folder, or a name of `showtell.models()`; default: the shipped captioner.
 
     A folder comes before a name. `regions` is a file for a model that reads those; default: that of its
     training. `adapter` is a folder that was trained on the model; by itself it names its base. Raises
     `UserError` when it is missing or damaged, `MissingError` for a package that is not installed and an
-    adapter of another model, `UsageError` for a device that is not there.
+    adapter of another model, `UsageError` for a device or a precision that is not there.
 
     Example: `load_model().caption("cat.jpg")`
     """
@@ -216,13 +217,13 @@ def load_model(
     if not name_or_folder or not Path(name).exists():
         name = str({folder.name: folder for folder in SHIPPED.parent.iterdir()}.get(name, name))
     base = open_checkpoint(name, device, sources.tensors)
-    return _model(adapted(Path(adapter), base) if adapter else base, sources, device, regions)
+    return _model(adapted(Path(adapter), base) if adapter else base, sources, device, regions, precision)
 
 
-def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path | str | None) -> Model:
-    system: Any = checkpoint.system.requires_grad_(False)
-    if device == "cpu" and not isinstance(system, Captioner):
-        pack(checkpoint.system)
+def _model(
+    checkpoint: Checkpoint, sources: Sources, device: str, regions: Path | str | None, precision: Precision
+) -> Model:
+    system: Any = laid_out(checkpoint.system.requires_grad_(False), device, precision)
     images = load_image_input(checkpoint.preprocess, checkpoint.folder, device, regions=regions)
     if isinstance(system, ImageEncoder) and images is None:
         raise UserError(f"{checkpoint.folder / 'preprocess.json'} says nothing of images, which it needs")
@@ -232,9 +233,9 @@ def _model(checkpoint: Checkpoint, sources: Sources, device: str, regions: Path 
     rows = len(system.token_embeddings()) if isinstance(system, HasTokenEmbeddings) else None
     if vocabulary and rows is not None and not fits(len(vocabulary), rows):
         raise UserError(f"{file} belongs to another model; copy the whole folder")
-    digest = checkpoint.hash
-    if images and images.backbone:
-        digest = hashlib.sha256(f"{checkpoint.hash} {images.backbone.hash}".encode()).hexdigest()
+    decide = [checkpoint.hash, *([images.backbone.hash] if images and images.backbone else [])]
+    decide += [] if precision == "float32" else [precision]
+    digest = hashlib.sha256(" ".join(decide).encode()).hexdigest() if decide[1:] else checkpoint.hash
     return Model(
         system=system,
         vocabulary=vocabulary,

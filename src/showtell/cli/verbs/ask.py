@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from showtell.cli.input import Failures, paths
-from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, OwnModel, Regions, Strict, Top
+from showtell.cli.options import (
+    DEFAULT_MAX_PIXELS,
+    Device,
+    Json,
+    MaxPixels,
+    OwnModel,
+    Precision,
+    Regions,
+    Strict,
+    Top,
+)
 from showtell.cli.output import print_json, print_text
 from showtell.errors import UsageError
 from showtell.wording import one_line
@@ -29,6 +39,7 @@ def ask(
     regions: Regions = None,
     strict: Strict = False,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Answer a question about each image, by a model of `showtell train vqa_vilt`, or one that writes its
@@ -49,7 +60,7 @@ def ask(
     from showtell.pipelines.model import load_model
 
     failures = Failures()
-    loaded = load_model(model, device, regions=regions)
+    loaded = load_model(model, device, regions=regions, precision=precision)
     for one in ask(
         paths(files), question, loaded, top=top, max_pixels=max_pixels, skip=failures, strict=strict
     ):

@@ -17,6 +17,7 @@ from showtell.cli.options import (
     Json,
     MaxPixels,
     Model,
+    Precision,
     Seed,
 )
 from showtell.cli.output import print_json, print_text
@@ -37,6 +38,7 @@ def caption(
     seed: Seed = 0,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Caption images, with the log-probability of each caption, and tags: the backbone's own classes.
@@ -48,7 +50,7 @@ def caption(
     from showtell.pipelines.model import load_model
 
     failures = Failures()
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, precision=precision)
     for image in caption(
         paths(files),
         loaded,

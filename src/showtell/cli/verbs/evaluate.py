@@ -16,6 +16,7 @@ from showtell.cli.options import (
     Format,
     Json,
     Model,
+    Precision,
     Regions,
     Strict,
     engine_names,
@@ -51,6 +52,7 @@ def evaluate(
     regions: Regions = None,
     strict: Strict = False,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Evaluate a captioner or a dual encoder: captions, search, retrieval, word embeddings; or the answers of
@@ -65,7 +67,12 @@ def evaluate(
     from showtell.pipelines.model import load_model
 
     figures = evaluate(
-        load_model(model or (SHIPPED if holds_documents(data) else None), device, regions=regions),
+        load_model(
+            model or (SHIPPED if holds_documents(data) else None),
+            device,
+            regions=regions,
+            precision=precision,
+        ),
         data,
         split,
         format=format,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from showtell.cli.options import Device, Json, OwnModel, Seed, Strict
+from showtell.cli.options import Device, Json, OwnModel, Precision, Seed, Strict
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
 
@@ -35,6 +35,7 @@ def generate(
     seed: Seed = 0,
     strict: Strict = False,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Continue a text, or answer it; with --schema by a JSON document that keeps a schema.
@@ -54,7 +55,7 @@ def generate(
             "or train one with `showtell train gpt_mini --data TEXTS --output RUN`"
         )
     wanted = read_object(schema) if schema else None
-    loaded = load_model(model, device, adapter=adapter)
+    loaded = load_model(model, device, adapter=adapter, precision=precision)
     text = [{"role": "user", "content": prompt}] if chat else prompt
     continued = generate(text, loaded, max_tokens, sample=sample, seed=seed, strict=strict, schema=wanted)
     if schema and continued.finish == "length":
