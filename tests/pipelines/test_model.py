@@ -13,8 +13,10 @@ import torch
 import showtell
 from showtell.data.images.decode import load_image
 from showtell.data.images.samples import sample_photographs
+from showtell.device import has_int8
 from showtell.errors import UsageError, UserError
 from showtell.pipelines.model import SHIPPED, Model, load_model
+from showtell.pipelines.precision import laid_out
 from showtell.tasks.caption import BEAM
 from support.checkpoints import tiny_checkpoint
 
@@ -209,3 +211,20 @@ def test_no_texts_have_the_width_of_some(clip) -> None:
 def test_what_is_no_image_is_named(clip, wrong) -> None:
     with pytest.raises(TypeError, match="a file, a PIL image or an array"):
         load_model(clip, "cpu").encode_images(wrong)
+
+
+@pytest.mark.skipif(not has_int8(), reason="this processor has no VNNI")
+def test_a_model_in_int8_is_another_that_says_much_the_same() -> None:
+    exact, rounded = (load_model(None, "cpu", precision=precision) for precision in ("float32", "int8"))
+    assert exact.hash != rounded.hash
+    photographs = sample_photographs()[:4]
+    encoded = exact.encode([exact.prepare(load_image(path)) for path in photographs])
+    scores = [model.caption_encoded(encoded, beam=3, consensus=False) for model in (exact, rounded)]
+    for ours, theirs in zip(*scores, strict=True):
+        assert ours[0].logprob != theirs[0].logprob
+        assert abs(ours[0].logprob_per_token - theirs[0].logprob_per_token) < 0.1
+
+
+def test_int8_is_for_processors() -> None:
+    with pytest.raises(UsageError, match="is for a CPU"):
+        laid_out(torch.nn.Linear(80, 80), "cuda", "int8")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from showtell.errors import UsageError
 from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
 from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
 from showtell.pipelines.image_chat import ImageChat, load_image_chat
 from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.precision import Precision
 from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
 from showtell.serve.errors import APIError, invalid
 from showtell.serve.worker import AnswersTogether
@@ -80,11 +82,15 @@ class Served:
         return {**said, "owned_by": "showtell", "hash": model.hash, "can": can}
 
 
-def load_served(source: str, device: str, max_image_tokens: int | None = None) -> Model | ImageChat:
-    """What `load_model` loads, or a Qwen-VL folder as published. Raises as the two."""
-    if is_tuned_qwen_vl(source):
-        return load_image_chat(source, device, max_image_tokens)
-    return load_model(source, device)
+def load_served(
+    source: str, device: str, max_image_tokens: int | None = None, precision: Precision = "float32"
+) -> Model | ImageChat:
+    """What `load_model` loads, or a Qwen-VL folder as published, which has no int8. Raises as the two."""
+    if not is_tuned_qwen_vl(source):
+        return load_model(source, device, precision=precision)
+    if precision != "float32":
+        raise UsageError(f"{source} is a Qwen-VL, which has no {precision}; leave out --precision")
+    return load_image_chat(source, device, max_image_tokens)
 
 
 def chats(model: Model) -> bool:

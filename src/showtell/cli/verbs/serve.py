@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Device, MaxImageTokens
+from showtell.cli.options import Device, MaxImageTokens, Precision
 from showtell.cli.output import print_error
 from showtell.device import choose_device, free_memory
 from showtell.errors import MissingError, UsageError, UserError
@@ -75,6 +75,7 @@ def serve(
     ] = None,
     max_image_tokens: MaxImageTokens = None,
     device: Device = "auto",
+    precision: Precision = "float32",
 ) -> None:
     """Serve models over HTTP, as OpenAI's clients speak: chat, embeddings, captions, search.
 
@@ -114,7 +115,9 @@ def serve(
             raise UsageError(f"the engine has a model {min(twice)} too; give yours another name: NAME=FOLDER")
     if named:
         print_error(f"loading {', '.join(named)}")
-    models = {name: load_served(source, device, max_image_tokens) for name, source in named.items()}
+    models = {
+        name: load_served(source, device, max_image_tokens, precision) for name, source in named.items()
+    }
     if library:
         print_error(f"loading the model that searches {library}")
     searcher = Searcher(library, model_for(library, None, device)) if library else None
