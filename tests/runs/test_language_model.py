@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,27 @@ def test_a_run_is_resumed_with_its_own_texts_alone(trained, texts, tmp_path):
     other.write_text(texts.read_text().replace("fish", "frog"))
     with pytest.raises(UsageError, match="data"):
         training.train_model(name, other, output, SMALL + vocabulary(name), resume=True, device="cpu")
+
+
+def test_another_run_is_refused_before_its_texts_are_read(trained, texts, tmp_path):
+    name, output, _ = trained
+    settings = SMALL + vocabulary(name)
+    for changed, said in (
+        ({"settings": [*settings, "system.width=64"]}, "settings.system.width was 32 and is now 64"),
+        ({"settings": [one for one in settings if "width" not in one]}, "settings.system.width was 32"),
+        ({"settings": [*settings, "train.steps=11"]}, "train.steps was 12 and is now 11"),
+        ({"seed": 1}, "train.seed was 0 and is now 1"),
+        ({"recipe": "bert_base"}, f"recipe was '{name}' and is now 'bert_base'"),
+    ):
+        given = {"recipe": name, "settings": settings, **changed}
+        with pytest.raises(UsageError, match=said):
+            training.train_model(
+                data=tmp_path / "no texts", output=output, resume=True, device="cpu", **given
+            )
+    # What the texts have settled may be asked for as they settled it; and a finished run may grow.
+    settled = load_checkpoint(output).record["settings"]["system"]["vocab_size"]
+    more = [*settings, f"system.vocab_size={settled}", "train.steps=13"]
+    training.train_model(name, texts, shutil.copytree(output, tmp_path / "copy"), more, True, device="cpu")
 
 
 def test_the_vocabulary_is_of_the_training_documents(tmp_path):

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -22,10 +22,11 @@ from showtell.errors import UsageError
 from showtell.runs.execute import execute
 from showtell.runs.finetuning import OWN
 from showtell.runs.job import Run
-from showtell.runs.settings import Setting, apply, settings_of
+from showtell.runs.settings import Setting, apply, record, settings_of
 from showtell.train.distributed import first_first, from_first, joined
 from showtell.train.loop import require_output
 from showtell.train.precision import settle
+from showtell.train.same_run import asked_for, require_same_request
 
 FEW, MANY = 1, 10**6
 """Numbers of training items between which a default varies, where it follows from the data."""
@@ -73,16 +74,25 @@ def train_model(
                 raise UsageError(f"{name} is that of --model {model}; leave out --set {name}")
         settings = [f"model={model}", *settings]
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
+    settings = [f"train.seed={seed}", *settings]
+    asked = asked_for(*(record(apply(build(count), settings)) for count in (FEW, MANY)), recipe)
     with joined(choose_device(device)) as own:
-        from_first(lambda: require_output(output, resume))  # before minutes of reading
+        from_first(lambda: _require_fit(output, resume, asked))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
-        chosen = apply(build(dataset.num_training), [f"train.seed={seed}", *settings])
+        chosen = apply(build(dataset.num_training), settings)
         precision = settle(chosen.train.precision, own, output, resume)
         chosen = apply(chosen, [f"train.precision={precision}"])
         job = chosen.prepare(dataset, own)
         if strict and (cut := next((cuts for cuts in job.cuts if cuts.first), None)):
             cut.refuse()
-        return execute(job, recipe, output, resume=resume, device=own)
+        return execute(job, recipe, output, asked=asked, resume=resume, device=own)
+
+
+def _require_fit(output: Path, resume: bool, asked: Mapping[str, Any]) -> None:
+    """Raises `UsageError` for an output folder, or a resumption, that does not fit."""
+    require_output(output, resume)
+    if resume:
+        require_same_request(output, asked)
 
 
 def find_recipe(name: str) -> Callable[[int], Run]:

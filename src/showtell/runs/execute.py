@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,25 @@ from showtell.runs.collapse_alarm import Alarm
 from showtell.runs.job import Figures, Job
 from showtell.runs.settings import record
 from showtell.train.loop import train
+from showtell.train.same_run import ASKED
 
 logger = logging.getLogger(__name__)
 
 
 def execute(
-    job: Job, name: str, output: Path, *, resume: bool = False, device: str = "cpu"
+    job: Job,
+    name: str,
+    output: Path,
+    *,
+    asked: Mapping[str, Any],
+    resume: bool = False,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Train by `train.loop.train`; write `output/model`; return its path, the steps and the figures reached.
 
     The checkpoint records the recipe's `name`, its settings and the facts of the data; a resumed run must
-    share them. Raises `UserError` when the run collapses.
+    share them. `asked` is what `require_same_request` compares then. Raises `UserError` when the run
+    collapses.
     """
     settings = record(job.run)
     facts = {"recipe": name, "settings": settings, "data": job.data}
@@ -79,7 +88,7 @@ def execute(
         monitor=alarm,
         describe=job.describe,
         # The loop knows its own settings: a resumption that differs in one names it once.
-        record={**facts, "settings": {k: value for k, value in settings.items() if k != "train"}},
+        record={**facts, "settings": {k: v for k, v in settings.items() if k != "train"}, ASKED: asked},
         frozen=job.frozen,
         resume=resume,
         device=device,
