@@ -4,8 +4,8 @@
 
 Each RUN is the output of `showtell train vlp_mini --data TEXTS`, MODEL that of `showtell train bert_mini` on
 the same TEXTS, which are divided alike. Of held-out texts 15 % of the words are masked whole. A word is
-guessed where every token of it is the first choice: by a reader of pixels after the true tokens before it,
-by one of tokens at its masks; both see one mask for each of their own tokens. Case counts for readers of
+guessed where it has tokens and each is the first choice: by a reader of pixels after the true tokens before
+it, by one of tokens at its masks; both see one mask for each of their own tokens. Case counts for readers of
 pixels; `bert_mini` has none. Standard errors are those of a share.
 """
 
@@ -84,7 +84,8 @@ def by_tokens(model: Model, texts: Sequence[str], words: Sequence[Word]) -> dict
         masked[0, [place for places in of_word.values() for place in places]] = model.system.config.mask_id
         tokens = model.system.encode_texts(Batch(texts=TextBatch(masked, keep))).tokens
         hits = (model.system.masked_token_logits(tokens[0]).argmax(1) == ids[0]).tolist()
-        found |= {word: all(hits[place] for place in places) for word, places in of_word.items()}
+        # A word without a token, such as a letter that the vocabulary drops, has nothing to guess it by.
+        found |= {word: bool(places) and all(hits[i] for i in places) for word, places in of_word.items()}
     return found
 
 

@@ -75,7 +75,8 @@ def train_model(
         settings = [f"model={model}", *settings]
     first = apply(build(1), settings)  # a misspelt field is found before the data is read
     settings = [f"train.seed={seed}", *settings]
-    asked = asked_for(*(record(apply(build(count), settings)) for count in (FEW, MANY)), recipe)
+    few, many = (record(apply(build(count), settings)) for count in (FEW, MANY))
+    asked = asked_for(few, many, recipe)
     with joined(choose_device(device)) as own:
         from_first(lambda: _require_fit(output, resume, asked))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
