@@ -187,6 +187,26 @@ def test_a_signal_interrupts_a_validation_which_is_repeated_on_resuming(
     assert everything(tmp_path) == uninterrupted
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("made", [True, False])
+def test_a_signal_before_the_first_update_leaves_nothing(tmp_path: Path, monkeypatch, number, made) -> None:
+    save, output = TrainState.save, tmp_path / "run"
+    if made:
+        output.mkdir()
+
+    def interrupted(self: TrainState, folder: Path) -> None:
+        os.kill(os.getpid(), number)
+        save(self, folder)
+
+    monkeypatch.setattr(TrainState, "save", interrupted)
+    with pytest.raises(Interrupted, match="before step 1 of 30: there is nothing to save") as caught:
+        run(output)
+    assert caught.value.exit_status == 128 + number
+    assert [*tmp_path.rglob("*")] == [output] * made
+    monkeypatch.undo()
+    run(output)
+
+
 def test_outside_the_main_thread_no_handler_is_set(tmp_path: Path) -> None:
     failures: list[BaseException] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -74,8 +75,8 @@ def train(
     - `frozen` are the parts that are read from their sources, and so not saved.
 
     Beside `model` stand `state` (what `resume` continues from) and `metrics.jsonl`. On a CPU in float32 a
-    resumed run is bit-identical to one that never stopped. While it trains, SIGINT and SIGTERM save the run
-    and end it; their handlers are then put back.
+    resumed run is bit-identical to one that never stopped. SIGINT and SIGTERM save the run and end it, or
+    before its first update leave nothing behind; their handlers are then put back.
 
     Raises `UsageError` for an output folder or a resumption that does not fit, `Interrupted` after a signal,
     `UserError` when the disk is full or a loss is not finite.
@@ -87,25 +88,27 @@ def train(
         raise UsageError(f"train.batch_size={config.batch_size} is too small for {count()} processes")
     if config.shard and config.chunk_size and count() > 1:  # processes may have unequal numbers of chunks
         raise UsageError("train.shard cannot be combined with train.chunk_size; set one of them to 0")
-    from_first(lambda: _claim(output, resume))
-    state = TrainState(system, config, record or {}, device, frozen)
-    if resume:
-        state.load(output / "state")
-    else:
-        state.save(output / "state")  # an unwritable or full disk is found now, not after an hour
-    step = state.progress.step
-    metrics = Metrics(output / "metrics.jsonl" if rank() == 0 else Path(os.devnull), step)
-    following = range(step * config.accumulate, config.steps * config.accumulate)
-    batches = prefetch(load_batch, following, config.prefetch)
-    update = Update(state, config, batches, describe, device)
-    with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        closing(metrics),
-        closing(batches),
-        Signals(several=count() > 1) as signals,
-    ):
-        run = _Run(state, config, output, finish, validate, monitor, metrics, signals)
-        return run.until_done(update)
+    with Signals(several=count() > 1) as signals:
+        made = from_first(lambda: _claim(output, resume))
+        state = TrainState(system, config, record or {}, device, frozen)
+        if resume:
+            state.load(output / "state")
+        else:
+            state.save(output / "state")  # an unwritable or full disk is found now, not after an hour
+        step = state.progress.step
+        metrics = Metrics(output / "metrics.jsonl" if rank() == 0 else Path(os.devnull), step)
+        following = range(step * config.accumulate, config.steps * config.accumulate)
+        batches = prefetch(load_batch, following, config.prefetch)
+        update = Update(state, config, batches, describe, device)
+        cuda = [device] if device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices=cuda), closing(metrics), closing(batches):
+                run = _Run(state, config, output, finish, validate, monitor, metrics, signals)
+                return run.until_done(update)
+        except Interrupted:
+            if not resume and not state.progress.step:
+                from_first(lambda: _leave(output, made))
+            raise
 
 
 def require_output(output: Path, resume: bool) -> None:
@@ -118,11 +121,22 @@ def require_output(output: Path, resume: bool) -> None:
         )
 
 
-def _claim(output: Path, resume: bool) -> None:
-    """Make the output folder, and never overwrite another run."""
+def _claim(output: Path, resume: bool) -> bool:
+    """Make the output folder, and never overwrite another run. Whether it was not there."""
     require_output(output, resume)
+    new = not output.exists()
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
+    return new
+
+
+def _leave(output: Path, made: bool) -> None:
+    """Remove what a run wrote before its first update, which the next one would take for a run."""
+    with writing(output):
+        shutil.rmtree(output / "state")
+        (output / "metrics.jsonl").unlink()
+        if made and not any(output.iterdir()):
+            output.rmdir()
 
 
 @dataclass
@@ -160,12 +174,12 @@ class _Run:
                 if self.monitor and config.watch_every and progress.step % config.watch_every == 0:
                     self._watch(self.monitor, outcome)
         except StopRequest:
-            self._save()
-            raise Interrupted(
-                f"stopped at step {progress.step} of {config.steps}; its state is saved: "
-                f"continue {self.output} with --resume",
-                largest(self.signals.received),
-            ) from None
+            said = f"stopped before step 1 of {config.steps}: there is nothing to save"
+            if progress.step:
+                self._save()
+                said = f"stopped at step {progress.step} of {config.steps}; its state is saved: "
+                said += f"continue {self.output} with --resume"
+            raise Interrupted(said, largest(self.signals.received)) from None
 
     def _check(self) -> None:
         """Stop all processes when any of them received a signal."""
