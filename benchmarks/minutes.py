@@ -19,7 +19,8 @@ TRIED, STEPS = 24, 600
 def steps_within(minutes: float, recipe: str, data: Path, variants: Sequence[Sequence[str]]) -> list[int]:
     """The steps that so many minutes of processor time hold, for each of some settings of a recipe.
 
-    By the mean of a batch and its gradients. They take turns, so that other work slows all of them alike.
+    By the mean of a batch and its gradients. They take turns, so that other work slows all of them alike, and
+    each is the first as often, who fills caches that the others find filled.
     """
     build = find_recipe(recipe)
     jobs = []
@@ -27,9 +28,13 @@ def steps_within(minutes: float, recipe: str, data: Path, variants: Sequence[Seq
         dataset = apply(build(1), settings).read(data)
         whole = [*settings, f"train.steps={STEPS}"]
         jobs.append(apply(build(dataset.num_training), whole).prepare(dataset, "cpu"))
-    rounds = [[_seconds(job, part * (STEPS - 1) // TRIED) for job in jobs] for part in range(TRIED + 1)]
-    means = map(statistics.mean, zip(*rounds[1:], strict=True))  # the first round sets up buffers
-    return [max(int(minutes * 60 / mean), 10) for mean in means]
+    seconds = list[list[float]]([] for _ in jobs)
+    for part in range(TRIED + 1):
+        for turn in range(len(jobs)):
+            which = (part + turn) % len(jobs)
+            seconds[which].append(_seconds(jobs[which], part * (STEPS - 1) // TRIED))
+    # The first round sets up buffers.
+    return [max(int(minutes * 60 / statistics.mean(some[1:])), 10) for some in seconds]
 
 
 def _seconds(job: Job, index: int) -> float:
