@@ -67,8 +67,9 @@ def search(
 
     if proposer and not model:
         raise UsageError("--proposer needs --model, the model that re-ranks what it proposes")
+    wanted = engine_named(engine) if engine else None  # an unknown one is refused before all else
     check_search(None if query == "-" else query, library)
-    named = model and (engine is None or engine_named(engine).needs_model)
+    named = model and (wanted is None or wanted.needs_model)
     if not model and engine is None:
         engine = default_engine(library, device)
     chosen = load_model(model, device, regions=regions) if named else model_for(library, engine, device)
