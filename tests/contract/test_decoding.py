@@ -1,12 +1,14 @@
 """What every decoder must do, found and run by protocol: no future leak, cached = uncached."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 
 from showtell.protocols import Captioner, CausalLanguageModel
-from support.tiny import batch, build, found, keeping
+from showtell.tasks.likelihood import likelihood
+from support.tiny import END, START, batch, build, found, keeping
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 PLACE = 3
@@ -104,3 +106,16 @@ def test_hypotheses_do_not_see_each_other(name):
     together, _ = system.step(memory, beams, torch.tensor([[4, 5, 6]] * 4))
     alone, _ = system.step(memory, state, torch.tensor([[5]] * 4))
     torch.testing.assert_close(together[:, 1:2], alone, **CLOSE)
+
+
+@keeping(Captioner)
+def test_a_copy_in_bfloat16_gives_nearly_the_same_log_probabilities(name):
+    """As the search by likelihood makes one."""
+    system = build(found()[name]).eval()
+    encoded, rough = system.encode_images(batch()), deepcopy(system).bfloat16()
+    exact = likelihood(system, [START, 5, 6, 7, END], system.prefill(encoded))
+    encoded = replace(encoded, tokens=encoded.tokens.bfloat16(), pooled=encoded.pooled.bfloat16())
+    close = likelihood(rough, [START, 5, 6, 7, END], rough.prefill(encoded))
+    assert close.dtype == torch.float32
+    torch.testing.assert_close(close, exact, rtol=0, atol=0.05)
+    assert not torch.equal(close, exact)

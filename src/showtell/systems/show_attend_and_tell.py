@@ -93,7 +93,8 @@ class ShowAttendAndTell(nn.Module):
     def prefill(self, encoded: Encoded) -> State:
         """The values and keys of attention and the first state of each image."""
         h, c = self.first(encoded.pooled).tanh().chunk(2, -1)
-        return {**self.attention.prefill(encoded.tokens), "h": h, "c": c}
+        # Of a view torch would copy the weights once per image.
+        return {**self.attention.prefill(encoded.tokens), "h": h.contiguous(), "c": c.contiguous()}
 
     def initial_state(self, memory: State) -> State:
         """The first state as one hypothesis per image: `h, c [B 1 width]`."""
