@@ -6,8 +6,12 @@ import platform
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from showtell.errors import UsageError
+
+Precision = Literal["float32", "int8"]
+"""How a loaded model multiplies: exactly, or in 8 bits."""
 
 
 def choose_device(device: str) -> str:

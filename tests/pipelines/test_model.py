@@ -228,3 +228,8 @@ def test_a_model_in_int8_is_another_that_says_much_the_same() -> None:
 def test_int8_is_for_processors() -> None:
     with pytest.raises(UsageError, match="is for a CPU"):
         laid_out(torch.nn.Linear(80, 80), "cuda", "int8")
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(UsageError, match="float32 or int8"):
+        load_model(None, "cpu", precision="int4")  # type: ignore[arg-type]

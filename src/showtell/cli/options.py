@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import pkgutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from showtell import device
 from showtell.pipelines import engines
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
@@ -36,7 +37,7 @@ Format = Annotated[
     typer.Option("--format", help="Format of the captions; default: detected.", show_default=False),
 ]
 Precision = Annotated[
-    Literal["float32", "int8"],
+    device.Precision,
     typer.Option(help="int8: linear layers in 8 bits, on a CPU: several times as fast, nearly as exact."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

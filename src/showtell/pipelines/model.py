@@ -21,13 +21,13 @@ from showtell.data.prefetch import prefetch
 from showtell.data.tokenizers.load import fits, load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.device import choose_device
+from showtell.device import Precision, choose_device
 from showtell.errors import UsageError, UserError
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.hub.sources import Sources
 from showtell.pipelines.abilities import keeps, require
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
-from showtell.pipelines.precision import Precision, laid_out
+from showtell.pipelines.precision import laid_out
 from showtell.pipelines.text_input import Text, encode_all, read_text, text_batches
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, ImageEncoder, SharedSpace, TextEncoder
 from showtell.tasks.caption import BEAM, Caption, caption

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from showtell.device import Precision
 from showtell.errors import UsageError
 from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
 from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
 from showtell.pipelines.image_chat import ImageChat, load_image_chat
 from showtell.pipelines.model import Model, load_model
-from showtell.pipelines.precision import Precision
 from showtell.protocols import Captioner, CausalLanguageModel, ImageEncoder, TextEncoder
 from showtell.serve.errors import APIError, invalid
 from showtell.serve.worker import AnswersTogether

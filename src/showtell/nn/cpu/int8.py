@@ -18,12 +18,11 @@ from torch import Tensor, nn
 
 from showtell.device import has_int8
 from showtell.errors import UsageError
+from showtell.nn.cpu.packed import ROWS
 from showtell.nn.linear import SMALL, Linear
 
 LEVELS, ZERO = 127, 128
 """The largest level, and where 0 stands among the unsigned 8 bits of the inputs."""
-ROWS = 64
-"""Rows that the layout of the weights is chosen for."""
 
 
 class Int8Weight:
