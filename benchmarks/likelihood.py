@@ -8,15 +8,12 @@ time of one thread, both ways in turn; equal are queries with the same images in
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from statistics import mean, median
 
 import torch
 
-from showtell.data.captions.read import read_captions
-from showtell.datasets.captions import divide
+from caption_queries import parsed
 from showtell.evaluation.evaluate import encode_entries
 from showtell.evaluation.retrieval import EncodedImages
 from showtell.pipelines.engines.likelihood import Likelihood
@@ -29,18 +26,13 @@ TOP = 10
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--queries", type=int, default=200)
-    options = parser.parse_args()
+    entries, number = parsed(__doc__)
     prepare_process()
     torch.set_num_threads(1)
     model = load_model(device="cpu")
-    entries = divide(read_captions(options.data).entries)[options.split]
     entries, encoded, _ = encode_entries(model, entries)
     images = EncodedImages([entry.path for entry in entries], encoded, [], [])
-    queries = [model.read_text(entry.captions[0]) for entry in entries[: options.queries]]
+    queries = [model.read_text(entry.captions[0]) for entry in entries[:number]]
     engine = Likelihood(images, model)
     taken: dict[int, list[float]] = {TOP: [], len(images): []}
     for top in taken:

@@ -9,16 +9,13 @@ stays as it is proposed, as in `showtell search --engine rerank`.
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from showtell.data.captions.read import read_captions
-from showtell.datasets.captions import divide
+from caption_queries import parsed
 from showtell.evaluation.evaluate import encode_entries
 from showtell.pipelines.captioner_rerank import readable
 from showtell.pipelines.engines.rerank import PROPOSED
@@ -43,17 +40,12 @@ def log_probabilities(captioner: Model, memory: State, text: str, near: Tensor) 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--queries", type=int, default=200)
-    options = parser.parse_args()
+    entries, number = parsed(__doc__)
     dual, captioner = dual_encoder(), load_model()
-    entries = divide(read_captions(options.data).entries)[options.split]
     entries, seen, _ = encode_entries(dual, entries)
     again, described, _ = encode_entries(captioner, entries)
     assert [one.path for one in again] == [one.path for one in entries]
-    texts = [entry.captions[0] for entry in entries[: options.queries]]
+    texts = [entry.captions[0] for entry in entries[:number]]
     vectors = F.normalize(dual.text_vectors(texts).cpu(), dim=-1)
     cosines = vectors @ F.normalize(seen.pooled, dim=-1).T
     near = cosines.topk(PROPOSED).indices

@@ -9,13 +9,9 @@ A query is the first caption of an image, searched among all images of the split
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 
-from showtell.data.captions.read import read_captions
-from showtell.datasets.captions import divide
+from caption_queries import parsed
 from showtell.evaluation.evaluate import encode_entries
 from showtell.evaluation.retrieval import EncodedImages
 from showtell.pipelines.engine import engine_named
@@ -29,16 +25,12 @@ WEIGHTS = 0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--queries", type=int, default=200)
-    options = parser.parse_args()
+    entries, number = parsed(__doc__)
     model = dual_encoder()
-    entries, encoded, _ = encode_entries(model, divide(read_captions(options.data).entries)[options.split])
+    entries, encoded, _ = encode_entries(model, entries)
     seen = sights(model, encoded)
     images = EncodedImages([entry.path for entry in entries], encoded, [], seen)
-    queries = [model.read_text(entry.captions[0]) for entry in entries[: options.queries]]
+    queries = [model.read_text(entry.captions[0]) for entry in entries[:number]]
     scores = {}
     for name in ("dot", "tags"):
         found = scores[name] = np.zeros((len(queries), len(entries)), np.float32)

@@ -92,9 +92,8 @@ def serve(
     except ImportError as error:
         raise MissingError(f"the server needs {error.name}: pip install 'showtell[serve]'") from error
     from showtell.hub.qwen_vl_system import is_tuned_qwen_vl
-    from showtell.library.search import Library
     from showtell.pipelines.model import SHIPPED
-    from showtell.pipelines.search import Searcher
+    from showtell.pipelines.search import Searcher, check_search
     from showtell.pipelines.shipped import model_for
 
     if host not in LOCAL and not api_key:
@@ -106,7 +105,7 @@ def serve(
         raise UsageError("--max-image-tokens is of a Qwen-VL, and no --model is one")
     listening = _listening(host, port)
     if library:
-        Library.open(library)  # what is no library is said before models are loaded
+        check_search(None, library)
     limits = Limits(max_waiting=max_waiting)
     upstream = None
     if engine:
