@@ -110,5 +110,8 @@ def test_a_qwen_vl_learns_from_the_images_alone(data, tmp_path, monkeypatch) -> 
     tune(data, tmp_path / "run", base, 1)
     said = json.loads((adapter_in(tmp_path / "run") / "adapter.json").read_text("utf-8"))
     assert said["record"]["data"]["train"] == 4
-    reader = load_reader(tmp_path / "run", "cpu")
-    assert (reader.reads_images, reader.schema) == (True, SCHEMA)
+    merged = merge_adapter(tmp_path / "run", tmp_path / "merged")["model"]
+    for tuned in (tmp_path / "run", merged):
+        reader = load_reader(tuned, "cpu")
+        assert (reader.reads_images, reader.schema) == (True, SCHEMA)
+    assert load_reader(base, "cpu").schema == DEFAULT_SCHEMA

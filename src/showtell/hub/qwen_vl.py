@@ -26,6 +26,8 @@ from showtell.device import has_bfloat16
 from showtell.errors import MissingError, UsageError, UserError
 from showtell.hub.huggingface.chat import read_chat_template
 
+DOCUMENT_SCHEMA = "document_schema.json"
+"""A file of a folder that `merge` wrote; what is published has none."""
 FAMILIES = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl"}
 """`model_type` in `config.json`."""
 MAX_PIXELS = {"cuda": 1_003_520, "cpu": 401_408}
@@ -58,7 +60,7 @@ class QwenVL:
     hash: str
     """SHA-256 of the files."""
     document_schema: Any = None
-    """The JSON schema of the documents that an adapter was tuned to read."""
+    """The JSON schema of the documents that it was tuned to read."""
 
     def read(self, messages: Sequence[Message], images: Iterable[np.ndarray]) -> Prompt:
         """The prompt of messages with images, `uint8 [H W 3]`, in the order in which the messages name them.
@@ -126,6 +128,7 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_image_tokens: int 
     tokenizer = tokenizer_of(folder)
     if not (template := read_chat_template(folder)):
         raise UserError(f"{folder} has no chat template: copy chat_template.json or .jinja from its source")
+    schema = read_object(folder / DOCUMENT_SCHEMA) if (folder / DOCUMENT_SCHEMA).exists() else None
     try:
         processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         max_pixels = _pixels_of(max_image_tokens, processor, folder, device)
@@ -155,6 +158,7 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_image_tokens: int 
         max_pixels,
         tuple(dict.fromkeys([tokenizer.end, *ends])),
         _hash(folder),
+        schema,
     )
 
 

@@ -17,10 +17,10 @@ from showtell.data.batch import Batch, ImageBatch
 from showtell.data.images.decode import load_image
 from showtell.data.named import Tensors
 from showtell.errors import UsageError
-from showtell.hub.qwen_vl import MAX_PIXELS, QwenVL, is_qwen_vl, load_qwen_vl
+from showtell.hub.qwen_vl import DOCUMENT_SCHEMA, MAX_PIXELS, QwenVL, is_qwen_vl, load_qwen_vl
 from showtell.objectives.causal_tokens import causal_tokens, predicted
 from showtell.protocols import Step
-from showtell.writing import replace_folder
+from showtell.writing import replace_folder, write_json
 
 
 class PatchBatch(ImageBatch):
@@ -138,11 +138,13 @@ def load_tuned(
     merged = adapted(adapter, qwen_checkpoint(loaded, base))
     loaded.model.to(dtype).requires_grad_(False)
     schema = merged.record.get("data", {}).get("schema")
-    return replace(loaded, hash=merged.hash, document_schema=schema)
+    return replace(loaded, hash=merged.hash, document_schema=schema or loaded.document_schema)
 
 
 def write_merged(adapter: Path, base: Path, output: Path) -> nn.Module:
     """Write a Qwen-VL folder with an adapter merged into it, as it was published; return its model.
+
+    The schema of the documents that the adapter was tuned on lies beside it, in `DOCUMENT_SCHEMA`.
 
     Raises as `load_tuned`, and `UsageError` for a folder that is there already: a model of others has the
     same files.
@@ -156,6 +158,8 @@ def write_merged(adapter: Path, base: Path, output: Path) -> nn.Module:
         for file in base.iterdir():
             if file.suffix in (".json", ".jinja", ".txt") and not file.name.startswith(("config.", "model.")):
                 shutil.copyfile(file, temporary / file.name)
+        if loaded.document_schema is not None:
+            write_json(temporary / DOCUMENT_SCHEMA, loaded.document_schema)
 
     replace_folder(output, write, marker="config.json")
     model: nn.Module = loaded.model
