@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-import torch
-
 from showtell.fusion.single_stream import SingleStream
 from showtell.protocols import Rate
 
@@ -40,14 +38,7 @@ class BERTStart(SingleStream):
         """The learning rates by the parameters' prefixes."""
         return dict.fromkeys(("text.", "transformer."), Rate(self.config.text_rate))
 
-    @torch.no_grad()
     def begin_texts(self, encoder: Any) -> None:
-        """Begin with the parameters of a `BERTEncoder`, whose first segment is the type of a text."""
-        own, given = self.text, encoder.embed
-        own.tokens.weight.copy_(given.tokens.weight)
-        own.positions.weight.copy_(given.positions.weight)
-        assert own.segments is not None
-        if given.segments is not None:
-            own.segments.weight[0].copy_(given.segments.weight[0])
-        own.norm.load_state_dict(given.norm.state_dict())
+        """Begin with the parameters of a `BERTEncoder`."""
+        self.text.begin(encoder.embed)
         self.transformer.load_state_dict(encoder.transformer.state_dict())

@@ -32,6 +32,16 @@ class TextEmbedding(nn.Module):
         self.segments = nn.Embedding(num_segments, width) if num_segments else None
         self.norm = nn.Identity() if eps is None else nn.LayerNorm(width, eps)
 
+    @torch.no_grad()
+    def begin(self, given: TextEmbedding) -> None:
+        """Begin as a pretrained embedding, whose first segment is the type of a text."""
+        assert self.segments is not None
+        self.tokens.weight.copy_(given.tokens.weight)
+        self.positions.weight.copy_(given.positions.weight)
+        if given.segments is not None:
+            self.segments.weight[0].copy_(given.segments.weight[0])
+        self.norm.load_state_dict(given.norm.state_dict())
+
     def forward(
         self,
         ids: Int[Tensor, "R L"],

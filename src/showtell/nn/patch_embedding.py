@@ -67,6 +67,11 @@ class ImageEmbedding(nn.Module):
         self.num_before = class_token + num_registers
         """Number of tokens before the first patch."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is [class] and patches, with learned positions, and nothing else."""
+        return self.class_token is not None and self.registers is None and self.positions.kind == "learned"
+
     def forward(
         self, pixels: Float[Tensor, "B 3 H W"], masked: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B T D"]:

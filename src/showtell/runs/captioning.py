@@ -17,6 +17,7 @@ from showtell.datasets.captions import CaptionData, read_captioned
 from showtell.datasets.encoded_captions import Split, load_splits, split_hash
 from showtell.datasets.pretrained_language import PretrainedLanguage
 from showtell.datasets.vocabulary import CaptionTokenizer, WordVocabulary
+from showtell.progress import report
 from showtell.protocols import Captioner, ImageEncoder, Trainable
 from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import image_source, require_backbone
@@ -109,4 +110,5 @@ def validate(system: nn.Module, split: Split) -> dict[str, float]:
         captions = [split.captions[i] for i in items]
         loss, count = negative_log_likelihood(captioner, encoded, captions)
         total, tokens = total + loss, tokens + count
+        report("validating", items.stop, len(split))
     return {"loss": total / tokens, "perplexity": math.exp(total / tokens)}

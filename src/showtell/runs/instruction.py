@@ -41,6 +41,7 @@ from showtell.hub.checkpoints import open_checkpoint
 from showtell.hub.qwen_vl import is_qwen_vl
 from showtell.hub.qwen_vl_system import qwen_base
 from showtell.nn.lora import add_lora
+from showtell.progress import report
 from showtell.protocols import ImageEncoder, Trainable
 from showtell.runs.image_source import store_of
 from showtell.runs.job import Figures, Job
@@ -210,6 +211,7 @@ def measure(
         step = model.forward(given.batch(rows[first : first + CHUNK]).to(device))
         tokens = int(step.counts["lm"])
         nll, total = nll + float(step.losses["lm"]) * tokens, total + tokens
+        report("validating", min(first + CHUNK, len(rows)), len(rows))
     return {"loss": nll / total, "perplexity": math.exp(nll / total)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,24 +25,15 @@ from showtell.pairing import PairScorer
 from showtell.protocols import Trainable
 from showtell.runs.familiarity import familiarity_of
 from showtell.runs.image_source import ImageSource, fit_of, image_source, require_images
+from showtell.runs.image_tower import image_tower
 from showtell.runs.job import Job, SystemConfig, require, sketch
+from showtell.runs.pair_validation import MEANING, held_out_losses, in_parts, recall_among
 from showtell.runs.text_tower import build_system, text_sources
-from showtell.tasks.pair_scores import pair_scores
 from showtell.train.config import TrainConfig
 
 KIND = "vision-language"
-AMONG, MEASURED = 32, 256
-"""Images among which a caption is to find its own, and images of a validation."""
 METRIC = "recall1"
 """The figure by which the best parameters are chosen."""
-MEANING = {
-    "recall1": f"a caption finds its image among {AMONG}",
-    "image_recall1": f"an image finds its caption among {AMONG}",
-    "itm": "negative log-likelihood of whether an image and a caption belong together, half of them do",
-    "mlm": "negative log-likelihood per masked token, its image seen",
-    "wpa": "cost of aligning words to patches: of matching pairs, minus that of others",
-    "mim": "squared error of masked patches' mean colours, or of masked regions' features",
-}
 
 
 def pair_training(
@@ -82,6 +72,8 @@ class VisionLanguageRun:
     train: TrainConfig
     vocabulary: SubwordVocabulary | PretrainedText
     """Of a package that encodes texts, where the system begins with its parameters."""
+    image_tower: str = ""
+    """A ViT that the system begins with: a checkpoint, or a name that `showtell models` lists."""
     backbone: str = "efficientnet_lite0"
     """The frozen image encoder in front of the system, where that reads features."""
     regions: Path | None = None
@@ -115,7 +107,8 @@ class VisionLanguageRun:
 
     def _shape(self) -> Any:
         """The system without parameters."""
-        return sketch(self.system, KIND, Trainable, PairScorer)
+        system = image_tower(self.image_tower).sized(self.system) if self.image_tower else self.system
+        return sketch(system, KIND, Trainable, PairScorer)
 
     def _begin(self, device: str) -> tuple[ImageSource, CaptionVocabulary, Any]:
         """Where images come from, where the vocabulary does, and the system, where it is there already."""
@@ -125,6 +118,13 @@ class VisionLanguageRun:
         fit = fit_of(KIND, system, self.keep_ratio, before)
         return image_source(KIND, system, self.backbone, device, regions=self.regions, fit=fit)
 
+    def _sources(self) -> tuple[str, ...]:
+        """Whose parameters it begins with, for the model card."""
+        texts = text_sources(self.vocabulary, "trained further")
+        if not self.image_tower:
+            return texts
+        return (f"The transformer, trained further: {image_tower(self.image_tower).about}", *texts)
+
     def prepare(self, dataset: CaptionData, device: str) -> Job:
         """Vocabulary, pixels or features, and the system; the best parameters by recall are kept."""
         images, vocabulary, system = self._begin(device)
@@ -133,6 +133,8 @@ class VisionLanguageRun:
         if system is None:
             torch.manual_seed(self.train.seed)
             system = build_system(images.system, self.vocabulary, tokenizer)
+            if self.image_tower:
+                system.begin_images(image_tower(self.image_tower).system)
         run = replace(self, system=system.config)
         training, validation = splits["train"], splits["val"]
         if (queue := getattr(system.config, "queue_size", 0)) > len(training):
@@ -165,10 +167,10 @@ class VisionLanguageRun:
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},
                 MEANING,
-                (*images.sources, *text_sources(self.vocabulary, "trained further")),
+                (*images.sources, *self._sources()),
             ),
             validate=lambda system: {
-                **held_out_losses(system, [pairs(validation, some, 0) for some in _parts(validation)]),
+                **held_out_losses(system, [pairs(validation, some, 0) for some in in_parts(validation)]),
                 **recall_among(system, validation),
             },
             tokenizer_json=tokenizer.to_json(),
@@ -199,38 +201,3 @@ def words_of(ids: Tensor, continues: Tensor) -> Tensor:
     [[0, 1, 1, 1, 2]]
     """
     return (~continues[ids]).long().cumsum(1).sub(1).clamp(min=0)
-
-
-def _parts(split: Split) -> list[range]:
-    """The first images of a split, `AMONG` at a time."""
-    items = range(min(len(split), MEASURED))
-    return [items[first : first + AMONG] for first in items[::AMONG]]
-
-
-@torch.inference_mode()
-def held_out_losses(system: nn.Module, batches: Sequence[Batch]) -> dict[str, float]:
-    """The losses by name, always with the same masks and negatives: means over the terms of each."""
-    totals, counts = defaultdict[str, float](float), Counter[str]()
-    device = next(system.parameters()).device
-    for number, batch in enumerate(batches):
-        step = system(batch.to(device), torch.Generator().manual_seed(number))
-        for name, loss in step.losses.items():
-            totals[name] += float(loss) * int(step.counts[name])
-            counts[name] += int(step.counts[name])
-    return {name: totals[name] / max(counts[name], 1) for name in totals}
-
-
-@torch.inference_mode()
-def recall_among(system: nn.Module, split: Split) -> dict[str, float]:
-    """Of some images and the first caption of each: which of `AMONG` the model takes to belong together."""
-    assert isinstance(system, PairScorer)
-    device = next(system.parameters()).device
-    of_texts = of_images = 0
-    for some in _parts(split):
-        images = system.embed_images(split.images(some).to(device))
-        scores = pair_scores(system, [split.captions[i][0] for i in some], images)
-        own = torch.arange(len(some))
-        of_texts += int((scores.argmax(1) == own).sum())
-        of_images += int((scores.argmax(0) == own).sum())
-    count = min(len(split), MEASURED)
-    return {"recall1": of_texts / count, "image_recall1": of_images / count}

@@ -26,6 +26,7 @@ from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.pretraining import MaskedImages, PairPretraining, PairPretrainingConfig
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.patches import PatchEmbedder
+from showtell.fusion.vit_start import ViTStart, ViTStartConfig
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.fitted import FitsTokenizer
@@ -110,7 +111,7 @@ class ViLTEncoder(SingleStream):
 
 
 @dataclass(frozen=True)
-class ViLTConfig(PairPretrainingConfig, ViLTEncoderConfig):
+class ViLTConfig(ViTStartConfig, PairPretrainingConfig, ViLTEncoderConfig):
     """ViLT-B/32, pretrained."""
 
     def build(self) -> ViLT:
@@ -118,7 +119,7 @@ class ViLTConfig(PairPretrainingConfig, ViLTEncoderConfig):
         return ViLT(self)
 
 
-class ViLT(ViLTEncoder, PairPretraining):
+class ViLT(ViTStart, ViLTEncoder, PairPretraining):
     """The encoder, pretrained on matching, masked words, word-patch alignment, and masked patches."""
 
     Config: ClassVar = ViLTConfig
