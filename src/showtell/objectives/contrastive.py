@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from showtell.objectives.cosine import all_cosines
+
 
 def info_nce(
     anchors: Float[Tensor, "N D"], candidates: Float[Tensor, "M D"], scale: Float[Tensor, ""] | float
@@ -21,7 +23,8 @@ def info_nce(
     >>> round(info_nce(same, same, 10.0).exp().item(), 3)
     4.0
     """
-    return F.cross_entropy(scale * anchors @ candidates.T, torch.arange(len(anchors), device=anchors.device))
+    logits = scale * all_cosines(anchors, candidates)
+    return F.cross_entropy(logits, torch.arange(len(anchors), device=anchors.device))
 
 
 def symmetric_info_nce(
@@ -38,7 +41,7 @@ def symmetric_info_nce(
     """
     if owner is None:
         owner = torch.arange(len(texts), device=texts.device)
-    return symmetric_cross_entropy(scale * texts @ images.T, owner)
+    return symmetric_cross_entropy(scale * all_cosines(texts, images), owner)
 
 
 def symmetric_cross_entropy(logits: Float[Tensor, "R B"], owner: Int[Tensor, " R"]) -> Float[Tensor, ""]:

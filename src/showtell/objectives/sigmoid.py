@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from showtell.objectives.cosine import all_cosines
+
 
 def pairwise_sigmoid(
     images: Float[Tensor, "B D"],
@@ -26,6 +28,6 @@ def pairwise_sigmoid(
     """
     if owner is None:
         owner = torch.arange(len(texts), device=texts.device)
-    logits = scale * texts @ images.T + bias
+    logits = scale * all_cosines(texts, images) + bias
     positive = owner[:, None] == torch.arange(len(images), device=owner.device)
     return -F.logsigmoid(torch.where(positive, logits, -logits)).sum(1).mean()

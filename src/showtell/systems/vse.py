@@ -26,6 +26,7 @@ from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear
 from showtell.nn.pool import last_token
 from showtell.nn.recurrent import Recurrent
+from showtell.objectives.cosine import all_cosines
 from showtell.objectives.hinge import hardest_hinge, sum_hinge
 from showtell.protocols import Encoded, Step
 
@@ -94,7 +95,7 @@ class VSE(TwoTowers):
     ) -> dict[str, Float[Tensor, ""]]:
         """The hinge loss: over all negatives at first, then of the hardest."""
         hinge = sum_hinge if self.updates < self.config.warmup_updates else hardest_hinge
-        return {"hinge": hinge(images @ texts.T, self.config.margin, owner)}
+        return {"hinge": hinge(all_cosines(images, texts), self.config.margin, owner)}
 
     def after_step(self, step: Step) -> None:
         """Count the updates."""
