@@ -16,8 +16,8 @@ PIECES = SubwordVocabulary("wordpiece", "bert", 8000, 40)
 def vilt_base(num_images: int) -> VisionLanguageRun:
     """Matching, whole words masked, and words aligned to patches, at the paper's size, ViLT-B/32: wants GPUs.
 
-    Batches of 4,096 for 100,000 steps, images that keep their aspect ratio: section 4.1. From scratch, where
-    the paper begins with the weights of a ViT.
+    Batches of 4,096 for 100,000 steps, images that keep their aspect ratio: section 4.1. From scratch, or
+    as a ViT that `--set image_tower=` names, as in the paper.
 
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
