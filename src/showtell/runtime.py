@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from io import TextIOWrapper
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 
 def prepare_process() -> None:
     """Set up streams, signals, warnings, threads and memory for a command, best before torch is imported."""
+    _reopen_closed_streams()
     _write_any_name()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends this process silently, like any other
@@ -37,6 +39,18 @@ def prepare_process() -> None:
         flush_denormals(torch)
     else:
         sys.meta_path.insert(0, _FlushDenormalsAfterImport())
+
+
+def _reopen_closed_streams() -> None:
+    """Read a closed standard input as empty, and write what a closed standard error is sent nowhere.
+
+    A closed standard output stays closed: results must not be lost.
+    """
+    nowhere = Path(os.devnull)
+    if sys.stdin is None:
+        sys.stdin = nowhere.open(encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = nowhere.open("w", encoding="utf-8")
 
 
 def _write_any_name() -> None:

@@ -34,6 +34,19 @@ def test_a_full_disk_is_one_line() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_closed_streams(tmp_path: Path) -> None:
+    def shell(line: str) -> subprocess.CompletedProcess[str]:
+        whole = f"{sys.executable} -m showtell {line}"
+        return subprocess.run(whole, shell=True, capture_output=True, text=True, check=False)
+
+    empty = shell("caption - --json <&-")
+    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", "")
+    lost = shell("--version >&-")
+    assert lost.returncode == 1
+    assert lost.stderr.startswith("showtell: standard output is closed")
+    assert shell("caption nowhere.png 2>&-").returncode == 1
+
+
 def test_queries_are_answered_one_by_one_and_ctrl_c_is_130(checkpoint: Path, tmp_path: Path) -> None:
     image = tmp_path / "images" / "one.png"
     image.parent.mkdir()

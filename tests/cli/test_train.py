@@ -52,3 +52,12 @@ def test_an_unknown_recipe_is_named_before_what_it_lacks(ask) -> None:
     assert status == 2
     assert "did you mean clip_mini" in said
     assert ask("train", "clip_mini")[2].strip().endswith("needs --data and --output")
+
+
+def test_an_output_that_is_no_run_is_refused_before_the_data_are_read(ask, tmp_path) -> None:
+    (tmp_path / "file").write_text("text")
+    given = "train", "simsiam", "--data", tmp_path / "nowhere", "--output"
+    status, _, said = ask(*given, tmp_path / "file")
+    assert (status, "is a file; name a folder for the run" in said) == (2, True)
+    status, _, said = ask(*given, tmp_path)
+    assert (status, "holds other files; choose another output folder" in said) == (2, True)

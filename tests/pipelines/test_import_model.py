@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from showtell.cli.main import run
 from showtell.data.tokenizers.load import fits, load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import MissingError
+from showtell.errors import MissingError, UsageError
 from showtell.pipelines.export_model import export_model
 from showtell.pipelines.fill_mask import fill_mask
 from showtell.pipelines.generate import generate
@@ -25,6 +25,16 @@ ONE = pytest.mark.parametrize("source", ["clip"], indirect=True)
 @pytest.fixture(params=MODELS, scope="module")
 def source(request, tmp_path_factory):
     return write_source(request.param, tmp_path_factory.mktemp(request.param) / "source")
+
+
+@ONE
+def test_a_model_of_another_source_is_not_replaced(source, tmp_path):
+    folder, _ = source
+    for _ in range(2):
+        import_model(str(folder), tmp_path / "ours")
+    shutil.copytree(folder, tmp_path / "theirs")
+    with pytest.raises(UsageError, match="holds another model"):
+        import_model(str(tmp_path / "theirs"), tmp_path / "ours")
 
 
 def test_special_tokens_are_the_tokenizers(source, tmp_path):

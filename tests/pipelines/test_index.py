@@ -160,6 +160,30 @@ def test_a_rebuild_reports_what_it_lost(photos, tmp_path, checkpoint, capsys, mo
     assert "index other folders again" in err
 
 
+def test_what_cannot_be_indexed_is_said_before_a_model_is_loaded(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("showtell.pipelines.index.load_model", None)
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(UserError, match="is a file, not a library"):
+        index(photos, tmp_path / "file")
+    with pytest.raises(UserError, match="holds other files and is not a library"):
+        index(photos, photos)
+    with pytest.raises(UserError, match=r"no folder .*nowhere$"):
+        index(tmp_path / "nowhere", tmp_path / "library")
+
+
+def test_a_folder_that_is_gone_is_pruned(photos, tmp_path) -> None:
+    library = tmp_path / "library"
+    stored = index(photos, library, FakeModel()).total
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match="--prune drops them"):
+        index(photos, library, FakeModel())
+    pruned = index(photos, library, FakeModel(), prune=True)
+    assert (pruned.removed, pruned.total) == (stored, 0)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(UserError, match="there is no folder"):
+        index(photos, tmp_path / "other", FakeModel(), prune=True)
+
+
 def test_inversion_reads_no_grid(photos, tmp_path, monkeypatch) -> None:
     index(photos, tmp_path / "library", FakeModel())
 

@@ -96,6 +96,8 @@ def test_a_folder_without_a_readable_image_is_an_error(model: Model, tmp_path: P
         demo(tmp_path / "empty", tmp_path / "out", model)
     with pytest.raises(UserError, match="there is no folder"):
         demo(tmp_path / "nowhere", tmp_path / "out", model)
+    with pytest.raises(UserError, match="would lie among the images"):
+        demo(tmp_path / "empty", tmp_path / "empty", model)
 
 
 @pytest.mark.slow

@@ -91,7 +91,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error, "there is not enough memory; close other programs and run it again", 1)
     except OSError as error:
         more = "; allow more with `ulimit -n 4096`" if error.errno in (EMFILE, ENFILE) else ""
-        return _fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}{more}", 1)
+        what = error.filename or "cannot read or write"
+        return _fail(error, f"{what}: {error.strerror or error}{more}", 1)
     except Exception as error:
         # The parser's own errors, whichever version's classes they are.
         if hasattr(error, "format_message"):
@@ -120,4 +121,7 @@ def _fail(error: Exception, message: str, status: int) -> int:
 def main() -> None:
     """The `showtell` command."""
     prepare_process()
+    if sys.stdout is None:
+        print_error("standard output is closed, and results would be lost; send them to a file or /dev/null")
+        sys.exit(1)
     sys.exit(run(sys.argv[1:]))

@@ -69,7 +69,7 @@ Images = Annotated[
         "by NUL (find -print0)."
     ),
 ]
-Beam = Annotated[int, typer.Option(min=1, help="Beam size.")]
+Beam = Annotated[int, typer.Option(min=1, max=1000, help="Beam size.")]
 Consensus = Annotated[
     bool,
     typer.Option(

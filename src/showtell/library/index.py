@@ -21,7 +21,7 @@ from showtell.library.removal import check_removal, is_gone
 from showtell.library.respaced import respace
 from showtell.library.rows import File
 from showtell.library.run import Run, add_all, report_slowest
-from showtell.library.scan import absolute, file_at, find_files, printable
+from showtell.library.scan import absolute, file_at, find_files
 from showtell.library.search import Library
 from showtell.library.store import SKIPPED, Store, table_name, table_prefix
 from showtell.library.stored_rows import Row, add_sight, read_rows
@@ -76,9 +76,9 @@ def index(
     any. Images that were stored before anyone could `look` are counted in a warning. Progress counts the
     images that are on disk for every model, unchanged or skipped.
 
-    Raises `UserError` if there is no such folder, it is not a library, or another process is writing; and,
-    unless `prune`, before it removes all images stored from the folder, or more than a quarter of them and
-    more than 10: a drive may not be connected.
+    Raises `UserError` if there is no such folder (with `prune` one that is gone is empty), if it is not a
+    library, or if another process is writing; and, unless `prune`, before it removes all images stored from
+    the folder, or more than a quarter of them and more than 10: a drive may not be connected.
     """
     for each in indexers:
         require_model(each.encoder)
@@ -87,7 +87,7 @@ def index(
         if place.is_symlink() and is_gone(place):
             raise UserError(f"{place} is a link to {place.readlink()}, which is not there; connect its drive")
     folder, library_dir = Path(folder).resolve(), Path(library_dir).resolve()
-    if not folder.is_dir():
+    if not folder.is_dir() and not (prune and is_gone(folder)):
         raise UserError(f"there is no folder {folder}")
     with Store.writing(library_dir) as store:
         try:
@@ -103,7 +103,7 @@ def index(
         own = {absolute(path): tuple(texts) for path, texts in (own_captions or {}).items()}
         if keep_captions:
             own = _stored_captions(store, manifest) | own
-        files = find_files(folder, library_dir, own)
+        files = find_files(folder, library_dir, own) if folder.is_dir() else []
         runs: list[Run] = []
         taken = [_taken_over(store, manifest, target, folder, rebuild) for target in targets]
         for each, target, (_, elsewhere, _) in zip(indexers, targets, taken, strict=True):
@@ -125,7 +125,7 @@ def index(
             published = published.having(replace(run.target, images=images))
         store.publish(published)
         skipped = {path: reason for run in runs for path, reason in run.skipped.items()}
-        entries = [{"path": printable(path), "reason": reason} for path, reason in skipped.items()]
+        entries = [{"path": str(path), "reason": reason} for path, reason in skipped.items()]
         entries += _skipped_elsewhere(library_dir, folder, {entry["path"] for entry in entries})
         with changing(library_dir), replacing(library_dir / SKIPPED) as file:
             file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -53,11 +52,6 @@ def is_text(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def printable(path: Path) -> str:
-    """A path as valid Unicode, with replacement characters where it is not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 class UnreadError(ImageError):

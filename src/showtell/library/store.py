@@ -57,16 +57,33 @@ class Store:
     @classmethod
     def open(cls, folder: Path | str) -> Store:
         """An existing library. Raises `UserError` for another folder, and for one that cannot be read."""
-        folder = Path(folder)
-        with reading(folder):
-            if folder.is_file():
-                raise UserError(f"{folder} is a file, not a library; name the folder of a library")
-            holds = _names(folder) if folder.is_dir() else set()
-        if MANIFEST in holds or any(map(_is_table, holds)):
+        folder, holds = Path(folder), cls._held(folder)
+        if _is_library(holds):
             return cls(folder)
         if {"config.json", "model.safetensors"} <= holds:
             raise UserError(f"{folder} holds a model, not a library; name the folder of a library")
         raise UserError(f"{folder} is not a library; make one with: {index_command(folder)}")
+
+    @classmethod
+    def fits(cls, folder: Path | str) -> bool:
+        """Whether a library is there already; a new one may be made in an empty folder, or where none is.
+
+        Raises `UserError` for a file, and for a folder that holds something else or cannot be read.
+        """
+        names = cls._held(folder)
+        others = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
+        if others and not _is_library(names):
+            raise UserError(f"{folder} holds other files and is not a library; name a new folder")
+        return _is_library(names)
+
+    @staticmethod
+    def _held(folder: Path | str) -> set[str]:
+        """The names in a folder, which need not be there."""
+        folder = Path(folder)
+        with reading(folder):
+            if folder.is_file():
+                raise UserError(f"{folder} is a file, not a library; name the folder of a library")
+            return _names(folder) if folder.is_dir() else set()
 
     @classmethod
     @contextmanager
@@ -78,11 +95,8 @@ class Store:
         folder = Path(folder)
         lock = filelock.FileLock(folder / LOCK)
         try:
+            cls.fits(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            names = _names(folder)
-            others = {name for name in names - {LOCK} if not name.startswith(f".{MANIFEST}.")}
-            if others and MANIFEST not in names and not any(map(_is_table, names)):
-                raise UserError(f"{folder} holds other files and is not a library; name a new folder")
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise UserError(
@@ -196,6 +210,10 @@ def table_name(model: str, preprocessing: str) -> str:
 def table_prefix(model: str, preprocessing: str) -> str:
     """The prefix of the names of all tables with a model's vectors."""
     return f"images-{hashlib.sha256(f'{model} {preprocessing}'.encode()).hexdigest()[:12]}-"
+
+
+def _is_library(names: set[str]) -> bool:
+    return MANIFEST in names or any(map(_is_table, names))
 
 
 def _is_table(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from showtell.checkpoint.config import PREPROCESS
 from showtell.errors import UsageError, UserError
 from showtell.hub import exporters
+from showtell.hub.catalogue import find
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.writing import replace_folder
 
@@ -31,7 +32,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     if (output / PREPROCESS).exists():
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
-    if not Path(model).exists():
+    if not Path(model).exists() and not find(str(model)):
         raise UserError(f"{model} does not exist; name a checkpoint, or the folder of a training run")
     checkpoint = open_checkpoint(model)
 

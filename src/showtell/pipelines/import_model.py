@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from showtell.checkpoint.config import CONFIG
+from showtell.data.json import read_object
+from showtell.errors import UsageError
 from showtell.hub.checkpoints import import_checkpoint
 
 
@@ -19,8 +22,19 @@ def import_model(source: str, output: Path | str, *, download: bool = False) -> 
 
     Raises:
         MissingError: The model is not on this machine.
+        UsageError: Another model is at `output`.
         UserError: A file, setting or tensor is missing, unknown or unfit; it is named.
     """
+    _refuse_another(source, Path(output))
     system = import_checkpoint(source, Path(output), download=download)
     count = sum(p.numel() for p in system.parameters())
     return {"model": str(output), "system": type(system).__name__, "parameters": count}
+
+
+def _refuse_another(source: str, output: Path) -> None:
+    """Raises `UsageError` where anything but an earlier import of the same source would be replaced."""
+    if not (file := output / CONFIG).exists():
+        return
+    before = read_object(file).get("record")
+    if not isinstance(before, dict) or before.get("imported") != source:
+        raise UsageError(f"{output} holds another model; choose another folder")

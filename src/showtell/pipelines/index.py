@@ -18,11 +18,13 @@ from showtell.library.encoder import Indexer, require_model
 from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
+from showtell.library.store import LOCK, Store
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import shipped_dual_encoder
 from showtell.pipelines.tags import sights
 from showtell.protocols import Captioner, ImageEncoder
 from showtell.wording import index_command
+from showtell.writing import check_writable
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +55,14 @@ def index(
     """
     if Path(folder).is_file():
         raise UserError(f"{folder} is a file; name the folder it is in")
-    if not Path(folder).is_dir():
-        raise UserError(f"there is no folder {folder}")
-    images = survey(folder).images
-    if not images and not Path(library).exists():
+    known = Store.fits(library)
+    check_writable(Path(library) / LOCK)
+    there = Path(folder).is_dir()
+    if not there and not (known and prune):
+        drop = "; if its images are really gone, --prune drops them" if known else ""
+        raise UserError(f"there is no folder {folder}{drop}")
+    images = survey(folder).images if there else []
+    if not images and not known:
         raise no_images(folder)
     shipped = [] if model else [*filter(None, [shipped_dual_encoder(device)]), load_model(device=device)]
     models = [model] if model else _reading_once(shipped)

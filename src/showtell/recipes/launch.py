@@ -27,6 +27,7 @@ from showtell.train.distributed import first_first, from_first, joined
 from showtell.train.loop import require_output
 from showtell.train.precision import settle
 from showtell.train.same_run import asked_for, require_same_request
+from showtell.writing import check_writable
 
 FEW, MANY = 1, 10**6
 """Numbers of training items between which a default varies, where it follows from the data."""
@@ -90,10 +91,17 @@ def train_model(
 
 
 def _require_fit(output: Path, resume: bool, asked: Mapping[str, Any]) -> None:
-    """Raises `UsageError` for an output folder, or a resumption, that does not fit."""
+    """Raises `UsageError` for an output folder, or a resumption, that does not fit, `UserError` for one that
+    cannot be written.
+    """
+    if output.is_file():
+        raise UsageError(f"{output} is a file; name a folder for the run")
     require_output(output, resume)
     if resume:
         require_same_request(output, asked)
+    elif output.is_dir() and any(output.iterdir()):
+        raise UsageError(f"{output} holds other files; choose another output folder")
+    check_writable(output / "metrics.jsonl")
 
 
 def find_recipe(name: str) -> Callable[[int], Run]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from showtell.data.images.samples import sample_photographs
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 from showtell.html.maps import ShownImage
 from showtell.library.hit import Hit
 from showtell.library.search import Library
@@ -70,10 +70,13 @@ def demo(
     model to the shipped captioner on `device`, beside which the shipped dual encoder then searches. What is
     found is logged as it comes.
 
-    Raises `UsageError` for a model that is not a captioner with token embeddings.
+    Raises `UsageError` for a model that is not a captioner with token embeddings, and for the images' own
+    folder as the output.
     """
     started = time.monotonic()
     output = Path(output)
+    if folder is not None and output.resolve() == Path(folder).resolve():
+        raise UsageError(f"the report would lie among the images of {folder}; choose another --output")
     named, dual = model, None if model else shipped_dual_encoder(device)
     model = model or load_model(device=device)
     model.require(Captioner, HasTokenEmbeddings)

@@ -27,7 +27,7 @@ def bootstrap(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Keep captions that match with at least this probability.")
     ] = 0.5,
-    num: Annotated[int, typer.Option(min=1, help="Captions to sample per image.")] = 1,
+    num: Annotated[int, typer.Option(min=1, max=1000, help="Captions to sample per image.")] = 1,
     seed: Seed = 0,
     format: Format = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,

@@ -31,7 +31,7 @@ def caption(
     model: Model = None,
     beam: Beam = DEFAULT_BEAM,
     consensus: Consensus = True,
-    num: Annotated[int, typer.Option(min=1, help="Captions per image.")] = 1,
+    num: Annotated[int, typer.Option(min=1, max=1000, help="Captions per image.")] = 1,
     sample: Annotated[
         Literal["nucleus"] | None, typer.Option(help="Sample captions instead of beam search.")
     ] = None,
