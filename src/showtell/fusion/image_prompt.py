@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.parametrize import cached
 
 from showtell.data.batch import Batch, TextBatch
 from showtell.fusion.projector import placed
@@ -98,8 +99,9 @@ class ImagePrompted(CachedDecoder):
         else:
             if len(batch.prompts):
                 assert texts.owner is not None
-                memory = of_rows(self._read(batch.prompts, batch)[1], texts.owner)
-                tokens, _ = self.extend(memory, texts.ids, texts.keep)
+                with cached():  # a correction of low rank is added once for both
+                    memory = of_rows(self._read(batch.prompts, batch)[1], texts.owner)
+                    tokens, _ = self.extend(memory, texts.ids, texts.keep)
             else:
                 tokens, _ = self._read(texts, batch)
             chosen = predicted(texts.keep, None, texts.answers)

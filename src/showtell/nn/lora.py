@@ -37,7 +37,7 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """`W + (alpha / r) B A`."""
-        return weight + (self.alpha / self.rank) * (self.b @ self.a)
+        return torch.addmm(weight, self.b, self.a, alpha=self.alpha / self.rank)
 
 
 def add_lora(module: nn.Module, layers: Iterable[str], rank: int = 8, alpha: float = 16.0) -> None:
