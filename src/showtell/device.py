@@ -24,11 +24,21 @@ def choose_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
+        named = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"--device {device} is not the name of a device; give {known_devices()}") from error
+    try:
+        torch.empty(0, device=named)
     except (RuntimeError, AssertionError) as error:
-        known = "cpu, cuda or auto" if torch.cuda.is_available() else "cpu or auto: there is no GPU"
-        raise UsageError(f"--device {device} cannot be used here; give {known}") from error
+        raise UsageError(f"--device {device} cannot be used here; give {known_devices()}") from error
     return device
+
+
+def known_devices() -> str:
+    """What `--device` takes on this machine, in words."""
+    import torch
+
+    return "cpu, cuda or auto" if torch.cuda.is_available() else "cpu or auto: there is no GPU"
 
 
 def has_bfloat16(device: str) -> bool:

@@ -37,7 +37,7 @@ def test_images_go_to_an_array_with_a_line_per_row(ask, photos, clip, model, tmp
         0,
         {"output": str(output), "rows": str(rows), "count": 4, "width": 8, "cut": 0},
     )
-    assert err == "4 vectors of width 8\n"
+    assert err.startswith("4 vectors of width 8 by colour_clip@")
     paths = [json.loads(line)["path"] for line in rows.read_text().splitlines()]
     assert paths == sorted(str(path) for path in photos.iterdir())
     vectors = np.load(output)

@@ -15,6 +15,7 @@ from showtell.cli.main import run
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UserError
 from showtell.hub.catalogue import all_packages
+from showtell.pipelines.model import load_model
 from support.checkpoints import tiny_checkpoint
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
@@ -93,6 +94,17 @@ def test_help_is_wrapped_at_the_width_of_the_terminal(
     ("arguments", "message"),
     [
         (["search", "dog", "--num", "2"], "No such option: --num; see showtell search --help"),
+        (
+            ["search", "a", "dog"],
+            'Got unexpected extra argument(s) (dog); put what has spaces in "quotes"; see '
+            "showtell search --help",
+        ),
+        (
+            ["caption", "x.jpg", "--sample"],
+            "Option '--sample' requires an argument; see showtell caption --help",
+        ),
+        (["words", "similar"], "Missing argument 'word'; see showtell words similar --help"),
+        (["caption", "x.jpg", "--device", "tpu"], "--device tpu is not the name of a device; give KNOWN"),
         (["search"], "Missing argument 'query'; see showtell search --help"),
         (["captoin", "dog"], "No such command 'captoin'. Did you mean 'caption'? See showtell --help"),
     ],
@@ -100,14 +112,37 @@ def test_help_is_wrapped_at_the_width_of_the_terminal(
 def test_a_usage_error_says_what_is_wrong_and_where_to_look(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture
 ) -> None:
+    from showtell.device import known_devices
+
     assert run(arguments) == 2
+    message = message.replace("KNOWN", known_devices())
     assert capsys.readouterr().err == f"showtell: {message}\n"
+
+
+def test_a_file_whose_name_begins_with_a_dash_can_be_named(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.jpg").touch()
+    assert run(["caption", "-dash.jpg"]) == 2
+    assert "No such option: -d; to name that file write ./-dash.jpg; see" in capsys.readouterr().err
 
 
 def test_facts_of_a_library_are_words(library: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(["library", "info", "--library", str(library)]) == 0
     facts = capsys.readouterr().out.splitlines()[-1].split()
     assert facts.count("yes") == 2  # captioned, up to date
+
+
+def test_a_model_is_forgotten_by_its_folder(
+    ask, album: Path, checkpoint: Path, clip: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    for model in (checkpoint, clip):
+        status, _, said = ask("index", album, "--library", library, "--model", model)
+        assert status == 0
+    name = load_model(checkpoint, "cpu").name
+    assert f"to drop them: showtell library forget {name} --library {library}" in said
+    status, (forgotten,), _ = ask("library", "forget", checkpoint, "--library", library)
+    assert (status, forgotten["forgotten"]) == (0, name)
 
 
 def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

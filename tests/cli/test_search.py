@@ -58,7 +58,7 @@ def test_images_that_are_gone_are_counted(tmp_path: Path, capsys) -> None:
     print_hits("a dog", hits, tmp_path / "library", True)
     out, said = capsys.readouterr()
     assert [json.loads(line)["rank"] for line in out.splitlines()] == [1, 2]
-    assert "1 image of these no longer there" in said
+    assert "1 image of these is no longer there" in said
     assert "gone.jpg" in said
     assert f"showtell index FOLDER --library {tmp_path / 'library'}" in said
     print_hits("a dog", hits[1:], tmp_path, True)

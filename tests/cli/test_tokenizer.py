@@ -69,6 +69,15 @@ def test_few_texts_yield_fewer_tokens(ask, texts, tmp_path) -> None:
     assert f"no more than {made['tokens']} tokens" in err
 
 
+def test_a_vocabulary_without_all_characters_is_told(ask, tmp_path) -> None:
+    (tmp_path / "a.txt").write_text("abc ab a a\n")
+    given = ["train", "--kind", "wordpiece", tmp_path / "a.txt", "-o", tmp_path / "t.json", "--vocab-size"]
+    status, _, err = ask(*given, 7)
+    assert status == 0
+    assert "25.0% of the words hold a character that is not among the 7 tokens" in err
+    assert "hold a character" not in ask(*given, 8)[2]
+
+
 def test_tokens_and_their_offsets(ask, tokenizer) -> None:
     text = "The wider, dog"
     _, (encoded,), _ = ask("encode", "--tokenizer", tokenizer, text)

@@ -36,7 +36,7 @@ def test_settings_are_shown_as_they_are_set(ask, capsys) -> None:
     ("arguments", "says"),
     [
         ([], "showtell train --list"),
-        (["simsiam"], "needs --data and --output"),
+        (["simsiam"], "showtell: train simsiam needs --data and --output"),
         (["simsiam", "--data", "x"], "needs --output"),
         (["simsia", "--show"], "did you mean simsiam"),
         (["simsia", "--data", "x", "--output", "y"], "did you mean simsiam"),

@@ -89,6 +89,10 @@ def test_one_image_is_nothing_to_find(captioned, clip, tmp_path, ask):
         (data / "val" / "metadata.jsonl").write_text("\n".join(lines[:count]))
         status, _, said = ask("compare", clip, "--data", data)
         assert (status, whose in said) == (1, True)
+        status, (figures,), said = ask("evaluate", "--model", clip, "--data", data)
+        assert (status, figures["images"]) == (0, 1)
+        assert "one captioned image in the split 'val': any model finds it among itself" in said
+    assert "any model finds it" not in ask("evaluate", "--model", clip, "--data", captioned)[2]
 
 
 def test_the_verb_prints_json_and_writes_three_files(captioned, clip, vilt, tmp_path, ask):

@@ -229,7 +229,9 @@ def test_bootstrapping_goes_on_where_it_stopped(model, noisy, tmp_path, monkeypa
         bootstrap(noisy, tmp_path / "out", model, model)
 
 
-def test_the_verb_bootstraps_plain_images_and_names_what_it_cannot_read(model_folder, photos, tmp_path, ask):
+def test_the_verb_bootstraps_plain_images_and_names_what_it_cannot_read(
+    model_folder, photos, clip, checkpoint, tmp_path, ask
+):
     folder = tmp_path / "photos"
     shutil.copytree(photos, folder)
     (folder / "broken.png").write_bytes(b"no image")
@@ -237,6 +239,9 @@ def test_the_verb_bootstraps_plain_images_and_names_what_it_cannot_read(model_fo
     status, (found,), said = ask("bootstrap", folder, *given)
     assert status == 1
     assert "broken.png" in said
+    for option, one in (("--captioner", clip), ("--filter", checkpoint)):
+        status, _, said = ask("bootstrap", folder, *given, option, one)
+        assert (status, f"choose another with {option}" in said) == (2, True)
     assert found["kept"]["captioner"] + found["dropped"]["captioner"] == 4
     written = read_captions(tmp_path / "out")
     assert sum(len(entry.captions) for entry in written.entries) == found["kept"]["captioner"] > 0

@@ -111,7 +111,7 @@ def test_without_its_packages_the_shipped_captioner_classifies(ask, monkeypatch)
     [
         ([], "name two or more"),
         (["a dog"], "name two or more"),
-        (["a dog", " "], "is empty"),
+        (["a dog", " "], "label 2 of 2 is empty; is there a comma too many"),
         ([""], "is empty"),
         (["a dog", "a man", "A dog "], "'a dog' is there twice"),
         (["a dog", "a zebra"], "does not know zebra of 'a zebra'"),

@@ -119,12 +119,14 @@ def test_an_export_replaces_nothing_but_an_earlier_export(source, tmp_path, caps
     assert "was not written by showtell" in capsys.readouterr().err
     assert sorted(path.name for path in theirs.iterdir()) == found
     assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "x"), "--format", "onnx"]) == 2
-    assert "no format is called 'onnx'" in capsys.readouterr().err
+    assert "no format is called 'onnx'; there are albef, huggingface" in capsys.readouterr().err
 
 
 def test_a_system_without_counterpart_is_not_exported(checkpoint, tmp_path, capsys):
     assert run(["export", str(checkpoint), "--output", str(tmp_path / "out")]) == 2
-    assert "ShowAndTell has no counterpart in the Hugging Face layout" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "ShowAndTell has no counterpart in the Hugging Face layout; what is written there: " in said
+    assert "CLIP, " in said
     assert not (tmp_path / "out").exists()
     assert run(["export", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
 

@@ -1,6 +1,7 @@
 """Contrastive runs: coloured images with captions in, a system that finds one by the other out."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +88,23 @@ def test_a_run_pairs_colours_and_its_checkpoint_embeds(name, images, tmp_path, w
     shown = [model.read(images / "val" / f"{number}.png") for number in range(16, 20)]
     texts = model.text_vectors([f"a {colour} square" for colour in COLOURS])
     assert (texts @ model.encode(shown).pooled.T).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_recall_among_one_image_is_told(images, tmp_path, without_packages, caplog):
+    shutil.copytree(images, tmp_path / "data")
+    listed = tmp_path / "data" / "val" / "metadata.jsonl"
+    listed.write_text(listed.read_text().splitlines()[0])
+    for unlisted in range(17, 20):
+        (tmp_path / "data" / "val" / f"{unlisted}.png").unlink()
+    small = [f"system.{setting}" for setting in SMALL["clip_mini"]] + ["vocabulary.max_length=16"]
+    caplog.set_level("INFO")
+    for data, told in ((tmp_path / "data", True), (images, False)):
+        caplog.clear()
+        training.train_model(
+            "clip_mini", data, tmp_path / f"{told}", [*QUICK, *small, "train.steps=1"], device="cpu"
+        )
+        assert ("one validation image, which any model finds among itself" in caplog.text) == told
+        assert ("16 training and 1 validation image," in caplog.text) == told
 
 
 def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, without_packages):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from errno import EMFILE, ENFILE
 from importlib import import_module
+from os.path import exists
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -96,16 +97,30 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         # The parser's own errors, whichever version's classes they are.
         if hasattr(error, "format_message"):
-            return _fail(error, _usage(error), 2)
+            return _fail(error, _usage(error, arguments), 2)
         return _fail(error, f"internal error: {error!r}; SHOWTELL_DEBUG=1 shows where. Please report it.", 1)
 
 
-def _usage(error: Any) -> str:
+def _usage(error: Any, arguments: Sequence[str]) -> str:
     """What is wrong with the arguments, and where to look; nothing where the help was just shown."""
     message = error.format_message().strip().replace("Value error, ", "")  # a check of pydantic's says so
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "showtell"
+    dashed = next((one for one in arguments if one.startswith("-") and exists(one)), None)  # noqa: PTH110
+    if "extra argument" in message:
+        message += '; put what has spaces in "quotes"'
+    elif message.startswith("No such option") and dashed:
+        message += f"; to name that file write ./{dashed}"
     stop = " See" if message.endswith("?") else "; see"
-    return message and f"{message.rstrip('.')}{stop} {command} --help"
+    return message and f"{message.rstrip('.')}{stop} {_command(arguments)} --help"
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The verb that arguments begin with: not every error of the parser knows it."""
+    path, found = "showtell", typer.main.get_command(app)
+    for name in arguments:
+        if name not in (known := getattr(found, "commands", {})):
+            break
+        path, found = f"{path} {name}", known[name]
+    return path
 
 
 def _fail(error: Exception, message: str, status: int) -> int:

@@ -91,9 +91,9 @@ def engine_names() -> list[str]:
 
 
 def engines_help() -> str:
-    """Each engine's name with the first line of its file."""
+    """A line for each engine: its name, and the first line of its file."""
     folder = Path(engines.__path__[0])
     docs = {
         name: ast.get_docstring(ast.parse((folder / f"{name}.py").read_text())) for name in engine_names()
     }
-    return " ".join(f"{name}: {(doc or '').partition(chr(10))[0]}" for name, doc in docs.items())
+    return "\n\n".join(f"{name}: {(doc or '').partition(chr(10))[0]}" for name, doc in docs.items())

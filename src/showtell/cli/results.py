@@ -27,8 +27,9 @@ def print_hits(
     """
     # Path.exists raises for a folder that may not be read.
     if gone := [hit.path for hit in hits if not exists(hit.path)]:  # noqa: PTH110
+        images = f"{counted(len(gone), 'image')} of these {'is' if len(gone) == 1 else 'are'}"
         print_error(
-            f"{counted(len(gone), 'image')} of these no longer there or out of reach, the first: "
+            f"{images} no longer there or out of reach, the first: "
             f"{one_line(gone[0])}; bring the library up to date with: {index_command(library)}"
         )
     if json:

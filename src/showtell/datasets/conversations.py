@@ -95,7 +95,9 @@ def read_divided(path: Path, format: str | None, share: float, seeing: bool = Fa
         held = held_out([one.key.encode() for one in training], share)
         training, validation = parted(training, held)
     if not training:
-        raise UserError(f"{path}: no conversation is left to train on; add some, or hold none out")
+        raise UserError(
+            f"{path}: no conversation is left to train on; add some, or hold none out with --set held_out=0"
+        )
     return Conversations(training, validation, source.schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from showtell.pipelines.tags import sights
 from showtell.progress import report
 from showtell.protocols import Captioner, Encoded, HasTokenEmbeddings, SharedSpace
 from showtell.tasks.caption import BEAM
+
+logger = logging.getLogger(__name__)
 
 BATCH = 32
 """Images per forward pass."""
@@ -89,6 +92,8 @@ def evaluate(
         raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
     cut = _count_cuts(model, entries, strict)
     entries, encoded, unreadable = encode_entries(model, entries)
+    if len(entries) == 1:
+        logger.warning("one captioned image in the split %r: any model finds it among itself", split)
     figures: dict[str, Any] = {
         "model": model.name,
         "split": split,

@@ -21,11 +21,14 @@ def keeps(system: object, protocol: type) -> bool:
     return isinstance(system, protocol)
 
 
-def require(name: str, system: object, protocols: Iterable[type]) -> None:
-    """Raises `UsageError` for the first protocol that the system of the model `name` does not keep."""
+def require(name: str, system: object, protocols: Iterable[type], option: str = "--model") -> None:
+    """Raises `UsageError` for the first protocol that the system of the model `name` does not keep.
+
+    `option` is that of the command line which chose the model.
+    """
     for protocol in protocols:
         if not keeps(system, protocol):
-            instead = "choose another with --model"
+            instead = f"choose another with {option}"
             if isinstance(system, TextReader):
                 instead = f"it reads drawn texts: ask it with showtell read, or {instead}"
             raise UsageError(f"the model {name} {lacks(protocol)}; {instead}")

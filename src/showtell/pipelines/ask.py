@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -161,11 +161,25 @@ def written_answers(
         banned=tokenizer.never_generated(system.config.vocab_size),
     )
     return [
-        [ImageAnswer(tokenizer.decode(one.ids).strip(), math.exp(one.logprob)) for one in row if one.ids][
-            :top
-        ]
+        _distinct((tokenizer.decode(one.ids).strip(), math.exp(one.logprob)) for one in row)[:top]
         for row in found
     ]
+
+
+def _distinct(written: Iterable[tuple[str, float]]) -> list[ImageAnswer]:
+    """The answers that are not empty, most probable first; of equal ones the probabilities add up.
+
+    Other tokens may spell the same text. Of texts that differ in case alone the more probable is shown.
+
+    >>> [(one.answer, one.probability) for one in _distinct([("Yes", 0.5), ("no", 0.25), ("yes", 0.125)])]
+    [('Yes', 0.625), ('no', 0.25)]
+    """
+    merged: dict[str, ImageAnswer] = {}
+    for text, probability in written:
+        if text:
+            one = merged.get(text.casefold(), ImageAnswer(text, 0.0))
+            merged[text.casefold()] = replace(one, probability=one.probability + probability)
+    return sorted(merged.values(), key=lambda one: -one.probability)
 
 
 def _read(model: Model, images: Sequence[np.ndarray], questions: Sequence[str]) -> tuple[State, int]:

@@ -23,6 +23,7 @@ from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import MAX_PIXELS, ImageError
 from showtell.errors import UsageError, UserError
 from showtell.pairing import PairScorer
+from showtell.pipelines.abilities import require
 from showtell.pipelines.model import BATCH, Model
 from showtell.progress import report
 from showtell.protocols import Captioner
@@ -72,8 +73,8 @@ def bootstrap(
         UsageError: The captioner describes no images, the judge scores no pairs, or the output is not empty.
         ImageError: An image cannot be read, and there is no `skip`, which is called with the error else.
     """
-    captioner.require(Captioner)
-    judge.require(PairScorer)
+    require(captioner.name, captioner.system, [Captioner], "--captioner")
+    require(judge.name, judge.system, [PairScorer], "--filter")
     output, entries = Path(output), read_captions(data, format).entries
     settings = {"captioner": captioner.hash, "filter": judge.hash, "num": num, "seed": seed}
     unfinished = output / UNFINISHED

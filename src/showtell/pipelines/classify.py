@@ -180,7 +180,7 @@ def checked_labels(labels: Sequence[str], template: str = "{}") -> list[str]:
         raise UsageError(f"the template {template!r} has no {{}} for the label")
     named = [label.strip() for label in labels]
     if not all(named):
-        raise UsageError(f"one of the labels {', '.join(map(repr, labels))} is empty")
+        raise UsageError(f"label {named.index('') + 1} of {len(named)} is empty; is there a comma too many?")
     if twice := [label for label, count in Counter(map(str.casefold, named)).items() if count > 1]:
         raise UsageError(f"the label {twice[0]!r} is there twice")
     if len(named) < 2:

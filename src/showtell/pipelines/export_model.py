@@ -28,7 +28,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     output = Path(output)
     formats = [module.name for module in pkgutil.iter_modules(exporters.__path__)]
     if format not in formats:
-        raise UsageError(f"no format is called {format!r}; there is {', '.join(formats)}")
+        raise UsageError(f"no format is called {format!r}; there are {', '.join(formats)}")
     if (output / PREPROCESS).exists():
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")

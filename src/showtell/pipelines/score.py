@@ -27,6 +27,7 @@ from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, ImageEncoder, SharedSpace
 from showtell.tasks.decoding import beam_search
 from showtell.tasks.reading import TextReader
+from showtell.tasks.words import ALIKE
 from showtell.wording import counted, lacks
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
         if not read:
             if " " not in target.strip():
                 logger.warning(
-                    "%r is not in the caption %r: explained is its probability as a caption of its own",
+                    "%r is not in the caption %r: explained is how probable it is as the whole caption",
                     *(target, said),
                 )
             text, said = _known(model, target), target
@@ -208,7 +209,7 @@ def _known(model: Model, target: str) -> Text:
     text = model.read_text(target)
     if text.unknown or not text.known:
         word = text.unknown[0] if text.unknown else target
-        near = difflib.get_close_matches(word.casefold(), model.words.words, 3)
+        near = difflib.get_close_matches(word.casefold(), model.words.words, 3, ALIKE)
         hint = f"did you mean {', '.join(near)}?" if near else "use other words"
         raise UsageError(f"the model {model.name} does not know {word!r} of the target {target!r}; {hint}")
     cuts = Cuts(model.max_length, f"{model.name} reads", "target")

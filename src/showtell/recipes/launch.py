@@ -107,16 +107,16 @@ def _require_fit(output: Path, resume: bool, asked: Mapping[str, Any]) -> None:
 def find_recipe(name: str) -> Callable[[int], Run]:
     """The function of that name, in the module with the longest name that `name` begins with.
 
-    Raises `UsageError` that names a near recipe, if there is one, and lists all.
+    Raises `UsageError` that names near recipes, if there are any, and what lists all.
     """
     modules = [module for module in _modules() if name == module or name.startswith(f"{module}_")]
     found = _recipes_of(max(modules, key=len)) if modules else {}
     if name in found:
         return found[name]
     known = [recipe for module in _modules() for recipe in _recipes_of(module)]
-    near = difflib.get_close_matches(name, known, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"no recipe is called {name!r}; {meant}There are: {', '.join(known)}")
+    near = difflib.get_close_matches(name, known)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"no recipe is called {name!r}; {meant}`showtell train --list` lists all")
 
 
 def list_recipes() -> list[Recipe]:

@@ -24,6 +24,7 @@ from showtell.runs.image_source import image_source, require_backbone
 from showtell.runs.job import Job, SystemConfig, sketch
 from showtell.tasks.likelihood import negative_log_likelihood
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 
 CHUNK = 50
 """Images of one batch of a validation."""
@@ -74,7 +75,7 @@ class CaptioningRun:
             load_batch=lambda index: training.batch(sampler(index)),
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
-            about=f"{len(training)} training and {len(validation)} validation images, "
+            about=f"{len(training)} training and {counted(len(validation), 'validation image')}, "
             f"{len(tokenizer)} tokens",
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},

@@ -19,6 +19,7 @@ from showtell.errors import UsageError
 from showtell.protocols import ImageClassifier, Trainable
 from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 
 CHUNK = 128
 """Images of one batch of a validation."""
@@ -83,7 +84,8 @@ class ClassificationRun:
                 "val": len(validation),
                 "chance": chance,
             },
-            about=f"{len(training)} training and {len(validation)} validation images of {len(names)} classes",
+            about=f"{len(training)} training and {counted(len(validation), 'validation image')} of "
+            f"{len(names)} classes",
             card=CardFacts(
                 {
                     "training images": f"{len(training):,}",

@@ -37,6 +37,7 @@ from showtell.tasks.chance import Chance
 from showtell.tasks.metrics import recall
 from showtell.tasks.retrieval import ranks_both_ways
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 from showtell.writing import cache_folder
 
 CHUNK = 256
@@ -118,7 +119,7 @@ class ContrastiveRun:
             load_batch=lambda index: load(sampler(index), sampler.epoch(index)),
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
-            about=f"{len(training)} training and {len(validation)} validation images, "
+            about=f"{len(training)} training and {counted(len(validation), 'validation image')}, "
             f"{len(tokenizer)} tokens",
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},

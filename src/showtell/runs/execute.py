@@ -77,6 +77,12 @@ def execute(
 
     millions = sum(p.numel() for p in job.system.parameters()) / 1e6
     logger.info("%s: %s, %.1f M parameters", name, job.about, millions)
+    if "recall" in job.run.train.metric and job.data.get("val") == 1:
+        logger.warning(
+            "one validation image, which any model finds among itself: %s says nothing of the "
+            "parameters that are kept; add images to the split val",
+            job.run.train.metric,
+        )
     alarm = None if job.watched is None else Alarm(job.watched, output, resume)
     trained = train(
         job.system,

@@ -91,6 +91,8 @@ def apply(run: Settings, settings: Iterable[str]) -> Settings:
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
+            if name in annotations:
+                raise UsageError(f"{name} has no value: write {name}=..., {_describe(annotations[name])}")
             raise UsageError(
                 f"{setting!r} is no setting: write name=value, such as {next(iter(annotations))}=..."
             )

@@ -30,6 +30,7 @@ from showtell.runs.job import Job, SystemConfig, require, sketch
 from showtell.runs.pair_validation import MEANING, held_out_losses, in_parts, recall_among
 from showtell.runs.text_tower import build_system, text_sources
 from showtell.train.config import TrainConfig
+from showtell.wording import counted
 
 KIND = "vision-language"
 METRIC = "recall1"
@@ -162,7 +163,7 @@ class VisionLanguageRun:
             load_batch,
             describe=lambda index: ", ".join(training.paths[i].name for i in sampler(index)),
             data={"hash": split_hash(splits), **{name: len(split) for name, split in splits.items()}},
-            about=f"{len(training)} training and {len(validation)} validation images, "
+            about=f"{len(training)} training and {counted(len(validation), 'validation image')}, "
             f"{len(tokenizer)} tokens",
             card=CardFacts(
                 {"training images": f"{len(training):,}", "validation images": f"{len(validation):,}"},

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from showtell.data.tokenizers.words import SPECIAL, WordTokenizer
 from showtell.errors import UsageError, UserError
 
+ALIKE = 0.8
+"""Of two spellings, by `difflib`, from which one is likely meant by the other: 0.75 calls a zebra a bra."""
+
 
 @dataclass(frozen=True)
 class WordScore:
@@ -148,7 +151,7 @@ def _id(tokenizer: WordTokenizer, word: str) -> int:
     parts = tokenizer.split(word)
     if len(parts) != 1:
         raise UsageError(f"{word!r} is not one word: give a single word of letters and digits")
-    near = difflib.get_close_matches(parts[0], tokenizer.words[len(SPECIAL) :], n=5)
+    near = difflib.get_close_matches(parts[0], tokenizer.words[len(SPECIAL) :], n=5, cutoff=ALIKE)
     hint = f"did you mean {', '.join(near)}?" if near else "no word of it has a similar spelling"
     raise UsageError(f"{word!r} is not in the model's vocabulary: {hint}")
 

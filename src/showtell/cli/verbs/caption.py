@@ -33,7 +33,7 @@ def caption(
     consensus: Consensus = True,
     num: Annotated[int, typer.Option(min=1, max=1000, help="Captions per image.")] = 1,
     sample: Annotated[
-        Literal["nucleus"] | None, typer.Option(help="Sample captions instead of beam search.")
+        Literal["nucleus"] | None, typer.Option(help="nucleus: sample captions instead of beam search.")
     ] = None,
     seed: Seed = 0,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,

@@ -68,7 +68,7 @@ def embed(
     else:
         saved = save_embeddings(vectors, output)
         print_json(saved) if json else print_text(saved.output)
-        print_note(f"{counted(saved.count, 'vector')} of width {saved.width}")
+        print_note(f"{counted(saved.count, 'vector')} of width {saved.width} by {loaded.name}")
     failures.exit()
 
 

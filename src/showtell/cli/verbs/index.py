@@ -67,7 +67,9 @@ def index(
         print_error(lost)
     if beside := counts.pop("beside"):
         own = loaded.name if loaded else "the shipped models"
-        forget = f"showtell library forget {beside[-1]} --library {shlex.quote(str(library))}"
+        forget = " && ".join(
+            f"showtell library forget {name} --library {shlex.quote(str(library))}" for name in beside
+        )
         print_note(
             f"{library} also holds vectors of {', '.join(beside)}, besides those of {own}; "
             f"to drop them: {forget}"

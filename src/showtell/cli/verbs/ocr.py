@@ -9,7 +9,7 @@ import typer
 from showtell.cli.input import Failures, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Images, Json, MaxPixels
 from showtell.cli.output import print_error, print_json, print_text
-from showtell.wording import one_line
+from showtell.wording import counted, one_line
 
 PANEL = "Images"
 
@@ -41,5 +41,7 @@ def ocr(
         if not image.lines:
             print_text("  no text found")
     if unsure:
-        print_error(f"left out, confidence below {min_confidence:g}: {unsure} lines; see --min-confidence")
+        print_error(
+            f"left out, confidence below {min_confidence:g}: {counted(unsure, 'line')}; see --min-confidence"
+        )
     failures.exit()

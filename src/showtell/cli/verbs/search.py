@@ -33,7 +33,7 @@ def search(
     engine: Annotated[
         str | None,
         typer.Option(
-            help=f"{engines_help()} Default: the first that the model supports; without --model "
+            help=f"{engines_help()}\n\nDefault: the first that the model supports; without --model "
             "rerank, where this machine does it within 0.2 s.",
             show_default=False,
             autocompletion=engine_names,

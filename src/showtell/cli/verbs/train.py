@@ -78,7 +78,7 @@ def train(
     if data is None or output is None:
         find_recipe(recipe)  # raises for an unknown one
         missing = [name for name, given in (("--data", data), ("--output", output)) if given is None]
-        raise UsageError(f"showtell train {recipe} needs {' and '.join(missing)}")
+        raise UsageError(f"train {recipe} needs {' and '.join(missing)}")
     if precision:
         settings = [f"train.precision={precision}", *(settings or [])]
     reached = train_model(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,8 +14,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from showtell.data.tokenizers import families
 from showtell.data.tokenizers.families import FAMILIES, Name
 from showtell.data.tokenizers.wellformed import wellformed
-from showtell.data.tokenizers.wordpiece import CONTINUES, learn_pieces
+from showtell.data.tokenizers.wordpiece import CONTINUES, learn_pieces, spell
 from showtell.errors import UsageError, UserError
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["words", "chars", "bpe", "wordpiece"]
 
@@ -64,6 +67,16 @@ def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
     return words
 
 
+def unknown_share(words: Mapping[str, int], vocab: Set[str]) -> float:
+    """The share of counted words that WordPiece cannot spell, since the vocabulary lacks a character.
+
+    >>> unknown_share({"ab": 3, "b": 1}, {"a", "b"})
+    0.75
+    """
+    lacking = (count for word, count in words.items() if not {*spell(word)} <= vocab)
+    return sum(lacking) / sum(words.values())
+
+
 def _words(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     """The most frequent whole words."""
     tokenizer = families.uncased()
@@ -91,7 +104,14 @@ def _chars(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
 def _wordpiece(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     """Characters, then the merges that increase the likelihood of the texts most."""
     tokenizer = families.uncased()
-    vocab = _vocab(family, learn_pieces(count_words(texts, tokenizer), room))
+    counts = count_words(texts, tokenizer)
+    vocab = _vocab(family, learn_pieces(counts, room))
+    if share := unknown_share(counts, vocab.keys()):
+        logger.warning(
+            "%.1f%% of the words hold a character that is not among the %d tokens, and are unknown: "
+            "a larger vocabulary holds more",
+            *(100 * share, len(vocab)),
+        )
     tokenizer.model = models.WordPiece(
         vocab, unk_token=FAMILIES[family].unknown, continuing_subword_prefix=CONTINUES
     )

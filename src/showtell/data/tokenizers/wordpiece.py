@@ -24,7 +24,7 @@ def learn_pieces(words: Mapping[str, int], num_pieces: int) -> list[str]:
     >>> learn_pieces({"low": 5, "lowest": 3, "new": 2}, 10)[7:]
     ['lo', 'low', '##st']
     """
-    spelled = {word: _spell(word) for word in words if len(word) <= LONGEST_WORD}
+    spelled = {word: spell(word) for word in words if len(word) <= LONGEST_WORD}
     counts: Counter[str] = Counter()
     for word, pieces in spelled.items():
         for piece in pieces:
@@ -157,7 +157,8 @@ def _bound(n: int, total: int) -> float:
     return float(_f(total) - _f(total - n) - _f(n))
 
 
-def _spell(word: str) -> list[str]:
+def spell(word: str) -> list[str]:
+    """The pieces of a word that are one character each."""
     return [character if place == 0 else CONTINUES + character for place, character in enumerate(word)]
 
 

@@ -107,11 +107,15 @@ def family_like(names: Iterable[str], theirs: Mapping[str, Any], file: Path) -> 
 
 def family_of(system: nn.Module) -> tuple[Family, dict[str, Any]]:
     """The first family that can express a system, and its `config.json`. Raises `UsageError` if none can."""
-    refusal = UsageError(f"{type(system).__name__} has no counterpart in the Hugging Face layout")
-    for family in all_families():
+    refusal, known = None, all_families()
+    for family in known:
         if type(system) in family.SYSTEMS:
             try:
                 return family, family.config_to(cast(Any, system.config))
             except UsageError as error:
                 refusal = error
-    raise refusal
+    names = sorted({one.__name__ for family in known for one in family.SYSTEMS})
+    raise refusal or UsageError(
+        f"{type(system).__name__} has no counterpart in the Hugging Face layout; what is written there: "
+        f"{', '.join(names)}"
+    )

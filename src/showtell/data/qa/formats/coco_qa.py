@@ -9,6 +9,7 @@ from showtell.data.captions.entry import Problem
 from showtell.data.qa.examples import ImageQuestion
 from showtell.data.qa.images import ImageRows, coco_names
 from showtell.data.qa.rows import text_lines
+from showtell.wording import counted
 
 LOOKED_FOR = "COCO-QA's questions.txt, answers.txt and img_ids.txt, one line each per question"
 ANSWERS, IMAGES = "answers.txt", "img_ids.txt"
@@ -25,7 +26,7 @@ def read(file: Path, problems: list[Problem]) -> Iterator[ImageQuestion]:
     columns = [list(text_lines(one, problems)) for one in (file, file.parent / ANSWERS, file.parent / IMAGES)]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
-        what = f"has {lengths[0]} lines, {ANSWERS} {lengths[1]}, {IMAGES} {lengths[2]}"
+        what = f"has {counted(lengths[0], 'line')}, {ANSWERS} {lengths[1]}, {IMAGES} {lengths[2]}"
         problems.append(Problem(file, None, what, "copy all three again; the shortest decides", unread=True))
     rows = ImageRows(file, problems)
     for (line, question), (_, answer), (_, image) in zip(*columns, strict=False):
