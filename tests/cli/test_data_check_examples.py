@@ -59,6 +59,17 @@ def test_why_a_run_would_refuse_labelled_images_is_said(ask, tmp_path) -> None:
     assert "holds 1 class; put the images of each class in a folder of its own" in said
 
 
+def test_plain_photos_are_not_told_of_classes_and_an_image_is_no_data(ask, tmp_path) -> None:
+    hostile.photograph(1).save(tmp_path / "1.png")
+    status, (report,), said = ask("data", "check", tmp_path)
+    assert (status, report["images"], said) == (1, 1, "1 problem\n")
+    status, _, said = ask("data", "check", tmp_path / "1.png")
+    assert (status, said) == (
+        1,
+        f"showtell: {tmp_path / '1.png'} is an image; name the folder that holds it\n",
+    )
+
+
 def test_folders_of_captioned_images_are_no_classes(ask, tmp_path) -> None:
     labelled_folder(tmp_path)
     (tmp_path / "cat" / "0.txt").write_text("a cat")

@@ -6,7 +6,8 @@ import pytest
 
 from showtell.cli.main import run
 from showtell.data.captions.entry import Problem
-from showtell.data.check import alike, check_data
+from showtell.data.check import alike, check_data, unreadable
+from showtell.data.images.decode import ImageError
 from showtell.errors import UserError
 from showtell.progress import shown_by
 from support import hostile
@@ -143,8 +144,38 @@ def test_a_folder_that_cannot_be_listed_is_said_so(tmp_path, monkeypatch) -> Non
         return listing(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    found = {problem.file.name: problem.what for problem in check_data(tmp_path).problems}
-    assert found["closed"] == "is a folder that cannot be listed: Permission denied; make it readable"
+    found = check_data(tmp_path)
+    assert (found.images, found.splits) == (1, {None: 1})
+    (closed_one,) = [problem for problem in found.problems if problem.file == closed]
+    assert str(closed_one).endswith("is a folder that cannot be listed: Permission denied; make it readable")
+
+
+def test_what_cannot_be_read_has_one_way_out(tmp_path) -> None:
+    def said(reason: str) -> str:
+        problem = unreadable(ImageError("a.jpg", reason), tmp_path / "a.jpg", "delete it")
+        return f"{problem.what}; {problem.fix}"
+
+    assert said("is a TIFF; save it as JPEG") == "is a TIFF; save it as JPEG"
+    assert (
+        said("cannot be opened: Permission denied") == "cannot be opened: Permission denied; allow reading it"
+    )
+    assert said("is empty") == "is empty; replace the file, or delete it"
+
+
+def test_a_table_that_gives_no_caption_is_the_reason_that_there_are_none(tmp_path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    (tmp_path / "mine.csv").write_text("foo,bar\nx,A cat\n")
+    (first, *rest) = check_data(tmp_path).problems
+    assert (first.what, rest) == ("no image has a caption", [])
+    assert first.fix == "mine.csv gives none: no column of 'foo', 'bar' holds the image; call it 'file_name'"
+
+
+def test_a_line_that_is_not_utf8_is_named_once(tmp_path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(1))
+    rows = ["image,caption", "a.jpg,A cat", "a.jpg,caf\xe9", "a.jpg,th\xe9"]
+    (tmp_path / "captions.csv").write_bytes("\n".join(rows).encode("latin-1"))
+    found = check_data(tmp_path).problems
+    assert [(one.line, one.what.rpartition(" ")[2]) for one in found] == [(3, "UTF-8"), (4, "characters")]
 
 
 def test_a_kind_that_cannot_be_read_is_a_problem(tmp_path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from errno import EACCES
 from pathlib import Path
 
 from showtell.data.captions.entry import Entry, Problem, Source
@@ -74,17 +76,17 @@ def check_data(path: Path | str, format: str | None = None) -> CheckReport:
 
 def check_source(path: Path | str, source: Source) -> CheckReport:
     """As `check_data`, of a data set whose rows are read already."""
-    entries = source.entries
+    # A folder that cannot be listed is among what was found, so that it is named.
+    entries = [entry for entry in source.entries if not entry.path.is_dir()]
     counts = Counter(len(entry.captions) for entry in entries)
-    problems = [*source.problems, *_without_captions(Path(path), entries), *_unlisted(entries)]
+    problems = [*source.problems, *_without_captions(Path(path), entries, source.unused), *_unlisted(entries)]
     by_content: dict[bytes, list[Entry]] = defaultdict(list)
-    for done, (entry, outcome) in enumerate(prefetch(_decode, entries), 1):
+    for done, (entry, outcome) in enumerate(prefetch(_decode, source.entries), 1):
         if isinstance(outcome, ImageError):
-            fix = "replace the file, or delete it and its captions"
-            problems.append(Problem(entry.path, None, outcome.reason, fix))
+            problems.append(unreadable(outcome, entry.path, "delete it and its captions"))
         else:
             by_content[outcome].append(entry)
-        report("checking images", done, len(entries))
+        report("checking images", done, len(source.entries))
     problems += copies(by_content.values())
     passed_over = survey(path).passed_over if Path(path).is_dir() else Counter[str]()
     return CheckReport(
@@ -106,10 +108,23 @@ def unreadable_images(paths: Collection[Path], what: str) -> list[Problem]:
     problems = []
     for done, (entry, outcome) in enumerate(prefetch(_decode, [Entry(path) for path in paths]), 1):
         if isinstance(outcome, ImageError):
-            fix = f"replace the file, or delete it and its {what}"
-            problems.append(Problem(entry.path, None, outcome.reason, fix))
+            problems.append(unreadable(outcome, entry.path, f"delete it and its {what}"))
         report("checking images", done, len(paths))
     return problems
+
+
+def unreadable(error: ImageError, path: Path, delete: str) -> Problem:
+    """An image that cannot be read, with one way out: the one that its error names, or to replace it.
+
+    >>> cut = ImageError("a.jpg", "is cut short: the end of the file is missing")
+    >>> print(unreadable(cut, cut.path, "delete it"))
+    a.jpg: is cut short: the end of the file is missing; replace the file, or delete it
+    """
+    what, _, fix = error.reason.partition("; ")
+    closed = os.strerror(EACCES) in what
+    return Problem(
+        path, None, what, fix or ("allow reading it" if closed else f"replace the file, or {delete}")
+    )
 
 
 def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
@@ -124,11 +139,16 @@ def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
     return entry, digest
 
 
-def _without_captions(root: Path, entries: list[Entry]) -> list[Problem]:
-    """Images without captions where others have some; a single problem where none has."""
+def _without_captions(root: Path, entries: list[Entry], unused: list[Problem]) -> list[Problem]:
+    """Images without captions where others have some; a single problem where none has.
+
+    Its fix is that of the first of the `unused` files whose rows were read and gave nothing, if there is one.
+    """
     bare = [entry.path for entry in entries if not entry.captions]
-    if len(bare) == len(entries):
+    if bare and len(bare) == len(entries):
         fix = "write them to captions.txt (image,caption) to train a captioner; an index needs none"
+        if read := next((one for one in unused if one.line is not None), None):
+            fix = f"{read.file.name} gives none: {read.what}; {read.fix}"
         return [Problem(root, None, "no image has a caption", fix)]
     return [Problem(file, None, "has no caption", "write one or delete the image") for file in bare]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from showtell.data.captions.entry import Entry, Problem
-from showtell.data.check import copies
+from showtell.data.check import copies, unreadable
 from showtell.data.images.decode import ImageError, decode_image
 from showtell.data.labels.images import Labelled
 from showtell.data.prefetch import prefetch
@@ -40,7 +40,7 @@ def check_labelled(path: Path) -> LabelledReport:
     for done, (item, outcome) in enumerate(prefetch(_decoded, found.classes.contents(items)), 1):
         file = path / item.name
         if isinstance(outcome, ImageError):
-            problems.append(Problem(file, None, outcome.reason, "replace the file, or delete it"))
+            problems.append(unreadable(outcome, file, "delete it"))
         else:
             alike[outcome].append(Entry(file, split=split_of[item]))
         report("checking images", done, len(items))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from showtell.data.captions.entry import Entry, Problem, Source
 from showtell.data.captions.locate import Locator
+from showtell.data.captions.records import NOT_UTF8
 from showtell.data.splits import split_name
 
 
@@ -20,6 +21,7 @@ class Gather:
         self._missing: set[tuple[Path, str]] = set()
         self._strange_splits: set[str] = set()
         self._files: set[Path] = set()
+        self._not_utf8: dict[Path, set[int | None]] = {}
 
     def add_named(
         self,
@@ -85,8 +87,12 @@ class Gather:
             self.problem(file, line, f"a caption of {name!r} is empty", "write one or delete the row")
             return None
         if any(c == "\ufffd" or "\ud800" <= c <= "\udfff" for c in text):
-            what = f"a caption of {name!r} has broken characters"
-            self.problem(file, line, what, "save the file as UTF-8", unread=True)
+            if file not in self._not_utf8:
+                found = (one.line for one in self.problems if (one.file, one.what) == (file, NOT_UTF8))
+                self._not_utf8[file] = {*found}
+            if line not in self._not_utf8[file]:  # which is said already
+                what = f"a caption of {name!r} has broken characters"
+                self.problem(file, line, what, "save the file as UTF-8", unread=True)
             return None
         return text
 

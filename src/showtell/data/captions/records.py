@@ -16,6 +16,7 @@ from showtell.data.images.files import is_image_name
 from showtell.wording import counted
 
 Record = tuple[int, dict[str, Any]]
+NOT_UTF8 = "is not UTF-8"
 DELIMITERS = "\t,;|"
 _IMAGE_CELL = r"""["']?[^\t,;|"']*\.(?:jpe?g|png|gif|webp|bmp|tiff?|avif)(?:#\d+)?["']?"""
 _IMAGE_FIRST = re.compile(rf"\s*{_IMAGE_CELL}\s*([\t,;|])", re.IGNORECASE)
@@ -41,7 +42,7 @@ def read_text(file: Path, problems: list[Problem]) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problems.append(_unread(file, line, "is not UTF-8", "save the file as UTF-8"))
+        problems.append(_unread(file, line, NOT_UTF8, "save the file as UTF-8"))
         text = data.decode(encoding, errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

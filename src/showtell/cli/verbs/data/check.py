@@ -38,10 +38,13 @@ def check(
     from showtell.data.captions.read import read_captions
     from showtell.data.check import check_source
     from showtell.data.conversations import read as conversations
+    from showtell.data.images.files import is_image_name
     from showtell.data.qa.read import found_format, known_formats
     from showtell.data.regions.read import region_format
     from showtell.datasets.unknown import unknown_words
 
+    if folder.is_file() and is_image_name(folder.name):
+        raise UserError(f"{folder} is an image; name the folder that holds it")
     if regions or (format is None and region_format(folder)):
         check_regions(regions or folder, folder if regions else None, format, json)
         return
@@ -60,7 +63,8 @@ def check(
             raise _also_looked_for(error) from error
         return
     captioned = any(entry.captions for entry in source.entries)
-    if format is None and not captioned and not source.problems and _check_labelled(folder, json, say=True):
+    sorted_in = not source.unused and any(one.path.parent != folder.absolute() for one in source.entries)
+    if format is None and not captioned and not source.problems and _check_labelled(folder, json, sorted_in):
         return
     report = check_source(folder, source)
     unknown = unknown_words(report.entries)
