@@ -79,7 +79,8 @@ def check_source(path: Path | str, source: Source) -> CheckReport:
     # A folder that cannot be listed is among what was found, so that it is named.
     entries = [entry for entry in source.entries if not entry.path.is_dir()]
     counts = Counter(len(entry.captions) for entry in entries)
-    problems = [*source.problems, *_without_captions(Path(path), entries, source.unused), *_unlisted(entries)]
+    unread = [*source.unused, *(one for one in source.problems if one.unread)]
+    problems = [*source.problems, *_without_captions(Path(path), entries, unread), *_unlisted(entries)]
     by_content: dict[bytes, list[Entry]] = defaultdict(list)
     for done, (entry, outcome) in enumerate(prefetch(_decode, source.entries), 1):
         if isinstance(outcome, ImageError):
@@ -139,15 +140,15 @@ def _decode(entry: Entry) -> tuple[Entry, bytes | ImageError]:
     return entry, digest
 
 
-def _without_captions(root: Path, entries: list[Entry], unused: list[Problem]) -> list[Problem]:
+def _without_captions(root: Path, entries: list[Entry], unread: list[Problem]) -> list[Problem]:
     """Images without captions where others have some; a single problem where none has.
 
-    Its fix is that of the first of the `unused` files whose rows were read and gave nothing, if there is one.
+    Its fix is that of the first `unread` row of a caption file, if there is one.
     """
     bare = [entry.path for entry in entries if not entry.captions]
     if bare and len(bare) == len(entries):
         fix = "write them to captions.txt (image,caption) to train a captioner; an index needs none"
-        if read := next((one for one in unused if one.line is not None), None):
+        if read := next((one for one in unread if one.line is not None), None):
             fix = f"{read.file.name} gives none: {read.what}; {read.fix}"
         return [Problem(root, None, "no image has a caption", fix)]
     return [Problem(file, None, "has no caption", "write one or delete the image") for file in bare]
