@@ -116,7 +116,7 @@ def test_an_export_replaces_nothing_but_an_earlier_export(source, tmp_path, caps
     assert run(["export", str(tmp_path / "ours"), "--output", str(theirs)]) == 2
     assert f"{theirs} holds diary.txt" in capsys.readouterr().err
     assert run(["import", str(theirs), "--output", str(theirs)]) == 2
-    assert "was not written by showtell" in capsys.readouterr().err
+    assert "holds another model" in capsys.readouterr().err
     assert sorted(path.name for path in theirs.iterdir()) == found
     assert run(["export", str(tmp_path / "ours"), "--output", str(tmp_path / "x"), "--format", "onnx"]) == 2
     assert "no format is called 'onnx'; there are albef, huggingface" in capsys.readouterr().err

@@ -153,7 +153,7 @@ def test_mistakes_are_named(images, tmp_path):
         training.train_model("show_an_tell", images, tmp_path, [])
     with pytest.raises(UsageError, match="learning_rate"):
         training.train_model("show_and_tell", images, tmp_path, ["train.learning_rat=1"])
-    with pytest.raises(UsageError, match="cannot be used"):
+    with pytest.raises(UsageError, match="tpu is not the name of a device"):
         training.train_model("show_and_tell", images, tmp_path, [], device="tpu")
 
 
