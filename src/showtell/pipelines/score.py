@@ -120,7 +120,7 @@ def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
         if not read:
             if " " not in target.strip():
                 logger.warning(
-                    "%r is not in the caption %r: explained is how probable it is as the whole caption",
+                    "%r is not in the caption %r: the map explains how probable it is as a whole caption",
                     *(target, said),
                 )
             text, said = _known(model, target), target
