@@ -1,13 +1,9 @@
 """A single stream begins as a pretrained ViT."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from showtell.data.batch import Batch, ImageBatch
-from showtell.errors import UsageError
-from showtell.systems.bert import BERTEncoder, BERTEncoderConfig
 from showtell.systems.dinov2 import DINOv2Config
 from showtell.systems.vilt import ViLTConfig
 from showtell.systems.vit import ViTEncoderConfig
@@ -59,14 +55,3 @@ def test_what_is_pretrained_learns_at_a_rate_of_its_own():
     slow = {id(p) for group in optimiser.param_groups if group["scale"] == 0.25 for p in group["params"]}
     pretrained = [*system.image.parameters(), *system.transformer.parameters()]
     assert slow == {id(parameter) for parameter in pretrained}
-
-
-def test_words_begin_as_those_of_an_encoder_of_texts_of_that_width():
-    words = BERTEncoderConfig(20, 24, 1, 2, 40, max_length=16, pooler=False, pooling="mean")
-    config = replace(ViLTConfig(20), width=24, depth=1, num_heads=2, mlp_dim=40).with_text_tower(words)
-    encoder, system = BERTEncoder(words).eval(), config.build().eval()
-    system.begin_texts(encoder)
-    ids = torch.randint(5, 20, (2, 7))
-    torch.testing.assert_close(system.text(ids), encoder.embed(ids))
-    with pytest.raises(UsageError, match="embedding has 24 channels, the transformer 768"):
-        ViLTConfig(20).with_text_tower(words)

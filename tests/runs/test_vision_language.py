@@ -52,13 +52,13 @@ def settings_of(name, *more):
     return [*QUICK, *(f"system.{setting}" for setting in SMALL[name]), *more]
 
 
-@pytest.fixture(autouse=True)
-def from_scratch(request, monkeypatch):
-    """As where no package of pretrained texts is installed, but for tests of what begins with one."""
-    if "begins" not in request.node.name:
-        monkeypatch.setattr(PretrainedText, "installed", False)
+@pytest.fixture
+def from_scratch(monkeypatch):
+    """As where no package of pretrained texts is installed."""
+    monkeypatch.setattr(PretrainedText, "installed", False)
 
 
+@pytest.mark.usefixtures("from_scratch")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_run_writes_a_scorer_of_pairs_with_its_figures(name, images, tmp_path):
     if name != "vilt_mini":

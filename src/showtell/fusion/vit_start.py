@@ -1,8 +1,8 @@
 """A single stream that begins as a pretrained ViT, as ViLT does.
 
 The projection of the patches, [class], the positions and the transformer are taken over. A LayerScale is
-folded into the linear layer before it, which computes the same. What the text and its heads need learns at
-the full rate; its embedding may begin as that of an encoder of texts of the same width.
+folded into the linear layer before it, which computes the same. The embedding of texts and the heads have
+nothing to take over, and learn at the full rate.
 
 Source: Kim et al. 2021, "ViLT", section 3.2.
 """
@@ -15,7 +15,6 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from showtell.errors import UsageError
 from showtell.fusion.single_stream import SingleStream
 from showtell.fusion.visual.patches import PatchEmbedder
 from showtell.nn.transformer import Transformer
@@ -35,19 +34,6 @@ class ViTStartConfig:
     def with_image_tower(self: Config, image: Any) -> Config:
         """With the sizes of a ViT, which `begin_images` loads."""
         return replace(cast(Any, self), **{name: getattr(image, name) for name in SIZES})
-
-    def with_text_tower(self: Config, text: Any) -> Config:
-        """For the embedding of an encoder of texts, which `begin_texts` loads.
-
-        Raises `UsageError` for one of another width.
-        """
-        config = cast(Any, self)
-        if text.width != config.width:
-            raise UsageError(
-                f"the texts' embedding has {text.width} channels, the transformer {config.width}; "
-                "give an encoder of texts of that width"
-            )
-        return replace(config, max_length=text.max_length)
 
 
 class ViTStart(SingleStream):
@@ -69,10 +55,6 @@ class ViTStart(SingleStream):
         self.image.class_token.copy_(encoder.embed.class_token)
         self.image.positions.copy_(encoder.embed.positions(side, side))
         self.transformer.load_state_dict(_unscaled(encoder.transformer.state_dict()))
-
-    def begin_texts(self, encoder: Any) -> None:
-        """Begin with the embedding of a `BERTEncoder`."""
-        self.text.begin(encoder.embed)
 
 
 def _unscaled(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from showtell.recipes.vilt import PIECES, SMALL, vilt_mini
+from showtell.recipes.vilt import vilt_mini
 from showtell.runs.finetuning import like
 from showtell.runs.pair_ranking import PairRankingRun
 from showtell.systems.vilt_finetuned import ViLTRankerConfig
@@ -15,5 +15,6 @@ def retrieve_vilt(num_images: int) -> PairRankingRun:
     Paper: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region Supervision"
     Time: not measured
     """
-    train = replace(vilt_mini(num_images).train, learning_rate=1e-4)
-    return PairRankingRun(like(ViLTRankerConfig(), SMALL), train, PIECES)
+    mini = vilt_mini(num_images)
+    train = replace(mini.train, learning_rate=1e-4)
+    return PairRankingRun(like(ViLTRankerConfig(), mini.system), train, mini.vocabulary)
