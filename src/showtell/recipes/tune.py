@@ -9,7 +9,7 @@ def tune(num_conversations: int) -> InstructionRun:
     """The answers of conversations, by an adapter of a language model (`--model`), three times each.
 
     Paper: Hu et al. 2021, "LoRA: Low-rank adaptation of large language models"
-    Time: 42 minutes of one CPU core with bf16 units for 1,800 images with ten questions each, over `llava_mini`
+    Time: 42 minutes of one CPU core with bf16 units over `llava_mini`, for 1,800 images of ten questions each
     """
     batch_size = 8
     steps = epochs(3, num_conversations, batch_size, at_least=60)
