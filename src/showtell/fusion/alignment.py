@@ -26,6 +26,7 @@ from showtell.nn.chunked import by_chunks
 from showtell.nn.decoder import of_rows
 from showtell.nn.linear import Linear
 from showtell.nn.momentum import Teacher
+from showtell.objectives.cosine import all_cosines
 from showtell.objectives.matching import hard_pairs, matching
 from showtell.objectives.soft_targets import soft_cross_entropy
 from showtell.protocols import Encoded, State, Step
@@ -135,15 +136,15 @@ class AlignThenFuse(PairTowers):
         def contrast(fast: Tensor, slow: Tensor, among: Tensor, positive: Tensor) -> Tensor:
             longer = positive.new_zeros(len(positive), filled)
             return soft_cross_entropy(
-                scale * fast @ among.T,
+                scale * all_cosines(fast, among),
                 torch.cat([positive, longer], 1),
-                scale.detach() * slow @ among.T,
+                scale.detach() * all_cosines(slow, among),
                 alpha,
             )
 
         of_texts = contrast(read.pooled, slow_texts, all_images, own)
         of_images = contrast(images.pooled, taught.pooled, all_texts, own.T)
-        logits = scale.detach() * read.pooled.detach() @ images.pooled.detach().T
+        logits = scale.detach() * all_cosines(read.pooled.detach(), images.pooled.detach())
         step = Step(
             {"itc": (of_texts + of_images) / 2},
             carry={"images": taught.pooled[owner], "texts": slow_texts},

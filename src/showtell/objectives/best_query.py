@@ -10,12 +10,16 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from showtell.objectives.cosine import all_cosines
+
 
 def best_query(images: Float[Tensor, "B K D"], texts: Float[Tensor, "R D"]) -> Float[Tensor, "R B"]:
-    """How alike each text and each image are: the highest product of its vector with one of the image's.
+    """How alike each text and each image are: the highest cosine of its vector with one of the image's.
+
+    Vectors have length 1.
 
     >>> import torch
-    >>> best_query(torch.tensor([[[1.0, 0], [0, 2]]]), torch.tensor([[1.0, 1]])).tolist()
-    [[2.0]]
+    >>> best_query(torch.tensor([[[1.0, 0], [0, 1]]]), torch.tensor([[0.6, 0.8]])).tolist()
+    [[0.800000011920929]]
     """
-    return (texts @ images.flatten(0, 1).T).unflatten(1, images.shape[:2]).amax(2)
+    return all_cosines(texts, images.flatten(0, 1)).unflatten(1, images.shape[:2]).amax(2)
