@@ -305,6 +305,19 @@ def test_bf16_computes_in_bf16_and_keeps_float32(tmp_path: Path) -> None:
     assert system.linear.weight.dtype == torch.float32
 
 
+def test_a_validation_computes_in_the_precision_of_the_run(tmp_path: Path) -> None:
+    seen: list[torch.dtype] = []
+
+    def validate(system: nn.Module) -> dict[str, float]:
+        seen.append(system.get_submodule("linear")(torch.ones(1, 4)).dtype)
+        return {"error": 0.0}
+
+    for precision in ("float32", "bf16"):
+        config = replace(CONFIG, precision=precision, validate_every=0)
+        fit(tmp_path / precision, config, validate=validate)
+    assert seen == [torch.float32, torch.bfloat16]
+
+
 def test_metrics_say_what_happened(tmp_path: Path) -> None:
     fit(tmp_path)
     steps = [line for line in lines(tmp_path) if "loss" in line]

@@ -25,6 +25,7 @@ from showtell.protocols import Step
 from showtell.train.config import TrainConfig
 from showtell.train.distributed import count, from_first, largest, rank
 from showtell.train.metrics_log import Metrics
+from showtell.train.precision import autocast
 from showtell.train.signals import Interrupted, Signals, StopRequest
 from showtell.train.state import TrainState
 from showtell.train.update import Update
@@ -65,7 +66,8 @@ def train(
     - `load_batch(i)` makes batch `i` and must depend on `i` alone: it runs in threads. Each update reads the
       next `accumulate` batches.
     - `finish(folder)` writes the checkpoint of the system as it is at that moment.
-    - `validate(system)` returns figures, among them `config.metric`; without it the last parameters are kept.
+    - `validate(system)` returns figures, among them `config.metric`, in the precision of the run; without it
+      the last parameters are kept.
     - `monitor(system, step, outcome)` is called every `config.watch_every` updates, with the system in
       evaluation mode and the update's `Step`: its figures are logged, and a `UserError` that it raises ends
       the run after saving it.
@@ -222,11 +224,11 @@ class _Run:
 
     def _evaluate(self, validate: Callable[[nn.Module], Mapping[str, float]]) -> None:
         """Validate, and keep the parameters if they are the best so far."""
-        config, progress = self.config, self.state.progress
+        config, progress, device = self.config, self.state.progress, self.state.device.type
         with self.state.shown() as system:
 
             def measure() -> dict[str, float]:
-                with torch.no_grad(), self.signals.at_once():
+                with torch.no_grad(), autocast(config.precision, device), self.signals.at_once():
                     return dict(validate(system))
 
             figures = from_first(measure)
