@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from torch import nn
@@ -13,7 +14,8 @@ from showtell.checkpoint.frozen import Frozen
 from showtell.checkpoint.load import Checkpoint
 from showtell.data.tokenizers.load import load_tokenizer
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.errors import UsageError
+from showtell.errors import MissingError, UsageError
+from showtell.hub.catalogue import find
 from showtell.hub.checkpoints import open_checkpoint
 
 PREFIX = "language."
@@ -77,4 +79,10 @@ class PretrainedLanguage:
 
 @lru_cache(maxsize=1)
 def _read(source: str) -> Checkpoint:
+    if find(source) is None and not Path(source).exists():
+        raise MissingError(
+            f"no language model {source} is on this machine: `showtell import` makes a checkpoint of a "
+            "folder in the Hugging Face layout, with --download of an id on its hub; then give "
+            "vocabulary.source=FOLDER"
+        )
     return open_checkpoint(source)

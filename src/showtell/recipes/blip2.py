@@ -17,6 +17,26 @@ FORMER = QFormerConfig(width=256, depth=4, num_heads=4, mlp_dim=1024, dropout=0.
 """Where no pretrained encoder of texts says another size."""
 
 
+def blip2_base(num_images: int) -> VisionLanguageRun:
+    """The first stage at the paper's size, over the frozen image encoder of `backbone=`: wants GPUs.
+
+    250,000 steps of 1,680 images: section 3.4. `backbone` is the folder of an imported CLIP or another image
+    encoder; the paper has CLIP's ViT-L/14 and a larger one. The Q-Former begins at random, where the paper's
+    begins as BERT.
+
+    Paper: Li et al. 2023, "BLIP-2"
+    Time: not measured
+    """
+    steps = 250_000
+    train = pair_training(steps, 1680, 1e-4, weight_decay=0.05, warmup_steps=2000)
+    return VisionLanguageRun(
+        system=BLIP2Config(feature_width=1024, former=QFormerConfig(dropout=0.1), max_length=40),
+        train=replace(train, betas=(0.9, 0.98), validate_every=steps // 100, checkpoint_every=steps // 100),
+        vocabulary=SubwordVocabulary("wordpiece", "bert", 30522, 40),
+        backbone="clip-vit-large-patch14",
+    )
+
+
 def blip2_mini(num_images: int) -> VisionLanguageRun:
     """The first stage: a small Q-Former over the features of a frozen image encoder.
 
@@ -34,6 +54,34 @@ def blip2_mini(num_images: int) -> VisionLanguageRun:
     if not pretrained.installed:
         return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
     return VisionLanguageRun(replace(system, text_rate=0.3), train, pretrained)
+
+
+def blip2_caption_base(num_images: int) -> SecondStageRun:
+    """The second stage at the paper's size: a Q-Former prompts a frozen language model; wants GPUs.
+
+    80,000 steps of 1,920 images: section 3.4. `--model` is a `blip2_base`, `vocabulary.source` the folder of
+    an imported OPT, GPT-2 or Llama.
+
+    Paper: Li et al. 2023, "BLIP-2"
+    Time: not measured
+    """
+    steps = 80_000
+    return SecondStageRun(
+        system=BLIP2CaptionerConfig(feature_width=1024, former=QFormerConfig(dropout=0.1), language=SMOLLM2),
+        train=TrainConfig(
+            steps=steps,
+            batch_size=1920,
+            learning_rate=1e-4,
+            warmup_steps=2000,
+            weight_decay=0.05,
+            betas=(0.9, 0.98),
+            precision="auto",
+            validate_every=steps // 100,
+            checkpoint_every=steps // 100,
+        ),
+        vocabulary=PretrainedLanguage("opt-2.7b"),
+        backbone="clip-vit-large-patch14",
+    )
 
 
 def blip2_caption_mini(num_images: int) -> SecondStageRun:

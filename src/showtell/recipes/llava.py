@@ -22,6 +22,27 @@ SMOLLM2 = LlamaConfig(
 """SmolLM2-135M; the sizes of another language model follow from it."""
 
 
+def llava_base(num_images: int) -> CaptioningRun:
+    """The projector of LLaVA-1.5, from the frozen CLIP of `backbone=` into the frozen language model of
+    `vocabulary.source=`: wants GPUs.
+
+    The paper's first stage, table 9: one epoch of 256 images a step. It reads CLIP's tokens after the last
+    layer, the paper's after the last but one. `showtell train tune --model` trains the second stage.
+
+    Paper: Liu et al. 2024, "Improved Baselines with Visual Instruction Tuning"
+    Time: not measured
+    """
+    batch_size = 256
+    steps = epochs(1, num_images, batch_size, at_least=200)
+    return _projector(
+        LLaVAConfig(feature_width=1024, train_language=False),
+        steps,
+        batch_size,
+        PretrainedLanguage("vicuna-7b-v1.5", max_length=256),
+        "clip-vit-large-patch14-336",
+    )
+
+
 def llava_mini(num_images: int) -> CaptioningRun:
     """A projector from a frozen image encoder into a frozen language model, SmolLM2, trained on captions.
 
@@ -33,9 +54,17 @@ def llava_mini(num_images: int) -> CaptioningRun:
     """
     batch_size = 32
     steps = epochs(4, num_images, batch_size, at_least=200)
+    system = LLaVAConfig(feature_width=1280, language=SMOLLM2, train_language=False)
+    return _projector(system, steps, batch_size, PretrainedLanguage(), "efficientnet_lite0")
+
+
+def _projector(
+    system: LLaVAConfig, steps: int, batch_size: int, language: PretrainedLanguage, backbone: str
+) -> CaptioningRun:
+    """The paper's first stage: learning rate, warm-up and no weight decay."""
     often = max(steps // 5, 1)
     return CaptioningRun(
-        system=LLaVAConfig(feature_width=1280, language=SMOLLM2, train_language=False),
+        system=system,
         train=TrainConfig(
             steps=steps,
             batch_size=batch_size,
@@ -46,5 +75,6 @@ def llava_mini(num_images: int) -> CaptioningRun:
             validate_every=often,
             checkpoint_every=often,
         ),
-        vocabulary=PretrainedLanguage(),
+        vocabulary=language,
+        backbone=backbone,
     )
