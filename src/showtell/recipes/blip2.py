@@ -28,7 +28,7 @@ def blip2_base(num_images: int) -> VisionLanguageRun:
     Time: not measured
     """
     steps = 250_000
-    train = pair_training(steps, 1680, 1e-4, weight_decay=0.05, warmup_steps=2000)
+    train = _first_stage(pair_training(steps, 1680, 1e-4, weight_decay=0.05, warmup_steps=2000))
     return VisionLanguageRun(
         system=BLIP2Config(feature_width=1024, former=QFormerConfig(dropout=0.1), max_length=40),
         train=replace(train, betas=(0.9, 0.98), validate_every=steps // 100, checkpoint_every=steps // 100),
@@ -49,11 +49,16 @@ def blip2_mini(num_images: int) -> VisionLanguageRun:
     batch_size = 64
     steps = epochs(25, num_images, batch_size, at_least=300)
     system = BLIP2Config(feature_width=1280, feature_dropout=0.5, former=FORMER, max_length=40)
-    train = pair_training(steps, batch_size, 5e-4, weight_decay=0.05)
+    train = _first_stage(pair_training(steps, batch_size, 5e-4, weight_decay=0.05))
     pretrained = PretrainedText(max_length=40, occurring=True)
     if not pretrained.installed:
         return VisionLanguageRun(system, train, SubwordVocabulary("wordpiece", "bert", 4000, 40))
     return VisionLanguageRun(replace(system, text_rate=0.3), train, pretrained)
+
+
+def _first_stage(train: TrainConfig) -> TrainConfig:
+    """The parameters that describe images best are kept: what the queries say prompts the second stage."""
+    return replace(train, metric="lm", higher_is_better=False)
 
 
 def blip2_caption_base(num_images: int) -> SecondStageRun:
