@@ -48,3 +48,6 @@ def test_the_card_holds_rows_figures_sources_and_settings() -> None:
     assert "unknown" not in card
     assert card.index("Found there.") < card.index("## What it cannot do") < card.index('"a": 1')
     assert "data hash" not in model_card(system, "imported", CardFacts())
+    assert "| validation | none: the run was stopped before its first |" in model_card(
+        system, "stopped", facts, figures={}
+    )

@@ -163,6 +163,20 @@ def test_version_and_completion(capsys: pytest.CaptureFixture, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["caption", "a.jpg", "--beam", "abc"], "'--beam': expected a whole number; see"),
+        (["caption", "a.jpg", "--beam", "0"], "'--beam': expected 1 or more; see"),
+        (["serve", "--port", "99999"], "'--port': expected 65535 or less; see"),
+        (["classify", "a.jpg"], "name labels with --labels"),
+    ],
+)
+def test_a_wrong_value_is_said_in_plain_words(arguments, said, capsys) -> None:
+    assert run(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["serch", "dog"],
@@ -208,7 +222,7 @@ def test_a_traceback_only_in_debug_mode(
     assert "Traceback" in capsys.readouterr().err
     monkeypatch.delenv("SHOWTELL_DEBUG")
     assert run(["similar", "nowhere.jpg", "--library", "nowhere"]) == 1
-    assert capsys.readouterr().err.startswith("showtell: nowhere is not a library")
+    assert capsys.readouterr().err.startswith("showtell: there is no library nowhere")
 
 
 def test_an_internal_error_asks_for_a_report(

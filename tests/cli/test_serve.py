@@ -62,7 +62,7 @@ def test_a_folder_that_is_no_library_is_said_before_models_are_loaded(tmp_path, 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     assert run(["serve", "--port", port, "-m", "no such model", "-l", str(tmp_path / "none")]) == 1
-    assert "is not a library" in capsys.readouterr().err
+    assert "there is no library" in capsys.readouterr().err
 
 
 def test_an_engine_that_does_not_answer_is_said_before_anything_is_loaded(capsys) -> None:

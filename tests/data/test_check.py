@@ -167,7 +167,8 @@ def test_a_table_that_gives_no_caption_is_the_reason_that_there_are_none(tmp_pat
     (tmp_path / "mine.csv").write_text("foo,bar\nx,A cat\n")
     (first, *rest) = check_data(tmp_path).problems
     assert (first.what, rest) == ("no image has a caption", [])
-    assert first.fix == "mine.csv gives none: no column of 'foo', 'bar' holds the image; call it 'file_name'"
+    told = "no column of 'foo', 'bar' holds the image; rename the one that does to 'file_name'"
+    assert first.fix == f"mine.csv gives none: {told}"
     (tmp_path / "mine.csv").write_bytes(b"image,caption\na.jpg,caf\xe9\n")
     last = check_data(tmp_path).problems[-1]
     assert last.fix == "mine.csv gives none: is not UTF-8; save the file as UTF-8"

@@ -62,7 +62,7 @@ def test_the_vocabulary_is_cut_by_count():
 
 
 def test_images_without_captions_bring_an_error_that_helps():
-    with pytest.raises(UserError, match=r"none of the 1 images has a caption.*a\.txt.*simsiam"):
+    with pytest.raises(UserError, match=r"no image has a caption, of 1: add .*a\.txt.*simsiam"):
         load_splits([Entry(path=Path("a.jpg"), captions=())], WordVocabulary(), pixel_cache(8))
 
 

@@ -146,5 +146,5 @@ def test_half_precision_is_widened_exactly(source, dtype, tmp_path):
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path, capsys) -> None:
     assert run(["export", "default", "--output", str(tmp_path / "out")]) == 1
-    assert "default does not exist; name a checkpoint" in capsys.readouterr().err
+    assert "there is no checkpoint at default; give its folder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

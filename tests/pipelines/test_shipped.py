@@ -129,7 +129,7 @@ def test_search_by_tags_is_evaluated(dual, photographs, tmp_path) -> None:
 
 def test_a_folder_that_is_no_library_is_said_and_nothing_else(dual, tmp_path, caplog) -> None:
     shipped._say.cache_clear()
-    with pytest.raises(UserError, match="is not a library"):
+    with pytest.raises(UserError, match="there is no library"):
         model_for(tmp_path / "none", None, "cpu")
     assert not caplog.records
 

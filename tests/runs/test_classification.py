@@ -165,6 +165,7 @@ def test_wrong_uses_bring_an_error_that_helps(trained, checkpoint, squares, caps
         ),
         (["--model", str(trained[0]), "--template", "a {}"], "a template needs labels"),
         (["--model", str(checkpoint)], "has no named classes; name labels with --labels"),
+        ([], "name labels with --labels, or with --model a model"),
     ):
         assert run(["classify", image, *arguments]) == 2
         assert message in capsys.readouterr().err

@@ -126,6 +126,8 @@ def model_card(
     for figure, meaning in facts.meaning.items():
         if figures and figure in figures:
             rows[f"validation: {meaning}"] = f"{figures[figure]:.4g}"
+    if figures is not None and not figures and facts.meaning:
+        rows["validation"] = "none: the run was stopped before its first"
     rows["parameters"] = f"{count_parameters(system):,}"
     if data_hash:
         rows["data hash"] = f"`{data_hash[:16]}`"

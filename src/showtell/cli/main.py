@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Sequence
 from errno import EMFILE, ENFILE
@@ -101,9 +102,22 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error, f"internal error: {error!r}; SHOWTELL_DEBUG=1 shows where. Please report it.", 1)
 
 
+_PYDANTIC = (
+    ("Value error, ", ""),
+    ("Input should be a valid integer,.*", "expected a whole number"),
+    ("Input should be a valid number,.*", "expected a number"),
+    (r"Input should be greater than or equal to (\S+)", r"expected \1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"expected \1 or less"),
+    (r"Input should be (greater|less) than (\S+)", r"expected a number \1 than \2"),
+)
+"""How pydantic, which checks values, says what is wrong with one, and how this program does."""
+
+
 def _usage(error: Any, arguments: Sequence[str]) -> str:
     """What is wrong with the arguments, and where to look; nothing where the help was just shown."""
-    message = error.format_message().strip().replace("Value error, ", "")  # a check of pydantic's says so
+    message = error.format_message().strip()
+    for found, said in _PYDANTIC:
+        message = re.sub(found, said, message)
     dashed = next((one for one in arguments if one.startswith("-") and exists(one)), None)  # noqa: PTH110
     if "extra argument" in message:
         message += '; put what has spaces in "quotes"'

@@ -84,7 +84,8 @@ def load_splits(
     divided = divide(entries)
     if not divided:
         raise UserError(
-            f"none of the {len(entries)} images has a caption: add some, such as a.txt beside a.jpg; "
+            f"no image has a caption, of {len(entries)}: add some, such as a.txt beside a.jpg, or see with "
+            "`showtell data check` why those that there are were not read; "
             "simclr, byol, simsiam and simmim train without captions"
         )
     if "val" in divided and all(split_of(entry) != "val" for entry in entries if entry.captions):

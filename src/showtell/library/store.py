@@ -62,7 +62,9 @@ class Store:
             return cls(folder)
         if {"config.json", "model.safetensors"} <= holds:
             raise UserError(f"{folder} holds a model, not a library; name the folder of a library")
-        raise UserError(f"{folder} is not a library; make one with: {index_command(folder)}")
+        if holds:
+            raise UserError(f"{folder} is not a library but a folder of other files; name another")
+        raise UserError(f"there is no library {folder}; make one with: {index_command(folder)}")
 
     @classmethod
     def fits(cls, folder: Path | str) -> bool:

@@ -25,7 +25,7 @@ from showtell.data.images.decode import MAX_PIXELS
 from showtell.datasets.cuts import Cuts, shortened
 from showtell.errors import UsageError
 from showtell.pipelines.image_files import ImageFiles, Skip, read_batches
-from showtell.pipelines.model import Model, load_model
+from showtell.pipelines.model import Model
 from showtell.pipelines.shipped import zero_shot_model
 from showtell.pipelines.text_input import Text
 from showtell.protocols import Captioner, Encoded, ImageClassifier, SharedSpace
@@ -88,7 +88,7 @@ def classify(
     """
     if labels is not None:
         labels = checked_labels(labels, template)
-    model = model or (load_model() if labels is None else zero_shot_model())
+    model = model or default_model(labels)
     classifier = (
         TrainedClasses(model, template) if labels is None else ZeroShot(model, labels, template, strict)
     )
@@ -100,6 +100,13 @@ def classify(
             found = [LabelScore(label, p) for label, p in zip(classifier.labels, row, strict=True)]
             found.sort(key=lambda one: -one.probability)
             yield Classified(str(path), found[0].label, found[0].probability, found, model.name)
+
+
+def default_model(labels: Sequence[str] | None, device: str = "auto") -> Model:
+    """What tells labels apart where no model is named. Raises `UsageError` without labels."""
+    if labels is None:
+        raise UsageError("name labels with --labels, or with --model a model that was trained on classes")
+    return zero_shot_model(device)
 
 
 class TrainedClasses:

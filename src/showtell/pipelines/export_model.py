@@ -33,7 +33,7 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
     if not Path(model).exists() and not find(str(model)):
-        raise UserError(f"{model} does not exist; name a checkpoint, or the folder of a training run")
+        raise UserError(f"there is no checkpoint at {model}; give its folder, or that of a training run")
     checkpoint = open_checkpoint(model)
 
     def write(folder: Path) -> None:

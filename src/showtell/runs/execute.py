@@ -49,8 +49,6 @@ def execute(
         return figures
 
     def finish(folder: Path) -> None:
-        if job.validate and not figures:  # stopped before the first validation
-            measure(job.system)
         recorded = {**facts, "validation": dict(figures)}
         card = model_card(
             job.system,

@@ -102,15 +102,15 @@ def _require_same(
     refused = [name for name in differing if not (grown and not early and name.endswith(LENGTH))]
     if refused:
         told = [f"{name} was {then.get(name)!r} and is now {now.get(name)!r}" for name in refused]
-        advice = "Resume it with its own settings, or choose another output folder."
+        advice = "resume it with its own settings, or choose another output folder"
         if "train.steps" in refused and early:
             advice = (
-                f"It ended after {counted(progress['worse'], 'validation')} without an improvement "
-                "(train.patience), and would end at once; choose another output folder."
+                f"it ended after {counted(progress['worse'], 'validation')} without an improvement "
+                "(train.patience), and would end at once; choose another output folder"
             )
         elif "train.steps" in refused:
-            advice += f" Only a finished run takes another train.steps, a larger one: it is at step {step}."
-        raise UsageError(f"{folder} holds another run: {listed(told, 5, '; ')}. {advice}")
+            advice += f" (only a finished run takes another train.steps, a larger one: it is at step {step})"
+        raise UsageError(f"{folder} holds another run: {listed(told, 5, ', ')}; {advice}")
     return differing
 
 

@@ -292,7 +292,7 @@ def test_an_open_quote_does_not_swallow_the_rest(folder) -> None:
         (
             "data.csv",
             "who,what\na.jpg,A cat\n",
-            r"no column of 'who', 'what' holds the image; call it 'file_name'",
+            r"no column of 'who', 'what' holds the image; rename the one that does to 'file_name'",
         ),
         ("data.csv", "image,caption\nnowhere.jpg,A cat\n", r"data\.csv:2: image 'nowhere\.jpg' is missing"),
         ("data.csv", "", "table: a .csv"),

@@ -49,10 +49,9 @@ def classify(
     `showtell train classify_bert`. A file that cannot be read is named on standard error; the others are
     still classified, and the exit status is 1.
     """
-    from showtell.pipelines.classify import checked_labels, classify
+    from showtell.pipelines.classify import checked_labels, classify, default_model
     from showtell.pipelines.classify_texts import classify_texts
     from showtell.pipelines.model import load_model
-    from showtell.pipelines.shipped import zero_shot_model
 
     failures = Failures()
     chosen = None if labels is None else labels.split(",")
@@ -60,8 +59,7 @@ def classify(
         raise UsageError("--labels and --template are for images; with --texts the classes are the model's")
     if chosen is not None:
         checked_labels(chosen, template)  # before seconds of loading
-    unnamed = model is None and chosen is not None
-    loaded = zero_shot_model(device) if unnamed else load_model(model, device)
+    loaded = load_model(model, device) if model or texts else default_model(chosen, device)
     found = (
         classify_texts(lines(files), loaded, strict=strict)
         if texts

@@ -34,7 +34,8 @@ class Gather:
     ) -> None:
         """Add a row of `file`: an image by its name there, its captions and its split."""
         if not isinstance(name, str) or not name.strip():
-            self.problem(file, line, "does not name an image", "write its file name, or delete the row")
+            what = f"{name!r} is not the name of an image file" if name else "does not name an image"
+            self.problem(file, line, what, "write its file name, or delete the row")
             return
         path = locate(name.strip())
         if path is not None:

@@ -57,7 +57,7 @@ def gather_tables(
             if not (image and captions) and tuple(record) not in told:
                 told.add(tuple(record))
                 what = "image" if image is None else "caption"
-                fix = f"call it {(IMAGE if image is None else CAPTION).split()[0]!r}"
+                fix = f"rename the one that does to {(IMAGE if image is None else CAPTION).split()[0]!r}"
                 what = f"no column of {', '.join(map(repr, record))} holds the {what}"
                 gather.problem(file, line, what, fix, unread=True)
             if image is None:
