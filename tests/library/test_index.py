@@ -277,7 +277,7 @@ def test_mistakes_are_errors(photos, tmp_path, library) -> None:
         index(photos, photos, FakeEncoder())
     with pytest.raises(UserError, match="not a library"):
         Library.open(photos)
-    with pytest.raises(UserError, match="not a library"):
+    with pytest.raises(UserError, match="there is no library"):
         verify(tmp_path / "absent")
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):

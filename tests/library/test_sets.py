@@ -158,7 +158,7 @@ def test_images_prepared_in_another_way_replace_the_models_set(photos, library) 
 
 
 def test_forgetting_a_model_frees_its_space(photos, library, tmp_path) -> None:
-    with pytest.raises(UserError, match="not a library"):
+    with pytest.raises(UserError, match="there is no library"):
         forget(library, "fake@model-a")
     assert not library.exists()
     index(photos, library, A)

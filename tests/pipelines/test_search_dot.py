@@ -157,5 +157,5 @@ def test_a_model_without_images_is_refused(clip, photos, tmp_path) -> None:
     model.system = torch.nn.Linear(1, 1)
     with pytest.raises(UsageError, match="is not an image encoder"):
         index(photos, tmp_path / "library", model)
-    with pytest.raises(UserError, match="not a library"):
+    with pytest.raises(UserError, match="there is no library"):
         search("a dog", tmp_path / "library", model)

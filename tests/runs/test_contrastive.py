@@ -151,7 +151,7 @@ def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch, 
         with pytest.raises(KeyboardInterrupt):
             training.train_model("clip_mini", images, tmp_path / "half", small, device="cpu")
     longer = [*small, "train.steps=11"]
-    with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11\. Resume"):
+    with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11; resume"):
         training.train_model("clip_mini", images, tmp_path / "half", longer, resume=True, device="cpu")
     training.train_model("clip_mini", images, tmp_path / "half", small, resume=True, device="cpu")
     a, b = (load_checkpoint(tmp_path / run).system.state_dict() for run in ("whole", "half"))
@@ -283,10 +283,13 @@ def test_the_papers_numbers_are_the_defaults():
     paper = clip_b32(400_000_000).train
     assert (paper.steps, paper.batch_size, paper.warmup_steps) == (390_625, 32_768, 2000)
     assert (paper.learning_rate, paper.betas, paper.weight_decay) == (5e-4, (0.9, 0.98), 0.2)
-    few = vse(6000).train
-    assert (few.steps, few.batch_size, few.learning_rate) == (30 * 235, 128, 2e-4)
-    assert few.metric == "text_to_image_recall10"
-    assert few.higher_is_better
+
+
+def test_vse_keeps_what_finds_best_and_begins_with_all_negatives():
+    few = vse(6000)
+    assert (few.train.steps, few.train.batch_size, few.system.warmup_updates) == (13 * 235, 128, 6 * 235)
+    assert few.train.metric == "text_to_image_recall10"
+    assert few.train.higher_is_better
 
 
 def test_an_unknown_setting_is_named(images, tmp_path):
