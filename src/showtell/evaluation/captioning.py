@@ -47,4 +47,5 @@ def caption_perplexity(model: Model, entries: Sequence[Entry], encoded: Encoded)
         some = encoded[first : first + BATCH].to(model.device)
         added, count = negative_log_likelihood(model.system, some, captions)
         total, predictions = total + added, predictions + count
+        report("measuring perplexity", min(first + BATCH, len(entries)), len(entries))
     return metrics.perplexity(-total, predictions)
