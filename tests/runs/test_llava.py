@@ -120,6 +120,15 @@ def test_a_system_that_takes_no_such_model_is_refused(language, tmp_path):
         PretrainedLanguage(str(tmp_path / "bert")).under(LLaVAConfig())
 
 
+def test_a_language_model_that_is_not_here_is_named_with_what_makes_it(tmp_path, capsys):
+    for recipe, what in (("llava_base", "clip-vit-large-patch14-336"), ("llava_mini", "vicuna-7b")):
+        own = ["--set", "vocabulary.source=vicuna-7b"] if recipe == "llava_mini" else []
+        assert run(["train", recipe, "--data", str(tmp_path), "--output", str(tmp_path / "run"), *own]) == 4
+        said = capsys.readouterr().err
+        assert what in said
+        assert "showtell import" in said
+
+
 def test_a_gpt_is_taken_as_well(language, tmp_path):
     _with_tokenizer_of(language, GPTConfig(300, 8, 1, 2, 8), tmp_path / "gpt")
     given = PretrainedLanguage(str(tmp_path / "gpt"))
