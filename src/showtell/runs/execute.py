@@ -17,6 +17,7 @@ from showtell.hub.sources import frozen_tensors
 from showtell.runs.collapse_alarm import Alarm
 from showtell.runs.job import Figures, Job
 from showtell.runs.settings import record
+from showtell.runtime import give_back_freed_memory
 from showtell.train.loop import train
 from showtell.train.same_run import ASKED
 
@@ -46,6 +47,7 @@ def execute(
         assert job.validate is not None
         figures.clear()
         figures.update(job.validate(system))
+        give_back_freed_memory()  # batches of many lengths leave a heap in pieces, which grows by the hour
         return figures
 
     def finish(folder: Path) -> None:
