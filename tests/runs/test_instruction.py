@@ -250,6 +250,11 @@ def test_conversations_that_are_too_long_are_left_out_whole(base, data, tmp_path
         tune(data, tmp_path / "none", base, "max_length=10")
 
 
+def test_a_run_that_validates_nothing_is_not_said_to_have_been_stopped(base, data, tmp_path) -> None:
+    tune(data, tmp_path / "run", base)
+    assert "stopped" not in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
 def test_some_are_held_out_or_a_file_called_val(base, data, tmp_path) -> None:
     reached = tune(data, tmp_path / "share", base, "held_out=0.4")
     said = recorded(tmp_path / "share")

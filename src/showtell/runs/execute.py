@@ -56,7 +56,7 @@ def execute(
             job.system,
             f"trained with the recipe `{name}`",
             job.card,
-            figures=figures,
+            figures=figures if job.validate else None,
             data_hash=job.data["hash"],
             settings=settings,
         )
