@@ -53,6 +53,15 @@ class PairScorer(PairEncoder, Protocol):
 
 
 @runtime_checkable
+class PairContrast(PairScorer, Protocol):
+    """Was taught a contrast of both as well, by vectors that a library does not hold."""
+
+    def contrast(self, texts: TextBatch, images: Encoded) -> Tensor:
+        """How alike each of the texts and each image of `embed_images` are `[R B]`, in nats as `match`."""
+        ...
+
+
+@runtime_checkable
 class PairAnswerer(PairEncoder, Protocol):
     """Answers questions about images."""
 

@@ -11,6 +11,7 @@ from showtell.objectives.matching import hard_pairs
 from showtell.systems.bert import BERTEncoder
 from showtell.systems.blip2 import BLIP2, BLIP2Config
 from showtell.systems.blip2_captioner import BLIP2Captioner, BLIP2CaptionerConfig
+from showtell.tasks.pair_scores import pair_scores
 from support.q_former import BIDIRECTIONAL, CAUSAL, UNI_MODAL, joint
 from support.tiny import WIDTH, batch, build, seeded, tiny
 
@@ -110,6 +111,25 @@ def test_an_image_is_found_by_the_query_that_is_most_alike(blip2):
     assert vectors.shape == (4, 3, WIDTH)
     torch.testing.assert_close(vectors.norm(dim=2), torch.ones(4, 3))
     torch.testing.assert_close(encoded.pooled, F.normalize(vectors.mean(1), dim=1))
+
+
+@torch.no_grad()
+def test_a_pair_is_scored_by_match_and_contrast(blip2):
+    """As the published code ranks; the cosine over the temperature, so that both are nats."""
+    given, system = batch(), blip2.eval()
+    rows = [ids[keep].tolist() for ids, keep in zip(given.texts.ids, given.texts.keep, strict=True)]
+    images = system.image(given.images).tokens
+    scores = pair_scores(system, rows, system.embed_images(given))
+    count = system.config.former.num_queries
+    for r, row in enumerate(rows):
+        text = F.normalize(system.project_text(joint(system.former, images[0], row, UNI_MODAL)[count]), dim=0)
+        for b, image in enumerate(images):
+            seen = joint(system.former, image, row, BIDIRECTIONAL)[:count]
+            no, yes = sum(system.itm_head(q) for q in seen) / count
+            queries = joint(system.former, image, [2], UNI_MODAL)[:count]
+            alike = max(F.normalize(system.project_image(q), dim=0) @ text for q in queries)
+            expected = yes - no + alike / system.log_temperature.exp()
+            torch.testing.assert_close(scores[r, b], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_the_temperature_stays_in_its_range(blip2):

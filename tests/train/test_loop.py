@@ -336,7 +336,7 @@ def test_progress_is_reported_and_logged_and_nothing_is_printed(
     with caplog.at_level("INFO", "showtell"), shown_by(lambda *report: reports.append(report)):
         fit(tmp_path)
     assert [report[:3] for report in reports] == [("training", step, 30) for step in range(1, 31)]
-    assert re.fullmatch(r"loss \d+\.\d{3}  learning rate \d\.\de-\d\d  \d+ items/s", reports[-1][3])
+    assert re.fullmatch(r"loss \d+\.\d{3}  learning rate \d\.\de-\d\d  \d+(\.\d)? items/s", reports[-1][3])
     said = [record.getMessage() for record in caplog.records]
     assert sum("validation  error" in line for line in said) == 5
     assert "(best)" in "".join(said)

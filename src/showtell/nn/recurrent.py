@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from showtell.protocols import State
 
@@ -32,3 +34,30 @@ class Recurrent(nn.Module):
         outputs, last = self.layers(inputs, past)
         last = last if isinstance(last, tuple) else (last,)
         return outputs, {k: t.transpose(0, 1) for k, t in zip(("h", "c"), last, strict=False)}
+
+
+class ResidualRecurrent(nn.Module):
+    """Recurrent layers of one width, of which each after the first adds its output to its input.
+
+    States are those of `Recurrent`. Source: Wu et al. 2016, "Google's Neural Machine Translation System",
+    section 3.1.
+    """
+
+    def __init__(self, cell: str, width: int, depth: int, dropout: float = 0.0) -> None:
+        """`dropout` is that of what each layer after the first reads."""
+        super().__init__()
+        self.layers = nn.ModuleList(Recurrent(cell, width, width, 1) for _ in range(depth))
+        self.dropout = dropout
+
+    def forward(
+        self, inputs: Float[Tensor, "R L W"], state: State | None = None
+    ) -> tuple[Float[Tensor, "R L W"], State]:
+        """`[R L W]` to outputs `[R L W]` and the state after the last position."""
+        outputs, states = inputs, list[State]()
+        for place, layer in enumerate(self.layers):
+            past = None if state is None else {k: t[:, place : place + 1] for k, t in state.items()}
+            read = F.dropout(outputs, self.dropout, self.training) if place else outputs
+            new, after = layer(read, past)
+            outputs = outputs + new if place else new
+            states.append(after)
+        return outputs, {name: torch.cat([after[name] for after in states], 1) for name in states[0]}

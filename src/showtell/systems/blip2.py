@@ -112,9 +112,8 @@ class BLIP2Retriever(nn.Module):
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The frozen encoder's tokens `[B N C]`; pooled `[B D]`, the mean of the queries' vectors."""
-        seen = self.image(batch.images)
-        vectors = self.query_vectors(seen)
-        return Encoded(seen.tokens, F.normalize(vectors.mean(1), dim=-1), seen.keep)
+        seen = self.embed_images(batch)
+        return replace(seen, pooled=F.normalize(seen.pooled.mean(1), dim=-1))
 
     def query_vectors(self, encoded: Encoded) -> Float[Tensor, "B K D"]:
         """What the queries say of encoded images, each of length 1."""
@@ -132,9 +131,9 @@ class BLIP2Retriever(nn.Module):
     def embed_images(
         self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
     ) -> Encoded:
-        """The frozen encoder's tokens `[B N C]`: what is computed once per image."""
+        """The frozen encoder's tokens `[B N C]`, and what each query says of them `[B K D]`."""
         encoded: Encoded = self.image(batch.images)
-        return encoded
+        return replace(encoded, pooled=self.query_vectors(encoded))
 
     def embed_texts(self, texts: TextBatch) -> Float[Tensor, "R L W"]:
         """The tokens of the texts before they meet an image."""
@@ -142,7 +141,7 @@ class BLIP2Retriever(nn.Module):
 
     def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
         """Each text with the queries of its image, which see it; pooled, the mean of the queries."""
-        images = self.embed_images(batch) if images is None else images
+        images = self.image(batch.images) if images is None else images
         memory, texts = self.former.prefill(images.tokens, images.keep), batch.texts
         own = memory if texts.owner is None else of_rows(memory, texts.owner)
         queries, tokens = self.former.ground(texts.ids, texts.keep, own)
@@ -153,6 +152,11 @@ class BLIP2Retriever(nn.Module):
         """The log-odds that a pair belongs together: the mean of those that each query gives."""
         no, yes = self.itm_head(fused.pooled).unbind(1)
         return yes - no
+
+    def contrast(self, texts: TextBatch, images: Encoded) -> Float[Tensor, "R B"]:
+        """The cosine of each text with the most alike query of each image; over the temperature, if known."""
+        alike = best_query(images.pooled, self.encode_texts(Batch(texts=texts)).pooled)
+        return alike * getattr(self, "logit_scale", 1.0)
 
     def _vectors(self, queries: Tensor) -> Tensor:
         return F.normalize(self.project_image(queries), dim=-1)

@@ -1,12 +1,12 @@
 """Show and Tell: an image is the first input of a recurrent language model.
 
-    image -> backbone (frozen) -> mean -> linear -> x_{-1}
+    image -> backbone (frozen) -> mean -> norm -> linear -> x_{-1}
     x_t = sqrt(D) W_e S_t,   p_{t+1} = softmax(W_e^T RNN(x_t) + b),   t = 0 .. N-1
 
 Source: Vinyals et al. 2015, "Show and Tell", equations 10 to 13, with the sizes of Chopra 2019, "One
-neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words. One matrix both reads and
-writes words (Press and Wolf 2017), so that words used alike become alike; the factor is that of Vaswani et
-al. 2017, section 3.4.
+neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words. Ours: the norm, and later
+layers that add to their inputs. One matrix both reads and writes words (Press and Wolf 2017), so that words
+used alike become alike; the factor is that of Vaswani et al. 2017, section 3.4.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from showtell.data.batch import Batch
 from showtell.nn.decoder import of_rows
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear, linear
-from showtell.nn.recurrent import Recurrent
+from showtell.nn.recurrent import ResidualRecurrent
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
 
@@ -40,6 +40,8 @@ class ShowAndTellConfig(FitsTokenizer, FitsFeatures):
     """The recurrent cell."""
     dropout: float = 0.22
     smoothing: float = 0.0
+    feature_dropout: float = 0.0
+    """Of the features of the image, in training."""
 
     def build(self) -> ShowAndTell:
         """The untrained system of this config."""
@@ -57,15 +59,17 @@ class ShowAndTell(nn.Module):
     def __init__(self, config: ShowAndTellConfig) -> None:
         super().__init__()
         self.config = config
+        self.norm = nn.LayerNorm(config.feature_width)
         self.image = Linear(config.feature_width, config.width)
         self.word_embedding = nn.Embedding(config.vocab_size, config.width)
-        self.recurrent = Recurrent(config.cell, config.width, config.width, config.depth, config.dropout)
+        self.recurrent = ResidualRecurrent(config.cell, config.width, config.depth, config.dropout)
         nn.init.normal_(self.word_embedding.weight, std=config.width**-0.5)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def encode_images(self, batch: Batch) -> Encoded:
         """The one token that the decoder reads, `[B 1 width]`: the projected mean of the grid."""
-        pooled = self.image(batch.images.features.mean(1))
+        seen = self.norm(batch.images.features.mean(1))
+        pooled = self.image(F.dropout(seen, self.config.feature_dropout, self.training))
         return Encoded(tokens=pooled[:, None], pooled=pooled)
 
     def token_embeddings(self) -> Float[Tensor, "V D"]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from showtell.data.batch import Batch, TextBatch
-from showtell.pairing import PairScorer
+from showtell.pairing import PairContrast, PairScorer
 from showtell.protocols import Encoded
 
 CHUNK = 64
@@ -19,6 +19,7 @@ CHUNK = 64
 def pair_scores(system: PairScorer, texts: Sequence[Sequence[int]], images: Encoded) -> Tensor:
     """The log-odds `[R B]`, on the CPU, that each text, in ids, and each image belong together.
 
+    Those of a system with a contrast of its own count that too, as the published code of BLIP-2 does.
     `images` come from `system.embed_images`, once for all texts; each text is read with all of the images at
     its own length, so nothing is computed for padding.
     """
@@ -27,10 +28,13 @@ def pair_scores(system: PairScorer, texts: Sequence[Sequence[int]], images: Enco
 
 def _scores(system: PairScorer, ids: Sequence[int], images: Encoded) -> Tensor:
     one = torch.tensor([list(ids)], device=images.tokens.device)
-    parts = []
+    text, parts = TextBatch(one, torch.ones_like(one, dtype=torch.bool)), []
     for first in range(0, len(images.tokens), CHUNK):
         some = images[slice(first, first + CHUNK)]
         rows = one.expand(len(some.tokens), -1)
         fused = system.fuse(Batch(texts=TextBatch(rows, torch.ones_like(rows, dtype=torch.bool))), some)
-        parts.append(system.match(fused).float().cpu())
+        scores = system.match(fused).float()
+        if isinstance(system, PairContrast):
+            scores = scores + system.contrast(text, some)[0]
+        parts.append(scores.cpu())
     return torch.cat(parts)

@@ -188,9 +188,9 @@ class _Run:
         if largest(self.signals.received):
             raise StopRequest
 
-    def _report(self, loss: float, rate: float, items_per_second: float) -> None:
+    def _report(self, loss: float, rate: float, speed: float) -> None:
         step, steps = self.state.progress.step, self.config.steps
-        note = f"loss {loss:.3f}  learning rate {rate:.1e}  {items_per_second:.0f} items/s"
+        note = f"loss {loss:.3f}  learning rate {rate:.1e}  {speed:.{int(speed < 10)}f} items/s"
         report("training", step, steps, note)
         if step == steps:
             logger.info("step %d of %d  %s", step, steps, note)

@@ -1,9 +1,9 @@
 """Images that another engine proposes, in the order of how well a model of pairs matches them.
 
-Scores are log-odds; of a model that learned contrast and matching together, such as BLIP, the log-odds and
-the cosine over its temperature. The library's own model proposes 100; each is read once, whatever the number
-of queries. Kim et al. 2021, "ViLT", section 4.4, ranks all pairs so; the published code of Li et al. 2022,
-"BLIP", adds both scores.
+Scores are log-odds; of a model that learned contrast and matching together, such as BLIP and BLIP-2, the
+log-odds and the cosine over its temperature. The library's own model proposes 100; each is read once,
+whatever the number of queries. Kim et al. 2021, "ViLT", section 4.4, ranks all pairs so; the published code
+of Li et al. 2022 and 2023, "BLIP" and "BLIP-2", adds both scores.
 """
 
 from __future__ import annotations
@@ -94,9 +94,13 @@ class Rerank:
 
     def _forget(self) -> None:
         """Where the cache has no room, the images that it has had longest leave."""
-        size = sum(one.tokens.nbytes for one in self._cache.values())
+        size = sum(_bytes(one) for one in self._cache.values())
         while size > CACHE_BYTES:
-            size -= self._cache.pop(next(iter(self._cache))).tokens.nbytes
+            size -= _bytes(self._cache.pop(next(iter(self._cache))))
+
+
+def _bytes(one: Encoded) -> int:
+    return one.tokens.nbytes + one.pooled.nbytes
 
 
 def joined(images: Sequence[Encoded]) -> Encoded:
