@@ -23,10 +23,11 @@ from pathlib import Path
 
 import torch
 
-from minutes import ablation, steps_within
+from minutes import ablation, prepared, steps_within
 from showtell.checkpoint.load import load_checkpoint
-from showtell.recipes.launch import find_recipe, train_model
-from showtell.runs.settings import apply
+from showtell.recipes.launch import train_model
+from showtell.recipes.vqa import MINI
+from showtell.runs.job import Job
 from table import command, table
 
 CHANGES: Mapping[str, Sequence[str]] = {
@@ -38,10 +39,8 @@ CHANGES: Mapping[str, Sequence[str]] = {
     "masked patches": ["system.masked_images=1"],
 }
 FIGURES = ("recall1", "image_recall1", "itm", "mlm")
-SMALL = (
-    *("system.width=128", "system.num_heads=4", "system.mlp_dim=512", "system.image_size=64"),
-    *("system.patch_size=8", "vocabulary.vocab_size=60"),
-)
+SIZES = ("width", "depth", "num_heads", "mlp_dim", "image_size", "patch_size")
+SMALL = (*(f"system.{name}={getattr(MINI, name)}" for name in SIZES), "vocabulary.vocab_size=60")
 """As `vqa_vilt`; with so few tokens the names of colours and shapes are several pieces each."""
 SHAPES = ("circle", "rectangle", "triangle")
 TEMPLATES = (
@@ -68,21 +67,18 @@ def write_captions(easy_vqa: Path, table: Path) -> None:
 
 
 def trained(
-    recipe: str, data: Path, same: Sequence[str], steps: int, settings: Sequence[str], seed: int
+    recipe: str, data: Path, same: Job, steps: int, settings: Sequence[str], seed: int
 ) -> dict[str, float]:
-    """The figures after the last step, validated as a run with the settings `same` is."""
+    """The figures after the last step, by the validation of `same`, which all variants share."""
     often = ["train.validate_every=0", f"train.checkpoint_every={steps}"]
     sizes = [f"train.steps={steps}", f"train.warmup_steps={steps // 10}"]
     with tempfile.TemporaryDirectory() as folder:
         train_model(recipe, data, Path(folder) / "run", [*settings, *often, *sizes], seed=seed, device="cpu")
         parameters = load_checkpoint(Path(folder) / "run").system.state_dict()
-    build = find_recipe(recipe)
-    dataset = apply(build(1), same).read(data)
-    job = apply(build(dataset.num_training), same).prepare(dataset, "cpu")
-    own = job.system.state_dict()
-    job.system.load_state_dict({name: parameters[name] for name in own})
+    assert same.validate is not None
+    same.system.load_state_dict({name: parameters[name] for name in same.system.state_dict()})
     with torch.inference_mode():
-        return dict(job.validate(job.system.eval()))
+        return dict(same.validate(same.system.eval()))
 
 
 def main() -> None:
@@ -99,13 +95,14 @@ def main() -> None:
     options = parser.parse_args()
     command()
     with tempfile.TemporaryDirectory() as folder:
-        data, same = options.data, options.set
+        data, own = options.data, options.set
         if options.drawn:
-            data, same = Path(folder) / "captions.csv", [*SMALL, *options.set]
+            data, own = Path(folder) / "captions.csv", [*SMALL, *options.set]
             write_captions(options.drawn.resolve(), data)
-        changes = {name: [*same, *CHANGES[name]] for name in options.only or CHANGES}
+        changes = {name: [*own, *CHANGES[name]] for name in options.only or CHANGES}
         steps = steps_within(options.minutes, options.recipe, data, [*changes.values()])
-        rows = ablation(changes, steps, options.seeds, FIGURES, partial(trained, options.recipe, data, same))
+        job = prepared(options.recipe, data, own)
+        rows = ablation(changes, steps, options.seeds, FIGURES, partial(trained, options.recipe, data, job))
         table(["variant", "steps", *FIGURES], rows)
 
 

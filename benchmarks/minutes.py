@@ -22,12 +22,7 @@ def steps_within(minutes: float, recipe: str, data: Path, variants: Sequence[Seq
     By the mean of a batch and its gradients. They take turns, so that other work slows all of them alike, and
     each is the first as often, who fills caches that the others find filled.
     """
-    build = find_recipe(recipe)
-    jobs = []
-    for settings in variants:
-        dataset = apply(build(1), settings).read(data)
-        whole = [*settings, f"train.steps={STEPS}"]
-        jobs.append(apply(build(dataset.num_training), whole).prepare(dataset, "cpu"))
+    jobs = [prepared(recipe, data, [*settings, f"train.steps={STEPS}"]) for settings in variants]
     seconds = list[list[float]]([] for _ in jobs)
     for part in range(TRIED + 1):
         for turn in range(len(jobs)):
@@ -35,6 +30,13 @@ def steps_within(minutes: float, recipe: str, data: Path, variants: Sequence[Seq
             seconds[which].append(_seconds(jobs[which], part * (STEPS - 1) // TRIED))
     # The first round sets up buffers.
     return [max(int(minutes * 60 / statistics.mean(some[1:])), 10) for some in seconds]
+
+
+def prepared(recipe: str, data: Path, settings: Sequence[str]) -> Job:
+    """A recipe with some settings, its data read."""
+    build = find_recipe(recipe)
+    dataset = apply(build(1), settings).read(data)
+    return apply(build(dataset.num_training), settings).prepare(dataset, "cpu")
 
 
 def _seconds(job: Job, index: int) -> float:

@@ -288,6 +288,7 @@ def test_the_papers_numbers_are_the_defaults():
 def test_vse_keeps_what_finds_best_and_begins_with_all_negatives():
     few = vse(6000)
     assert (few.train.steps, few.train.batch_size, few.system.warmup_updates) == (13 * 235, 128, 6 * 235)
+    assert few.train.learning_rate == 5e-4
     assert few.train.metric == "text_to_image_recall10"
     assert few.train.higher_is_better
 

@@ -11,17 +11,17 @@ from showtell.protocols import State
 
 
 class Recurrent(nn.Module):
-    """Stacked LSTM or GRU layers with dropout between them.
+    """Stacked LSTM or GRU layers.
 
     A state holds `h` (and `c` for the LSTM), each `[R depth W]`: rows first, so that beam search can gather
     and repeat them.
     """
 
-    def __init__(self, cell: str, width_in: int, width: int, depth: int, dropout: float = 0.0) -> None:
+    def __init__(self, cell: str, width_in: int, width: int, depth: int) -> None:
         """`cell` is "lstm" or "gru"; anything else, as in a damaged checkpoint, raises `KeyError`."""
         super().__init__()
         network = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
-        self.layers = network(width_in, width, depth, batch_first=True, dropout=dropout if depth > 1 else 0.0)
+        self.layers = network(width_in, width, depth, batch_first=True)
 
     def forward(
         self, inputs: Float[Tensor, "R L width_in"], state: State | None = None

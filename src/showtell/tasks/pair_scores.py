@@ -28,13 +28,14 @@ def pair_scores(system: PairScorer, texts: Sequence[Sequence[int]], images: Enco
 
 def _scores(system: PairScorer, ids: Sequence[int], images: Encoded) -> Tensor:
     one = torch.tensor([list(ids)], device=images.tokens.device)
-    text, parts = TextBatch(one, torch.ones_like(one, dtype=torch.bool)), []
+    parts = []
     for first in range(0, len(images.tokens), CHUNK):
         some = images[slice(first, first + CHUNK)]
         rows = one.expand(len(some.tokens), -1)
         fused = system.fuse(Batch(texts=TextBatch(rows, torch.ones_like(rows, dtype=torch.bool))), some)
-        scores = system.match(fused).float()
-        if isinstance(system, PairContrast):
-            scores = scores + system.contrast(text, some)[0]
-        parts.append(scores.cpu())
-    return torch.cat(parts)
+        parts.append(system.match(fused).float().cpu())
+    scores = torch.cat(parts)
+    if isinstance(system, PairContrast):
+        text = TextBatch(one, torch.ones_like(one, dtype=torch.bool))
+        scores += system.contrast(text, images)[0].float().cpu()
+    return scores
