@@ -314,8 +314,9 @@ def test_search_ranks_every_image(ask, library: Path, engine: str) -> None:
     status, lines, err = ask("search", "a dog running", "--library", library, "--engine", engine)
     assert (status, err) == (0, "")
     assert [line["rank"] for line in lines] == [1, 2, 3, 4, 5]
-    known = {"query", "rank", "path", "score", "tags", "familiar", "familiarity"}
+    known = {"query", "rank", "path", "score", "engine", "tags", "familiar", "familiarity"}
     assert all({"query", "rank", "path", "score"} <= set(line) <= known for line in lines), lines[0]
+    assert all(line["engine"] == engine for line in lines)
     scores = [line["score"] for line in lines]
     assert scores == sorted(scores, reverse=True)
     assert len({line["path"] for line in lines}) == 5

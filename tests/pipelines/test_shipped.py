@@ -95,7 +95,8 @@ def test_the_captioner_reranks_unasked_where_it_is_quick(
     given = ("search", "a man with a camera", "--library", library)
     for seconds, engine in ((10.0, "rerank"), (0.0, "dot")):
         monkeypatch.setattr(quick, "SECONDS", seconds)
-        assert ask(*given) == ask(*given, "--engine", engine)
+        assert (found := ask(*given)) == ask(*given, "--engine", engine)
+        assert all(line["engine"] == engine for line in found[1])
     kept = json.loads((tmp_path / "cache" / "showtell" / "rerank.json").read_text())
     assert len(kept) == 1, "measured once"
     monkeypatch.setattr(quick, "SECONDS", 10.0)

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 
 def print_hits(
-    query: str, hits: Sequence[Hit], library: Path, json: bool, chance: float | None = None
+    query: str,
+    hits: Sequence[Hit],
+    library: Path,
+    json: bool,
+    chance: float | None = None,
+    engine: str | None = None,
 ) -> None:
     """One JSON object per hit, with its tags and familiarity where they are stored, or a table.
 
-    With `chance`, each object says whether it scores more.
+    With `chance`, each object says whether it scores more; with `engine`, whose score it is.
 
     Images that are no longer where they were indexed are counted on standard error.
     """
@@ -34,7 +39,9 @@ def print_hits(
         )
     if json:
         for rank, hit in enumerate(hits, 1):
-            known: dict[str, Any] = {} if chance is None else {"above_chance": hit.proposed > chance}
+            known: dict[str, Any] = {"engine": engine} if engine else {}
+            if chance is not None:
+                known["above_chance"] = hit.proposed > chance
             if seen := hit.sight:
                 known |= {"tags": seen.tags, "familiar": seen.familiar, "familiarity": seen.familiarity}
             print_json({"query": query, "rank": rank, "path": str(hit.path), "score": hit.score, **known})

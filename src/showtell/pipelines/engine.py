@@ -86,6 +86,8 @@ class Answer:
     chance: float | None = None
     """The score that the best of as many images has by chance; None where it is not known. Of hits that were
     ranked again, the score by which they were proposed counts."""
+    engine: str | None = None
+    """The name of the engine, where a `Searcher` chose it."""
 
     @property
     def unknown(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -153,10 +154,10 @@ class Searcher:
         else:
             text = Text(query)
         if not len(self.library):
-            return Answer(text, [])
+            return Answer(text, [], engine=name)
         if name not in self._engines:
             self._engines[name] = self._made(name, chosen)
-        return next(self._engines[name].find([text], top, seed))
+        return replace(next(self._engines[name].find([text], top, seed)), engine=name)
 
     def _made(self, name: str, chosen: type[Engine]) -> Engine | CaptionerRerank:
         if PairScorer not in chosen.requires:

@@ -90,7 +90,7 @@ def search(
             print_error(f"words that the model does not know were ignored: {', '.join(answer.unknown)}")
         if answer.nothing_alike:
             print_error(f"nothing here looks like that: {text} (the nearest are no nearer than by chance)")
-        print_hits(text, answer.hits, library, json, answer.chance)
+        print_hits(text, answer.hits, library, json, answer.chance, answer.engine)
         if loss_curve and answer.loss_curve is not None:
             curve = [round(loss, 4) for loss in answer.loss_curve]
             if json:
