@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,8 @@ import torch
 
 from minutes import ablation, prepared, steps_within
 from showtell.checkpoint.load import load_checkpoint
+from showtell.data.qa.examples import images_of
+from showtell.data.qa.read import read_examples
 from showtell.recipes.launch import train_model
 from showtell.recipes.vqa import MINI
 from showtell.runs.job import Job
@@ -52,18 +53,18 @@ TEMPLATES = (
 
 def write_captions(easy_vqa: Path, table: Path) -> None:
     """Captions of the training drawings from what is answered of them; the last 400 are for validation."""
-    told = defaultdict[str, dict[str, str]](dict)
-    for line in (easy_vqa / "train.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        if row["answer"] not in ("yes", "no"):
-            told[row["image"]]["shape" if row["answer"] in SHAPES else "colour"] = row["answer"]
+    told = defaultdict[Path, dict[str, str]](dict)
+    for asked in read_examples(easy_vqa / "train.jsonl").splits["train"]:
+        (image,), (answer,) = images_of(asked), asked.labels
+        if answer not in ("yes", "no"):
+            told[image]["shape" if answer in SHAPES else "colour"] = answer
     whole = [(image, words) for image, words in told.items() if len(words) == 2]
     with table.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "caption", "split"])
         for place, (image, words) in enumerate(whole):
             split = "val" if place >= len(whole) - 400 else "train"
-            rows.writerows([easy_vqa / image, text.format(**words), split] for text in TEMPLATES)
+            rows.writerows([image, text.format(**words), split] for text in TEMPLATES)
 
 
 def trained(
