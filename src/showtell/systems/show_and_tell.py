@@ -4,9 +4,10 @@
     x_t = sqrt(D) W_e S_t,   p_{t+1} = softmax(W_e^T RNN(x_t) + b),   t = 0 .. N-1
 
 Source: Vinyals et al. 2015, "Show and Tell", equations 10 to 13, with the sizes of Chopra 2019, "One
-neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words. Ours: the norm, and later
-layers that add to their inputs. One matrix both reads and writes words (Press and Wolf 2017), so that words
-used alike become alike; the factor is that of Vaswani et al. 2017, section 3.4.
+neural network, many uses": three layers of 300, dropout 0.22, about 8,000 words. Ours: the norm, later
+layers that add to their inputs, and a second loss, by which the image alone predicts the words of its
+captions. One matrix both reads and writes words (Press and Wolf 2017), so that words used alike become alike;
+the factor is that of Vaswani et al. 2017, section 3.4.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from showtell.nn.decoder import of_rows
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
 from showtell.nn.linear import Linear, linear
 from showtell.nn.recurrent import ResidualRecurrent
+from showtell.objectives.bag_of_words import bag_of_words
 from showtell.objectives.causal_tokens import causal_tokens, next_tokens
 from showtell.protocols import Encoded, State, Step
 
@@ -54,7 +56,7 @@ class ShowAndTell(nn.Module):
     Config: ClassVar = ShowAndTellConfig
     reads: ClassVar = "features"
     describes_vectors: ClassVar = True
-    loss_weights: ClassVar = {"lm": 1.0}
+    loss_weights: ClassVar = {"lm": 1.0, "bag": 0.3}
 
     def __init__(self, config: ShowAndTellConfig) -> None:
         super().__init__()
@@ -110,10 +112,14 @@ class ShowAndTell(nn.Module):
         return linear(out, self.word_embedding.weight, self.bias)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
-        """Cross-entropy of each next token."""
-        assert batch.texts.owner is not None
-        logits = self.teacher_forced_logits(
-            self.prefill(self.encode_images(batch)), batch.texts.owner, batch.texts.ids, batch.texts.keep
-        )
-        loss = causal_tokens(logits, next_tokens(batch.texts.ids, batch.texts.keep), self.config.smoothing)
-        return Step({"lm": loss}, counts={"lm": len(logits)})
+        """Cross-entropy of each next token, and of each token of a caption given its image alone."""
+        ids, keep, owner = batch.texts.ids, batch.texts.keep, batch.texts.owner
+        assert owner is not None
+        encoded, targets = self.encode_images(batch), next_tokens(ids, keep)
+        logits = self.teacher_forced_logits(self.prefill(encoded), owner, ids, keep)
+        image = F.dropout(encoded.pooled, self.config.dropout, self.training)
+        losses = {
+            "lm": causal_tokens(logits, targets, self.config.smoothing),
+            "bag": bag_of_words(self._logits(image), owner.repeat_interleave(keep[:, 1:].sum(1)), targets),
+        }
+        return Step(losses, counts=dict.fromkeys(losses, len(targets)))
