@@ -52,6 +52,8 @@ def test_a_word_that_the_caption_lacks_is_said_to_be_a_caption_of_its_own(photo:
     status, (found,), said = ask(*arguments, "--target", lacking)
     assert (status, found["explains"]) == (0, f"log p({lacking})")
     assert f"'{lacking}' is not in the caption '{caption}'" in said
+    status, _, said = ask(*arguments, "--target", "zebra")
+    assert (status, "does not know 'zebra'; " in said, "the map explains" in said) == (2, True, False)
 
 
 def test_what_cannot_be_explained_is_one_line(clip: Path, photo: Path, ask, tmp_path: Path) -> None:

@@ -183,6 +183,8 @@ def test_a_wrong_value_is_said_in_plain_words(arguments, said, capsys) -> None:
         ["caption"],
         ["caption", "a.jpg", "--beam", "0"],
         ["caption", "a.jpg", "--sample", "greedy"],
+        ["caption", "a.jpg", "--sample", "nucleus", "--beam", "3"],
+        ["classify", "--texts", "what a film"],
         ["caption", "a.jpg", "--device", "quantum"],
         ["evaluate", "--data", "x", "--device", "quantum"],
         ["demo", "--device", "quantum"],

@@ -26,12 +26,15 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
 
 def test_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*SHOWTELL, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        version, env = (
+            subprocess.run([*SHOWTELL, *verb], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            for verb in (["--version"], ["env", "--json"])
         )
-    assert done.returncode == 1
-    assert done.stderr.startswith("showtell: ")
-    assert "Traceback" not in done.stderr
+    for done in (version, env):
+        assert done.returncode == 1
+        assert done.stderr.startswith("showtell: ")
+        assert "Traceback" not in done.stderr
+    assert "standard output: No space left" in env.stderr
 
 
 def test_closed_streams(tmp_path: Path) -> None:

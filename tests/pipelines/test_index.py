@@ -177,6 +177,9 @@ def test_a_folder_that_is_gone_is_pruned(photos, tmp_path) -> None:
     photos.rename(tmp_path / "moved")
     with pytest.raises(UserError, match="--prune drops them"):
         index(photos, library, FakeModel())
+    for prune in (False, True):  # a folder that was mistyped has nothing to drop
+        with pytest.raises(UserError, match=r"there is no folder .*nowhere$"):
+            index(tmp_path / "nowhere", library, FakeModel(), prune=prune)
     pruned = index(photos, library, FakeModel(), prune=True)
     assert (pruned.removed, pruned.total) == (stored, 0)
     assert not (tmp_path / "other").exists()

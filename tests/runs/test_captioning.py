@@ -148,6 +148,13 @@ def test_the_same_seed_makes_the_same_parameters(images, tmp_path):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.parametrize(("warmup", "told"), [(3, True), (1, False)])
+def test_a_run_that_ends_within_its_warm_up_is_warned_of(images, tmp_path, caplog, warmup, told):
+    small = ["train.steps=2", f"train.warmup_steps={warmup}", "system.width=16", "system.depth=1"]
+    training.train_model("show_and_tell", images, tmp_path / "run", small, device="cpu")
+    assert ("ends within its warm-up of 3 steps" in caplog.text) == told
+
+
 def test_mistakes_are_named(images, tmp_path):
     with pytest.raises(UsageError, match="did you mean show_and_tell"):
         training.train_model("show_an_tell", images, tmp_path, [])

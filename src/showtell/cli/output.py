@@ -22,24 +22,34 @@ def print_error(error: object) -> None:
     print_note(f"showtell: {error}")
 
 
+def _print(text: object, end: str = "\n", file: TextIO | None = None) -> None:
+    """Flushed, so that an error of a full disk is raised here, where what could not be written is known."""
+    try:
+        print(text, end=end, file=file, flush=True)
+    except OSError as error:
+        if file is None:
+            error.filename = "standard output"
+        raise
+
+
 def print_json(record: Any) -> None:
     """A mapping or a dataclass as one JSON object on one line, flushed."""
-    print(json.dumps(record, ensure_ascii=False, default=_plain), flush=True)
+    _print(json.dumps(record, ensure_ascii=False, default=_plain))
 
 
 def print_indented(value: Any) -> None:
     """A value as JSON for people, over several lines, flushed."""
-    print(json.dumps(value, ensure_ascii=False, indent=2), flush=True)
+    _print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_text(line: object = "") -> None:
     """One line of a result for people, flushed."""
-    print(line, flush=True)
+    _print(line)
 
 
 def print_part(text: str, file: TextIO | None = None) -> None:
     """A part of a line, flushed: on standard output, or in another file."""
-    print(text, end="", file=file, flush=True)
+    _print(text, end="", file=file)
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

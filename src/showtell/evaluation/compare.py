@@ -110,7 +110,7 @@ def _captioned(data: Path, split: str, format: str | None) -> list[Entry]:
         raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
     if len(splits[split]) < 2:
         raise UserError(
-            f"{data} has one captioned image in the split {split!r}, which any model finds among itself; "
+            f"{data} has one captioned image in the split {split!r}, which any model finds; "
             "name another --split, or add images to this one"
         )
     return splits[split]

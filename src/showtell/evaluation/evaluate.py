@@ -93,7 +93,7 @@ def evaluate(
     cut = _count_cuts(model, entries, strict)
     entries, encoded, unreadable = encode_entries(model, entries)
     if len(entries) == 1:
-        logger.warning("one captioned image in the split %r: any model finds it among itself", split)
+        logger.warning("one captioned image in the split %r: any model finds it", split)
     figures: dict[str, Any] = {
         "model": model.name,
         "split": split,

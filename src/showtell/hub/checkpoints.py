@@ -1,4 +1,4 @@
-"""Checkpoints by whatever a person names: a folder, a run, an adapter, or a model that a package offers."""
+"""Checkpoints by whatever a person names: a folder, a run, an adapter, a model shipped or in a package."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from showtell.checkpoint.save import save_checkpoint
 from showtell.hub.catalogue import find
 from showtell.hub.sources import frozen_tensors, load_pretrained
 
+SHIPPED_MODELS = Path(__file__).parents[1] / "models"
+
 
 def open_checkpoint(
     source: Path | str, device: str = "cpu", find_source: FindSource = frozen_tensors
 ) -> Checkpoint:
-    """A checkpoint, the one in a training run, or the model of a package; a folder comes before a package.
+    """A checkpoint, the one in a training run, or a model by its name: shipped, or of a package.
 
-    An adapter is loaded into the base that it names.
+    A folder comes before a name. An adapter is loaded into the base that it names.
 
     Raises `UserError` as `load_checkpoint`, `MissingError` for a package or a base that is not on this
     machine.
     """
     if adapter := adapter_in(Path(source)):
         return adapted(adapter, open_checkpoint(base_of(adapter), device, find_source))
+    if not Path(source).exists():
+        source = {folder.name: folder for folder in SHIPPED_MODELS.iterdir()}.get(str(source), source)
     if Path(source).exists() or not find(str(source)):
         return load_checkpoint(Path(source), device, find_source)
     with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:

@@ -59,6 +59,12 @@ def read_rows(store: Store, table: Any) -> list[Row]:
     ]
 
 
+def holds_images_of(store: Store, folder: Path) -> bool:
+    """Whether an image of a folder, which need not be there any more, is stored with any model's vectors."""
+    rows = (row for known in store.manifest().sets for row in read_rows(store, store.table(known)))
+    return any(row.file.path.is_relative_to(folder.resolve()) for row in rows)
+
+
 def shown_columns(table: Any) -> pa.Table:
     """The small columns sorted by path; of two rows of a path, left by a killed process, the later.
 

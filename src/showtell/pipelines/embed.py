@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,9 @@ from showtell.errors import UsageError, UserError
 from showtell.pipelines.image_files import Skip, read_batches
 from showtell.pipelines.model import Model, load_model
 from showtell.protocols import ImageEncoder, TextEncoder
+from showtell.wording import counted
+
+logger = logging.getLogger(__name__)
 
 TEXTS = 512
 """Texts that are sorted by length together."""
@@ -118,7 +122,9 @@ def _images(
 def _texts(texts: Iterator[str], model: Model, strict: bool) -> Iterator[Embedding]:
     model.require(TextEncoder)
     cuts = Cuts(model.max_length, f"{model.name} reads", strict=strict)
+    empty = 0
     while some := list(islice(texts, TEXTS)):
+        empty += sum(not text.strip() for text in some)
         rows = [encode_within(model.tokenizer, text, model.max_length) for text in some]
         for text, (_, cut) in zip(some, rows, strict=True):
             cuts.add(text, cut)
@@ -126,3 +132,5 @@ def _texts(texts: Iterator[str], model: Model, strict: bool) -> Iterator[Embeddi
         for text, (_, cut), vector in zip(some, rows, vectors, strict=True):
             yield Embedding({"text": text}, vector, cut)
     cuts.log()
+    if empty:
+        logger.warning("%s without words: such a vector says nothing", counted(empty, "text"))

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from showtell.checkpoint.config import PREPROCESS
-from showtell.errors import UsageError, UserError
+from showtell.errors import UsageError
 from showtell.hub import exporters
-from showtell.hub.catalogue import find
 from showtell.hub.checkpoints import open_checkpoint
 from showtell.writing import replace_folder
 
@@ -32,8 +31,6 @@ def export_model(model: Path | str, output: Path | str, *, format: str = "huggin
     if (output / PREPROCESS).exists():
         raise UsageError(f"{output} holds a checkpoint of showtell; choose another folder")
     exporter: Any = importlib.import_module(f"{exporters.__name__}.{format}")
-    if not Path(model).exists() and not find(str(model)):
-        raise UserError(f"there is no checkpoint at {model}; give its folder, or that of a training run")
     checkpoint = open_checkpoint(model)
 
     def write(folder: Path) -> None:

@@ -19,6 +19,7 @@ from showtell.library.index import IndexReport
 from showtell.library.index import index as index_images
 from showtell.library.search import Library
 from showtell.library.store import LOCK, Store
+from showtell.library.stored_rows import holds_images_of
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import shipped_dual_encoder
 from showtell.pipelines.tags import sights
@@ -58,9 +59,10 @@ def index(
     known = Store.fits(library)
     check_writable(Path(library) / LOCK)
     there = Path(folder).is_dir()
-    if not there and not (known and prune):
-        drop = "; if its images are really gone, --prune drops them" if known else ""
-        raise UserError(f"there is no folder {folder}{drop}")
+    if not there and not (known and holds_images_of(Store.open(library), Path(folder))):
+        raise UserError(f"there is no folder {folder}")
+    if not there and not prune:
+        raise UserError(f"there is no folder {folder}; if its images are really gone, --prune drops them")
     images = survey(folder).images if there else []
     if not images and not known:
         raise no_images(folder)

@@ -23,7 +23,7 @@ from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.words import WordTokenizer
 from showtell.device import Precision, choose_device
 from showtell.errors import UsageError, UserError
-from showtell.hub.checkpoints import open_checkpoint
+from showtell.hub.checkpoints import SHIPPED_MODELS, open_checkpoint
 from showtell.hub.sources import Sources
 from showtell.pipelines.abilities import keeps, require
 from showtell.pipelines.image_input import ImageInput, ImageLike, load_image_input, many
@@ -35,7 +35,7 @@ from showtell.tasks.chance import Chance
 from showtell.tasks.familiarity import Familiarity
 from showtell.wording import lacks
 
-SHIPPED = Path(__file__).parents[1] / "models" / "default"
+SHIPPED = SHIPPED_MODELS / "default"
 BATCH = 16
 """Images per forward pass."""
 
@@ -213,10 +213,7 @@ def load_model(
     Example: `load_model().caption("cat.jpg")`
     """
     device, sources = choose_device(device), Sources()
-    name = str(name_or_folder or SHIPPED.name)
-    if not name_or_folder or not Path(name).exists():
-        name = str({folder.name: folder for folder in SHIPPED.parent.iterdir()}.get(name, name))
-    base = open_checkpoint(name, device, sources.tensors)
+    base = open_checkpoint(name_or_folder or SHIPPED, device, sources.tensors)
     return _model(adapted(Path(adapter), base) if adapter else base, sources, device, regions, precision)
 
 

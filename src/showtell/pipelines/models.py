@@ -38,12 +38,12 @@ def models() -> list[OfferedModel]:
     captioner = _shipped(
         SHIPPED.name,
         "the shipped captioner, used where no model is named",
-        "caption, index, words, similar, map, explain, demo; search by likelihood and inversion",
+        "caption, index, words, similar, map, explain, embed, demo; search, by itself or re-ranking",
     )
     dual = _shipped(
         DUAL_ENCODER,
         "the shipped dual encoder, used where no model is named",
-        "index, search, classify, demo",
+        "index, search, classify, embed (texts), demo",
     )
     documents = _shipped(
         DOCUMENTS,

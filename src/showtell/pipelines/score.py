@@ -118,12 +118,13 @@ def _caption(model: Model, prepared: np.ndarray, target: str | None) -> Scored:
         read = tuple(i for i in _places(model, said, target) if i in every)
         name = f"log p({target}) in the caption {said!r}"
         if not read:
+            text = _known(model, target)
             if " " not in target.strip():
                 logger.warning(
                     "%r is not in the caption %r: the map explains how probable it is as a whole caption",
                     *(target, said),
                 )
-            text, said = _known(model, target), target
+            said = target
             name, read = f"log p({said})", tuple(range(len(text.ids) - 1))
     ids = torch.tensor(text.ids, device=model.device)
     chosen = torch.tensor(read, device=model.device)
@@ -211,7 +212,8 @@ def _known(model: Model, target: str) -> Text:
         word = text.unknown[0] if text.unknown else target
         near = difflib.get_close_matches(word.casefold(), model.words.words, 3, ALIKE)
         hint = f"did you mean {', '.join(near)}?" if near else "use other words"
-        raise UsageError(f"the model {model.name} does not know {word!r} of the target {target!r}; {hint}")
+        where = "" if word == target else f" of the target {target!r}"
+        raise UsageError(f"the model {model.name} does not know {word!r}{where}; {hint}")
     cuts = Cuts(model.max_length, f"{model.name} reads", "target")
     cuts.add(text.text, text.cut)
     cuts.log()

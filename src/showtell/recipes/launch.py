@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from showtell.train.loop import require_output
 from showtell.train.precision import settle
 from showtell.train.same_run import asked_for, require_same_request
 from showtell.writing import check_writable
+
+logger = logging.getLogger(__name__)
 
 FEW, MANY = 1, 10**6
 """Numbers of training items between which a default varies, where it follows from the data."""
@@ -84,6 +87,12 @@ def train_model(
         chosen = apply(build(dataset.num_training), settings)
         precision = settle(chosen.train.precision, own, output, resume)
         chosen = apply(chosen, [f"train.precision={precision}"])
+        if chosen.train.warmup_steps >= chosen.train.steps:
+            logger.warning(
+                "the run ends within its warm-up of %d steps and learns little; for a trial: --set "
+                "train.warmup_steps=%d",
+                *(chosen.train.warmup_steps, chosen.train.steps // 10),
+            )
         job = chosen.prepare(dataset, own)
         if strict and (cut := next((cuts for cuts in job.cuts if cuts.first), None)):
             cut.refuse()

@@ -79,7 +79,7 @@ def execute(
     logger.info("%s: %s, %.1f M parameters", name, job.about, millions)
     if "recall" in job.run.train.metric and job.data.get("val") == 1:
         logger.warning(
-            "one validation image, which any model finds among itself: %s says nothing of the "
+            "one validation image, which any model finds: %s says nothing of the "
             "parameters that are kept; add images to the split val",
             job.run.train.metric,
         )

@@ -30,7 +30,7 @@ AXES = {
     "depth": "Number of layers.",
     "dropout": "Probability that a number is dropped in training.",
     "eps": "Added to the variance of a layer norm.",
-    "feature_width": "Width of the features of the frozen backbone; follows from that.",
+    "feature_width": "Width of the features of the frozen backbone, which decides it.",
     "hidden_width": "Width of the hidden layer of the heads.",
     "image_size": "Side of an image in pixels.",
     "mask_id": "Id of the token that masks others; follows from the vocabulary.",
@@ -48,7 +48,7 @@ AXES = {
     "std": "Of pixels in 0..1, one number per colour; divides.",
     "stem": "The first layers of the network, by the size of the images they are for.",
     "temperature": "Of the softmax over similarities, at the start where it is trained.",
-    "vocab_size": "Tokens of the vocabulary: the most, where the texts decide.",
+    "vocab_size": "Tokens of the vocabulary; where the texts decide, at most so many.",
     "width": "Width of the tokens, or of the vectors that are compared.",
     "word_width": "Width of the token embedding.",
 }

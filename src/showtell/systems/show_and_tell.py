@@ -43,7 +43,7 @@ class ShowAndTellConfig(FitsTokenizer, FitsFeatures):
     dropout: float = 0.22
     smoothing: float = 0.0
     feature_dropout: float = 0.0
-    """Of the features of the image, in training."""
+    """The share of the image's features that training hides."""
 
     def build(self) -> ShowAndTell:
         """The untrained system of this config."""

@@ -48,7 +48,7 @@ class VLPConfig(VLPEncoderConfig, FitsTokenizer):
     """`encoder_decoder_lg`, 220.9 M parameters."""
 
     vocab_size: int = 28998
-    """Tokens of the vocabulary: the most, where the texts decide. The default is BERT's, cased."""
+    """Tokens of the vocabulary; where the texts decide, at most so many. Default: BERT's, cased."""
     max_length: int = 146
     """Tokens of a text, with start and end."""
     dec_div: int = 2

@@ -21,17 +21,21 @@ from showtell.cli.options import (
     Seed,
 )
 from showtell.cli.output import print_json, print_text
+from showtell.errors import UsageError
 from showtell.wording import one_line
 
 PANEL = "Images"
 
 
 def caption(
+    context: typer.Context,
     files: Images,
     model: Model = None,
     beam: Beam = DEFAULT_BEAM,
     consensus: Consensus = True,
-    num: Annotated[int, typer.Option(min=1, max=1000, help="Captions per image.")] = 1,
+    num: Annotated[
+        int, typer.Option(min=1, max=1000, help="Captions per image; the beam is at least as wide.")
+    ] = 1,
     sample: Annotated[
         Literal["nucleus"] | None, typer.Option(help="nucleus: sample captions instead of beam search.")
     ] = None,
@@ -46,6 +50,9 @@ def caption(
     An image that is unlike the training images is said to be unfamiliar. A file that cannot be read is named
     on standard error; the others are still captioned, and the exit status is 1.
     """
+    given = context.get_parameter_source("beam")
+    if sample and given and given.name == "COMMANDLINE":
+        raise UsageError(f"--beam is for beam search, and --sample {sample} takes its place; leave one out")
     from showtell.pipelines.caption import caption
     from showtell.pipelines.model import load_model
 

@@ -57,9 +57,14 @@ def classify(
     chosen = None if labels is None else labels.split(",")
     if texts and (chosen is not None or template != "{}"):
         raise UsageError("--labels and --template are for images; with --texts the classes are the model's")
+    if texts and not model:
+        raise UsageError(
+            "no model that classifies texts is shipped: name one with --model, or train one with "
+            "`showtell train classify_bert --data TEXTS --output RUN`"
+        )
     if chosen is not None:
         checked_labels(chosen, template)  # before seconds of loading
-    loaded = load_model(model, device) if model or texts else default_model(chosen, device)
+    loaded = load_model(model, device) if model else default_model(chosen, device)
     found = (
         classify_texts(lines(files), loaded, strict=strict)
         if texts

@@ -1,1 +1,1 @@
-"""Checks of your own data."""
+"""Your own data: check it, convert it, draw some."""
