@@ -160,6 +160,9 @@ def test_what_the_reference_cannot_express_is_refused(pair, tmp_path):
     _, ours, _ = pair
     with pytest.raises(UsageError, match="reads pixels"):
         export_folder(replace(ours.config, feature_width=12).build(), tmp_path)
+    if isinstance(ours, BLIP2Captioner):
+        with pytest.raises(UsageError, match="no learned positions of its queries"):
+            export_folder(replace(ours.config, positions=True).build(), tmp_path)
 
 
 def test_a_language_model_that_is_none_of_ours_is_refused_by_name(pair, tmp_path):

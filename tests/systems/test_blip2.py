@@ -192,3 +192,15 @@ def test_gradients_pass_through_the_frozen_language_model_to_queries_and_project
     captioner(batch()).losses["lm"].backward()
     reached = {name.split(".")[0] for name, p in captioner.named_parameters() if p.grad is not None}
     assert reached == {"former", "project"}
+
+
+@torch.no_grad()
+def test_positions_tell_queries_that_are_alike_apart():
+    config = replace(tiny(BLIP2CaptionerConfig()), positions=True, position_rate=20, former_rate=0.05)
+    captioner = config.build().eval()
+    captioner.former.queries[1:] = captioner.former.queries[0]
+    tokens = captioner.encode_images(batch()).tokens
+    alike = tokens - captioner.positions
+    torch.testing.assert_close(alike, alike[:, :1].expand_as(alike))
+    assert not torch.allclose(tokens[:, 1], tokens[:, 0])
+    assert {part: rate.scale for part, rate in captioner.rates.items()} == {"former.": 0.05, "positions": 20}

@@ -4,6 +4,8 @@
     [K vectors] w_1 .. w_t -> language model (frozen) -> w_t+1
 
 The Q-Former has no texts here: it begins as that of the first stage and learns what the language model reads.
+OPT, the paper's language model, adds a position of its own to each query; a Llama adds none, and queries that
+are alike are one word said K times to it. There each may have a learned position p_k (ours): z_k + p_k.
 
 Source: Li et al. 2023, "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and
 Large Language Models", figure 3 (decoder-based language model), section 3.3. `blip2_t5.py` has the other.
@@ -14,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar, cast
 
+import torch
 from torch import nn
 
 from showtell.data.batch import Batch
@@ -22,7 +25,7 @@ from showtell.fusion.q_former import QFormer
 from showtell.fusion.visual.frozen import FrozenImages
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
-from showtell.protocols import Encoded
+from showtell.protocols import Encoded, Rate
 from showtell.systems.blip2 import BLIP2Retriever
 from showtell.systems.blip2_parts import BLIP2PartsConfig
 from showtell.systems.gpt import GPTConfig
@@ -49,6 +52,12 @@ class BLIP2CaptionerConfig(SecondStageConfig):
     """Whether the language model learns too; else it stays as it was."""
     image_id: int = 32000
     """What stands for each token of an image among the ids."""
+    positions: bool = False
+    """Whether each query has a learned position in the prompt, for a language model that adds none."""
+    position_rate: float = 1.0
+    """The learning rate of these positions, as a multiple of the run's."""
+    former_rate: float = 1.0
+    """The learning rate of the Q-Former, as a multiple of the run's."""
 
     def build(self) -> BLIP2Captioner:
         """The untrained system of this config."""
@@ -92,3 +101,20 @@ class BLIP2Captioner(SecondStage, ImagePrompted):
     Config: ClassVar = BLIP2CaptionerConfig
     lora: ClassVar = ("language.blocks.", "language.transformer.")
     """The prefixes of the linear layers that an adapter corrects."""
+
+    def __init__(self, config: BLIP2CaptionerConfig) -> None:
+        super().__init__(config)
+        self.rates = {"former.": Rate(config.former_rate)}
+        self.positions = None
+        if config.positions:
+            shape = (config.former.num_queries, config.language.width)
+            self.positions = nn.Parameter(torch.empty(shape).normal_(std=0.1))
+            self.rates["positions"] = Rate(config.position_rate)
+
+    def encode_images(self, batch: Batch) -> Encoded:
+        """Tokens `[B K D]`, as the language model reads them; pooled, their mean."""
+        encoded = super().encode_images(batch)
+        if self.positions is None:
+            return encoded
+        tokens = encoded.tokens + self.positions
+        return Encoded(tokens, tokens.mean(1))

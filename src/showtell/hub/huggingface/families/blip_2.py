@@ -139,6 +139,8 @@ def config_to(ours: BLIP2PartsConfig) -> dict[str, Any]:
             "qformer_config": former | texts,
         }
     assert isinstance(ours, SecondStageConfig)
+    if isinstance(ours, BLIP2CaptionerConfig) and ours.positions:
+        raise UsageError("BLIP-2 of transformers has no learned positions of its queries; this one has them")
     _, text = language_config(ours.language, LANGUAGES)
     if isinstance(ours, BLIP2T5Config):
         if len(ours.prompt) > 1:
