@@ -92,21 +92,31 @@ def blip2_caption_base(num_images: int) -> SecondStageRun:
 def blip2_caption_mini(num_images: int) -> SecondStageRun:
     """The second stage: the Q-Former of `--model` prompts a frozen language model, SmolLM2.
 
-    Trained on captions: the Q-Former and the layer after it learn, and they alone are written.
+    Trained on captions: the Q-Former, the layer after it and a position of each query learn, and they alone
+    are written. The positions learn fast, what the language model is to write, and the Q-Former slowly, or it
+    forgets the image before the language model reads it (LOG.md).
 
     Paper: Li et al. 2023, "BLIP-2"
     Time: not measured
     """
-    batch_size = 32
-    steps = epochs(4, num_images, batch_size, at_least=200)
+    batch_size = 16
+    steps = epochs(2, num_images, batch_size, at_least=200)
     often = max(steps // 5, 1)
     return SecondStageRun(
-        system=BLIP2CaptionerConfig(feature_width=1280, feature_dropout=0.5, former=FORMER, language=SMOLLM2),
+        system=BLIP2CaptionerConfig(
+            feature_width=1280,
+            feature_dropout=0.5,
+            former=FORMER,
+            language=SMOLLM2,
+            positions=True,
+            position_rate=20.0,
+            former_rate=0.05,
+        ),
         train=TrainConfig(
             steps=steps,
             batch_size=batch_size,
-            learning_rate=3e-4,
-            warmup_steps=steps // 10,
+            learning_rate=2e-3,
+            warmup_steps=steps // 20,
             weight_decay=0.05,
             precision="auto",
             validate_every=often,
