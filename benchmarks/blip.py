@@ -2,10 +2,11 @@
 
     python benchmarks/blip.py [--batch 4] [--images 16] [--beam 3] [--rounds 3] [--only step] [--tiny]
 
-Both sides have the same parameters, 224 x 224 pixels, and run alternately. The network is BLIP with ViT-B/16
-and BERT-base, random but for a scaled output, so that captions differ; both are 20 tokens long at most.
+Both sides have the same parameters and 224 x 224 pixels, and take turns, each in a process of its own: ours
+as the command runs it. The network is BLIP with ViT-B/16 and BERT-base, random but for a scaled output, so
+that captions differ; both are 20 tokens long at most.
 Step: the loss of captions of 16 tokens, which is the only one of BLIP's three that the reference has, its
-gradients and fused AdamW, once the losses are found equal.
+gradients and fused AdamW; both sides must find the same loss.
 Captions: with the encoding of the images. The reference may rank a caption that was cut above one that ended,
 so the last tokens can differ; how many are alike is a column. `tests/hub/test_blip.py` compares ended ones.
 """
@@ -13,8 +14,8 @@ so the last tokens can differ; how many are alike is a column. `tests/hub/test_b
 from __future__ import annotations
 
 import argparse
-import copy
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,14 +31,15 @@ from showtell.nn.cpu.int8 import quantise
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.tasks.decoding import beam_search
 from table import command, table
-from vilt_step import alternately
+from turns import as_the_command, turns
 
+THEIRS = "transformers"
 SIDE, TOKENS, LONGEST = 224, 16, 20
 START, END, DECODE = 101, 102, 30522
 
 
-def networks(tiny: bool) -> tuple[Any, Any]:
-    """The reference and ours, with the same parameters."""
+def reference(tiny: bool, folder: str) -> None:
+    """Write the parameters that both sides have."""
     torch.manual_seed(0)
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     sizes = small if tiny else {}
@@ -56,54 +58,71 @@ def networks(tiny: bool) -> tuple[Any, Any]:
     theirs = transformers.BlipForConditionalGeneration(config)
     with torch.no_grad():
         theirs.text_decoder.cls.predictions.transform.LayerNorm.weight.mul_(4)
-    with tempfile.TemporaryDirectory() as folder:
-        theirs.save_pretrained(folder)
-        return theirs, import_folder(folder)
+    theirs.save_pretrained(folder)
 
 
-def seen(pixels: Tensor) -> Tensor:
-    """Pixels as the reference reads them."""
+def network(kind: str, folder: str) -> Any:
+    """The network of one side: ours as the command has it."""
+    if kind == THEIRS:
+        return transformers.BlipForConditionalGeneration.from_pretrained(folder)
+    as_the_command()
+    ours = import_folder(folder)
+    if kind == "showtell, int8":
+        quantise(ours.eval())
+    return ours
+
+
+def drawn(images: int) -> tuple[Tensor, Tensor]:
+    """Pixels, the same in every process, and as the reference reads them."""
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(256, (images, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)
     mean, std = (torch.tensor(value)[:, None, None] for value in (CLIP_MEAN, CLIP_STD))
-    return (pixels / 255 - mean) / std
+    return pixels, (pixels / 255 - mean) / std
 
 
-def steps(batch: int, rounds: int, tiny: bool) -> None:
-    """The table of a training step."""
-    theirs, ours = (network.train() for network in networks(tiny))
-    pixels = torch.randint(256, (batch, 3, SIDE, SIDE), dtype=torch.uint8)
-    ids = torch.randint(1000, 30000, (batch, TOKENS))
+def updates(kind: str, folder: str, batch: int) -> Callable[[], float]:
+    """An update of one side."""
+    module = network(kind, folder).train()
+    pixels, values = drawn(batch)
+    ids = torch.randint(1000, 30000, (batch, TOKENS), generator=torch.Generator().manual_seed(2))
     ids[:, 0], ids[:, -1] = START, END
-    keep, values = torch.ones_like(ids, dtype=torch.bool), seen(pixels)
+    keep = torch.ones_like(ids, dtype=torch.bool)
     begun = torch.cat([torch.full_like(ids[:, :1], DECODE), ids[:, 1:]], 1)
     given = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep))
 
     def refer() -> Tensor:
-        logits = theirs(pixel_values=values, input_ids=begun, attention_mask=keep.long()).logits
+        logits = module(pixel_values=values, input_ids=begun, attention_mask=keep.long()).logits
         return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
 
-    losses = {"transformers": (theirs, refer), "showtell": (ours, lambda: ours(given).losses["lm"])}
-    with torch.no_grad():
-        found = [float(loss()) for _, loss in losses.values()]
-    assert abs(found[0] - found[1]) < 1e-4 * found[0], found
-    seconds = alternately({name: updating(*one) for name, one in losses.items()}, rounds)
-    base = seconds["transformers"]
-    rows = [[name, f"{1000 * value:.0f}", f"{base / value:.2f}"] for name, value in seconds.items()]
+    return updating(module, refer if kind == THEIRS else lambda: module(given).losses["lm"])
+
+
+def steps(batch: int, rounds: int, folder: str) -> None:
+    """The table of a training step."""
+    kinds = (THEIRS, "showtell")
+    with turns({kind: partial(updates, kind, folder, batch) for kind in kinds}) as sides:
+        sides.take()  # not timed
+        theirs, ours = sides.values.values()
+        assert abs(theirs - ours) < 1e-4 * theirs, sides.values
+        seconds = sides.medians(rounds)
+    rows = [[name, f"{1000 * one:.0f}", f"{seconds[THEIRS] / one:.2f}"] for name, one in seconds.items()]
     table([f"step of {batch}", "ms", "speedup"], rows)
 
 
-def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
-    """The table of beam search."""
-    theirs, ours = (network.eval() for network in networks(tiny))
-    pixels = torch.randint(256, (images, 3, SIDE, SIDE), dtype=torch.uint8)
-    values = seen(pixels)
+def searches(kind: str, folder: str, images: int, beam: int) -> Callable[[], list[list[int]]]:
+    """A beam search of one side, with the encoding of the images."""
+    system = network(kind, folder).eval()
+    pixels, values = drawn(images)
 
+    @torch.inference_mode()
     def refer() -> list[list[int]]:
-        rows = theirs.generate(
+        rows = system.generate(
             pixel_values=values, num_beams=beam, max_new_tokens=LONGEST, do_sample=False, length_penalty=1.0
         )
         return [[i for i in row.tolist() if i not in (0, DECODE, START, END)] for row in rows]
 
-    def caption(system: Any) -> list[list[int]]:
+    @torch.inference_mode()
+    def caption() -> list[list[int]]:
         encoded = system.encode_images(Batch(ImageBatch(pixels=pixels)))
         found = beam_search(
             system,
@@ -117,18 +136,23 @@ def captions(images: int, beam: int, rounds: int, tiny: bool) -> None:
         )
         return [list(best.ids) for best, *_ in found]
 
-    sides = {"transformers, generate": refer, "showtell": partial(caption, ours)}
-    if has_int8():
-        rounded = copy.deepcopy(ours)
-        quantise(rounded)
-        sides["showtell, int8"] = partial(caption, rounded)
-    with torch.inference_mode():
-        texts = [side() for side in sides.values()]
-        seconds = alternately(sides, rounds)
-    base = seconds["transformers, generate"]
+    return refer if kind == THEIRS else caption
+
+
+def captions(images: int, beam: int, rounds: int, folder: str) -> None:
+    """The table of beam search."""
+    kinds = (THEIRS, "showtell", *(["showtell, int8"] if has_int8() else []))
+    with turns({kind: partial(searches, kind, folder, images, beam) for kind in kinds}) as sides:
+        sides.take()  # not timed
+        seconds, texts = sides.medians(rounds), sides.values
     rows = [
-        [name, f"{1000 * value / images:.0f}", f"{base / value:.2f}", f"{alike(texts[0], own):.2f}"]
-        for (name, value), own in zip(seconds.items(), texts, strict=True)
+        [
+            name,
+            f"{1000 * one / images:.0f}",
+            f"{seconds[THEIRS] / one:.2f}",
+            f"{alike(texts[THEIRS], texts[name]):.2f}",
+        ]
+        for name, one in seconds.items()
     ]
     table([f"beam {beam}", "ms per image", "speedup", "tokens alike"], rows)
 
@@ -149,11 +173,13 @@ def main() -> None:
     parser.add_argument("--only", choices=["step", "captions"])
     parser.add_argument("--tiny", action="store_true", help="tiny networks, to see that it runs")
     args = parser.parse_args()
-    print(command())
-    if args.only != "captions":
-        steps(args.batch, args.rounds, args.tiny)
-    if args.only != "step":
-        captions(args.images, args.beam, args.rounds, args.tiny)
+    command()
+    with tempfile.TemporaryDirectory() as folder:
+        reference(args.tiny, folder)
+        if args.only != "captions":
+            steps(args.batch, args.rounds, folder)
+        if args.only != "step":
+            captions(args.images, args.beam, args.rounds, folder)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import statistics
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +26,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from peak import peak
 from showtell.data.batch import Batch, ImageBatch
-from showtell.runtime import keep_freed_memory
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
 from showtell.systems.simsiam import SimSiam, SimSiamConfig
 from table import command, table
+from turns import as_the_command, turns
 
 CLASSES = {
     "simclr": (SimCLR, SimCLRConfig("resnet18", "cifar", 512, 128, 0.5)),
@@ -168,20 +166,14 @@ def plain(name: str) -> Callable[[Tensor], None]:
     return step
 
 
-def serve(name: str, kind: str, batch: int, threads: int, calls: Connection) -> None:
-    """In its own process: the CPU seconds of a step, whenever one is requested."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+def side(name: str, kind: str, batch: int) -> Callable[[], None]:
+    """A step of one side on the same views."""
     torch.manual_seed(0)
     if kind != "plain":
-        keep_freed_memory()  # as the command does
-        os.environ.setdefault("SHOWTELL_LINEAR", "auto")
+        as_the_command()
     step = plain(name) if kind == "plain" else ours(name, kind == "joint")
     views = torch.rand(2, batch, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    while calls.recv():
-        started = time.process_time()
-        step(views)
-        calls.send(time.process_time() - started)
+    return lambda: step(views)
 
 
 def operations(name: str, batch: int, counted: int = 4) -> float:
@@ -198,24 +190,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    processes, rows = get_context("spawn"), []
+    rows = []
     torch.set_num_threads(options.threads)
     for name in CLASSES:
-        calls, times = {}, {}
-        for kind in ("plain", "each", "joint"):
-            calls[kind], theirs = processes.Pipe()
-            arguments = (name, kind, options.batch, options.threads, theirs)
-            processes.Process(target=serve, args=arguments, daemon=True).start()
-            times[kind] = []
-        products = []
-        for _ in range(options.rounds + 1):
-            products.append(peak(time.process_time))
-            for kind, call in calls.items():
-                call.send(True)
-                times[kind].append(call.recv())
-        for call in calls.values():
-            call.send(False)
-        peer, each, joint = (statistics.median(values[1:]) for values in times.values())  # the first warms up
+        makers = {kind: partial(side, name, kind, options.batch) for kind in ("plain", "each", "joint")}
+        with turns(makers, time.process_time) as sides:
+            sides.take()  # the first warms up
+            products, times = [], []
+            for _ in range(options.rounds):
+                products.append(peak(time.process_time))
+                times.append(sides.take())
+        peer, each, joint = (statistics.median(one[kind] for one in times) for kind in makers)
         share = operations(name, options.batch) / min(each, joint) / statistics.median(products)
         ratios = [f"{peer / each:.2f}", f"{peer / joint:.2f}", f"{share:.0%}"]
         rows.append([name, f"{1000 * peer:.0f}", *ratios])

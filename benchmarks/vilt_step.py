@@ -2,9 +2,9 @@
 
     python benchmarks/vilt_step.py [--batch 8] [--rounds 7] [--queries 1000] [--only step] [--tiny]
 
-Step: ViLT-B/32 with 3,129 answers, 384 x 384 pixels and 40 tokens, forward, backward and fused AdamW; both
-sides have the same parameters and run alternately, once their losses are found equal. The reference has no
-fused attention of its own: `fused` is the reference with torch's in its place.
+Step: ViLT-B/32 with 3,129 answers, 384 x 384 pixels and 40 tokens, forward, backward and fused AdamW; the
+sides have the same parameters, find the same loss, and take turns, each in a process of its own: ours as the
+command runs it. The reference has no fused attention of its own: `fused` is the reference with torch's.
 Patches: the same projection by both, forward, and with its gradients.
 Re-ranking: the first 100 images for each query, embedded once for all (`cached`) or for each query anew, by
 a ViLT, whose images are light, and by a Pixel-BERT, whose are heavy; the scores are found equal to 1e-5.
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,9 +42,10 @@ from showtell.systems.uniter import UNITEREncoderConfig
 from showtell.systems.vilt import ViLTEncoderConfig
 from showtell.tasks.pair_scores import pair_scores
 from table import command, table
+from turns import as_the_command, turns
 
 TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-SIDE, TOKENS = 384, 40
+SIDE, TOKENS, ANSWERS = 384, 40, 3129
 
 
 def alternately(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -74,40 +76,44 @@ def fuse_attention(module: nn.Module) -> None:
             layer.forward = fused.__get__(layer)
 
 
-def steps(batch: int, rounds: int, tiny: bool) -> None:
-    """The table of a training step."""
+def side(kind: str, folder: str, batch: int) -> Callable[[], float]:
+    """An update of one side, with the parameters in a folder and the same data for all."""
+    if kind == "showtell":
+        as_the_command()
+        module: nn.Module = import_folder(folder).train()
+    else:
+        module = transformers.ViltForQuestionAnswering.from_pretrained(folder).train()
+        if kind == "transformers, fused":
+            fuse_attention(module)
     torch.manual_seed(0)
-    small = TINY if tiny else {}
-    config = transformers.ViltConfig(num_labels=3129, **small)
-    theirs = transformers.ViltForQuestionAnswering(config)
-    with tempfile.TemporaryDirectory() as folder:
-        theirs.save_pretrained(folder)
-        ours = import_folder(folder).train()
-        fused = transformers.ViltForQuestionAnswering.from_pretrained(folder).train()
-    theirs.train()
-    fuse_attention(fused)
     pixels = torch.randint(256, (batch, 3, SIDE, SIDE), dtype=torch.uint8)
-    ids = torch.randint(1000, config.vocab_size, (batch, TOKENS))
-    scores = torch.zeros(batch, 3129).scatter_(1, torch.randint(3129, (batch, 3)), 0.6)
+    ids = torch.randint(1000, 30000, (batch, TOKENS))
+    scores = torch.zeros(batch, ANSWERS).scatter_(1, torch.randint(ANSWERS, (batch, 3)), 0.6)
     keep = torch.ones_like(ids, dtype=torch.bool)
     given = Batch(ImageBatch(pixels=pixels), TextBatch(ids, keep), Targets(scores=scores))
     normal = pixels / 255 * 2 - 1
 
-    def refer(module: nn.Module) -> Tensor:
+    def refer() -> Tensor:
         return module(
             input_ids=ids, attention_mask=keep.long(), token_type_ids=torch.zeros_like(ids),
             pixel_values=normal, labels=scores,
         ).loss  # fmt: skip
 
-    losses = {
-        "transformers": (theirs, lambda: refer(theirs)),
-        "transformers, fused": (fused, lambda: refer(fused)),
-        "showtell": (ours, lambda: ours(given).losses["answers"]),
-    }
-    with torch.no_grad():
-        found = [float(loss()) for _, loss in losses.values()]
-    assert max(found) - min(found) < 1e-4 * max(found), found
-    seconds = alternately({name: updating(*one) for name, one in losses.items()}, rounds)
+    return updating(module, (lambda: module(given).losses["answers"]) if kind == "showtell" else refer)
+
+
+def steps(batch: int, rounds: int, tiny: bool) -> None:
+    """The table of a training step."""
+    torch.manual_seed(0)
+    config = transformers.ViltConfig(num_labels=ANSWERS, **(TINY if tiny else {}))
+    kinds = ("transformers", "transformers, fused", "showtell")
+    with tempfile.TemporaryDirectory() as folder:
+        transformers.ViltForQuestionAnswering(config).save_pretrained(folder)
+        with turns({kind: partial(side, kind, folder, batch) for kind in kinds}) as sides:
+            sides.take()  # not timed
+            losses = sides.values.values()
+            assert max(losses) - min(losses) < 1e-4 * max(losses), losses
+            seconds = sides.medians(rounds)
     base = seconds["transformers, fused"]
     rows = [[name, f"{1000 * value:.0f}", f"{base / value:.2f}"] for name, value in seconds.items()]
     table([f"step of {batch}", "ms", "speedup"], rows)
