@@ -204,3 +204,5 @@ def test_positions_tell_queries_that_are_alike_apart():
     torch.testing.assert_close(alike, alike[:, :1].expand_as(alike))
     assert not torch.allclose(tokens[:, 1], tokens[:, 0])
     assert {part: rate.scale for part, rate in captioner.rates.items()} == {"former.": 0.05, "positions": 20}
+    assert build(BLIP2Captioner).rates.keys() == {"former."}
+    assert not captioner.requires_grad_(False).rates, "an adapter is trained beside parts that stay"

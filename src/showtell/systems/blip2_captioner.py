@@ -104,12 +104,17 @@ class BLIP2Captioner(SecondStage, ImagePrompted):
 
     def __init__(self, config: BLIP2CaptionerConfig) -> None:
         super().__init__(config)
-        self.rates = {"former.": Rate(config.former_rate)}
         self.positions = None
         if config.positions:
             shape = (config.former.num_queries, config.language.width)
             self.positions = nn.Parameter(torch.empty(shape).normal_(std=0.1))
-            self.rates["positions"] = Rate(config.position_rate)
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """Those of the parts that learn: an adapter leaves them as they are."""
+        rates = {"former.": Rate(self.config.former_rate), "positions": Rate(self.config.position_rate)}
+        learning = [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+        return {part: rate for part, rate in rates.items() if any(name.startswith(part) for name in learning)}
 
     def encode_images(self, batch: Batch) -> Encoded:
         """Tokens `[B K D]`, as the language model reads them; pooled, their mean."""
