@@ -126,3 +126,16 @@ def test_a_first_stage_over_another_backbone_is_refused(first, images, language,
     settings = [f"vocabulary.source={language}"]
     with pytest.raises(MissingError, match="another efficientnet_lite0"):
         train_model("blip2_caption_mini", images, tmp_path / "run", settings, device="cpu", model=str(copied))
+
+
+def test_an_adapter_corrects_the_language_model_and_leaves_the_queries(second, images, tmp_path):
+    asked = [{"role": "user", "content": "<image>what is it?"}, {"role": "assistant", "content": "a square"}]
+    names = [Path(shutil.copy(file, tmp_path)).name for file in files_of(images)[:4]]
+    rows = [{"messages": asked, "images": [name]} for name in names]
+    (tmp_path / "data.json").write_text(json.dumps(rows))
+    settings = ["held_out=0", "rank=2", "train.batch_size=4", "train.steps=2", "train.warmup_steps=1"]
+    train_model("tune", tmp_path / "data.json", tmp_path / "run", settings, model=str(second), device="cpu")
+    tuned = open_checkpoint(tmp_path / "run").system.state_dict()
+    begun = open_checkpoint(second).system.state_dict()
+    assert all(torch.equal(tuned[name], begun[name]) for name in begun if name.startswith(("former", "pos")))
+    assert any(not torch.equal(tuned[name], begun[name]) for name in begun if name.startswith("language"))
