@@ -29,9 +29,10 @@ from showtell.device import has_int8
 from showtell.hub.huggingface.folder import import_folder
 from showtell.nn.cpu.int8 import quantise
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
+from showtell.runtime import prepare_process
 from showtell.tasks.decoding import beam_search
 from table import command, table
-from turns import as_the_command, turns
+from turns import turns
 
 THEIRS = "transformers"
 SIDE, TOKENS, LONGEST = 224, 16, 20
@@ -65,7 +66,7 @@ def network(kind: str, folder: str) -> Any:
     """The network of one side: ours as the command has it."""
     if kind == THEIRS:
         return transformers.BlipForConditionalGeneration.from_pretrained(folder)
-    as_the_command()
+    prepare_process()
     ours = import_folder(folder)
     if kind == "showtell, int8":
         quantise(ours.eval())

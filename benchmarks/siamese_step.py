@@ -26,11 +26,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from peak import peak
 from showtell.data.batch import Batch, ImageBatch
+from showtell.protocols import HasAfterStep
+from showtell.runtime import prepare_process
 from showtell.systems.byol import BYOL, BYOLConfig
 from showtell.systems.simclr import SimCLR, SimCLRConfig
 from showtell.systems.simsiam import SimSiam, SimSiamConfig
 from table import command, table
-from turns import as_the_command, turns
+from turns import turns
 
 CLASSES = {
     "simclr": (SimCLR, SimCLRConfig("resnet18", "cifar", 512, 128, 0.5)),
@@ -144,7 +146,8 @@ def ours(name: str, joint: bool) -> Callable[[Tensor], None]:
         optimiser.zero_grad()
         sum(outcome.losses.values()).backward()
         optimiser.step()
-        system.after_step(outcome)
+        if isinstance(system, HasAfterStep):
+            system.after_step(outcome)
 
     return step
 
@@ -170,7 +173,7 @@ def side(name: str, kind: str, batch: int) -> Callable[[], None]:
     """A step of one side on the same views."""
     torch.manual_seed(0)
     if kind != "plain":
-        as_the_command()
+        prepare_process()
     step = plain(name) if kind == "plain" else ours(name, kind == "joint")
     views = torch.rand(2, batch, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     return lambda: step(views)

@@ -1,11 +1,10 @@
 """Ways that take turns, each in a process of its own: no settings and no freed memory of one serve another.
 
-Ours calls `as_the_command`, which makes the settings that every command of showtell makes.
+Ours call `prepare_process` of `showtell.runtime`, as every command does.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-
-from showtell.runtime import keep_freed_memory
 
 Way = Callable[[], Any]
 
@@ -57,12 +54,6 @@ def turns(
     yield Turns(calls)
     for call in calls.values():
         call.send(False)
-
-
-def as_the_command() -> None:
-    """The settings of `showtell`'s own commands for memory and products."""
-    keep_freed_memory()
-    os.environ.setdefault("SHOWTELL_LINEAR", "auto")
 
 
 def _serve(make: Callable[[], Way], clock: Callable[[], float], threads: int, calls: Connection) -> None:

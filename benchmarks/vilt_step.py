@@ -37,12 +37,13 @@ from showtell.hub.huggingface.folder import import_folder
 from showtell.nn.patch_embedding import PatchEmbedding
 from showtell.recipes.pixel_bert import pixel_bert_mini
 from showtell.recipes.vilt import vilt_mini
+from showtell.runtime import prepare_process
 from showtell.systems.pixel_bert import PixelBERTEncoderConfig
 from showtell.systems.uniter import UNITEREncoderConfig
 from showtell.systems.vilt import ViLTEncoderConfig
 from showtell.tasks.pair_scores import pair_scores
 from table import command, table
-from turns import as_the_command, turns
+from turns import turns
 
 TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIDE, TOKENS, ANSWERS = 384, 40, 3129
@@ -79,7 +80,7 @@ def fuse_attention(module: nn.Module) -> None:
 def side(kind: str, folder: str, batch: int) -> Callable[[], float]:
     """An update of one side, with the parameters in a folder and the same data for all."""
     if kind == "showtell":
-        as_the_command()
+        prepare_process()
         module: nn.Module = import_folder(folder).train()
     else:
         module = transformers.ViltForQuestionAnswering.from_pretrained(folder).train()

@@ -61,8 +61,9 @@ def read_rows(store: Store, table: Any) -> list[Row]:
 
 def holds_images_of(store: Store, folder: Path) -> bool:
     """Whether an image of a folder, which need not be there any more, is stored with any model's vectors."""
+    resolved = folder.resolve()
     rows = (row for known in store.manifest().sets for row in read_rows(store, store.table(known)))
-    return any(row.file.path.is_relative_to(folder.resolve()) for row in rows)
+    return any(row.file.path.is_relative_to(resolved) for row in rows)
 
 
 def shown_columns(table: Any) -> pa.Table:

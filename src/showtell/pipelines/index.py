@@ -59,10 +59,11 @@ def index(
     known = Store.fits(library)
     check_writable(Path(library) / LOCK)
     there = Path(folder).is_dir()
-    if not there and not (known and holds_images_of(Store.open(library), Path(folder))):
-        raise UserError(f"there is no folder {folder}")
-    if not there and not prune:
-        raise UserError(f"there is no folder {folder}; if its images are really gone, --prune drops them")
+    if not there:
+        stored = known and holds_images_of(Store.open(library), Path(folder))
+        if not (stored and prune):
+            drop = "; if its images are really gone, --prune drops them" if stored else ""
+            raise UserError(f"there is no folder {folder}{drop}")
     images = survey(folder).images if there else []
     if not images and not known:
         raise no_images(folder)

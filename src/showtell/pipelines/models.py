@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from showtell.hub.catalogue import Offer, catalogue, find
+from showtell.hub.checkpoints import SHIPPED_MODELS
 from showtell.pipelines.document_readers import SHIPPED as DOCUMENTS
 from showtell.pipelines.model import SHIPPED
 from showtell.pipelines.shipped import DUAL_ENCODER, install_all, packages_of
@@ -54,7 +55,7 @@ def models() -> list[OfferedModel]:
 
 
 def _shipped(name: str, what: str, used_by: str) -> OfferedModel:
-    folder = SHIPPED.parent / name
+    folder = SHIPPED_MODELS / name
     missing = [package for package in packages_of(folder) if not package.installed]
     return OfferedModel(
         name=name,

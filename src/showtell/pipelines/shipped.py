@@ -11,6 +11,7 @@ from showtell.checkpoint.config import CONFIG, PREPROCESS
 from showtell.data.json import read_object
 from showtell.errors import MissingError, UserError
 from showtell.hub.catalogue import Package, find
+from showtell.hub.checkpoints import SHIPPED_MODELS
 from showtell.library.search import Library
 from showtell.pairing import PairScorer
 from showtell.pipelines.engine import engine_named
@@ -21,7 +22,7 @@ from showtell.protocols import SharedSpace
 logger = logging.getLogger(__name__)
 
 DUAL_ENCODER = "default_search"
-FOLDER = SHIPPED.parent / DUAL_ENCODER
+FOLDER = SHIPPED_MODELS / DUAL_ENCODER
 
 
 def dual_encoder(device: str = "auto") -> Model:
