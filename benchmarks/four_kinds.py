@@ -71,7 +71,7 @@ def parts_of(config: Any, side: int, frozen: Backbone) -> tuple[int, dict[str, C
         return count, {
             "text": lambda: system.embed_texts(text.texts),
             "image": lambda: system.embed_images(images()),
-            "whole": lambda: system.match(system.fuse(text, embedded)),
+            "whole": lambda: system.match(system.pair_vectors(text, embedded)),
         }
     with torch.inference_mode():
         image, words = system.image_vectors(images()), system.text_vectors(text)

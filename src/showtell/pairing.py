@@ -38,6 +38,10 @@ class PairEncoder(Protocol):
         """
         ...
 
+    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
+        """What `fuse` calls pooled, alone `[R fused_width]`."""
+        ...
+
 
 @runtime_checkable
 class PairScorer(PairEncoder, Protocol):
@@ -47,8 +51,10 @@ class PairScorer(PairEncoder, Protocol):
         """The tokens `[R L D]` of the texts before they meet an image."""
         ...
 
-    def match(self, fused: Encoded) -> Tensor:
-        """`log p / (1 - p)` of each fused pair `[R]`, `p` the probability that its two belong together."""
+    def match(self, vectors: Tensor) -> Tensor:
+        """`log p / (1 - p)` of each pair `[R]`, by its vector; `p` is the probability that its two belong
+        together.
+        """
         ...
 
 

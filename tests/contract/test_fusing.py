@@ -48,6 +48,12 @@ def test_a_text_meets_the_image_that_it_belongs_to(name):
 
 
 @keeping(PairEncoder)
+def test_vectors_alone_are_those_of_fused_pairs(name):
+    system, given = encoder(name), batch()
+    torch.testing.assert_close(system.pair_vectors(given), system.fuse(given).pooled, **CLOSE)
+
+
+@keeping(PairEncoder)
 def test_images_embedded_once_give_the_same_pairs(name):
     system, given = encoder(name), batch()
     images = system.embed_images(given)
@@ -87,10 +93,10 @@ def test_padded_regions_are_not_seen(name):
 @keeping(PairScorer)
 def test_the_score_depends_on_both(name):
     system, given = encoder(name), batch()
-    score = system.match(system.fuse(given))
+    score = system.match(system.pair_vectors(given))
     assert score.shape == (5,)
     other = replace(given, texts=replace(given.texts, owner=torch.tensor([1, 2, 3, 0, 0])))
-    assert (system.match(system.fuse(other)) - score).abs().min() > 1e-6
+    assert (system.match(system.pair_vectors(other)) - score).abs().min() > 1e-6
     ids = torch.where(given.texts.ids > 4, given.texts.ids + 1, given.texts.ids)
     reworded = replace(given, texts=replace(given.texts, ids=ids))
-    assert (system.match(system.fuse(reworded)) - score).abs().min() > 1e-6
+    assert (system.match(system.pair_vectors(reworded)) - score).abs().min() > 1e-6

@@ -160,7 +160,7 @@ def test_forward_and_every_gradient(pair, padded):
     batch, pixels = given(padded)
     images = ours.encode_images(batch)
     fused = ours.fuse(batch, images)
-    found = [images.pooled, ours.text_vectors(batch), ours.match(fused)]
+    found = [images.pooled, ours.text_vectors(batch), ours.match(fused.pooled)]
     if isinstance(ours, ALBEF):
         said = ours.towers.masked_logits(batch.texts, ours.towers.prefill(images), batch.texts.keep)
         found.append(said)
@@ -194,7 +194,9 @@ def test_import_export_and_import_again_by_the_command_line(pair, tmp_path, caps
     assert json.loads(capsys.readouterr().out)["system"] == type(ours).__name__
     model = load_model(tmp_path / "ours")
     batch, _ = given(True)
-    torch.testing.assert_close(model.system.match(model.system.fuse(batch)), ours.match(ours.fuse(batch)))
+    torch.testing.assert_close(
+        model.system.match(model.system.pair_vectors(batch)), ours.match(ours.pair_vectors(batch))
+    )
     out = tmp_path / "theirs"
     assert run(["export", str(tmp_path / "ours"), "--format", "albef", "--output", str(out)]) == 0
     assert run(["import", str(out / "albef.pth"), "--output", str(tmp_path / "again")]) == 0

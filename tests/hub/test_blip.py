@@ -86,7 +86,7 @@ def outputs(reference, ours, padded):
         alike = reference(**call, use_itm_head=False).itm_score
         batch = Batch(images, texts)
         vectors = ours.image_vectors(batch) @ ours.text_vectors(batch).T
-        return [(ours.match(ours.fuse(batch)), scores[:, 1] - scores[:, 0]), (vectors, alike)]
+        return [(ours.match(ours.pair_vectors(batch)), scores[:, 1] - scores[:, 0]), (vectors, alike)]
     answers, _ = pad([[DECODE, 12, 13, END], [DECODE, 14, 15, END]])
     fused = ours.fuse(Batch(images, texts))
     ours_said = ours.teacher_forced_logits(

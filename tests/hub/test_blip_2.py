@@ -122,7 +122,7 @@ def outputs(reference, ours, padded):
         batch = Batch(given, TextBatch(ids, keep))
         queries = ours.query_vectors(ours.encode_images(batch))
         vectors = (queries @ ours.encode_texts(batch).pooled.T).amax(1)
-        return [(ours.match(ours.fuse(batch)), scores[:, 1] - scores[:, 0]), (vectors, alike)]
+        return [(ours.match(ours.pair_vectors(batch)), scores[:, 1] - scores[:, 0]), (vectors, alike)]
     rows = [[IMAGE, BEGIN, 5, 6], [IMAGE, BEGIN, 8] if padded else [IMAGE, BEGIN, 8, 9]]
     ids, keep = pad([expanded(row, IMAGE, QUERIES) for row in rows])
     if isinstance(ours, BLIP2T5):

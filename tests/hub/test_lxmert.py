@@ -69,7 +69,7 @@ def outputs(reference, ours, padded):
         matching = theirs.cross_relationship_score
         return [
             (ours.masked_token_logits(words), theirs.prediction_logits[keep]),
-            (ours.match(fused), matching[:, 1] - matching[:, 0]),
+            (ours.match(fused.pooled), matching[:, 1] - matching[:, 0]),
         ]
     return [
         (fused.pooled, theirs.pooled_output),

@@ -99,9 +99,11 @@ def outputs(reference, ours, padded: bool):
         no, yes = reference.itm_score["fc"](theirs.pooler_output).unbind(1)
         found = ours.masked_token_logits(fused.tokens[:, : ids.shape[1]][keep])
         expected = reference.mlm_score(words)[keep]
-        return torch.cat([found.flatten(), ours.match(fused)]), torch.cat([expected.flatten(), yes - no])
+        return torch.cat([found.flatten(), ours.match(fused.pooled)]), torch.cat(
+            [expected.flatten(), yes - no]
+        )
     if isinstance(ours, ViLTRanker):
-        return ours.match(fused), theirs.logits[:, 0]
+        return ours.match(fused.pooled), theirs.logits[:, 0]
     return fused.pooled, theirs.pooler_output
 
 

@@ -65,7 +65,7 @@ def outputs(reference, ours, padded):
     matching = theirs.seq_relationship_logits
     return [
         (ours.masked_token_logits(words), theirs.prediction_logits[:, : ids.shape[1]][keep]),
-        (ours.match(fused), matching[:, 0] - matching[:, 1]),
+        (ours.match(fused.pooled), matching[:, 0] - matching[:, 1]),
     ]
 
 

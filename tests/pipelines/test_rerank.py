@@ -49,7 +49,7 @@ def test_what_another_model_proposes_is_ordered_by_the_model_of_pairs(library, v
         texts = TextBatch(ids, torch.ones_like(ids, dtype=torch.bool))
         with torch.no_grad():
             fused = model.system.fuse(Batch(ImageBatch(pixels=pixels), texts))
-            expected[name] = model.system.match(fused).item()
+            expected[name] = model.system.match(fused.pooled).item()
     assert [hit.path.stem for hit in hits] == sorted(expected, key=lambda name: -expected[name])
     assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-5)
     assert len(searcher.search("a red square", top=2).hits) == 2

@@ -215,8 +215,8 @@ def test_images_keep_their_aspect_ratio_and_padding_is_not_seen(shapes, tmp_path
     for row, (high, wide) in enumerate(batch.images.sizes.tolist()):
         alone = ImageBatch(pixels=batch.images.pixels[row : row + 1, :, :high, :wide])
         texts = replace(batch.texts.part(slice(row, row + 1)), owner=None)
-        scored = system.match(system.fuse(Batch(alone, texts)))
-        torch.testing.assert_close(scored, system.match(together)[[row]], atol=1e-5, rtol=1e-5)
+        scored = system.match(system.pair_vectors(Batch(alone, texts)))
+        torch.testing.assert_close(scored, system.match(together.pooled)[[row]], atol=1e-5, rtol=1e-5)
     model = load_model(tmp_path / "run")  # as they were trained on, images are read
     paths = sorted((shapes / "train").glob("*.png"))
     read = model.image_input.batch([model.read(path) for path in paths[:5]])

@@ -36,9 +36,17 @@ def test_the_first_token_says_what_a_text_is_for(blip):
     blip.eval()
     given, table = batch(), blip.reader.embed.tokens.weight
     with torch.no_grad():
-        before = blip.text_vectors(given), blip.match(blip.fuse(given)), blip(given, seeded()).losses["lm"]
+        before = (
+            blip.text_vectors(given),
+            blip.match(blip.pair_vectors(given)),
+            blip(given, seeded()).losses["lm"],
+        )
         table[[blip.config.encode_id, blip.config.decode_id]] += 3
-        after = blip.text_vectors(given), blip.match(blip.fuse(given)), blip(given, seeded()).losses["lm"]
+        after = (
+            blip.text_vectors(given),
+            blip.match(blip.pair_vectors(given)),
+            blip(given, seeded()).losses["lm"],
+        )
     assert torch.equal(before[0], after[0])
     assert not torch.allclose(before[1], after[1])
     assert not torch.allclose(before[2], after[2])

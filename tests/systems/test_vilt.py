@@ -248,7 +248,7 @@ def test_scores_are_the_log_odds_of_two_classes():
     assert isinstance(system, PairScorer)
     fused = system.fuse(pairs()[0])
     expected = system.itm_head(fused.pooled).softmax(1)[:, 1]
-    torch.testing.assert_close(system.match(fused).sigmoid(), expected)
+    torch.testing.assert_close(system.match(fused.pooled).sigmoid(), expected)
 
 
 def test_the_papers_sizes_are_the_defaults():
@@ -292,7 +292,9 @@ def test_the_head_of_masked_patches_stays_with_the_training(tmp_path):
     assert not hasattr(loaded, "mim_head")
     assert torch.equal(loaded.itm_head.weight, system.itm_head.weight)
     batch, _ = pairs()
-    torch.testing.assert_close(loaded.match(loaded.fuse(batch)), system.eval().match(system.fuse(batch)))
+    torch.testing.assert_close(
+        loaded.match(loaded.pair_vectors(batch)), system.eval().match(system.pair_vectors(batch))
+    )
 
 
 def test_masked_regions_keep_their_boxes_and_lose_their_features():
@@ -325,3 +327,13 @@ def test_masked_regions_keep_their_boxes_and_lose_their_features():
 def test_other_systems_refuse_masked_images():
     with torch.device("meta"), pytest.raises(ValueError, match="ViLBERT masks no images; leave out masked"):
         ViLBERTConfig(masked_images=1.0).build()
+
+
+def test_the_last_block_computes_one_token_where_only_the_pair_is_read():
+    system = ViLT(SMALL).eval()
+    batch, _ = pairs()
+    seen = []
+    system.transformer.blocks[-1].mlp.register_forward_hook(lambda _, __, output: seen.append(output.shape))
+    with torch.no_grad():
+        system.pair_vectors(batch), system.fuse(batch)
+    assert [shape[1] for shape in seen] == [1, seen[1][1]] and seen[1][1] > 1

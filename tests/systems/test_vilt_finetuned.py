@@ -111,7 +111,7 @@ def test_the_ranking_loss_is_that_of_each_text_with_its_own_image_and_others() -
     def score(text: int, image: int) -> float:
         texts = TextBatch(given.texts.ids[text : text + 1], given.texts.keep[text : text + 1])
         fused = system.fuse(Batch(ImageBatch(pixels=given.images.pixels[image : image + 1]), texts))
-        return system.match(fused).item()
+        return system.match(fused.pooled).item()
 
     others = draw_others(torch.arange(3), 3, 2, torch.Generator().manual_seed(5))
     expected = 0.0

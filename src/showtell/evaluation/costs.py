@@ -39,8 +39,8 @@ def milliseconds(model: Model, pixels: Sequence[np.ndarray], ids: Sequence[int])
     if model.can(PairScorer):
         with torch.inference_mode():
             embedded = system.embed_images(image_batch(model, pixels))
-        both = _median(lambda: system.match(system.fuse(text, embedded)))
-        return {"text": alone, "image": embed, "fusion": max(both - alone, 0.0)}  # `fuse` embeds the text too
+        both = _median(lambda: system.match(system.pair_vectors(text, embedded)))
+        return {"text": alone, "image": embed, "fusion": max(both - alone, 0.0)}  # which embeds the text too
     whole = _median(lambda: system.answer(replace(image_batch(model, pixels), texts=text.texts)))
     return {"text": alone, "image": embed, "fusion": max(whole - alone - embed, 0.0)}
 
@@ -59,7 +59,7 @@ def flops(model: Model, pixels: Sequence[np.ndarray], ids: Sequence[int]) -> int
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), watch_attention(), counter:
         if model.can(PairScorer):
-            fresh.match(fresh.fuse(batch))
+            fresh.match(fresh.pair_vectors(batch))
         elif model.can(PairAnswerer):
             fresh.answer(batch)
         else:

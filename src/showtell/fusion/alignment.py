@@ -165,7 +165,7 @@ class AlignThenFuse(PairTowers):
         def scores(some: slice) -> tuple[Tensor]:
             own_texts = TextBatch(texts.ids[which[some]], texts.keep[which[some]])
             tokens = self.ground(own_texts, memory(where[some]), aligned.texts.tokens[which[some]])
-            return (self.match(Encoded(tokens, tokens[:, 0])),)
+            return (self.match(tokens[:, 0]),)
 
         (found,) = by_chunks(scores, len(which), self.chunk_size)
         return matching(found, torch.arange(len(which), device=which.device) < len(texts))

@@ -90,23 +90,22 @@ class PairAnswers(nn.Module):
         """The `B` images before they meet a text."""
         raise NotImplementedError
 
-    def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
-        """Each text with its image."""
+    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
+        """What `fuse` calls pooled."""
         raise NotImplementedError
 
     def answer(self, batch: Batch, generator: torch.Generator | None = None) -> Float[Tensor, "R K"]:
         """Logits of the answers of each text, of which `owner` is the first of its `num_images` images."""
         count, owner = self.config.num_images, batch.texts.owner
         if count == 1:
-            pooled = self.fuse(batch, self.embed_images(batch, generator)).pooled
-            return self.classifier(pooled)
+            return self.classifier(self.pair_vectors(batch, self.embed_images(batch, generator)))
         if owner is None:
             owner = count * torch.arange(len(batch.texts), device=batch.texts.ids.device)
         alone, vectors = replace(batch, texts=replace(batch.texts, owner=None)), []
         for place in range(count):
             images = ImageBatch(**{name: t[owner + place] for name, t in batch.images.tensors.items()})
             one = replace(alone, images=images)
-            vectors.append(self.fuse(one, self.embed_images(one, generator, place=place)).pooled)
+            vectors.append(self.pair_vectors(one, self.embed_images(one, generator, place=place)))
         return self.classifier(torch.cat(vectors, 1))
 
     def probabilities(self, logits: Float[Tensor, "R K"]) -> Float[Tensor, "R K"]:

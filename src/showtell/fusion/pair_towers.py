@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
+from showtell.fusion.pairs import FusedPairs
 from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.decoder import of_rows
 from showtell.protocols import Encoded, State
@@ -32,7 +33,7 @@ class Towers(Protocol):
         ...
 
 
-class PairTowers(nn.Module):
+class PairTowers(FusedPairs):
     """`SharedSpace` and `PairScorer` for a system with `towers` and an `itm_head` that defines `ground`."""
 
     config: Any
@@ -92,7 +93,7 @@ class PairTowers(nn.Module):
         tokens = self.ground(batch.texts, memory if owner is None else of_rows(memory, owner))
         return Encoded(tokens, tokens[:, 0], batch.texts.keep)
 
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+    def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The log-odds that a pair belongs together."""
-        no, yes = self.itm_head(fused.pooled).unbind(1)
+        no, yes = self.itm_head(vectors).unbind(1)
         return yes - no

@@ -102,6 +102,10 @@ class PairPretraining(nn.Module):
         """Text `r` with image `r`, the tokens of the text first."""
         raise NotImplementedError
 
+    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
+        """What `fuse` calls pooled."""
+        raise NotImplementedError
+
     def mask_images(self, batch: Batch, generator: torch.Generator | None = None) -> MaskedImages:
         """The images partly masked, of a system with a `masked_width`."""
         raise NotImplementedError
@@ -131,9 +135,9 @@ class PairPretraining(nn.Module):
         for head in heads:
             head.apply(initialise)
 
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+    def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The log-odds that a pair belongs together."""
-        no, yes = self.itm_head(fused.pooled).unbind(1)
+        no, yes = self.itm_head(vectors).unbind(1)
         return yes - no
 
     def masked_token_logits(self, tokens: Float[Tensor, "T D"]) -> Float[Tensor, "T V"]:
@@ -153,7 +157,7 @@ class PairPretraining(nn.Module):
         rows, length = texts.ids.shape
         whole = fused[slice(rows, None)]
         losses = {
-            "itm": matching(self.match(whole), matched),
+            "itm": matching(self.match(whole.pooled), matched),
             "mlm": masked_tokens(
                 self.masked_token_logits(fused.tokens[:rows, :length][masked]), texts.ids[masked]
             ),
@@ -178,7 +182,8 @@ class PairPretraining(nn.Module):
         others = draw_others(owner, len(images.tokens), self.config.candidates, generator)
         if others.shape[1] > 1:
             with torch.no_grad():
-                scores = [self.match(self.join(texts, images[column])) for column in others.unbind(1)]
+                pairs = [Batch(texts=replace(texts, owner=column)) for column in others.unbind(1)]
+                scores = [self.match(self.pair_vectors(pair, images)) for pair in pairs]
             others = hardest(others, torch.stack(scores, 1))[:, None]
         return half_replaced(owner, others[:, 0], generator)
 

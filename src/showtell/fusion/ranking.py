@@ -8,7 +8,7 @@ other images, which are embedded once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from showtell.data.batch import Batch, TextBatch
+from showtell.data.batch import Batch
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.objectives.matching import draw_others
@@ -52,13 +52,13 @@ class PairRanking(nn.Module):
         """The `B` images before they meet a text."""
         raise NotImplementedError
 
-    def join(self, texts: TextBatch, images: Encoded) -> Encoded:
-        """Text `r` with image `r`."""
+    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
+        """What `fuse` calls pooled."""
         raise NotImplementedError
 
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+    def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The score of each pair."""
-        return self.rank(fused.pooled)[:, 0] + self.rank_bias
+        return self.rank(vectors)[:, 0] + self.rank_bias
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Step:
         """Cross-entropy of each text's own image among `num_negatives` others, or as many as there are."""
@@ -69,6 +69,7 @@ class PairRanking(nn.Module):
         count = min(self.config.num_negatives, len(images.tokens) - 1)
         others = draw_others(owner, len(images.tokens), count, generator)
         columns = torch.cat([owner[:, None], others], 1).unbind(1)
-        scores = torch.stack([self.match(self.join(texts, images[column])) for column in columns], 1)
+        pairs = [Batch(texts=replace(texts, owner=column)) for column in columns]
+        scores = torch.stack([self.match(self.pair_vectors(pair, images)) for pair in pairs], 1)
         own = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
         return Step({"ranking": F.cross_entropy(scores, own)}, counts={"ranking": len(scores)})

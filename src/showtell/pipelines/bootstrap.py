@@ -209,7 +209,7 @@ def _probabilities(
     ids, keep = pad(rows, judge.tokenizer.pad)
     owner = torch.tensor([place for place, row in enumerate(texts) for _ in row])
     batch = Batch(texts=TextBatch(ids, keep, owner=owner)).to(judge.device)
-    matched = iter(judge.system.match(judge.system.fuse(batch, images)).float().sigmoid().tolist())
+    matched = iter(judge.system.match(judge.system.pair_vectors(batch, images)).float().sigmoid().tolist())
     return [[next(matched) for _ in row] for row in texts]
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.subword import SubwordTokenizer
 from showtell.data.tokenizers.training import Vocabulary
+from showtell.fusion.pairs import FusedPairs
 from showtell.fusion.q_former import QFormer
 from showtell.fusion.visual.frozen import FrozenImages
 from showtell.nn.decoder import CachedDecoder, of_rows
@@ -92,7 +93,7 @@ class BLIP2Config(BLIP2RetrieverConfig):
         return replace(self, former=replace(self.former, **sizes), max_length=text.max_length)
 
 
-class BLIP2Retriever(nn.Module):
+class BLIP2Retriever(FusedPairs):
     """The Q-Former over a frozen image encoder, the space of both, and the matching head."""
 
     Config: ClassVar = BLIP2RetrieverConfig
@@ -148,9 +149,9 @@ class BLIP2Retriever(nn.Module):
         keep = F.pad(texts.keep, (0, queries.shape[1]), value=True)
         return Encoded(torch.cat([tokens, queries], 1), queries.mean(1), keep)
 
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+    def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The log-odds that a pair belongs together: the mean of those that each query gives."""
-        no, yes = self.itm_head(fused.pooled).unbind(1)
+        no, yes = self.itm_head(vectors).unbind(1)
         return yes - no
 
     def contrast(self, texts: TextBatch, images: Encoded) -> Float[Tensor, "R B"]:
@@ -230,7 +231,6 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
 
         which, where = hard_pairs(scaled, owner, generator)
         fused, _ = self.former.ground(texts.ids[which], texts.keep[which], of_rows(memory, where))
-        no, yes = self.itm_head(fused.mean(1)).unbind(1)
         matched = torch.arange(len(which), device=which.device) < len(texts)
 
         logits = self.teacher_forced_logits(prompt, owner, texts.ids, texts.keep)
@@ -238,7 +238,7 @@ class BLIP2(BLIP2Retriever, CachedDecoder):
         return Step(
             {
                 "itc": symmetric_cross_entropy(scaled, owner),
-                "itm": matching(yes - no, matched),
+                "itm": matching(self.match(fused.mean(1)), matched),
                 "lm": causal_tokens(logits, targets, self.config.smoothing),
             },
             counts={"itc": len(texts), "itm": len(texts), "lm": len(logits)},

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.pair_towers import PairTowers
+from showtell.fusion.pairs import FusedPairs
 from showtell.fusion.visual.tower import TowerEmbedder
 from showtell.nn.decoder import of_rows
 from showtell.nn.heads import MaskedLMHead
@@ -135,7 +136,7 @@ class BLIPAnswererConfig(BLIPPartsConfig):
         return BLIPAnswerer(self)
 
 
-class BLIPAnswerer(Writer):
+class BLIPAnswerer(FusedPairs, Writer):
     """A reader of questions that looks at the image, and a writer of answers that looks at the question."""
 
     Config: ClassVar = BLIPAnswererConfig

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
+from showtell.fusion.pairs import JoinedPairs
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.visual.regions import regions
@@ -96,7 +97,7 @@ class Exchange(nn.Module):
         return self.text(next(looked), x_mask), self.image(next(looked), y_mask)
 
 
-class LXMERTEncoder(nn.Module):
+class LXMERTEncoder(JoinedPairs):
     """The three encoders, without heads."""
 
     Config: ClassVar = LXMERTEncoderConfig
@@ -141,14 +142,8 @@ class LXMERTEncoder(nn.Module):
             tokens = block(tokens, attention_mask(keep, queries=1))
         return Encoded(tokens, mean_token(tokens, keep, None), keep)
 
-    def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
-        """Each text with its image: `L` tokens of the text, then those of the image; pooled from [CLS]."""
-        images = self.embed_images(batch) if images is None else images
-        owner = batch.texts.owner
-        return self.join(batch.texts, images if owner is None else images[owner])
-
     def join(self, texts: TextBatch, images: Encoded) -> Encoded:
-        """Text `r` with image `r`."""
+        """Text `r` with image `r`: `L` tokens of the text, then those of the image; pooled from [CLS]."""
         x, y, seen = self.embed_texts(texts), images.tokens, images.keep
         masks = attention_mask(texts.keep, queries=1), attention_mask(seen, queries=1)
         for exchange in self.exchanges:

@@ -25,6 +25,7 @@ from showtell.data.batch import Batch, TextBatch
 from showtell.data.tokenizers.training import Vocabulary
 from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.co_attention import CoAttention
+from showtell.fusion.pairs import JoinedPairs
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.visual.regions import regions
@@ -75,7 +76,7 @@ class ViLBERTEncoderConfig(FitsTokenizer, FitsFeatures):
         return ViLBERTEncoder(self)
 
 
-class ViLBERTEncoder(nn.Module):
+class ViLBERTEncoder(JoinedPairs):
     """The two streams, without heads."""
 
     Config: ClassVar = ViLBERTEncoderConfig
@@ -117,14 +118,8 @@ class ViLBERTEncoder(nn.Module):
         keep = None if keep is None else nn.functional.pad(keep, (1, 0), value=True)
         return Encoded(tokens, tokens[:, 0], keep)
 
-    def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
-        """Each text with its image: the tokens of the text `[R L D]`, and the pair's vector."""
-        images = self.embed_images(batch) if images is None else images
-        owner = batch.texts.owner
-        return self.join(batch.texts, images if owner is None else images[owner])
-
     def join(self, texts: TextBatch, images: Encoded) -> Encoded:
-        """Text `r` with image `r`."""
+        """Text `r` with image `r`: the tokens of the text `[R L D]`, and the pair's vector."""
         text, image = self.streams(
             self.embed_texts(texts),
             images.tokens,

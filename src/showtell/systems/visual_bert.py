@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
@@ -25,7 +25,6 @@ from showtell.fusion.answering import AnswererConfig, PairAnswers
 from showtell.fusion.pretraining import PairPretraining, PairPretrainingConfig
 from showtell.fusion.ranking import PairRanking, PairRankingConfig
 from showtell.fusion.single_stream import SingleStream
-from showtell.nn.attention import pick
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.fitted import FitsFeatures, FitsTokenizer
@@ -115,9 +114,9 @@ class VisualBERT(VisualBERTEncoder, PairPretraining):
         super().__init__(config)
         self.make_heads(config.eps, config.activation)
 
-    def match(self, fused: Encoded) -> Float[Tensor, " R"]:
+    def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The log-odds that a pair belongs together, which is the first class here, as in BERT."""
-        yes, no = self.itm_head(fused.pooled).unbind(1)
+        yes, no = self.itm_head(vectors).unbind(1)
         return yes - no
 
 
@@ -149,13 +148,13 @@ class VisualBERTAnswerer(VisualBERTEncoder, PairAnswers):
         if c.reading == "last word":
             self.pooler.requires_grad_(False)  # published checkpoints carry it along, and nothing reads it
 
-    def join(self, texts: TextBatch, images: Encoded) -> Encoded:
-        """Text `r` with image `r`; pooled is what the answer depends on."""
-        fused = super().join(texts, images)
-        if self.config.reading == "pooled":
-            return fused
-        last = texts.keep.sum(1) - 2  # [SEP] ends the text
-        return Encoded(fused.tokens, pick(fused.tokens, last, 1)[:, 0], fused.keep)
+    def pooled_at(self, texts: TextBatch) -> Int[Tensor, " R"]:
+        """The token that the answer depends on: [CLS], or the last word, which [SEP] follows."""
+        return super().pooled_at(texts) if self.config.reading == "pooled" else texts.keep.sum(1) - 2
+
+    def pool(self, tokens: Float[Tensor, "R D"]) -> Float[Tensor, "R D"]:
+        """The pooled pair; a last word is read as it is."""
+        return super().pool(tokens) if self.config.reading == "pooled" else tokens
 
 
 @dataclass(frozen=True)

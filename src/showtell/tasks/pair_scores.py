@@ -32,8 +32,8 @@ def _scores(system: PairScorer, ids: Sequence[int], images: Encoded) -> Tensor:
     for first in range(0, len(images.tokens), CHUNK):
         some = images[slice(first, first + CHUNK)]
         rows = one.expand(len(some.tokens), -1)
-        fused = system.fuse(Batch(texts=TextBatch(rows, torch.ones_like(rows, dtype=torch.bool))), some)
-        parts.append(system.match(fused).float().cpu())
+        batch = Batch(texts=TextBatch(rows, torch.ones_like(rows, dtype=torch.bool)))
+        parts.append(system.match(system.pair_vectors(batch, some)).float().cpu())
     scores = torch.cat(parts)
     if isinstance(system, PairContrast):
         text = TextBatch(one, torch.ones_like(one, dtype=torch.bool))
