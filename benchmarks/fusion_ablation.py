@@ -1,10 +1,10 @@
-"""What pretraining on pairs gains from each of its parts: one changed at a time, for equal minutes.
+"""What pretraining on pairs gains from each of its parts: one changed at a time, for equal minutes or steps.
 
     python benchmarks/fusion_ablation.py --data CAPTIONS --minutes 10 [--recipe vilt_mini] [--seeds 3]
-    python benchmarks/fusion_ablation.py --drawn EASY_VQA --minutes 5
+    python benchmarks/fusion_ablation.py --drawn EASY_VQA --steps 1200
 
-Each variant trains for the same minutes of processor time: the steps that fit are measured first. Figures are
-those of the recipe's own validation after the last step, with the same masks and negatives for all, mean and
+Each variant trains for the same minutes of processor time, whose steps are measured first, or for the same
+`--steps`, as the paper's ablation does. Figures are those of the recipe's own validation after the last step, with the same masks and negatives for all, mean and
 standard error over the seeds. `--drawn` makes captions of easy-VQA's drawings from their answers ("there is a
 triangle that is blue"), of a vocabulary of pieces, for a ViLT of the size that answers its questions: minutes
 suffice for those. Two dozen captions describe all drawings, so some of another image fit too.
@@ -89,7 +89,9 @@ def main() -> None:
     source.add_argument("--data", type=Path)
     source.add_argument("--drawn", type=Path, metavar="EASY_VQA")
     parser.add_argument("--recipe", default="vilt_mini")
-    parser.add_argument("--minutes", type=float, default=10)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=10)
+    length.add_argument("--steps", type=int, help="in place of minutes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=CHANGES, action="append")
     parser.add_argument("--set", action="append", default=[], help="a setting of every variant")
@@ -101,7 +103,9 @@ def main() -> None:
             data, own = Path(folder) / "captions.csv", [*SMALL, *options.set]
             write_captions(options.drawn.resolve(), data)
         changes = {name: [*own, *CHANGES[name]] for name in options.only or CHANGES}
-        steps = steps_within(options.minutes, options.recipe, data, [*changes.values()])
+        steps = [options.steps] * len(changes)
+        if options.steps is None:
+            steps = steps_within(options.minutes, options.recipe, data, [*changes.values()])
         job = prepared(options.recipe, data, own)
         rows = ablation(changes, steps, options.seeds, FIGURES, partial(trained, options.recipe, data, job))
         table(["variant", "steps", *FIGURES], rows)

@@ -53,8 +53,8 @@ class Int8Weight:
             [],
             "",
         )
-        y = y.mul_(largest)
-        return (y if bias is None else y.add_(bias)).view(*x.shape[:-1], -1)
+        y = y.mul_(largest) if bias is None else torch.addcmul(bias, y, largest, out=y)
+        return y.view(*x.shape[:-1], -1)
 
     def _round(self) -> None:
         weight = self._weight.detach()
