@@ -4,10 +4,11 @@
     python benchmarks/fusion_ablation.py --drawn EASY_VQA --steps 1200
 
 Each variant trains for the same minutes of processor time, whose steps are measured first, or for the same
-`--steps`, as the paper's ablation does. Figures are those of the recipe's own validation after the last step, with the same masks and negatives for all, mean and
-standard error over the seeds. `--drawn` makes captions of easy-VQA's drawings from their answers ("there is a
-triangle that is blue"), of a vocabulary of pieces, for a ViLT of the size that answers its questions: minutes
-suffice for those. Two dozen captions describe all drawings, so some of another image fit too.
+`--steps`, as the paper's ablation does. Figures are those of the recipe's own validation after the last step,
+with the same masks and negatives for all, mean and standard error over the seeds. `--drawn` makes captions of
+easy-VQA's drawings from their answers ("there is a triangle that is blue"), of a vocabulary of pieces, for a
+ViLT of the size that answers its questions: minutes suffice for those. Two dozen captions describe all
+drawings, so some of another image fit too.
 """
 
 from __future__ import annotations
