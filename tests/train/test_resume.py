@@ -187,6 +187,20 @@ def test_a_signal_interrupts_a_validation_which_is_repeated_on_resuming(
     assert everything(tmp_path) == uninterrupted
 
 
+def test_a_validation_that_is_killed_at_the_end_costs_no_update(
+    tmp_path: Path, uninterrupted: dict[str, Any]
+) -> None:
+    def killed(system: Line) -> dict[str, float]:
+        if system.updates == CONFIG.steps:
+            raise Kill
+        return error(system)
+
+    with pytest.raises(Kill):
+        run(tmp_path, validate=killed)
+    run(tmp_path, resume=True, stop_at=CONFIG.steps - 1)
+    assert everything(tmp_path) == uninterrupted
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("made", [True, False])
 def test_a_signal_before_the_first_update_leaves_nothing(tmp_path: Path, monkeypatch, number, made) -> None:

@@ -98,7 +98,7 @@ def train(
         else:
             state.save(output / "state")  # an unwritable or full disk is found now, not after an hour
         step = state.progress.step
-        metrics = Metrics(output / "metrics.jsonl" if rank() == 0 else Path(os.devnull), step)
+        metrics = Metrics(output / "metrics.jsonl" if rank() == 0 else Path(os.devnull), state.progress)
         following = range(step * config.accumulate, config.steps * config.accumulate)
         batches = prefetch(load_batch, following, config.prefetch)
         update = Update(state, config, batches, describe, device)
@@ -155,11 +155,12 @@ class _Run:
     signals: Signals
 
     def until_done(self, update: Update) -> Trained:
-        config, progress = self.config, self.state.progress
-        saved = -1
+        config, progress, saved = self.config, self.state.progress, -1
         try:
             while True:
                 if self.validate and progress.validated < progress.step and self._due(config.validate_every):
+                    if self._due(config.checkpoint_every):
+                        self._save()  # validation takes long, and may be killed
                     self._evaluate(self.validate)
                 done = progress.step >= config.steps or 0 < config.patience <= progress.worse
                 if done or (saved < progress.step and self._due(config.checkpoint_every)):
@@ -179,8 +180,8 @@ class _Run:
             said = f"stopped before step 1 of {config.steps}: there is nothing to save"
             if progress.step:
                 self._save()
-                said = f"stopped at step {progress.step} of {config.steps}; its state is saved: "
-                said += f"continue {self.output} with --resume"
+                said = f"stopped at step {progress.step} of {config.steps}; its state is saved: continue "
+                said += f"{self.output} with --resume"
             raise Interrupted(said, largest(self.signals.received)) from None
 
     def _check(self) -> None:
@@ -236,8 +237,7 @@ class _Run:
                 raise UsageError(
                     f"train.metric={config.metric} is not measured; choose one of {', '.join(figures)}"
                 )
-            value = figures[config.metric]
-            sign = 1 if config.higher_is_better else -1
+            value, sign = figures[config.metric], 1 if config.higher_is_better else -1
             better = not math.isnan(value) and (progress.best is None or sign * value > sign * progress.best)
             if better:
                 from_first(lambda: self.finish(self.output / "model"))

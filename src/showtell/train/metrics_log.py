@@ -8,25 +8,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from showtell.train.state import Progress
 from showtell.writing import replacing, writing
 
 
 class Metrics:
-    """A JSON Lines file; a resumed run continues it at its step."""
+    """A JSON Lines file, which a resumed run continues where its progress stands."""
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, progress: Progress) -> None:
         self.path = path
         with writing(path):
             if path.is_file():
-                self._keep_until(step)
+                self._keep_until(progress)
             self._file = path.open("a", encoding="utf-8", buffering=1)
 
-    def _keep_until(self, step: int) -> None:
+    def _keep_until(self, progress: Progress) -> None:
         """Drop what was logged after the state was saved, and a line that a crash truncated."""
         kept = []
         for line in self.path.read_text("utf-8").splitlines(keepends=True):
             try:
-                if json.loads(line)["step"] > step:
+                logged = json.loads(line)
+                if logged["step"] > (progress.validated if "validation" in logged else progress.step):
                     break
             except ValueError:
                 break
