@@ -29,7 +29,7 @@ from showtell.evaluation.word_figures import (
     word_figures,
 )
 from showtell.pairing import AnswerWriter, ImageReader, PairAnswerer
-from showtell.pipelines.engine import engine_named, engines_of
+from showtell.pipelines.engine import engines_of, require_engine
 from showtell.pipelines.model import Model
 from showtell.pipelines.tags import sights
 from showtell.progress import report
@@ -80,7 +80,7 @@ def evaluate(
         return image_answer_figures(model, data, split, format, strict)
     engines = engines_of(model) if engines is None else engines
     for engine in engines:
-        model.require(*engine_named(engine).requires)
+        require_engine(engine, model)
     # First, as it is soon done: a wrong file is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
     source = read_captions(data, format)

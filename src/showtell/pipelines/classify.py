@@ -212,5 +212,5 @@ def _known(model: Model, text: str) -> Text:
     found = model.read_text(text)
     if found.unknown or not found.known:
         unknown = ", ".join(found.unknown) or "any word"
-        raise UsageError(f"the model {model.name} does not know {unknown} of {text!r}; use other words")
+        raise UsageError(f"the model {model.name} does not know {unknown} of {text[:40]!r}; use other words")
     return found

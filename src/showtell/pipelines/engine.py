@@ -25,6 +25,7 @@ from showtell.pipelines import engines
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
 from showtell.protocols import Encoded
+from showtell.wording import lacks
 
 
 class SearchedImages(Protocol):
@@ -144,6 +145,16 @@ def engine_named(name: str) -> type[Engine]:
         raise UsageError(f"no engine is called {name!r}; there are {', '.join(known)}")
     module: Any = import_module(f"{engines.__name__}.{name}")
     return getattr(module, "".join(part.title() for part in name.split("_")))
+
+
+def require_engine(name: str, model: Model) -> None:
+    """Raises `UsageError` for an engine that the model does not support, and names those that it does."""
+    for protocol in engine_named(name).requires:
+        if not model.can(protocol):
+            able = " or ".join(engines_of(model))
+            raise UsageError(
+                f"the model {model.name} {lacks(protocol)}, so the engine {name} is not for it; use {able}"
+            )
 
 
 def engines_of(model: Model) -> list[str]:

@@ -15,7 +15,14 @@ from showtell.library.search import Library
 from showtell.library.store import Store
 from showtell.pairing import PairScorer
 from showtell.pipelines.captioner_rerank import CaptionerRerank
-from showtell.pipelines.engine import Answer, Engine, OwnProposals, engine_named, engines_of
+from showtell.pipelines.engine import (
+    Answer,
+    Engine,
+    OwnProposals,
+    engine_named,
+    engines_of,
+    require_engine,
+)
 from showtell.pipelines.index import open_library
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.shipped import default_engine, model_for, proposer_for
@@ -146,10 +153,10 @@ class Searcher:
         by_captioner = self._described is not None and PairScorer in chosen.requires
         if chosen.needs_model:
             if not by_captioner:
-                self.model.require(*chosen.requires)
+                require_engine(name, self.model)
             text = self.model.read_text(query)
             if not text.known and not by_captioner:
-                raise UsageError(f"the model knows no word of {query!r}; use other words")
+                raise UsageError(f"the model knows no word of {query[:40]!r}; use other words")
             self._count(text, cuts)
         else:
             text = Text(query)

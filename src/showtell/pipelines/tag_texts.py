@@ -63,7 +63,7 @@ def tag_texts(texts: Iterable[str], model: Model) -> Iterator[TaggedText]:
     for text in texts:
         words = tuple(_WORD.findall(wellformed(text)))
         if not words:
-            raise UserError(f"the text {text!r} has no word; give one with letters")
+            raise UserError(f"the text {text[:40]!r} has no word; give one with letters")
         found = [*_tagged(words, model, reader)]
         yield TaggedText(
             text, [TaggedWord(word, *pair) for word, pair in zip(words, found, strict=True)], model.name

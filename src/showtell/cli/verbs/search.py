@@ -60,7 +60,7 @@ def search(
     """Find images by a description."""
     if loss_curve and engine != "inversion":
         raise UsageError("--loss-curve needs --engine inversion")
-    from showtell.pipelines.engine import engine_named
+    from showtell.pipelines.engine import engine_named, require_engine
     from showtell.pipelines.model import load_model
     from showtell.pipelines.search import Searcher, check_search
     from showtell.pipelines.shipped import default_engine, model_for, proposer_for
@@ -75,7 +75,7 @@ def search(
     chosen = load_model(model, device, regions=regions) if named else model_for(library, engine, device)
     proposes = load_model(proposer, device) if proposer else None if named else proposer_for(engine, device)
     if chosen and engine and not proposes:
-        chosen.require(*engine_named(engine).requires)
+        require_engine(engine, chosen)
     searcher = Searcher(library, chosen, proposes)
     failures, cuts = Failures(), searcher.cuts(strict)
     for text in lines([query]):
