@@ -28,13 +28,16 @@ import torch
 import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 from transformers.models.vilt.modeling_vilt import ViltSelfAttention
 
 from clip_step import updating
+from peak import peak
 from showtell.data.batch import Batch, ImageBatch, Targets, TextBatch
 from showtell.hub.backbones import load_backbone
 from showtell.hub.huggingface.folder import import_folder
 from showtell.nn.patch_embedding import PatchEmbedding
+from showtell.nn.watch import watch_attention
 from showtell.recipes.pixel_bert import pixel_bert_mini
 from showtell.recipes.vilt import vilt_mini
 from showtell.runtime import prepare_process
@@ -77,8 +80,8 @@ def fuse_attention(module: nn.Module) -> None:
             layer.forward = fused.__get__(layer)
 
 
-def side(kind: str, folder: str, batch: int) -> Callable[[], float]:
-    """An update of one side, with the parameters in a folder and the same data for all."""
+def side(kind: str, folder: str, batch: int) -> tuple[nn.Module, Callable[[], Tensor]]:
+    """The network of one side and its loss, with the parameters in a folder and the same data for all."""
     if kind == "showtell":
         prepare_process()
         module: nn.Module = import_folder(folder).train()
@@ -100,7 +103,22 @@ def side(kind: str, folder: str, batch: int) -> Callable[[], float]:
             pixel_values=normal, labels=scores,
         ).loss  # fmt: skip
 
-    return updating(module, (lambda: module(given).losses["answers"]) if kind == "showtell" else refer)
+    return module, (lambda: module(given).losses["answers"]) if kind == "showtell" else refer
+
+
+def update(kind: str, folder: str, batch: int) -> Callable[[], float]:
+    """An update of one side."""
+    return updating(*side(kind, folder, batch))
+
+
+def operations(folder: str, batch: int) -> int:
+    """Of the products and of the attention of our step, forward and backward."""
+    setting = os.environ["SHOWTELL_LINEAR"]
+    os.environ["SHOWTELL_LINEAR"] = "torch"  # the counter knows torch's products, and no fused attention
+    with watch_attention(), FlopCounterMode(display=False) as counter:
+        side("showtell", folder, batch)[1]().backward()
+    os.environ["SHOWTELL_LINEAR"] = setting
+    return counter.get_total_flops()
 
 
 def steps(batch: int, rounds: int, tiny: bool) -> None:
@@ -110,11 +128,15 @@ def steps(batch: int, rounds: int, tiny: bool) -> None:
     kinds = ("transformers", "transformers, fused", "showtell")
     with tempfile.TemporaryDirectory() as folder:
         transformers.ViltForQuestionAnswering(config).save_pretrained(folder)
-        with turns({kind: partial(side, kind, folder, batch) for kind in kinds}) as sides:
+        with turns({kind: partial(update, kind, folder, batch) for kind in kinds}) as sides:
             sides.take()  # not timed
             losses = sides.values.values()
             assert max(losses) - min(losses) < 1e-4 * max(losses), losses
             seconds = sides.medians(rounds)
+        best = statistics.median(peak() for _ in range(rounds))
+        seconds["showtell's products and attention alone, at the best rate"] = (
+            operations(folder, batch) / best
+        )
     base = seconds["transformers, fused"]
     rows = [[name, f"{1000 * value:.0f}", f"{base / value:.2f}"] for name, value in seconds.items()]
     table([f"step of {batch}", "ms", "speedup"], rows)
@@ -127,24 +149,28 @@ def patches(batch: int, rounds: int) -> None:
         ours.project.weight.copy_(theirs.weight.flatten(1))
         ours.project.bias.copy_(theirs.bias)
     pixels = torch.randn(batch, 3, SIDE, SIDE)
+    cut = ours.cut(pixels)
     torch.testing.assert_close(ours(pixels), theirs(pixels).flatten(2).mT, atol=1e-4, rtol=1e-4)
     with torch.inference_mode():
-        seen = alternately({"theirs": lambda: theirs(pixels), "ours": lambda: ours(pixels)}, 3 * rounds)
+        ways = {
+            "theirs": lambda: theirs(pixels),
+            "ours": lambda: ours(pixels),
+            "product": lambda: ours.project(cut),
+        }
+        seen = alternately(ways, 3 * rounds)
     ways = {
         "theirs": lambda: theirs(pixels).sum().backward(),
         "ours": lambda: ours(pixels).sum().backward(),
+        "product": lambda: ours.project(cut).sum().backward(),
     }
     trained = alternately(ways, 3 * rounds)
     rows = [
-        [
-            name,
-            f"{1000 * one['theirs']:.1f}",
-            f"{1000 * one['ours']:.1f}",
-            f"{one['ours'] / one['theirs']:.2f}",
-        ]
+        [name, *(f"{1000 * value:.1f}" for value in one.values()), f"{one['ours'] / one['theirs']:.2f}"]
         for name, one in {"forward": seen, "forward and backward": trained}.items()
     ]
-    table([f"patches of {batch}", "Conv2d, ms", "reshape and product, ms", "share"], rows)
+    table(
+        [f"patches of {batch}", "Conv2d, ms", "reshape and product, ms", "product alone, ms", "share"], rows
+    )
 
 
 @torch.inference_mode()
