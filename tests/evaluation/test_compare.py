@@ -59,7 +59,8 @@ def test_flops_are_those_of_the_matrix_products(captioned, vilt):
     tokens = len(ids) + 1 + patches
     block = 4 * c.width**2 + 2 * c.width * c.mlp_dim
     attention = 2 * tokens**2 * c.width
-    expected = patches * 3 * c.patch_size**2 * c.width + c.depth * (tokens * block + attention)
+    last = (3 * tokens + 1) * c.width**2 + 2 * c.width * c.mlp_dim + 2 * tokens * c.width  # for [CLS] alone
+    expected = patches * 3 * c.patch_size**2 * c.width + (c.depth - 1) * (tokens * block + attention) + last
     expected += c.width**2 + 2 * c.width  # pooler, matching
     assert found.flops == 2 * expected
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, TextBatch
@@ -26,12 +26,12 @@ from showtell.protocols import Encoded
 
 class SingleStream(JoinedPairs):
     """`PairEncoder` for a system that defines how texts and images are embedded, its `text` embedding, its
-    `transformer` and its `pooler`.
+    `transformer`, which may be of any kind, and its `pooler`.
     """
 
     config: Any
     text: TextEmbedding
-    transformer: Transformer
+    transformer: nn.Module
     pooler: Callable[[Tensor], Tensor]
 
     def embed_texts(self, texts: TextBatch) -> Tensor:
@@ -49,7 +49,9 @@ class SingleStream(JoinedPairs):
         return Encoded(tokens, self.pool(pick(tokens, self.pooled_at(texts), 1)[:, 0]), keep)
 
     def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
-        """What `fuse` calls pooled, `[R fused_width]`; the last block computes one token of each pair."""
+        """What `fuse` calls pooled, `[R fused_width]`: the last block of a `Transformer` computes no more."""
+        if not isinstance(self.transformer, Transformer):
+            return super().pair_vectors(batch, images)
         texts = batch.texts
         tokens, keep = self._side_by_side(texts, self.images_of(batch, images))
         mask = attention_mask(keep, queries=keep.shape[1])
