@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch, ImageBatch
+from showtell.fusion.pairs import FusedPairs
 from showtell.nn.class_names import ClassNames
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
-from showtell.protocols import Encoded, Step
+from showtell.protocols import Step
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def answer_head(width: int, num_images: int, num_classes: int) -> nn.Sequential:
     )
 
 
-class PairAnswers(nn.Module):
+class PairAnswers(FusedPairs):
     """`PairAnswerer` and `Trainable` for a `PairEncoder` with a head called `classifier`."""
 
     heads: ClassVar[tuple[str, ...]] = ("classifier.",)
@@ -83,16 +84,6 @@ class PairAnswers(nn.Module):
             return tensor
         wanted = len(self.get_parameter(name))
         return torch.cat([tensor, tensor[1:2].expand(wanted, -1)])[:wanted]
-
-    def embed_images(
-        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
-    ) -> Encoded:
-        """The `B` images before they meet a text."""
-        raise NotImplementedError
-
-    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
-        """What `fuse` calls pooled."""
-        raise NotImplementedError
 
     def answer(self, batch: Batch, generator: torch.Generator | None = None) -> Float[Tensor, "R K"]:
         """Logits of the answers of each text, of which `owner` is the first of its `num_images` images."""

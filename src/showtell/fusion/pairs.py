@@ -12,6 +12,12 @@ from showtell.protocols import Encoded
 class FusedPairs(nn.Module):
     """`PairEncoder` for a system that defines `embed_images` and `fuse`."""
 
+    def embed_images(
+        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
+    ) -> Encoded:
+        """The `B` images before they meet a text."""
+        raise NotImplementedError
+
     def fuse(self, batch: Batch, images: Encoded | None = None) -> Encoded:
         """Each text together with its image; pooled, the pair's vector."""
         raise NotImplementedError
@@ -23,12 +29,6 @@ class FusedPairs(nn.Module):
 
 class JoinedPairs(FusedPairs):
     """`PairEncoder` for a system that defines `embed_images` and `join`."""
-
-    def embed_images(
-        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
-    ) -> Encoded:
-        """The `B` images before they meet a text."""
-        raise NotImplementedError
 
     def join(self, texts: TextBatch, images: Encoded) -> Encoded:
         """Text `r` with image `r`: the tokens begin with those of the text; pooled, the pair's vector."""

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from showtell.data.batch import Batch, TextBatch
+from showtell.fusion.pairs import JoinedPairs
 from showtell.nn.embed import TextEmbedding
 from showtell.nn.feedforward import Activation
 from showtell.nn.fitted import FitsMasks
@@ -83,7 +84,7 @@ class MaskedImages(NamedTuple):
     target: Float[Tensor, "B N P"]
 
 
-class PairPretraining(nn.Module):
+class PairPretraining(JoinedPairs):
     """`Trainable` and `PairScorer` for a system that embeds images and joins them with texts."""
 
     config: Any
@@ -91,20 +92,6 @@ class PairPretraining(nn.Module):
     fused_width: int
     num_class_tokens: int
     """Tokens of an image that are no patches and come first."""
-
-    def embed_images(
-        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
-    ) -> Encoded:
-        """The `B` images before they meet a text."""
-        raise NotImplementedError
-
-    def join(self, texts: TextBatch, images: Encoded) -> Encoded:
-        """Text `r` with image `r`, the tokens of the text first."""
-        raise NotImplementedError
-
-    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
-        """What `fuse` calls pooled."""
-        raise NotImplementedError
 
     def mask_images(self, batch: Batch, generator: torch.Generator | None = None) -> MaskedImages:
         """The images partly masked, of a system with a `masked_width`."""

@@ -13,14 +13,15 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from showtell.data.batch import Batch
+from showtell.fusion.pairs import FusedPairs
 from showtell.nn.linear import Linear
 from showtell.nn.transformer import initialise
 from showtell.objectives.matching import draw_others
-from showtell.protocols import Encoded, Step
+from showtell.protocols import Step
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class PairRankingConfig:
     """Other images of the batch per text."""
 
 
-class PairRanking(nn.Module):
+class PairRanking(FusedPairs):
     """`PairScorer` and `Trainable` for a `PairEncoder` that joins texts with images."""
 
     heads: ClassVar = ("rank",)
@@ -45,16 +46,6 @@ class PairRanking(nn.Module):
         self.rank = Linear(self.fused_width, 1, bias=False)
         self.rank.apply(initialise)
         self.register_buffer("rank_bias", torch.zeros(1))  # the loss does not depend on it
-
-    def embed_images(
-        self, batch: Batch, generator: torch.Generator | None = None, *, place: int = 0
-    ) -> Encoded:
-        """The `B` images before they meet a text."""
-        raise NotImplementedError
-
-    def pair_vectors(self, batch: Batch, images: Encoded | None = None) -> Tensor:
-        """What `fuse` calls pooled."""
-        raise NotImplementedError
 
     def match(self, vectors: Float[Tensor, "R F"]) -> Float[Tensor, " R"]:
         """The score of each pair."""
