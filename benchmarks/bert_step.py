@@ -2,12 +2,13 @@
 
     python benchmarks/bert_step.py [--rounds 10] [--width 768 --depth 12 --vocab-size 30522]
 
-Both sides have fused attention and fused AdamW, no dropout, and run alternately. `full`: rows of full length
-without padding. `packed`: texts of many lengths that fill 57 % of such rows; the reference pads them, ours
-packs the same texts into fewer rows. The operations counted are those of real tokens: the multiply-adds of
-every weight matrix that they pass and of attention within their text, twice for forward, four times for
-backward; those of the vocabulary for masked tokens alone. The peak is a float32 product of 2048 x 2048 by the
-faster of torch's two libraries, measured in the same run. Ours chooses between them, as the command does.
+Both sides have the same sizes, fused attention and fused AdamW, no dropout, and take turns, each in a process
+of its own: ours as the command runs it. `full`: rows of full length without padding. `packed`: texts of many
+lengths that fill 57 % of such rows; the reference pads them, ours packs the same texts into fewer rows. Where
+the processor has units for bfloat16, both run under autocast too. The operations counted are those of real
+tokens: the multiply-adds of every weight matrix that they pass and of attention within their text, twice for
+forward, four times for backward; those of the vocabulary for masked tokens alone. The best product is one of
+2048 x 2048 in the same precision, in float32 by the faster of torch's two libraries, in the same run.
 """
 
 from __future__ import annotations
@@ -15,22 +16,28 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 import transformers
 from torch import Tensor, nn
 
+from clip_step import precisions, updating
 from peak import peak
 from showtell.data.batch import Batch
 from showtell.data.texts.corpus import Example
 from showtell.data.texts.pack import pack, stack
 from showtell.objectives.masked_tokens import mask_tokens
-from showtell.systems.bert import BERT, BERTConfig
+from showtell.runtime import prepare_process
+from showtell.systems.bert import BERTConfig
+from showtell.train.config import Precision
+from showtell.train.precision import PRECISIONS
 from table import command, table
+from turns import turns
 
+THEIRS, OURS = "transformers", "showtell"
 CLS, SEP, FILL, SHORTEST = 101, 102, 0.57, 8
 
 
@@ -89,36 +96,55 @@ def operations(config: BERTConfig, lengths: list[int]) -> float:
     return 6.0 * (inside + heads)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long `work` takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def reference(config: BERTConfig) -> nn.Module:
+    """The network of `transformers` with those sizes."""
+    return transformers.BertForPreTraining(
+        transformers.BertConfig(
+            vocab_size=config.vocab_size,
+            hidden_size=config.width,
+            num_hidden_layers=config.depth,
+            num_attention_heads=config.num_heads,
+            intermediate_size=config.mlp_dim,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            attn_implementation="sdpa",
+        )
+    ).train()
 
 
-def updating(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
-    """One update of the module with the loss."""
-    optimiser = torch.optim.AdamW(module.parameters(), lr=1e-5, fused=True)
+def side(
+    kind: str, config: BERTConfig, lengths: list[int], longest: int, precision: Precision
+) -> Callable[[], float]:
+    """An update of one side with texts of those lengths."""
+    if kind == OURS:
+        prepare_process()
+    torch.manual_seed(0)
+    texts = make_texts(lengths, config)
+    padded = stack(texts, 0)
+    if kind == THEIRS:
+        theirs, inputs = reference(config), reference_inputs(padded, longest, config)
+        return updating(theirs, lambda: theirs(**inputs).loss, precision)
+    ours, generator = config.build().train(), torch.Generator().manual_seed(3)
+    batch = padded if min(lengths) == longest else pack(texts, longest, 0)
+    return updating(ours, lambda: torch.stack([*ours(batch, generator).losses.values()]).sum(), precision)
 
-    def update() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss().backward()
-        optimiser.step()
 
-    return update
-
-
-def measure(
-    ours: BERT, theirs: nn.Module, batch: Batch, inputs: dict[str, Tensor], rounds: int
-) -> list[float]:
-    """Medians: their seconds, our seconds, the ratio, and the best product's operations per second."""
-    generator = torch.Generator().manual_seed(3)
-    mine = updating(ours, lambda: torch.stack([*ours(batch, generator).losses.values()]).sum())
-    other = updating(theirs, lambda: theirs(**inputs).loss)
-    taken = [(seconds(other), seconds(mine), peak()) for _ in range(rounds + 1)][1:]
-    their_seconds, my_seconds, best = (statistics.median(column) for column in zip(*taken, strict=True))
-    ratio = statistics.median(other / mine for other, mine, _ in taken)
-    return [their_seconds, my_seconds, ratio, best]
+def compare(
+    config: BERTConfig, lengths: list[int], longest: int, precision: Precision, rounds: int
+) -> list[str]:
+    """The times of both sides, their ratio, and our rate beside that of the best product."""
+    kinds = (THEIRS, OURS)
+    makers = {kind: partial(side, kind, config, lengths, longest, precision) for kind in kinds}
+    with turns(makers) as sides:
+        sides.take()  # not timed
+        peak(dtype=PRECISIONS[precision])
+        taken = [(sides.take(), peak(dtype=PRECISIONS[precision])) for _ in range(rounds)]
+    theirs, ours = (statistics.median(seconds[kind] for seconds, _ in taken) for kind in kinds)
+    rate, best = operations(config, lengths) / ours, statistics.median(best for _, best in taken)
+    return [
+        *(f"{1000 * theirs:.0f}", f"{1000 * ours:.0f}", f"{theirs / ours:.2f}"),
+        *(f"{rate / 1e9:.0f}", f"{best / 1e9:.0f}", f"{rate / best:.0%}"),
+    ]
 
 
 def main() -> None:
@@ -132,9 +158,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=12)
     parser.add_argument("--vocab-size", type=int, default=30522)
     options = parser.parse_args()
-    torch.set_flush_denormal(True)
     os.environ.setdefault("SHOWTELL_LINEAR", "auto")
-    torch.manual_seed(0)
     config = BERTConfig(
         vocab_size=options.vocab_size,
         width=options.width,
@@ -142,53 +166,23 @@ def main() -> None:
         num_heads=options.width // 64,
         mlp_dim=4 * options.width,
     )
-    ours = BERT(config)
-    theirs = transformers.BertForPreTraining(
-        transformers.BertConfig(
-            vocab_size=config.vocab_size,
-            hidden_size=config.width,
-            num_hidden_layers=config.depth,
-            num_attention_heads=config.num_heads,
-            intermediate_size=config.mlp_dim,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            attn_implementation="sdpa",
-        )
-    ).train()
-    lengths = {
-        "full": [options.length] * options.batch,
-        "packed": text_lengths(options.texts, options.length),
-    }
-    rows = []
-    for name, own in lengths.items():
-        texts = make_texts(own, config)
-        padded = stack(texts, 0)
-        batch = padded if name == "full" else pack(texts, options.length, 0)
-        inputs = reference_inputs(padded, options.length, config)
-        their_seconds, my_seconds, ratio, best = measure(ours, theirs, batch, inputs, options.rounds)
-        rate = operations(config, own) / my_seconds
-        rows.append(
-            [
-                name,
-                len(own),
-                f"{sum(own) / len(own) / options.length:.0%}",
-                f"{len(own)} / {len(batch)}",
-                f"{1000 * their_seconds:.0f}",
-                f"{1000 * my_seconds:.0f}",
-                f"{ratio:.2f}",
-                f"{rate / 1e9:.0f}",
-                f"{best / 1e9:.0f}",
-                f"{rate / best:.0%}",
-            ]
-        )
+    packed = text_lengths(options.texts, options.length)
     command()
-    spread = ", ".join(f"{q:.0f}" for q in np.quantile(lengths["packed"], [0, 0.25, 0.5, 0.75, 1]))
+    spread = ", ".join(f"{q:.0f}" for q in np.quantile(packed, [0, 0.25, 0.5, 0.75, 1]))
     print(
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"transformers {transformers.__version__}; width {config.width}, {config.depth} layers, rows of "
         f"{options.length}; tokens of the packed texts: {spread} (least, quartiles, most)\n"
     )
-    names = ["case", "texts", "fill", "rows theirs / ours", "their ms", "our ms", "ratio"]
+    rows = (
+        [
+            *(name, precision, len(lengths), f"{sum(lengths) / len(lengths) / options.length:.0%}"),
+            *compare(config, lengths, options.length, precision, options.rounds),
+        ]
+        for precision in precisions()
+        for name, lengths in {"full": [options.length] * options.batch, "packed": packed}.items()
+    )
+    names = ["case", "precision", "texts", "fill", "their ms", "our ms", "ratio"]
     table([*names, "our GFLOP/s", "best product's GFLOP/s", "share"], rows)
 
 

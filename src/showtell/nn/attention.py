@@ -13,8 +13,9 @@ from showtell.nn.linear import Linear, linear
 from showtell.nn.rotary import Rotation, rotate
 from showtell.nn.watch import attention_watcher
 
-SHORT = 256
-"""Keys up to which fused attention trains slower on a CPU: its gradient recomputes the weights."""
+SHORT, SHORT_BF16 = 256, 640
+"""Keys up to which fused attention trains slower on a CPU: its gradient recomputes the weights. In bfloat16
+it is slower up to 2,048, by a fifth there, but keeps no weights, of which longer texts have too many."""
 
 
 @dataclass
@@ -157,22 +158,46 @@ def attend(
     Torch's fused kernel runs unless the weights are watched, a bias learns, or a CPU trains on few tokens.
     """
     maps, shared = attention_watcher.get(), queries.shape[1] // keys.shape[1]
-    short = queries.device.type == "cpu" and keys.shape[2] <= SHORT and queries.requires_grad
-    quick = mask is None or queries.dtype != torch.float32  # in float32, masking costs what is gained
-    if maps is None and bias is None and not (short and quick):
+    short = SHORT_BF16
+    if queries.dtype == torch.float32:
+        short = SHORT if mask is None else 0  # masking costs what is gained
+    trains_short = queries.device.type == "cpu" and queries.requires_grad and keys.shape[2] <= short
+    if maps is None and bias is None and not trains_short:
         return F.scaled_dot_product_attention(queries, keys, values, mask, scale=scale, enable_gqa=shared > 1)
     if shared > 1:
         keys, values = keys.repeat_interleave(shared, 1), values.repeat_interleave(shared, 1)
-    scores = queries * (queries.shape[-1] ** -0.5 if scale is None else scale) @ keys.transpose(-1, -2)
-    scores = scores if bias is None else scores + bias
-    if mask is None:
-        weights = scores.softmax(-1)
-    else:
-        # The lowest number instead of minus infinity, so that a row without keys is zero and not NaN.
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
+    scale = queries.shape[-1] ** -0.5 if scale is None else scale
+    added, attends = bias, None
+    if mask is not None:
+        # A low number instead of minus infinity, so that a query without keys has weights; it has no output.
+        hidden = torch.zeros_like(mask, dtype=queries.dtype).masked_fill(
+            ~mask, torch.finfo(queries.dtype).min / 2
+        )
+        added, attends = hidden if bias is None else bias + hidden, mask.any(-1, keepdim=True)
+    weights = _scores(queries, keys, added, scale).softmax(-1)
     if maps is not None:
-        maps.append(weights.detach())
-    return weights @ values
+        maps.append((weights if attends is None else weights * attends).detach())
+    found = weights @ values
+    return found if attends is None else found * attends
+
+
+def _scores(
+    queries: Float[Tensor, "B H Q d"],
+    keys: Float[Tensor, "B H K d"],
+    added: Float[Tensor, "#B #H #Q #K"] | None,
+    scale: float,
+) -> Float[Tensor, "B H Q K"]:
+    """`scale Q K^T + added`, in one pass over the scores: two more take longer than the product in bf16."""
+    shape = (*queries.shape[:3], keys.shape[2])
+    start = queries.new_zeros(()) if added is None else added
+    scores = torch.baddbmm(
+        start.expand(shape).flatten(0, 1),
+        queries.flatten(0, 1),
+        keys.flatten(0, 1).transpose(1, 2),
+        beta=0 if added is None else 1,
+        alpha=scale,
+    )
+    return scores.unflatten(0, shape[:2])
 
 
 def pick(tensor: Tensor, at: Int[Tensor, " B"], dim: int) -> Tensor:
