@@ -138,7 +138,7 @@ def test_the_vectors_of_a_validation_are_those_of_the_model(images, tmp_path, wi
 def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch, without_packages):
     small = [f"system.{setting}" for setting in SMALL["clip_mini"]] + [*QUICK, "vocabulary.max_length=16"]
     small += ["train.steps=10", "train.checkpoint_every=3", "train.chunk_size=2"]
-    training.train_model("clip_mini", images, tmp_path / "whole", small, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "whole", small, seed=3, device="cpu")
     pairs = Split.pairs
 
     def stopped(split, items, turn):
@@ -149,11 +149,13 @@ def test_a_resumed_run_makes_the_same_parameters(images, tmp_path, monkeypatch, 
     with monkeypatch.context() as patch:
         patch.setattr(Split, "pairs", stopped)
         with pytest.raises(KeyboardInterrupt):
-            training.train_model("clip_mini", images, tmp_path / "half", small, device="cpu")
+            training.train_model("clip_mini", images, tmp_path / "half", small, seed=3, device="cpu")
     longer = [*small, "train.steps=11"]
     with pytest.raises(UsageError, match=r"holds another run: train\.steps was 10 and is now 11; resume"):
         training.train_model("clip_mini", images, tmp_path / "half", longer, resume=True, device="cpu")
-    training.train_model("clip_mini", images, tmp_path / "half", small, resume=True, device="cpu")
+    with pytest.raises(UsageError, match=r"holds another run: train\.seed was 3 and is now 0"):
+        training.train_model("clip_mini", images, tmp_path / "half", resume=True, seed=0, device="cpu")
+    training.train_model("clip_mini", images, tmp_path / "half", resume=True, device="cpu")  # its settings
     a, b = (load_checkpoint(tmp_path / run).system.state_dict() for run in ("whole", "half"))
     assert all(torch.equal(a[key], b[key]) for key in a)
 

@@ -27,7 +27,7 @@ from showtell.runs.settings import Setting, apply, record, settings_of
 from showtell.train.distributed import first_first, from_first, joined
 from showtell.train.loop import require_output
 from showtell.train.precision import settle
-from showtell.train.same_run import asked_for, require_same_request
+from showtell.train.same_run import asked_for, given_settings, require_same_request
 from showtell.writing import check_writable
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def train_model(
     output: Path | str,
     settings: Sequence[str] = (),
     resume: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
     format: str | None = None,
     *,
@@ -64,7 +64,8 @@ def train_model(
     """Train `recipe` on `data`; the checkpoint is in `output/model`. Returns what was reached.
 
     `settings` are `field=value` pairs such as `train.steps=200`. Under `torchrun` all processes share the run
-    and return the same. `model` is the checkpoint that fine-tuning starts from.
+    and return the same. `model` is the checkpoint that fine-tuning starts from; the seed is 0 if none is
+    given. A resumed run keeps the settings that it was given: they need not be given again.
     Texts longer than the run reads are cut, counted and said, or with `strict` refused.
 
     Raises `UsageError` for an unknown recipe, field or value, `UserError` with `strict` for a text to cut.
@@ -77,11 +78,15 @@ def train_model(
             if name.startswith("system.") and name.removeprefix("system.") not in OWN:
                 raise UsageError(f"{name} is that of --model {model}; leave out --set {name}")
         settings = [f"model={model}", *settings]
-    first = apply(build(1), settings)  # a misspelt field is found before the data is read
-    settings = [f"train.seed={seed}", *settings]
-    few, many = (record(apply(build(count), settings)) for count in (FEW, MANY))
-    asked = asked_for(few, many, recipe)
+    if seed is not None:
+        settings = [*settings, f"train.seed={seed}"]
+    apply(build(1), settings)  # a misspelt field is found before anything is read
     with joined(choose_device(device)) as own:
+        before = from_first(lambda: given_settings(output) if resume else [])
+        settings = list({one.partition("=")[0].strip(): one for one in (*before, *settings)}.values())
+        first = apply(build(1), settings)
+        few, many = (record(apply(build(count), settings)) for count in (FEW, MANY))
+        asked = asked_for(few, many, recipe)
         from_first(lambda: _require_fit(output, resume, asked))  # before minutes of reading
         dataset = first_first(lambda: first.read(data, format))
         chosen = apply(build(dataset.num_training), settings)
@@ -96,7 +101,7 @@ def train_model(
         job = chosen.prepare(dataset, own)
         if strict and (cut := next((cuts for cuts in job.cuts if cuts.first), None)):
             cut.refuse()
-        return execute(job, recipe, output, asked=asked, resume=resume, device=own)
+        return execute(job, recipe, output, asked=asked, given=settings, resume=resume, device=own)
 
 
 def _require_fit(output: Path, resume: bool, asked: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from showtell.runs.job import Figures, Job
 from showtell.runs.settings import record
 from showtell.runtime import give_back_freed_memory
 from showtell.train.loop import train
-from showtell.train.same_run import ASKED
+from showtell.train.same_run import ASKED, GIVEN
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +30,16 @@ def execute(
     output: Path,
     *,
     asked: Mapping[str, Any],
+    given: Sequence[str] = (),
     resume: bool = False,
     device: str = "cpu",
 ) -> dict[str, Any]:
     """Train by `train.loop.train`; write `output/model`; return its path, the steps and the figures reached.
 
     The checkpoint records the recipe's `name`, its settings and the facts of the data; a resumed run must
-    share them. `asked` is what `require_same_request` compares then. Raises `UserError` when the run
-    collapses.
+    share them. `asked` is what `require_same_request` compares then, `given` the settings that hold then too.
+
+    Raises `UserError` when the run collapses.
     """
     settings = record(job.run)
     facts = {"recipe": name, "settings": settings, "data": job.data}
@@ -94,7 +96,12 @@ def execute(
         monitor=alarm,
         describe=job.describe,
         # The loop knows its own settings: a resumption that differs in one names it once.
-        record={**facts, "settings": {k: v for k, v in settings.items() if k != "train"}, ASKED: asked},
+        record={
+            **facts,
+            "settings": {k: v for k, v in settings.items() if k != "train"},
+            ASKED: asked,
+            GIVEN: [*given],
+        },
         frozen=job.frozen,
         resume=resume,
         device=device,

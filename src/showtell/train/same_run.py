@@ -19,8 +19,10 @@ logger = logging.getLogger(__name__)
 
 HARMLESS = ("train.prefetch", "train.watch_every", "train.checkpoint_every")
 """Settings that may differ when a run is resumed."""
-ASKED = "asked"
-"""In a record: the settings before the data settled them, for `require_same_request`."""
+ASKED, GIVEN = "asked", "given"
+"""In a record: the settings before the data settled them, for `require_same_request`, and those that a person
+gave, `name=value` each.
+"""
 LENGTH = ("train.steps", "total_steps")
 """The length of a run, and the copy of it that a system's own schedule reads; a finished run may grow."""
 
@@ -39,6 +41,12 @@ def asked_for(few: Mapping[str, Any], many: Mapping[str, Any], recipe: str) -> d
         if other.get(name) == value and (name, value) != ("train.precision", "auto"):
             asked[name if name.startswith("train.") else f"settings.{name}"] = value
     return asked
+
+
+def given_settings(folder: Path) -> list[str]:
+    """The settings that the run in `folder` was given; none where no run is saved."""
+    saved = standing(folder / "state") / "progress.json"
+    return list(read_object(saved)["record"].get(GIVEN, ())) if saved.exists() else []
 
 
 def require_same_request(folder: Path, asked: Mapping[str, Any]) -> None:
@@ -115,10 +123,10 @@ def _require_same(
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of nested dictionaries by dotted name, without what the run was asked for."""
+    """The fields of nested dictionaries by dotted name, without what the run was asked for and given."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key == ASKED:
+            if key in (ASKED, GIVEN):
                 continue
             yield from _leaves(inner, f"{name}.{key}" if name else key)
     else:

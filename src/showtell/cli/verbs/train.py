@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.options import Device, Format, Json, Seed, Strict
+from showtell.cli.options import Device, Format, Json, Strict
 from showtell.cli.output import print_json, print_table, print_text
 from showtell.errors import UsageError
 
@@ -43,8 +43,13 @@ def train(
         ),
     ] = None,
     format: Format = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run stopped.")] = False,
-    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue where the run stopped, with its settings.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Random seed; default: 0, or that of the resumed run.", show_default=False),
+    ] = None,
     strict: Strict = False,
     precision: Annotated[
         str | None,
@@ -65,7 +70,7 @@ def train(
 ) -> None:
     """Train a recipe on your own data.
 
-    Ctrl-C saves the run and stops; --resume continues to exactly the same result.
+    Ctrl-C saves the run and stops; --resume continues with the run's settings to exactly the same result.
     """
     if listed:
         return _list(json)
