@@ -69,3 +69,19 @@ def test_images_and_scores_of_questions(tmp_path: Path, caplog) -> None:
     scores = loaded.scores([0, 1], ["cat", "dog"])
     assert scores[0].tolist() == [0.0, 1.0]
     assert scores[1].tolist() == [0.5, 0.5]
+
+
+def test_without_a_split_val_it_is_what_training_holds_out(tmp_path: Path, caplog) -> None:
+    names = [f"{number}.png" for number in range(30)]
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    rows = [{**ROW, "image": name} for name in names]
+    (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_image_questions(tmp_path)
+    assert 0 < len(found.validation) < len(found.training)
+    assert read_split(tmp_path, "val") == found.validation
+    assert "to validate on, more than" not in caplog.text
+    few = [*rows[:3], *({**ROW, "image": found.validation[0].images[0].name} for _ in range(9))]
+    (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, few)))
+    read_image_questions(tmp_path)
+    assert "to validate on, more than the 2 to train on; add examples" in caplog.text

@@ -146,7 +146,9 @@ def test_half_precision_is_widened_exactly(source, dtype, tmp_path):
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path, capsys) -> None:
     assert run(["export", "defualt", "--output", str(tmp_path / "out")]) == 1
-    assert "there is no checkpoint at defualt; give the folder" in capsys.readouterr().err
+    assert (
+        "there is no checkpoint at defualt; did you mean the shipped model default" in capsys.readouterr().err
+    )
     assert run(["export", "default", "--output", str(tmp_path / "out")]) == 2
     assert "ShowAttendAndTell has no counterpart" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from showtell.data.features import ImageStore
 from showtell.data.qa.examples import ImageQuestion
 from showtell.data.qa.read import read_examples
 from showtell.datasets.caches import log_skipped
-from showtell.datasets.qa import read_qa
+from showtell.datasets.qa import divide, read_qa
 from showtell.errors import UsageError, UserError
 from showtell.wording import counted
 
@@ -82,8 +82,13 @@ def read_image_questions(data: Path, format: str | None = None, at_least: int = 
 
 
 def read_split(data: Path, split: str, format: str | None = None) -> list[ImageQuestion]:
-    """The questions about images of one split. Raises `UserError` where there are none."""
+    """The questions about images of one split; `val` is what training holds out where no split is called so.
+
+    Raises `UserError` where there are none.
+    """
     source = read_examples(data, format)
+    if split == "val" and split not in source.splits and all(parts := divide(source.splits)):
+        return about_images(parts[1], data, source.format)
     if split not in source.splits:
         there = ", ".join(name or "questions that name no split" for name in source.splits)
         raise UserError(f"{data} has no questions in the split {split!r}; it has {there}")

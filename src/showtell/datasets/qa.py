@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,20 +62,29 @@ def read_qa(path: Path, format: str | None = None) -> Examples:
         logger.info("%s without a label skipped", counted(source.unlabelled, "example"))
     if tested := source.splits.get("test"):
         logger.info("%s of the split test not read", counted(len(tested), "example"))
-    training = source.splits.get("train") or source.splits.get(None) or []
-    if "val" in source.splits:
-        validation = _unseen(source.splits["val"], training)
-    else:
-        held = held_out([one.key.encode("utf-8", "surrogatepass") for one in training], SHARE)
-        training, validation = parted(training, held)
+    training, validation = divide(source.splits)
     if not training or not validation:
         raise UserError(
             f"{path}: {counted(len(training), 'example')} to train on and {len(validation)} to validate on; "
             "add examples, or files called train and val"
         )
+    if len(validation) > len(training):
+        logger.warning(
+            "%s to validate on, more than the %d to train on; add examples, or files called train and val",
+            *(counted(len(validation), "example"), len(training)),
+        )
     if unknown := _labels(validation) - _labels(training):
         logger.warning("no training example has the label %s", listed(sorted(unknown)))
     return Examples(source.format, training, validation)
+
+
+def divide(splits: Mapping[str | None, Sequence[Example]]) -> tuple[list[Example], list[Example]]:
+    """What is trained on, and what validates it: the split `val`, or else a share of `train`."""
+    training = list(splits.get("train") or splits.get(None) or ())
+    if "val" in splits:
+        return training, _unseen(splits["val"], training)
+    held = held_out([one.key.encode("utf-8", "surrogatepass") for one in training], SHARE)
+    return parted(training, held)
 
 
 def _labels(examples: Sequence[Example]) -> set[str]:

@@ -81,7 +81,6 @@ def compare(
     Raises `UsageError` for a model that does neither, and where what it needs is not given; `UserError` for a
     split with fewer than two captioned images, or without questions.
     """
-    entries = list[Entry]() if data is None else _captioned(Path(data), split, format)[:images]
     fit = list[Model]()
     for model in models:
         finds = model.can(PairScorer) or model.can(SharedSpace)
@@ -92,6 +91,8 @@ def compare(
         if not finds and questions is None:
             raise UsageError(f"the model {model.name} answers questions; give some with --questions")
         fit.append(model)
+    finders = any(model.can(PairScorer) or model.can(SharedSpace) for model in fit)
+    entries = _captioned(Path(data), split, format)[:images] if data is not None and finders else []
     return [
         _finding(model, entries)
         if model.can(PairScorer) or model.can(SharedSpace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from showtell.checkpoint.card import CardFacts, model_card
 from showtell.checkpoint.frozen import FindSource
 from showtell.checkpoint.load import Checkpoint, load_checkpoint
 from showtell.checkpoint.save import save_checkpoint
+from showtell.errors import UserError
 from showtell.hub.catalogue import find
 from showtell.hub.sources import frozen_tensors, load_pretrained
 
@@ -32,9 +34,13 @@ def open_checkpoint(
     """
     if adapter := adapter_in(Path(source)):
         return adapted(adapter, open_checkpoint(base_of(adapter), device, find_source))
+    shipped = {folder.name: folder for folder in SHIPPED_MODELS.iterdir()}
     if not Path(source).exists():
-        source = {folder.name: folder for folder in SHIPPED_MODELS.iterdir()}.get(str(source), source)
+        source = shipped.get(str(source), source)
     if Path(source).exists() or not find(str(source)):
+        if not Path(source).exists() and (near := difflib.get_close_matches(str(source), shipped)):
+            meant = " or ".join(near)
+            raise UserError(f"there is no checkpoint at {source}; did you mean the shipped model {meant}?")
         return load_checkpoint(Path(source), device, find_source)
     with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
         import_checkpoint(str(source), folder := Path(temporary) / "model")

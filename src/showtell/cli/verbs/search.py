@@ -20,9 +20,10 @@ from showtell.cli.options import (
     engine_names,
     engines_help,
 )
-from showtell.cli.output import print_error, print_json, print_text
+from showtell.cli.output import print_error, print_json, print_note, print_text
 from showtell.cli.results import print_hits
 from showtell.errors import UsageError, UserError
+from showtell.wording import one_line
 
 PANEL = "Images"
 
@@ -77,7 +78,7 @@ def search(
     if chosen and engine and not proposes:
         require_engine(engine, chosen)
     searcher = Searcher(library, chosen, proposes)
-    failures, cuts = Failures(), searcher.cuts(strict)
+    failures, cuts, told = Failures(), searcher.cuts(strict), False
     for text in lines([query]):
         try:
             answer = searcher.search(text, engine, top, seed, cuts)
@@ -89,7 +90,11 @@ def search(
         if answer.unknown:
             print_error(f"words that the model does not know were ignored: {', '.join(answer.unknown)}")
         if answer.nothing_alike:
-            print_error(f"nothing here looks like that: {text} (the nearest are no nearer than by chance)")
+            said = one_line(text[:40])
+            print_error(f"nothing here looks like that: {said} (the nearest are no nearer than by chance)")
+        if not (json or told):
+            print_note(f"scores of the engine {answer.engine}")
+            told = True
         print_hits(text, answer.hits, library, json, answer.chance, answer.engine)
         if loss_curve and answer.loss_curve is not None:
             curve = [round(loss, 4) for loss in answer.loss_curve]
