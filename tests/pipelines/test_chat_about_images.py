@@ -136,7 +136,7 @@ def test_questions_come_from_standard_input_and_answers_are_json(folder, images,
 def test_what_cannot_answer_is_refused(folder, images, monkeypatch, capsys, tmp_path):
     assert ask(monkeypatch, "what?", images[0]) == 2
     assert "no model that answers about images is shipped" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="is not an image reader"):
+    with pytest.raises(UsageError, match="is not an image reader: it cannot chat; name one with --model, of"):
         chat_about(
             images[:1], replace(load_model(folder, "cpu"), system=load_checkpoint(folder).system.language)
         )

@@ -18,6 +18,10 @@ from showtell.tasks.pen import Completion, Piece, Sampling
 
 MAX_TOKENS = 256
 """Of an answer, by default."""
+THESE_CHAT = (
+    "name one with --model, of `showtell train llava_mini --data CAPTIONS --output RUN`, an imported LLaVA "
+    "or a Qwen-VL folder"
+)
 Answers = Callable[[Sequence[Message], int, Callable[[Piece], object]], None]
 """Puts the pieces of the answer to messages, of at most so many tokens."""
 
@@ -94,7 +98,8 @@ def chat_about(images: Sequence[Path | str], model: Model, max_pixels: int = MAX
     The images are encoded once, and the KV cache of what was said stays: a question reads what is new alone.
     Raises as `open_chat`.
     """
-    model.require(ImageReader)
+    if not model.can(ImageReader):
+        raise UsageError(f"the model {model.name} is not an image reader: it cannot chat; {THESE_CHAT}")
     encoded = model.encode([model.read(path, max_pixels) for path in images])
     before: Read | None = None
 

@@ -35,13 +35,10 @@ def chat(
     Questions are lines of standard input; on a terminal, Ctrl-D ends. The answers before are remembered. A
     question that does not fit into what the model reads is named on standard error, and the exit status is 1.
     """
-    if model is None:
-        raise UsageError(
-            "no model that answers about images is shipped: name one with --model, of `showtell train "
-            "llava_mini --data CAPTIONS --output RUN`, an imported LLaVA or a Qwen-VL folder"
-        )
-    from showtell.pipelines.chat import open_chat
+    from showtell.pipelines.chat import THESE_CHAT, open_chat
 
+    if model is None:
+        raise UsageError(f"no model that answers about images is shipped: {THESE_CHAT}")
     talk = open_chat(files, model, device, max_pixels)
     failures = Failures()
     for question in _questions():
