@@ -58,8 +58,8 @@ def model_folder(tmp_path_factory):
     ).with_tokenizer(tokenizer)
     system = config.build()
     ids, keep = pad([tokenizer.encode(text) for text in texts], tokenizer.pad)
-    optimiser = torch.optim.AdamW(system.parameters(), lr=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, 400, pct_start=0.1, cycle_momentum=False)
+    optimiser = torch.optim.AdamW(system.parameters(), lr=0.005)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.005, 400, pct_start=0.1, cycle_momentum=False)
     generator = torch.Generator().manual_seed(0)
     for _ in range(400):
         noise = torch.randint(-20, 20, (4, 3, SIDE, SIDE), generator=generator)
