@@ -80,11 +80,10 @@ def train_model(
         settings = [f"model={model}", *settings]
     if seed is not None:
         settings = [*settings, f"train.seed={seed}"]
-    apply(build(1), settings)  # a misspelt field is found before anything is read
     with joined(choose_device(device)) as own:
         before = from_first(lambda: given_settings(output) if resume else [])
         settings = list({one.partition("=")[0].strip(): one for one in (*before, *settings)}.values())
-        first = apply(build(1), settings)
+        first = apply(build(1), settings)  # a misspelt field is found before the data is read
         few, many = (record(apply(build(count), settings)) for count in (FEW, MANY))
         asked = asked_for(few, many, recipe)
         from_first(lambda: _require_fit(output, resume, asked))  # before minutes of reading
