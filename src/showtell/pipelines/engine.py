@@ -24,7 +24,7 @@ from showtell.pairing import PairScorer
 from showtell.pipelines import engines
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
-from showtell.protocols import Encoded, SharedSpace
+from showtell.protocols import Encoded
 from showtell.wording import lacks
 
 
@@ -160,16 +160,13 @@ def require_engine(name: str, model: Model) -> None:
 def engines_of(model: Model) -> list[str]:
     """The engines that a model supports, the default first; those used only when named are left out.
 
-    Raises `UsageError` where there is none.
+    Raises `UsageError` where there is none, naming the protocol that the model lacks.
     """
     preferred = {name: order for name in _names() if (order := engine_named(name).preference) is not None}
     known = sorted(preferred, key=preferred.__getitem__)
     able = [name for name in known if all(map(model.can, engine_named(name).requires))]
     if not able:
-        raise UsageError(
-            f"the model {model.name} supports no engine of search: it {lacks(SharedSpace)}, for one; choose "
-            "another with --model"
-        )
+        model.require(*engine_named("dot").requires)
     return able
 
 
