@@ -4,6 +4,11 @@ import re
 import shlex
 from collections.abc import Sequence
 
+THESE_CHAT = (
+    "name one with --model, of `showtell train llava_mini --data CAPTIONS --output RUN`, an imported LLaVA "
+    "or a Qwen-VL folder"
+)
+"""The models that `chat` takes."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -87,9 +87,9 @@ def read_split(data: Path, split: str, format: str | None = None) -> list[ImageQ
     Raises `UserError` where there are none.
     """
     source = read_examples(data, format)
-    if split == "val" and split not in source.splits and all(parts := divide(source.splits)):
-        return about_images(parts[1], data, source.format)
     if split not in source.splits:
+        if split == "val" and all(parts := divide(source.splits)):
+            return about_images(parts[1], data, source.format)
         there = ", ".join(name or "questions that name no split" for name in source.splits)
         raise UserError(f"{data} has no questions in the split {split!r}; it has {there}")
     return about_images(source.splits[split], data, source.format)

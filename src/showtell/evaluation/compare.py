@@ -83,7 +83,7 @@ def compare(
     """
     fit = list[Model]()
     for model in models:
-        finds = model.can(PairScorer) or model.can(SharedSpace)
+        finds = _finds(model)
         if not finds and not model.can(PairAnswerer):
             raise UsageError(f"the model {model.name} compares no images with texts; leave it out")
         if finds and data is None:
@@ -91,14 +91,17 @@ def compare(
         if not finds and questions is None:
             raise UsageError(f"the model {model.name} answers questions; give some with --questions")
         fit.append(model)
-    finders = any(model.can(PairScorer) or model.can(SharedSpace) for model in fit)
+    finders = any(map(_finds, fit))
     entries = _captioned(Path(data), split, format)[:images] if data is not None and finders else []
     return [
-        _finding(model, entries)
-        if model.can(PairScorer) or model.can(SharedSpace)
-        else _answering(model, Path(questions or ""), split)
+        _finding(model, entries) if _finds(model) else _answering(model, Path(questions or ""), split)
         for model in fit
     ]
+
+
+def _finds(model: Model) -> bool:
+    """Whether a model finds images by captions; another one answers questions."""
+    return model.can(PairScorer) or model.can(SharedSpace)
 
 
 def _captioned(data: Path, split: str, format: str | None) -> list[Entry]:

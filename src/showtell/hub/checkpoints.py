@@ -34,13 +34,15 @@ def open_checkpoint(
     """
     if adapter := adapter_in(Path(source)):
         return adapted(adapter, open_checkpoint(base_of(adapter), device, find_source))
-    shipped = {folder.name: folder for folder in SHIPPED_MODELS.iterdir()}
     if not Path(source).exists():
-        source = shipped.get(str(source), source)
-    if Path(source).exists() or not find(str(source)):
-        if not Path(source).exists() and (near := difflib.get_close_matches(str(source), shipped)):
+        shipped = {folder.name: folder for folder in SHIPPED_MODELS.iterdir()}
+        near = difflib.get_close_matches(str(source), shipped)
+        if str(source) in shipped:
+            source = shipped[str(source)]
+        elif near and not find(str(source)):
             meant = " or ".join(near)
             raise UserError(f"there is no checkpoint at {source}; did you mean the shipped model {meant}?")
+    if Path(source).exists() or not find(str(source)):
         return load_checkpoint(Path(source), device, find_source)
     with tempfile.TemporaryDirectory(prefix="showtell-") as temporary:
         import_checkpoint(str(source), folder := Path(temporary) / "model")

@@ -15,13 +15,10 @@ from showtell.pipelines.image_chat import load_image_chat
 from showtell.pipelines.model import Model, load_model
 from showtell.pipelines.prompt import Read, chat_prompt, read
 from showtell.tasks.pen import Completion, Piece, Sampling
+from showtell.wording import THESE_CHAT
 
 MAX_TOKENS = 256
 """Of an answer, by default."""
-THESE_CHAT = (
-    "name one with --model, of `showtell train llava_mini --data CAPTIONS --output RUN`, an imported LLaVA "
-    "or a Qwen-VL folder"
-)
 Answers = Callable[[Sequence[Message], int, Callable[[Piece], object]], None]
 """Puts the pieces of the answer to messages, of at most so many tokens."""
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from showtell.data.json import read_object
 from showtell.device import has_bfloat16
 from showtell.train.config import Precision
 from showtell.train.distributed import from_first
-from showtell.writing import standing
+from showtell.train.same_run import saved_run
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -30,11 +29,10 @@ def settle(precision: Precision, device: str, output: Path, resume: bool) -> Pre
     """
     if precision != "auto":
         return precision
-    saved = standing(output / "state") / "progress.json"
 
     def first() -> Precision:
-        if resume and saved.exists():
-            kept: Precision = read_object(saved)["record"]["train"]["precision"]
+        if resume and (saved := saved_run(output)):
+            kept: Precision = saved["record"]["train"]["precision"]
             return kept
         return "bf16" if has_bfloat16(device) else "float32"
 

@@ -43,10 +43,15 @@ def asked_for(few: Mapping[str, Any], many: Mapping[str, Any], recipe: str) -> d
     return asked
 
 
+def saved_run(folder: Path) -> dict[str, Any]:
+    """What was saved of a run in `folder`, `{"record", "progress"}`; empty where no run is."""
+    saved = standing(folder / "state") / "progress.json"
+    return read_object(saved) if saved.exists() else {}
+
+
 def given_settings(folder: Path) -> list[str]:
     """The settings that the run in `folder` was given; none where no run is saved."""
-    saved = standing(folder / "state") / "progress.json"
-    return list(read_object(saved)["record"].get(GIVEN, ())) if saved.exists() else []
+    return list(saved_run(folder).get("record", {}).get(GIVEN, ()))
 
 
 def require_same_request(folder: Path, asked: Mapping[str, Any]) -> None:
@@ -55,7 +60,7 @@ def require_same_request(folder: Path, asked: Mapping[str, Any]) -> None:
 
     Raises `UsageError` that names each setting in which the two differ.
     """
-    saved = read_object(standing(folder / "state") / "progress.json")
+    saved = saved_run(folder)
     before, then = saved["record"].get(ASKED), dict(_leaves(saved["record"]))
     if before is None:
         return

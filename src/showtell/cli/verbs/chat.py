@@ -12,6 +12,7 @@ from showtell.cli.input import Failures, stdin_lines
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, OwnModel
 from showtell.cli.output import print_json, print_note, print_part, print_text
 from showtell.errors import UsageError, UserError
+from showtell.wording import THESE_CHAT
 
 if TYPE_CHECKING:
     from showtell.tasks.pen import Piece
@@ -35,10 +36,10 @@ def chat(
     Questions are lines of standard input; on a terminal, Ctrl-D ends. The answers before are remembered. A
     question that does not fit into what the model reads is named on standard error, and the exit status is 1.
     """
-    from showtell.pipelines.chat import THESE_CHAT, open_chat
-
     if model is None:
         raise UsageError(f"no model that answers about images is shipped: {THESE_CHAT}")
+    from showtell.pipelines.chat import open_chat
+
     talk = open_chat(files, model, device, max_pixels)
     failures = Failures()
     for question in _questions():
