@@ -4,21 +4,26 @@
 
 `clip` is CLIP ViT-B/32, images of 224 pixels: a contrastive loss. `blip` is BLIP with six blocks of 384 over
 the features of a frozen encoder: its three losses, a teacher and a queue of 1,024. Parameters are random,
-captions of 16 tokens. Each row is its own process: `MB more` is the peak resident memory of the step beyond
-that before it. For `blip` a step of one chunk comes first, so that it is what more pairs cost.
+captions of 16 tokens. Each row is its own process. `MB live` is the most that the tensors of a step take at
+once, the batch included, parameters and their gradients not; `MB peak` the most memory of the process, with all
+that the C library keeps. For `blip` a step of one chunk comes first, so that the difference is what more pairs
+cost.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.protocols import Step
@@ -31,6 +36,21 @@ from table import command, table
 def peak() -> float:
     """Peak resident memory so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(step: Callable[[], None]) -> dict[str, float]:
+    """Seconds of a step and the process's peak; then, of a second one, the most that its tensors take; MB."""
+    started = time.perf_counter()
+    step()
+    found = {"seconds": time.perf_counter() - started, "peak": peak()}
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    live = most = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        live += event.nbytes()
+        most = max(most, live)
+    return {**found, "live": most / 2**20}
 
 
 def captions_of(batch_size: int, words: int) -> TextBatch:
@@ -49,7 +69,16 @@ def measure_blip(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, floa
     sizes = {"width": width, "depth": depth, "mlp_dim": 4 * width, "num_heads": width // 16}
     tower = TowerConfig(width, width // 16, 4 * width, 1)
     system = BLIP(
-        BLIPConfig(image=tower, feature_width=1280, vocab_size=8000, max_length=40, queue_size=1024, **sizes)
+        BLIPConfig(
+            image=tower,
+            feature_width=1280,
+            vocab_size=8000,
+            decode_id=7998,
+            encode_id=7999,
+            max_length=40,
+            queue_size=1024,
+            **sizes,
+        )
     )
     system.chunk_size = chunk_size
 
@@ -59,9 +88,7 @@ def measure_blip(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, floa
         torch.stack([*losses.values()]).sum().backward()
 
     step(chunk_size or 32)
-    before, started = peak(), time.perf_counter()
-    step(batch_size)
-    return {"seconds": time.perf_counter() - started, "memory": peak() - before, "before": before}
+    return measured(lambda: step(batch_size))
 
 
 def measure(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
@@ -79,13 +106,14 @@ def measure(batch_size: int, chunk_size: int, tiny: bool) -> dict[str, float]:
     def total(step: Step) -> torch.Tensor:
         return step.losses["contrast"]
 
-    before, started = peak(), time.perf_counter()
-    if chunk_size:
-        generator = torch.Generator().manual_seed(0)
-        cached_backward(system, batch, generator, total, chunk_size=chunk_size, autocast=nullcontext)
-    else:
-        total(system(batch)).backward()
-    return {"seconds": time.perf_counter() - started, "memory": peak() - before, "before": before}
+    def step() -> None:
+        if chunk_size:
+            generator = torch.Generator().manual_seed(0)
+            cached_backward(system, batch, generator, total, chunk_size=chunk_size, autocast=nullcontext)
+        else:
+            total(system(batch)).backward()
+
+    return measured(step)
 
 
 def main() -> None:
@@ -101,6 +129,7 @@ def main() -> None:
         ways = {"clip": measure, "blip": measure_blip}
         print(json.dumps(ways[options.system](*options.one, options.tiny)))
         return
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as every command does, for the processes below
     rows = []
     for batch_size in map(int, options.batches.split(",")):
         for chunk_size in (0, options.chunk):
@@ -108,11 +137,11 @@ def main() -> None:
             one += ["--one", str(batch_size), str(chunk_size)]
             done = subprocess.run([*one, *["--tiny"] * options.tiny], check=True, capture_output=True)
             found = json.loads(done.stdout)
-            figures = [f"{found[name]:.0f}" for name in ("before", "memory")]
+            figures = [f"{found[name]:.0f}" for name in ("live", "peak")]
             figures.append(f"{found['seconds']:.2f}")
             rows.append([batch_size, chunk_size or "whole", *figures])
     command()
-    table(["pairs", "chunk", "MB before", "MB more", "seconds"], rows)
+    table(["pairs", "chunk", "MB live", "MB peak", "seconds"], rows)
 
 
 if __name__ == "__main__":
