@@ -5,9 +5,9 @@
 `clip` is CLIP ViT-B/32, images of 224 pixels: a contrastive loss. `blip` is BLIP with six blocks of 384 over
 the features of a frozen encoder: its three losses, a teacher and a queue of 1,024. Parameters are random,
 captions of 16 tokens. Each row is its own process. `MB live` is the most that the tensors of a step take at
-once, the batch included, parameters and their gradients not; `MB peak` the most memory of the process, with all
-that the C library keeps. For `blip` a step of one chunk comes first, so that the difference is what more pairs
-cost.
+once, the batch included, parameters and their gradients not; `MB peak` the most memory of the process, and
+so what the C library keeps of it. For `blip` a step of one chunk comes first, so that the difference is what
+more pairs cost.
 """
 
 from __future__ import annotations
