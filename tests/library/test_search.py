@@ -107,6 +107,20 @@ def test_thumbnails_are_small_images(library) -> None:
     assert Image.open(io.BytesIO(jpeg)).format == "JPEG"
 
 
+def test_images_that_came_after_opening_hide_none_of_those_before(tmp_path) -> None:
+    photos, folder = tmp_path / "photos", tmp_path / "library"
+    own = {
+        draw(photos / "first.png", (0, 0, 99)): ["a long text of a blue boat that scores less than a word"]
+    }
+    index(photos, folder, FakeEncoder(), own_captions=own)
+    opened = Library.open(folder)
+    for i in range(30):
+        draw(photos / f"{i:02}.png", (i, 0, 99))
+    index(photos, folder, FakeEncoder(), own_captions=own)
+    assert [hit.path.name for hit in opened.full_text("blue", 2)] == ["first.png"]
+    assert len(Library.open(folder).full_text("blue", 100)) == 31
+
+
 def test_full_text_finds_words_and_accepts_any_query(library) -> None:
     assert [match.path.name for match in library.full_text("dog")] == ["07.png"]
     blue = library.full_text("blue", 100)

@@ -171,39 +171,44 @@ class Library:
     def _nearly(self, query: np.ndarray, top: int) -> list[Hit]:
         """The results of the table's vector index; none if there is no index."""
 
-        def attempt() -> list[dict[str, Any]]:
-            self._table.checkout_latest()
-            if "vector" not in store.indexed_columns(self._table):
-                return []
+        def search() -> Any:
             found = self._table.search(query, vector_column_name="vector").distance_type("cosine")
-            return (
-                found.refine_factor(4)
-                .select(["id", "_distance"])
-                .limit(min(top, max(self._table.count_rows(), 1)))
-                .to_list()
-            )
+            return found.refine_factor(4).select(["id", "_distance"])
 
-        found = _retry(self.folder, attempt)
-        rows = [(self._row_of.get(hit["id"]), 1 - hit["_distance"]) for hit in found]
-        return self.hits([(row, score) for row, score in rows if row is not None])
+        found = self._indexed("vector", search, top)
+        return self.hits([(self._row_of[hit["id"]], 1 - hit["_distance"]) for hit in found])
 
     def full_text(self, query: str, top: int = 10) -> list[Hit]:
         """The images whose captions contain words of the query, by BM25."""
         if not len(self):
             return []
 
+        def search() -> Any:
+            return self._table.search(words(query), query_type="fts").select(["id", "_score"])
+
+        found = self._indexed("text", search, top)
+        return self.hits([(self._row_of[hit["id"]], hit["_score"]) for hit in found])
+
+    def _indexed(self, column: str, search: Callable[[], Any], top: int) -> list[dict[str, Any]]:
+        """The best `top` results of a column's index; none without it: the first indexing did not end yet.
+
+        The index is of the latest version: images that came after this library was opened are passed over,
+        and more results are asked for in their place.
+        """
+
         def attempt() -> list[dict[str, Any]]:
             self._table.checkout_latest()
-            if "text" not in store.indexed_columns(
-                self._table
-            ):  # the first indexing was killed or is still running
+            if column not in store.indexed_columns(self._table):
                 return []
-            found = self._table.search(words(query), query_type="fts").select(["id", "_score"])
-            return found.limit(min(2 * top, max(self._table.count_rows(), 1))).to_list()
+            limit, rows = top, max(self._table.count_rows(), 1)
+            while True:
+                found = search().limit(min(limit, rows)).to_list()
+                known = [hit for hit in found if hit["id"] in self._row_of]
+                if len(known) >= top or len(found) < limit:
+                    return known[:top]
+                limit *= 4
 
-        found = _retry(self.folder, attempt)
-        rows = [(self._row_of.get(hit["id"]), hit["_score"]) for hit in found]
-        return self.hits([(row, score) for row, score in rows if row is not None][:top])
+        return _retry(self.folder, attempt)
 
     def _fetch(self, rows: Sequence[int], names: list[str]) -> pa.Table:
         """Large columns of some rows, in the given order."""
