@@ -180,15 +180,14 @@ class Store:
                         path.unlink(missing_ok=True)
 
     def tidy(self, table: Any) -> None:
-        """Create missing or damaged indices; compact files and drop old versions once there are many."""
+        """Create missing, damaged and outdated indices; compact files and drop old versions of many."""
         with changing(self.folder):
             self._tidy(table)
 
     def _tidy(self, table: Any) -> None:
-        indexed = indexed_columns(table)
-        if "text" not in indexed or index_error(table):
+        if index_error(table) or _unindexed(table, "text"):
             table.create_index("text", config=CAPTION_INDEX)
-        if "vector" not in indexed and table.count_rows() >= APPROXIMATE_FROM:
+        if "vector" not in indexed_columns(table) and table.count_rows() >= APPROXIMATE_FROM:
             table.create_index("vector", config=IvfHnswSq(distance_type="cosine"))
         fragments = table.stats()["fragment_stats"]["num_fragments"]
         versions = sum(1 for _ in (self.folder / f"{table.name}.lance" / "_versions").iterdir())
@@ -197,6 +196,14 @@ class Store:
                 # It warns about readers of old versions; ours switch to the latest (`Library.open`).
                 warnings.simplefilter("ignore", UserWarning)
                 table.optimize(cleanup_older_than=timedelta(0))
+
+
+def _unindexed(table: Any, column: str) -> bool:
+    """Whether the column has no index, or rows that came after it, whose words it would not weigh alike."""
+    for index in table.list_indices():
+        if column in index.columns:
+            return table.index_stats(index.name).num_unindexed_rows > 0
+    return True
 
 
 def indexed_columns(table: Any) -> set[str]:
