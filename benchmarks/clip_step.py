@@ -29,8 +29,8 @@ from captions import captions, clip_tokenizer
 from peak import peak
 from showtell.data.batch import Batch, ImageBatch, TextBatch, pad
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.device import has_bfloat16
 from showtell.hub.huggingface.folder import import_folder
+from showtell.nn.bfloat16 import has_fast_bfloat16
 from showtell.nn.pixels import CLIP_MEAN, CLIP_STD
 from showtell.runtime import prepare_process
 from showtell.train.config import Precision
@@ -55,7 +55,7 @@ def reference(tokenizer: SubwordTokenizer, vocab_size: int, tiny: bool) -> trans
 
 def precisions() -> tuple[Precision, ...]:
     """What a step is timed in: float32, and bfloat16 where the processor has units for it."""
-    return ("float32", "bf16") if has_bfloat16("cpu") else ("float32",)
+    return ("float32", "bf16") if has_fast_bfloat16("cpu") else ("float32",)
 
 
 def updating(

@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from showtell.data.batch import Batch, ImageBatch, TextBatch
 from showtell.protocols import Step
+from showtell.runtime import WAITING
 from showtell.systems.blip import BLIP, BLIPConfig
 from showtell.systems.clip import CLIP, CLIPConfig, TowerConfig
 from showtell.train.gradient_cache import cached_backward
@@ -129,7 +130,7 @@ def main() -> None:
         ways = {"clip": measure, "blip": measure_blip}
         print(json.dumps(ways[options.system](*options.one, options.tiny)))
         return
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as every command does, for the processes below
+    os.environ.update(WAITING)  # as every command does, for the processes below
     rows = []
     for batch_size in map(int, options.batches.split(",")):
         for chunk_size in (0, options.chunk):

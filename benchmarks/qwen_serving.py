@@ -24,8 +24,9 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.device import choose_device, has_bfloat16, processor
+from showtell.device import choose_device, processor
 from showtell.hub.qwen_vl import QwenVL
+from showtell.nn.bfloat16 import has_fast_bfloat16
 from showtell.pipelines.image_chat import ImageChat
 from showtell.tasks.pen import Piece, Sampling
 from table import command, table
@@ -102,7 +103,7 @@ def random_model(device: str, tiny: bool) -> QwenVL:
         tie_word_embeddings=True,
     )
     torch.manual_seed(0)
-    dtype = torch.bfloat16 if has_bfloat16(device) else torch.float32
+    dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     with torch.device(device):
         model = transformers.AutoModelForImageTextToText.from_config(
             config, dtype=dtype, attn_implementation="sdpa"

@@ -1,10 +1,12 @@
 """Ways that take turns, each in a process of its own: no settings and no freed memory of one serve another.
 
-Ours call `prepare_process` of `showtell.runtime`, as every command does.
+Ours, whose names begin with `showtell`, call `prepare_process` of `showtell.runtime`, as every command does;
+the threads of others wait as they do by default.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +14,11 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
+from unittest.mock import patch
 
 import torch
+
+from showtell.runtime import WAITING
 
 Way = Callable[[], Any]
 
@@ -48,9 +53,12 @@ def turns(
     processes, calls = get_context("spawn"), {}
     for name, make in makers.items():
         calls[name], theirs = processes.Pipe()
-        processes.Process(
+        process = processes.Process(
             target=_serve, args=(make, clock, torch.get_num_threads(), theirs), daemon=True
-        ).start()
+        )
+        # What OpenMP reads has to be there before the process imports torch.
+        with patch.dict(os.environ, WAITING if name.startswith("showtell") else {}):
+            process.start()
     yield Turns(calls)
     for call in calls.values():
         call.send(False)

@@ -41,15 +41,6 @@ def known_devices() -> str:
     return "cpu, cuda or auto" if torch.cuda.is_available() else "cpu or auto: there is no GPU"
 
 
-def has_bfloat16(device: str) -> bool:
-    """Whether a device has units for bfloat16 products; many processors only emulate them, slowly."""
-    import torch
-
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
 def has_int8() -> bool:
     """Whether the processor multiplies 8-bit numbers at full width (VNNI)."""
     import torch

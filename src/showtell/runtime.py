@@ -22,6 +22,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
+"""How OpenMP's threads wait for work: they spin for about 0.1 ms, what waking them would cost, then sleep.
+
+Spinning for longer, as is the default, makes a search by inversion ten times slower on a busy machine; not at
+all, small products on an idle one by a third (`benchmarks/blip.py --only captions`).
+"""
+
 
 def prepare_process() -> None:
     """Set up streams, signals, warnings, threads and memory for a command, best before torch is imported."""
@@ -30,9 +37,8 @@ def prepare_process() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends this process silently, like any other
     warnings.filterwarnings("ignore", module=r"PIL\.")  # odd metadata of an image that decodes
-    # Threads that spin while they wait make a search by inversion ten times slower on a busy machine. OpenMP
-    # reads this once, when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if not os.environ.keys() & WAITING.keys():
+        os.environ.update(WAITING)  # read once, when torch is loaded
     os.environ.setdefault("SHOWTELL_LINEAR", "auto")  # read by `nn/fastest.py`
     keep_freed_memory()
     if torch := sys.modules.get("torch"):

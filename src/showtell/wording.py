@@ -48,13 +48,14 @@ def one_line(name: object) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(name))
 
 
-def index_command(library: object) -> str:
-    """What indexes a folder of images into a library.
+def index_command(library: object, model: str = "") -> str:
+    """What indexes a folder of images into a library, with a model that is not the default.
 
-    >>> index_command("my library")
-    "showtell index FOLDER --library 'my library'"
+    >>> index_command("my library"), index_command("library", "MODEL")
+    ("showtell index FOLDER --library 'my library'", 'showtell index FOLDER --library library --model MODEL')
     """
-    return f"showtell index FOLDER --library {shlex.quote(str(library))}"
+    named = f" --model {model}" if model else ""
+    return f"showtell index FOLDER --library {shlex.quote(str(library))}{named}"
 
 
 def listed(items: Sequence[str], most: int = 10, sep: str = ", ") -> str:

@@ -116,11 +116,15 @@ def test_a_captioner_has_no_vectors_of_texts(ask, checkpoint) -> None:
     assert (status, "is not a text encoder" in err) == (2, True)
 
 
-def test_texts_without_a_model_are_embedded_by_the_shipped_dual_encoder(ask, clip, monkeypatch) -> None:
+def test_texts_without_a_model_are_embedded_by_the_shipped_dual_encoder(
+    ask, clip, monkeypatch, tmp_path
+) -> None:
     monkeypatch.setattr(shipped, "dual_encoder", lambda device: load_model(clip, device))
     named = ask("embed", "--texts", "a red square", "--model", clip, "--json")
     assert named[0] == 0
     assert ask("embed", "--texts", "a red square", "--json") == named
+    (tmp_path / "texts.txt").write_text("a red square\n")
+    assert ask("embed", tmp_path / "texts.txt", "--json") == named
 
 
 @pytest.mark.parametrize("ending", ["npy", "parquet"])

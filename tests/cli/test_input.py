@@ -85,3 +85,8 @@ def test_find_print0_is_read_by_every_verb_of_files(ask, clip, checkpoint, tmp_p
     status, rows, err = ask(verb, "-", "--model", model, *rest, stdin=os.fsdecode(found))
     assert (status, err) == (0, "")
     assert sorted(row["path"] for row in rows) == sorted(str(tmp_path / name) for name in names)
+
+
+def test_an_empty_standard_input_is_said(monkeypatch, capsys) -> None:
+    assert given(monkeypatch, b"\n") == []
+    assert "standard input is empty" in capsys.readouterr().err

@@ -43,7 +43,8 @@ def test_closed_streams(tmp_path: Path) -> None:
         return subprocess.run(whole, shell=True, capture_output=True, text=True, check=False)
 
     empty = shell("caption - --json <&-")
-    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", "")
+    said = "standard input is empty: there is nothing to do\n"
+    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", said)
     lost = shell("--version >&-")
     assert lost.returncode == 1
     assert lost.stderr.startswith("showtell: standard output is closed")

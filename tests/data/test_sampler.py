@@ -64,6 +64,15 @@ def test_threads_in_any_order_see_the_same_batches() -> None:
         assert list(pool.map(sampler, reversed(range(100)))) == expected[::-1]
 
 
+@pytest.mark.parametrize(("distinct", "said"), [(True, "is all of them"), (False, "more than once")])
+def test_a_batch_larger_than_the_data_is_said(distinct: bool, said: str, caplog) -> None:
+    Sampler(4, 4, distinct=distinct)
+    assert not caplog.messages
+    Sampler(3, 4, distinct=distinct)
+    assert "a batch of 4 is more than the 3 items" in caplog.text
+    assert said in caplog.text
+
+
 def test_nothing_to_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="0 and 4"):
         Sampler(0, 4)

@@ -149,3 +149,9 @@ def test_an_imported_blip_is_asked(tmp_path, squares, capsys):
     import_model(str(tmp_path / "theirs"), tmp_path / "ours")
     assert run(["ask", str(squares / "red.png"), ASKED[0], "--model", str(tmp_path / "ours"), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["answers"]) == 5
+
+
+def test_a_question_that_names_a_file_is_in_the_wrong_place(tmp_path, capsys) -> None:
+    (tmp_path / "cat.jpg").touch()
+    assert run(["ask", "what is it?", str(tmp_path / "cat.jpg"), "--model", "any"]) == 2
+    assert "the question comes last" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def float32(model, encoded, ids):
 @pytest.mark.parametrize("cache", [0, 2**30])
 @pytest.mark.parametrize("units", [True, False])
 def test_the_best_are_those_of_float32(noise, monkeypatch, units, cache):
-    monkeypatch.setattr(engine, "has_bfloat16", lambda device: units)
+    monkeypatch.setattr(engine, "has_fast_bfloat16", lambda device: units)
     monkeypatch.setattr(engine, "CACHE_BYTES", cache)
     monkeypatch.setattr(engine, "CHUNK", 64)
     model, encoded = noise
@@ -67,7 +67,7 @@ def test_the_best_are_those_of_float32(noise, monkeypatch, units, cache):
 
 @pytest.mark.slow
 def test_the_shipped_captioner_finds_what_it_finds_in_float32(shared_data, monkeypatch):
-    monkeypatch.setattr(engine, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(engine, "has_fast_bfloat16", lambda device: True)
     model = load_model(device="cpu")
     entries = divide(read_captions(shared_data / "flickr8k").entries)["val"][:300]
     entries, encoded, _ = encode_entries(model, entries)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from showtell.checkpoint.load import load_checkpoint
-from showtell.device import has_bfloat16
 from showtell.errors import UsageError
+from showtell.nn.bfloat16 import has_fast_bfloat16
 from showtell.recipes.launch import train_model
 from showtell.train.config import TrainConfig
 from showtell.train.loop import train
@@ -54,11 +54,11 @@ def run(name: str, data: Path, output: Path, *settings: str, **kwargs) -> list[f
 
 @pytest.mark.parametrize(("units", "settled"), [(True, "bf16"), (False, "float32")])
 def test_the_record_names_what_auto_is_and_resuming_keeps_it(data, tmp_path, monkeypatch, units, settled):
-    monkeypatch.setattr("showtell.train.precision.has_bfloat16", lambda device: units)
+    monkeypatch.setattr("showtell.train.precision.has_fast_bfloat16", lambda device: units)
     run("gpt_mini", data, tmp_path / "run", "train.steps=2", "train.precision=auto")
     record = load_checkpoint(tmp_path / "run").record
     assert record["settings"]["train"]["precision"] == settled
-    monkeypatch.setattr("showtell.train.precision.has_bfloat16", lambda device: not units)
+    monkeypatch.setattr("showtell.train.precision.has_fast_bfloat16", lambda device: not units)
     losses = run("gpt_mini", data, tmp_path / "run", "train.steps=4", "train.precision=auto", resume=True)
     assert len(losses) == 4
     state = json.loads((tmp_path / "run" / "state" / "progress.json").read_text())
@@ -74,7 +74,7 @@ def test_the_loop_wants_it_settled(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_bfloat16("cpu"), reason="this processor has no units for bfloat16")
+@pytest.mark.skipif(not has_fast_bfloat16("cpu"), reason="this processor has no units for bfloat16")
 @pytest.mark.parametrize("name", RECIPES)
 def test_200_steps_end_within_the_noise_of_float32(name, data, tmp_path):
     """The loss of the last 50 steps differs by no more than that of another seed does."""

@@ -329,6 +329,12 @@ def test_metrics_say_what_happened(tmp_path: Path) -> None:
         assert line["items_per_second"] > 0
 
 
+def test_the_speed_counts_the_items_of_a_batch_not_those_that_were_asked_for(tmp_path: Path) -> None:
+    asked = replace(CONFIG, steps=2, batch_size=10**9)
+    fit(tmp_path, asked)
+    assert all(line["items_per_second"] < 10**7 for line in lines(tmp_path) if "loss" in line)
+
+
 def test_progress_is_reported_and_logged_and_nothing_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

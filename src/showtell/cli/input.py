@@ -6,11 +6,13 @@ import codecs
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import cast
 
 import typer
 
-from showtell.cli.output import print_error
+from showtell.cli.output import print_error, print_note
 from showtell.errors import UserError
 
 
@@ -19,11 +21,18 @@ def stdin_lines() -> Iterator[str]:
     return (line.rstrip("\r\n") for line in sys.stdin)
 
 
+def names_file(text: str) -> bool:
+    """Whether a text is the name of a file or folder."""
+    with suppress(OSError, ValueError):  # a text may be too long for a name, or hold a zero byte
+        return Path(text).exists()
+    return False
+
+
 def lines(arguments: Iterable[str]) -> Iterator[str]:
     """Texts, `-` replaced by the non-empty lines of standard input."""
     for text in arguments:
         if text == "-":
-            yield from filter(None, stdin_lines())
+            yield from _said_if_empty(filter(None, stdin_lines()))
         else:
             yield text
 
@@ -35,9 +44,18 @@ def paths(arguments: Iterable[str]) -> Iterator[str]:
     """
     for name in arguments:
         if name == "-":
-            yield from filter(None, _stdin_paths())
+            yield from _said_if_empty(filter(None, _stdin_paths()))
         else:
             yield name
+
+
+def _said_if_empty(given: Iterator[str]) -> Iterator[str]:
+    first = next(given, None)
+    if first is None:
+        print_note("standard input is empty: there is nothing to do")
+        return
+    yield first
+    yield from given
 
 
 def _stdin_paths() -> Iterator[str]:

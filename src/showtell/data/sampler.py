@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=4)
@@ -37,6 +40,11 @@ class Sampler:
     def __init__(self, num_items: int, batch_size: int, seed: int = 0, *, distinct: bool = False) -> None:
         if num_items < 1 or batch_size < 1:
             raise ValueError(f"a sampler needs items and a batch size, not {num_items} and {batch_size}")
+        if num_items < batch_size:
+            holds = "is all of them" if distinct else "holds some more than once"
+            logger.warning(
+                "a batch of %d is more than the %d items to train on: each %s", batch_size, num_items, holds
+            )
         self.num_items, self.seed = num_items, seed
         self.batch_size = min(batch_size, num_items) if distinct else batch_size
         self._per_epoch = num_items - num_items % self.batch_size if distinct else num_items

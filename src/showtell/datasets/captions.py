@@ -61,6 +61,21 @@ def log_splits(source: Source) -> None:
         logger.info("the split of %s is that of the folder %s", counted(count, "image"), folder)
 
 
+def of_split(data: Path, source: Source, split: str) -> list[Entry]:
+    """The captioned images of a split.
+
+    Raises `UserError` where there are none, and for images that the data puts into two splits.
+    """
+    refuse_two_splits(data, source)
+    splits = divide(source.entries)
+    if not splits:
+        raise UserError(f"{data} has no captions; for questions, evaluate a model that answers them")
+    if not splits.get(split):
+        found = ", ".join(sorted(splits))
+        raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
+    return splits[split]
+
+
 def refuse_two_splits(data: Path, source: Source) -> None:
     """Raises `UserError` for images that the data puts into two splits."""
     if both := [problem for problem in source.problems if problem.two_splits]:

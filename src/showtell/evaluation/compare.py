@@ -18,7 +18,7 @@ from torch import Tensor
 from showtell.data.captions.entry import Entry
 from showtell.data.captions.read import read_captions
 from showtell.data.images.decode import ImageError
-from showtell.datasets.captions import divide, refuse_two_splits
+from showtell.datasets.captions import of_split
 from showtell.datasets.image_questions import as_many, read_split
 from showtell.errors import UsageError, UserError
 from showtell.evaluation.costs import flops, image_batch, milliseconds
@@ -106,18 +106,13 @@ def _finds(model: Model) -> bool:
 
 def _captioned(data: Path, split: str, format: str | None) -> list[Entry]:
     """The captioned images of a split, two or more: each is the best of one, whatever finds it."""
-    source = read_captions(data, format)
-    refuse_two_splits(data, source)
-    splits = divide(source.entries)
-    if not splits.get(split):
-        found = ", ".join(sorted(splits)) or "none"
-        raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
-    if len(splits[split]) < 2:
+    entries = of_split(data, read_captions(data, format), split)
+    if len(entries) < 2:
         raise UserError(
             f"{data} has one captioned image in the split {split!r}, which any model finds; "
             "name another --split, or add images to this one"
         )
-    return splits[split]
+    return entries
 
 
 def _finding(model: Model, entries: Sequence[Entry]) -> Comparison:

@@ -15,7 +15,7 @@ from showtell.data.documents.labelled import holds_documents
 from showtell.data.images.decode import ImageError
 from showtell.data.qa.read import found_format
 from showtell.data.tokenizers.words import WordTokenizer
-from showtell.datasets.captions import divide, refuse_two_splits
+from showtell.datasets.captions import of_split
 from showtell.datasets.cuts import Cuts
 from showtell.errors import UserError
 from showtell.evaluation.captioning import caption_figures, caption_perplexity
@@ -83,13 +83,7 @@ def evaluate(
         require_engine(engine, model)
     # First, as it is soon done: a wrong file is found before minutes of work.
     tested = {} if words is None else {"words": word_figures(model, read_word_tests(words))}
-    source = read_captions(data, format)
-    refuse_two_splits(data, source)
-    splits = divide(source.entries)
-    entries = splits.get(split, [])
-    if not entries:
-        found = ", ".join(sorted(splits)) or "none"
-        raise UserError(f"{data} has no captioned image in the split {split!r}; it has {found}")
+    entries = of_split(data, read_captions(data, format), split)
     cut = _count_cuts(model, entries, strict)
     entries, encoded, unreadable = encode_entries(model, entries)
     if len(entries) == 1:

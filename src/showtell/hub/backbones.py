@@ -10,6 +10,7 @@ network's last norm.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,10 +73,12 @@ def find_backbones(name: str) -> list[Package | Path]:
             "checkpoint of a folder in the Hugging Face layout or of an id on its hub; then give "
             "backbone=FOLDER"
         )
-    offered = ", ".join(package.name for package in all_packages())
+    offered = [package.name for package in all_packages()]
+    near = difflib.get_close_matches(name, offered)
+    meant = f"did you mean {' or '.join(near)}? Or " if near else ""
     raise UsageError(
-        f"no backbone is called {name!r}: give the folder of a checkpoint that encodes images, "
-        f"or one of {offered}"
+        f"no backbone is called {name!r}: {meant}give the folder of a checkpoint that encodes images, "
+        f"or one of {', '.join(offered)}"
     )
 
 

@@ -118,8 +118,8 @@ def installed() -> list[Package]:
 
 
 def find(name: str) -> Package | None:
-    """The package that offers a model of this name."""
-    return next((package for package in all_packages() if package.name == name), None)
+    """The package that offers a model of this name, in whatever case."""
+    return next((package for package in all_packages() if package.name.lower() == name.lower()), None)
 
 
 def package_path(name: str) -> Path:

@@ -22,9 +22,9 @@ from showtell.data.json import read_object
 from showtell.data.tokenizers.chat import Message
 from showtell.data.tokenizers.folder import tokenizer_of
 from showtell.data.tokenizers.subword import SubwordTokenizer
-from showtell.device import has_bfloat16
 from showtell.errors import MissingError, UsageError, UserError
 from showtell.hub.huggingface.chat import read_chat_template
+from showtell.nn.bfloat16 import has_fast_bfloat16
 
 DOCUMENT_SCHEMA = "document_schema.json"
 """A file of a folder that `merge` wrote; what is published has none."""
@@ -134,7 +134,7 @@ def load_qwen_vl(folder: Path | str, device: str = "cpu", max_image_tokens: int 
         max_pixels = _pixels_of(max_image_tokens, processor, folder, device)
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
-            dtype="auto" if has_bfloat16(device) else torch.float32,
+            dtype="auto" if has_fast_bfloat16(device) else torch.float32,
             attn_implementation="sdpa",  # eager attention takes the square of an image's patches, per head
             local_files_only=True,
             use_safetensors=True,

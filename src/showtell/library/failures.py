@@ -43,7 +43,7 @@ class DamagedError(UserError):
         """`reason` is what was found to be wrong."""
         super().__init__(
             f"the library {folder} is damaged ({reason}); to repair it, index its folder of images with the "
-            "same model, and then any other folder: "
+            "same model (--model MODEL, unless it was the default), and then any other folder: "
             f"{index_command(folder)} --rebuild"
         )
         self.reason = reason

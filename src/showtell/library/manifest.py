@@ -102,5 +102,5 @@ def choose(folder: Path, manifest: Manifest, encoder: LibraryEncoder | None, cap
     there = ", ".join(f"{known.name} ({known.preprocessing})" for known in manifest.sets)
     raise UserError(
         f"{folder} has no vectors of {encoder.name} ({encoder.preprocessing}), only of {there}; use one of "
-        "those models, or index the images with this one: " + index_command(folder)
+        "those models, or index the images with this one: " + index_command(folder, "MODEL")
     )

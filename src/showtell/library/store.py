@@ -127,6 +127,8 @@ class Store:
             raise DamagedError(self.folder, f"{path} is a folder") from None
         except OSError as error:
             raise failure(path, error, "read") from None
+        except UnicodeDecodeError:
+            raise DamagedError(self.folder, f"{path} is not UTF-8") from None
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DamagedError(self.folder, f"{path} is damaged: {error!r}") from None
 

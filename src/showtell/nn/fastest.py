@@ -31,7 +31,7 @@ and loses those of a transformer (1,500 rows, width 768) by as much."""
 
 Rates = dict[str, dict[str, float]]
 """GFLOP/s and core by product and library."""
-_clock = time.perf_counter if os.name == "nt" else time.process_time
+clock = time.perf_counter if os.name == "nt" else time.process_time
 """CPU time, which other programs affect less; Windows counts it in steps of 16 ms."""
 
 
@@ -99,9 +99,9 @@ def measure() -> Rates:
     rounds, began = 0, time.perf_counter()
     while rounds < 3 or time.perf_counter() - began < SECONDS:
         for name, product in work.items():
-            started = _clock()
+            started = clock()
             product()
-            best[name] = min(best[name], _clock() - started)
+            best[name] = min(best[name], clock() - started)
         rounds += 1
     gigaflops = 2e-9 * ROWS * WIDTH * WIDTH
     return {

@@ -72,7 +72,7 @@ def embed(
     if first is None:
         return
     named = _one_kind(first, given)
-    if _holds_texts(first):
+    if holds_texts(first):
         found = (text for file in map(Path, named) for text in _read(file, None if strict else skip))
         yield from _texts(found, model, strict)
     else:
@@ -81,13 +81,14 @@ def embed(
         yield from _images(named, model, max_pixels, skip)
 
 
-def _holds_texts(name: str | Path) -> bool:
+def holds_texts(name: str | Path) -> bool:
+    """Whether a file's name says that it holds texts."""
     return str(name).lower().endswith(ENDINGS)
 
 
 def _holds_texts_alone(folder: Path) -> bool:
     names = [file.name for file in folder.rglob("*")]
-    return any(map(_holds_texts, names)) and not any(map(is_image_name, names))
+    return any(map(holds_texts, names)) and not any(map(is_image_name, names))
 
 
 def _read(file: Path, skip: Skip | None) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _read(file: Path, skip: Skip | None) -> Iterator[str]:
 def _one_kind(first: str | Path, rest: Iterable[str | Path]) -> Iterator[str | Path]:
     yield first
     for name in rest:
-        if _holds_texts(name) != _holds_texts(first):
+        if holds_texts(name) != holds_texts(first):
             raise UsageError(f"{first} and {name} are images and texts: embed them in two calls")
         yield name
 

@@ -35,6 +35,14 @@ class SavedEmbeddings:
     """Texts of which the model did not read the end."""
 
 
+def require_ending(output: Path) -> None:
+    """Raises `UsageError` for a file whose name ends in no format, and for a folder."""
+    if output.suffix.lower() not in formats():
+        raise UsageError(f"{output} must end in {' or '.join(formats())}")
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name a file")
+
+
 def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> SavedEmbeddings:
     """Write embeddings as they come.
 
@@ -44,11 +52,8 @@ def save_embeddings(embeddings: Iterator[Embedding], output: Path | str) -> Save
     Raises `UsageError` for another ending, `UserError` where there is nothing to write or no room.
     """
     output = Path(output)
-    write = formats().get(output.suffix.lower())
-    if write is None:
-        raise UsageError(f"{output} must end in {' or '.join(formats())}")
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder; name a file")
+    require_ending(output)
+    write = formats()[output.suffix.lower()]
     first = next(embeddings, None)
     if first is None:
         raise UserError(f"nothing was embedded, and {output} was not written")

@@ -19,6 +19,7 @@ def env() -> dict[str, Any]:
     import torch
 
     from showtell.hub.catalogue import all_packages
+    from showtell.nn.bfloat16 import has_fast_bfloat16
 
     return {
         "showtell": __version__,
@@ -30,6 +31,7 @@ def env() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "linear": _linear(torch.get_num_threads()),
+        "fast_bfloat16": has_fast_bfloat16("cpu"),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "model": _model(),
         "packages": _packages(),

@@ -82,8 +82,9 @@ class LanguageModelRun:
         system = run.system.build()
         corpus = tokenise(dataset.training, tokenizer)
         log_unknown(tokenizer, dataset.validation)
-        with _after_division(dataset):
+        with _after_division(dataset, "to train on"):
             examples = run.examples(corpus, tokenizer)
+        with _after_division(dataset, "held out to validate"):
             measured = run.measure(dataset.validation, tokenizer, device)
         cuts = _cuts(examples, tokenizer, config.max_length)
         cuts.log()
@@ -202,14 +203,15 @@ def _cuts(examples: Any, tokenizer: SubwordTokenizer, max_length: int) -> Cuts:
 
 
 @contextmanager
-def _after_division(texts: Texts) -> Iterator[None]:
-    """Adds to an error how many documents are on each side."""
+def _after_division(texts: Texts, side: str) -> Iterator[None]:
+    """Adds to an error on which side of the data it arose, and how many documents are on each."""
     try:
         yield
     except UserError as error:
         sides = [counted(len(side), "document") for side in (texts.training, texts.validation)]
         raise type(error)(
-            f"{error} (after the split {sides[0]} to train on, {sides[1]} to validate)"
+            f"of the documents {side}: {error} "
+            f"(after the split {sides[0]} to train on, {sides[1]} to validate)"
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from showtell.errors import UserError
+from showtell.errors import UsageError, UserError
 from showtell.library.hit import Hit
 from showtell.library.search import Library
 from showtell.pipelines.engine import engine_named
@@ -109,13 +109,16 @@ def _searcher(request: Request) -> Searcher:
 def _answering(request: Request, first: Searcher, engine: str | None) -> Searcher:
     """The server's searcher where its model supports the engine, else one of a served model that does.
 
-    Raises `UsageError` for an unknown engine, `APIError` where no served model with vectors in the library
-    supports it.
+    Raises `APIError` for an unknown engine, and where no served model with vectors in the library supports
+    it.
     """
     known: dict[str | None, Searcher] = request.app.state.searchers
     if engine is None or engine in known:
         return known.get(engine, first)
-    chosen, folder = engine_named(engine), first.library.folder
+    try:
+        chosen, folder = engine_named(engine), first.library.folder
+    except UsageError as error:
+        raise invalid(str(error), "engine") from None
     served: Served = request.app.state.served
     if not chosen.needs_model:
         known[engine] = Searcher(folder)

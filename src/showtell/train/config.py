@@ -43,7 +43,7 @@ class TrainConfig:
     """Decay of a moving average of the parameters, which is validated and saved in their place; 0: none."""
     precision: Precision = "float32"
     """bf16 and fp16 compute under autocast, fp16 with a scaled loss; parameters and moments stay float32.
-    `auto` is bf16 where the device has units for it, else float32."""
+    `auto` is bf16 where it is faster on the device, else float32."""
     shard: bool = False
     """Shard parameters, gradients and moments over the processes, for systems too large for one device."""
     seed: int = 0

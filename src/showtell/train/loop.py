@@ -171,7 +171,7 @@ class _Run:
                 self._check()
                 began = time.monotonic()
                 line, outcome = update(self.signals)
-                speed = config.batch_size * config.accumulate / (time.monotonic() - began)
+                speed = update.items / (time.monotonic() - began)
                 self.metrics.write({**line, "items_per_second": round(speed, 1)})
                 self._report(line["loss"], line["learning_rate"], speed)
                 if self.monitor and config.watch_every and progress.step % config.watch_every == 0:

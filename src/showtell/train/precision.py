@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from showtell.device import has_bfloat16
+from showtell.nn.bfloat16 import has_fast_bfloat16
 from showtell.train.config import Precision
 from showtell.train.distributed import from_first
 from showtell.train.same_run import saved_run
@@ -23,10 +23,7 @@ def autocast(precision: Precision, device_type: str) -> AbstractContextManager[A
 
 
 def settle(precision: Precision, device: str, output: Path, resume: bool) -> Precision:
-    """What `auto` is: bf16 where the device has units for it, else float32; resumed, a run keeps its own.
-
-    On a processor without units bf16 is emulated, several times slower than float32.
-    """
+    """What `auto` is: bf16 where it is faster on the device, else float32; resumed, a run keeps its own."""
     if precision != "auto":
         return precision
 
@@ -34,6 +31,6 @@ def settle(precision: Precision, device: str, output: Path, resume: bool) -> Pre
         if resume and (saved := saved_run(output)):
             kept: Precision = saved["record"]["train"]["precision"]
             return kept
-        return "bf16" if has_bfloat16(device) else "float32"
+        return "bf16" if has_fast_bfloat16(device) else "float32"
 
     return from_first(first)

@@ -87,6 +87,8 @@ class Update:
             describe,
             device,
         )
+        self.items = 0
+        """Of the batches of the last update."""
         self.parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
         if isinstance(state.system, ComputesInChunks):
             state.system.chunk_size = config.chunk_size
@@ -106,11 +108,13 @@ class Update:
         state.system.train()
         state.optimiser.zero_grad(set_to_none=True)
         outcomes: list[Step] = []
+        self.items = 0
         following = (step + 1) * config.accumulate
         for index in range(step * config.accumulate, following):
             # Several processes stop together: if one left here, the others would wait for ever.
             with signals.at_once() if count() == 1 else nullcontext():
                 batch = next(self.batches)
+            self.items += len(batch)
             generator = seeded(config.seed, index, self.device)
             outcomes.append(self._backward(batch, generator, last=index + 1 == following))
         if state.sharded:

@@ -442,3 +442,8 @@ def test_an_id_outside_the_vocabulary_is_refused(trained) -> None:
 def test_an_unknown_family_is_named() -> None:
     with pytest.raises(UserError, match="no family of tokenizers 'berd', only bert, roberta"):
         SubwordTokenizer.train(["low lower"], "bpe", 300, "berd")
+
+
+def test_a_vocabulary_that_knows_no_word_is_refused() -> None:
+    with pytest.raises(UserError, match="holds no word of the texts whole"):
+        SubwordTokenizer.train(["quick brown foxes jump"], "wordpiece", 7)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from showtell.cli.input import Failures, paths
+from showtell.cli.input import Failures, names_file, paths
 from showtell.cli.options import (
     DEFAULT_MAX_PIXELS,
     Device,
@@ -51,6 +51,8 @@ def ask(
     *files, question = images_and_question
     if not files:
         raise UsageError('name images and then the question: showtell ask cat.jpg "what is it?"')
+    if names_file(question):
+        raise UsageError(f"{question} is a file: the question comes last, after the images")
     if model is None:
         raise UsageError(
             "no model that answers about images is shipped: name one with --model, of `showtell train "

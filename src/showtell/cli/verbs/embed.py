@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from showtell.cli.input import Failures, lines, paths
+from showtell.cli.input import Failures, lines, names_file, paths
 from showtell.cli.options import DEFAULT_MAX_PIXELS, Device, Json, MaxPixels, Model, Strict
 from showtell.cli.output import print_json, print_note, print_text
 from showtell.errors import UsageError
@@ -48,19 +47,22 @@ def embed(
     line about the file, else one line per vector. A file that cannot be read is named on standard error; the
     others are still embedded, and the exit status is 1.
     """
-    from showtell.pipelines.embed import embed
-    from showtell.pipelines.embedding_files import save_embeddings
+    from showtell.pipelines.embed import embed, holds_texts
+    from showtell.pipelines.embedding_files import require_ending, save_embeddings
     from showtell.pipelines.model import load_model
     from showtell.pipelines.shipped import dual_encoder
 
     if output is None and not json:
         raise UsageError("name the file to write with --output vectors.npy or vectors.parquet, or use --json")
     for name in files:
-        if texts and name not in ("", "-") and _is_there(name):
+        if texts and name not in ("", "-") and names_file(name):
             print_note(f"{name} is embedded as a text; what is in it is embedded without --texts")
     failures = Failures()
     inputs = lines(files) if texts else paths(files)
-    loaded = dual_encoder(device) if texts and model is None else load_model(model, device)
+    if output is not None:
+        require_ending(output)
+    of_texts = texts or holds_texts(files[0])
+    loaded = dual_encoder(device) if of_texts and model is None else load_model(model, device)
     vectors = embed(inputs, loaded, texts=texts, max_pixels=max_pixels, skip=failures, strict=strict)
     if output is None:
         for one in vectors:
@@ -70,9 +72,3 @@ def embed(
         print_json(saved) if json else print_text(saved.output)
         print_note(f"{counted(saved.count, 'vector')} of width {saved.width} by {loaded.name}")
     failures.exit()
-
-
-def _is_there(name: str) -> bool:
-    with suppress(OSError, ValueError):  # a text may be too long for a name, or hold a zero byte
-        return Path(name).exists()
-    return False

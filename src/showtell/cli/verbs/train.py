@@ -54,8 +54,8 @@ def train(
     precision: Annotated[
         str | None,
         typer.Option(
-            help="The setting train.precision: float32, bf16, fp16, or auto, which is bf16 where the device "
-            "has units for it.",
+            help="The setting train.precision: float32, bf16, fp16, or auto, which is bf16 where it is "
+            "faster.",
             show_default=False,
         ),
     ] = None,

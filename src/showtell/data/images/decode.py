@@ -137,9 +137,10 @@ def _read(file: IO[bytes], name: Path | str, max_pixels: int, at_least: int | No
             raise ImageError(name, "is a camera raw image (DNG), which cannot be read here; save it as JPEG")
         width, height = image.size
         if width * height > max_pixels:
-            limit = f"more than the {max_pixels:,} pixels allowed"
             raise ImageError(
-                name, f"is {width} x {height}, {limit}; make it smaller, or raise the limit if you trust it"
+                name,
+                f"is {width} x {height}, more than the {max_pixels:,} pixels allowed; make it smaller, or "
+                "raise max_pixels (--max-pixels) if you trust it",
             )
         if at_least is not None:
             image.draft(None, (at_least, at_least))

@@ -42,7 +42,7 @@ class SentencePairs:
             )
         if not len(self._runs):
             raise UserError(
-                "no document of the data has two sentences to form a pair; add longer ones, "
+                "no document has two sentences to form a pair; add longer ones, "
                 "or use a recipe without sentence pairs, such as roberta_mini"
             )
 

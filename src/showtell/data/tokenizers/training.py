@@ -106,7 +106,13 @@ def _wordpiece(texts: Iterable[str], room: int, family: Name) -> Tokenizer:
     tokenizer = families.uncased()
     counts = count_words(texts, tokenizer)
     vocab = _vocab(family, learn_pieces(counts, room))
-    if share := unknown_share(counts, vocab.keys()):
+    share = unknown_share(counts, vocab.keys())
+    if share == 1:
+        raise UserError(
+            f"a vocabulary of {len(vocab)} tokens holds no word of the texts whole, character by character: "
+            "allow a larger one"
+        )
+    if share:
         logger.warning(
             "%.1f%% of the words hold a character that is not among the %d tokens, and are unknown: "
             "a larger vocabulary holds more",

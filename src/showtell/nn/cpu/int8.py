@@ -36,7 +36,9 @@ class Int8Weight:
         if self._version != self._weight._version:
             self._round()
         rows = x.reshape(-1, x.shape[-1])
-        largest = rows.abs().amax(1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+        # Twice as fast as `abs().amax()`, which writes all of them.
+        largest = torch.maximum(rows.amax(1, keepdim=True), rows.amin(1, keepdim=True).neg_())
+        largest.clamp_(min=torch.finfo(x.dtype).tiny)
         levels = (rows * (LEVELS / largest)).round_().add_(ZERO).to(torch.uint8)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
             levels,

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from showtell.device import has_bfloat16
+from showtell.nn.bfloat16 import has_fast_bfloat16
 from showtell.pipelines.engine import Answer, SearchedImages, best
 from showtell.pipelines.model import Model
 from showtell.pipelines.text_input import Text
@@ -86,7 +86,11 @@ class Likelihood:
         """The captioner in bfloat16; None where it would be no faster, or too large beside the other."""
         system, device = self._model.system, self._model.device
         parameters = list(system.parameters())
-        if device != "cpu" or not has_bfloat16(device) or any(p.dtype != torch.float32 for p in parameters):
+        if (
+            device != "cpu"
+            or not has_fast_bfloat16(device)
+            or any(p.dtype != torch.float32 for p in parameters)
+        ):
             return None
         if sum(p.nbytes for p in parameters) > 2 * CACHE_BYTES:
             return None
