@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from showtell.data.images.files import no_images, survey
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UsageError, UserError
 from showtell.html.maps import ShownImage
@@ -77,6 +78,8 @@ def demo(
     output = Path(output)
     if folder is not None and output.resolve() == Path(folder).resolve():
         raise UsageError(f"the report would lie among the images of {folder}; choose another --output")
+    if folder is not None and not survey(folder).images:  # known before anything is loaded
+        raise no_images(folder)
     named, dual = model, None if model else shipped_dual_encoder(device)
     model = model or load_model(device=device)
     model.require(Captioner, HasTokenEmbeddings)
