@@ -47,6 +47,13 @@ def test_what_needs_no_model_to_be_wrong_is_said_before_one_is_loaded(library, a
         assert ask("classify", library.parent / "images", "--labels", labels)[0] == 2
 
 
+@pytest.mark.usefixtures("_no_model")
+def test_a_model_that_an_engine_does_not_read_is_said(library, ask) -> None:
+    command = ["search", "red", "--library", library, "--engine", "captions", "--model", "default"]
+    status, _, said = ask(*command)
+    assert (status, "the engine captions needs no model: default is not read" in said) == (0, True)
+
+
 def test_empty_lines_are_no_queries(library, ask) -> None:
     status, found, said = ask("search", "-", "--library", library, "--engine", "captions", stdin="\nred\n\n")
     assert (status, [one["query"] for one in found], said) == (0, ["red"], "")

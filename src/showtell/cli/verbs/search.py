@@ -71,6 +71,8 @@ def search(
     wanted = engine_named(engine) if engine else None  # an unknown one is refused before all else
     check_search(None if query == "-" else query, library)
     named = model and (wanted is None or wanted.needs_model)
+    if model and not named:
+        print_note(f"the engine {engine} needs no model: {model} is not read")
     if not model and engine is None:
         engine = default_engine(library, device)
     chosen = load_model(model, device, regions=regions) if named else model_for(library, engine, device)
