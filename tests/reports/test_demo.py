@@ -94,6 +94,9 @@ def test_a_folder_without_a_readable_image_is_an_error(model: Model, tmp_path: P
     (tmp_path / "empty" / "a.jpg").write_bytes(b"no")
     with pytest.raises(UserError, match="no image in"):
         demo(tmp_path / "empty", tmp_path / "out", model)
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(UserError, match="there are no images in"):
+        demo(tmp_path / "bare", tmp_path / "out", model)
     with pytest.raises(UserError, match="there is no folder"):
         demo(tmp_path / "nowhere", tmp_path / "out", model)
     with pytest.raises(UserError, match="would lie among the images"):

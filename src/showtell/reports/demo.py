@@ -78,8 +78,11 @@ def demo(
     output = Path(output)
     if folder is not None and output.resolve() == Path(folder).resolve():
         raise UsageError(f"the report would lie among the images of {folder}; choose another --output")
-    if folder is not None and not survey(folder).images:  # known before anything is loaded
-        raise no_images(folder)
+    if folder is not None:  # known before anything is loaded
+        if not Path(folder).is_dir():
+            raise UserError(f"there is no folder {folder}; name one that holds images")
+        if not survey(folder).images:
+            raise no_images(folder)
     named, dual = model, None if model else shipped_dual_encoder(device)
     model = model or load_model(device=device)
     model.require(Captioner, HasTokenEmbeddings)

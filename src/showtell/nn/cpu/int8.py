@@ -39,7 +39,7 @@ class Int8Weight:
         # Twice as fast as `abs().amax()`, which writes all of them.
         largest = torch.maximum(rows.amax(1, keepdim=True), rows.amin(1, keepdim=True).neg_())
         largest.clamp_(min=torch.finfo(x.dtype).tiny)
-        levels = (rows * (LEVELS / largest)).round_().add_(ZERO).to(torch.uint8)
+        levels = (rows * (LEVELS / largest)).add_(ZERO + 0.5).to(torch.uint8)  # cut off, so rounded
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
             levels,
             1 / LEVELS,
