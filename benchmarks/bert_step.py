@@ -5,7 +5,7 @@
 Both sides have the same sizes, fused attention and fused AdamW, no dropout, and take turns, each in a process
 of its own: ours as the command runs it. `full`: rows of full length without padding. `packed`: texts of many
 lengths that fill 57 % of such rows; the reference pads them, ours packs the same texts into fewer rows. Where
-the processor has units for bfloat16, both run under autocast too. The operations counted are those of real
+bfloat16 is faster on the processor, both run under autocast too. The operations counted are those of real
 tokens: the multiply-adds of every weight matrix that they pass and of attention within their text, twice for
 forward, four times for backward; those of the vocabulary for masked tokens alone. The best product is one of
 2048 x 2048 in the same precision, in float32 by the faster of torch's two libraries, in the same run.

@@ -6,7 +6,7 @@ Both sides have the same parameters and 224 x 224 pixels, and take turns, each i
 as the command runs it. The network is BLIP with ViT-B/16 and BERT-base, random but for a scaled output, so
 that captions differ; both are 20 tokens long at most.
 Step: the loss of captions of 16 tokens, which is the only one of BLIP's three that the reference has, its
-gradients and fused AdamW, also under autocast where the processor has units for bfloat16; both sides must
+gradients and fused AdamW, also under autocast in bfloat16 where that is faster; both sides must
 find the same loss.
 Captions: with the encoding of the images. The reference may rank a caption that was cut above one that ended,
 so the last tokens can differ; how many are alike is a column. `tests/hub/test_blip.py` compares ended ones.

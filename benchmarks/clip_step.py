@@ -5,7 +5,7 @@
 All sides have the same parameters, fused attention and fused AdamW, read the same images and captions, find
 the same loss, and take turns, each in a process of its own: ours as the command runs it. The reference pads
 captions to 77 tokens, as CLIP was trained; `trimmed` is the reference without the columns that are padding in
-every row. Its pixels are normalised beforehand; ours are uint8. Where the processor has units for bfloat16,
+every row. Its pixels are normalised beforehand; ours are uint8. Where bfloat16 is faster on the processor,
 all run under autocast too. The operations counted are those of our step, padding included; the best product
 is one of 2048 x 2048 in the same precision, in float32 by the faster of torch's two libraries.
 """
@@ -54,7 +54,7 @@ def reference(tokenizer: SubwordTokenizer, vocab_size: int, tiny: bool) -> trans
 
 
 def precisions() -> tuple[Precision, ...]:
-    """What a step is timed in: float32, and bfloat16 where the processor has units for it."""
+    """What a step is timed in: float32, and bfloat16 where it is faster on this processor."""
     return ("float32", "bf16") if has_fast_bfloat16("cpu") else ("float32",)
 
 

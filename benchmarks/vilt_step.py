@@ -4,7 +4,7 @@
 
 Step: ViLT-B/32 with 3,129 answers, 384 x 384 pixels and 40 tokens, forward, backward and fused AdamW; the
 sides have the same parameters, find the same loss, and take turns, each in a process of its own: ours as the
-command runs it; also under autocast where the processor has units for bfloat16. The reference has no fused
+command runs it; also under autocast in bfloat16 where that is faster. The reference has no fused
 attention of its own: `fused` is the reference with torch's. The last row is what our step takes where all but
 products and attention is free, at the rate of a 2048 x 2048 product of the same precision.
 Patches: the same projection by both, forward, and with its gradients; and where the reshape is free.

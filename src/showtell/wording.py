@@ -1,5 +1,6 @@
 """Phrases that messages share."""
 
+import difflib
 import re
 import shlex
 from collections.abc import Sequence
@@ -46,6 +47,16 @@ def one_line(name: object) -> str:
     'a\\\\nb \\\\x1b[31m.jpg'
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(name))
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """A question that names what is spelled almost so, with a space after it; empty where nothing is.
+
+    >>> did_you_mean("clip_mimi", ["clip_mini", "bert_mini"]), did_you_mean("x", ["clip_mini"])
+    ('did you mean clip_mini? ', '')
+    """
+    near = difflib.get_close_matches(name, known)
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 def index_command(library: object, model: str = "") -> str:

@@ -74,7 +74,7 @@ def test_the_loop_wants_it_settled(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_fast_bfloat16("cpu"), reason="this processor has no units for bfloat16")
+@pytest.mark.skipif(not has_fast_bfloat16("cpu"), reason="bfloat16 is no faster on this processor")
 @pytest.mark.parametrize("name", RECIPES)
 def test_200_steps_end_within_the_noise_of_float32(name, data, tmp_path):
     """The loss of the last 50 steps differs by no more than that of another seed does."""

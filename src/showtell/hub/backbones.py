@@ -10,7 +10,6 @@ network's last norm.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +32,7 @@ from showtell.hub.openvino import Convolutional, OpenVINORunner
 from showtell.hub.side_by_side import side_by_side
 from showtell.hub.sources import frozen_tensors
 from showtell.protocols import Encoded, HasClassTokens, ImageClassifier, ImageEncoder
+from showtell.wording import did_you_mean
 
 
 def load_backbone(name: str = "efficientnet_lite0", device: str = "cpu") -> Backbone:
@@ -74,11 +74,10 @@ def find_backbones(name: str) -> list[Package | Path]:
             "backbone=FOLDER"
         )
     offered = [package.name for package in all_packages()]
-    near = difflib.get_close_matches(name, offered)
-    meant = f"did you mean {' or '.join(near)}? Or " if near else ""
+    meant = did_you_mean(name, offered)
     raise UsageError(
-        f"no backbone is called {name!r}: {meant}give the folder of a checkpoint that encodes images, "
-        f"or one of {', '.join(offered)}"
+        f"no backbone is called {name!r}: {meant}{'Or ' if meant else ''}give the folder of a checkpoint "
+        f"that encodes images, or one of {', '.join(offered)}"
     )
 
 

@@ -7,7 +7,6 @@ first line, and has a line `Paper: ...` and a line `Time: ...`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import logging
@@ -28,6 +27,7 @@ from showtell.train.distributed import first_first, from_first, joined
 from showtell.train.loop import require_output
 from showtell.train.precision import settle
 from showtell.train.same_run import asked_for, given_settings, require_same_request
+from showtell.wording import did_you_mean
 from showtell.writing import check_writable
 
 logger = logging.getLogger(__name__)
@@ -127,9 +127,9 @@ def find_recipe(name: str) -> Callable[[int], Run]:
     if name in found:
         return found[name]
     known = [recipe for module in _modules() for recipe in _recipes_of(module)]
-    near = difflib.get_close_matches(name, known)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"no recipe is called {name!r}; {meant}`showtell train --list` lists all")
+    raise UsageError(
+        f"no recipe is called {name!r}; {did_you_mean(name, known)}`showtell train --list` lists all"
+    )
 
 
 def list_recipes() -> list[Recipe]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.data.images.files import no_images, survey
 from showtell.data.images.samples import sample_photographs
 from showtell.errors import UsageError, UserError
 from showtell.html.maps import ShownImage
@@ -78,25 +77,22 @@ def demo(
     output = Path(output)
     if folder is not None and output.resolve() == Path(folder).resolve():
         raise UsageError(f"the report would lie among the images of {folder}; choose another --output")
-    if folder is not None:  # known before anything is loaded
-        if not Path(folder).is_dir():
-            raise UserError(f"there is no folder {folder}; name one that holds images")
-        if not survey(folder).images:
-            raise no_images(folder)
-    named, dual = model, None if model else shipped_dual_encoder(device)
-    model = model or load_model(device=device)
-    model.require(Captioner, HasTokenEmbeddings)
+    if model:
+        model.require(Captioner, HasTokenEmbeddings)
     images = _samples(output / "photographs") if folder is None else Path(folder)
-    logger.info("model %s; images in %s", model.name, images)
+    logger.info("images in %s", images)
     # One library per folder: the images of another folder would stay in it.
     digest = hashlib.sha256(os.fsencode(images.resolve())).hexdigest()
     place = output / f"library-{digest[:8]}"
-    indexed = index(images, place, named, device=device)
+    indexed = index(images, place, model, device=device)  # looks at the folder before it loads a model
     if not indexed.total:
         raise UserError(f"no image in {images} can be read; {place / 'skipped.jsonl'} says why")
     logger.info("%d images in the library (%.1f s)", indexed.total, indexed.seconds)
     if indexed.skipped:
         logger.info("%d skipped; %s says why", indexed.skipped, place / "skipped.jsonl")
+    dual = None if model else shipped_dual_encoder(device)
+    model = model or load_model(device=device)
+    logger.info("model %s", model.name)
     searcher = Searcher(place, model)
     library = searcher.library
     captioned = _captioned(library, model)

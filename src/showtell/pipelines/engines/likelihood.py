@@ -2,7 +2,7 @@
 
 Scores are mean log-probabilities per token, in nats. Vinyals et al. 2015, section 4.3.5.
 
-On a processor with units for bfloat16 products a copy of the captioner in bfloat16 computes all scores, and
+Where bfloat16 products are the faster ones, a copy of the captioner in bfloat16 computes all scores, and
 float32 those that can be among the best: what is found, and its scores, are those of float32.
 """
 
